@@ -1,0 +1,6 @@
+"""``python -m ghostlap`` is ``ghostlap``."""
+
+from ghostlap.cli import main
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,161 @@
+"""What happens during ``fit``: checkpoints, early stopping, and what a person sees."""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from ghostlap.backend import keras
+from ghostlap.errors import TrainingError
+from ghostlap.files import replacing, write_json, write_text
+
+STATE_FILE = "state.json"
+BEST_FILE = "best.weights.h5"
+
+
+class Checkpoints(keras.callbacks.Callback):
+    """A full checkpoint each epoch, the best weights so far, and early stopping.
+
+    The checkpoint holds weights, optimizer, dropout's random state and the history, so that a
+    training killed at any moment goes on from its last whole epoch as if nothing had happened.
+
+    Args:
+        folder: for the checkpoint; made when missing.
+        history_csv: the history is written there too, a row an epoch.
+        patience: stop after so many epochs without a lower validation loss; None never stops.
+    """
+
+    def __init__(self, folder: Path, history_csv: Path, patience: int | None) -> None:
+        super().__init__()
+        self.folder = folder
+        self.history_csv = history_csv
+        self.patience = patience
+        self.history: list[dict[str, float]] = []
+
+    @property
+    def epochs_done(self) -> int:
+        return len(self.history)
+
+    @property
+    def best_epoch(self) -> int:
+        """The epoch, counted from 1, with the lowest validation loss; 0 before the first."""
+        losses = [row["val_loss"] for row in self.history]
+        return losses.index(min(losses)) + 1 if losses else 0
+
+    @property
+    def should_stop(self) -> bool:
+        waited = self.epochs_done - self.best_epoch
+        return self.patience is not None and waited >= self.patience
+
+    def restore(self, model: Any) -> None:
+        """Bring a compiled and built model to where the checkpoint was, if there is one.
+
+        Raises:
+            TrainingError: the checkpoint cannot be read.
+        """
+        state_path = self.folder / STATE_FILE
+        if not state_path.exists():
+            return
+        try:
+            state = json.loads(state_path.read_text(encoding="utf-8"))
+            model.load_weights(self.folder / state["weights"])
+        except (OSError, ValueError, KeyError) as error:
+            raise TrainingError(
+                f"{self.folder}: the checkpoint cannot be read ({error}). "
+                "Train anew with another --out; the recordings are untouched."
+            ) from error
+        self.history = state["history"]
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        if not math.isfinite((logs or {}).get("val_loss", math.nan)):
+            raise TrainingError(
+                f"{self.folder.parent}: the loss is not finite after epoch {epoch + 1} ({logs}). "
+                "Lower --learning-rate. The checkpoint of the epoch before is kept."
+            )
+        row = {"epoch": epoch + 1, **{k: float(v) for k, v in (logs or {}).items()}}
+        self.history.append(row)
+        if self.best_epoch == self.epochs_done:
+            self._save(BEST_FILE)
+        weights = f"epoch-{epoch + 1:04d}.weights.h5"
+        self._save(weights)
+        write_json(self.folder / STATE_FILE, {"weights": weights, "history": self.history})
+        # Only now does nothing point to the older one.
+        for older in self.folder.glob("epoch-*.weights.h5"):
+            if older.name != weights:
+                older.unlink()
+        lines = [",".join(row), *(",".join(f"{v:.8g}" for v in r.values()) for r in self.history)]
+        write_text(self.history_csv, "\n".join(lines) + "\n")
+        if self.should_stop:
+            self.model.stop_training = True
+
+    def _save(self, name: str) -> None:
+        with replacing(self.folder / name) as temporary:
+            self.model.save_weights(temporary)
+
+
+class Progress(keras.callbacks.Callback):
+    """One line an epoch, and between them a live line with the time left, on a terminal.
+
+    Args:
+        console: where to.
+        epochs: of the whole training.
+        steps_per_epoch: batches an epoch.
+        is_best: whether the epoch just ended is the best so far.
+    """
+
+    def __init__(
+        self, console: Console, epochs: int, steps_per_epoch: int, is_best: Callable[[], bool]
+    ) -> None:
+        super().__init__()
+        self.console = console
+        self.epochs = epochs
+        self.steps_per_epoch = steps_per_epoch
+        self.is_best = is_best
+        self.live = console.status("starting …")
+        self.steps_timed = 0
+        self.began_s = 0.0
+        self.shown_s = 0.0
+
+    def on_train_begin(self, logs: dict[str, float] | None = None) -> None:
+        self.live.start()
+
+    def on_train_end(self, logs: dict[str, float] | None = None) -> None:
+        self.live.stop()
+
+    def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+        self.epoch = epoch
+        self.epoch_began_s = time.perf_counter()
+
+    def on_train_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:
+        now_s = time.perf_counter()
+        if self.steps_timed == 0:
+            self.began_s = now_s  # the first step includes building the graph
+        self.steps_timed += 1
+        if now_s - self.shown_s > 0.25 and self.steps_timed > 1:
+            self.shown_s = now_s
+            step_s = (now_s - self.began_s) / (self.steps_timed - 1)
+            left = self.epochs * self.steps_per_epoch - (
+                self.epoch * self.steps_per_epoch + batch + 1
+            )
+            self.live.update(
+                f"epoch {self.epoch + 1}/{self.epochs}  step {batch + 1}/{self.steps_per_epoch}  "
+                f"loss {(logs or {}).get('loss', float('nan')):.4f}  {1 / step_s:.1f} steps/s  "
+                f"{left * step_s:.0f} s left at most"
+            )
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+        numbers = logs or {}
+        took_s = time.perf_counter() - self.epoch_began_s
+        self.console.print(
+            f"epoch {epoch + 1:>3}/{self.epochs}  loss {numbers.get('loss', float('nan')):.4f}  "
+            f"val_loss {numbers.get('val_loss', float('nan')):.4f}  {took_s:.1f} s"
+            + ("  best so far" if self.is_best() else ""),
+            highlight=False,
+        )

@@ -1,0 +1,97 @@
+"""Where the camera sits, and what a shift of the picture means for the steering.
+
+The figures were measured on the Udacity simulator's own frames (320x160, flat ground). One rule
+ties picture and label together: **the label follows the aim point**. A driver who steers ``s``
+aims at the point on the ground that the resulting arc reaches at the aim distance; wherever a
+warp of the picture moves that point, there the steering label goes with it. For a camera moved
+sideways the rule gives exactly the offset that side cameras get, so that one number, the side
+camera offset, is the feedback gain of everything that a pilot learns.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+SIDE_CAMERA_M = 0.83
+"""The left and right camera stand this far from the centre camera, looking straight ahead."""
+
+WHEELBASE_M = 3.2
+"""Effective wheelbase, understeer included (measured: 3.0 to 3.5)."""
+
+FULL_LOCK_RAD = math.radians(25.0)
+"""Road wheel angle at steering 1."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Camera:
+    """A pinhole camera above flat ground, in the pixels of one frame size."""
+
+    focal_px: float = 138.6
+    horizon_px: float = 58.6
+    """Row of the horizon."""
+    height_m: float = 1.36
+    frame_height_px: int = 160
+    frame_width_px: int = 320
+
+    def for_frames(self, height_px: int, width_px: int) -> Camera:
+        """The same camera taking frames of another size."""
+        ratio = height_px / self.frame_height_px
+        return Camera(
+            self.focal_px * ratio, self.horizon_px * ratio, self.height_m, height_px, width_px
+        )
+
+    @property
+    def centre_px(self) -> tuple[float, float]:
+        """Column and row of the middle of the picture."""
+        return (self.frame_width_px - 1) / 2, (self.frame_height_px - 1) / 2
+
+    def row_at(self, distance_m: float) -> float:
+        """Row at which ground ``distance_m`` ahead is seen."""
+        return self.horizon_px + self.focal_px * self.height_m / distance_m
+
+    def shear_per_m(self) -> float:
+        """Columns that ground moves per row below the horizon, for 1 m of sideways camera motion.
+
+        Ground at row ``v`` lies ``Z = focal * height / (v - horizon)`` ahead and moves
+        ``focal / Z`` pixels, which is ``(v - horizon) / height``: a shear about the horizon.
+        """
+        return 1.0 / self.height_m
+
+
+def aim_distance_m(side_offset: float) -> float:
+    """The pure-pursuit distance at which ``SIDE_CAMERA_M`` to the side asks for ``side_offset``.
+
+    Pure pursuit reaches a point ``y`` to the side at distance ``d`` with the road wheels at
+    ``2 * wheelbase * y / d**2`` (small angles; Coulter 1992, CMU-RI-TR-92-01).
+    """
+    return math.sqrt(2 * WHEELBASE_M * SIDE_CAMERA_M / (side_offset * FULL_LOCK_RAD))
+
+
+def steering_after_warp(
+    steering: NDArray[np.float64],
+    matrices: NDArray[np.float64],
+    camera: Camera,
+    side_offset: float,
+) -> NDArray[np.float64]:
+    """The label of each picture after its warp: it follows the aim point.
+
+    Args:
+        steering: labels before, shape ``(n,)``.
+        matrices: warps from old to new pixel ``(column, row)``, shape ``(n, 2, 3)``.
+        camera: of the frames.
+        side_offset: steering for a camera 0.83 m to the side, the feedback gain; above 0.
+
+    Returns:
+        Labels after, shape ``(n,)``, not clipped.
+    """
+    distance_m = aim_distance_m(side_offset)
+    middle_px, row_px = camera.centre_px[0], camera.row_at(distance_m)
+    sideways_m_at_full_lock = FULL_LOCK_RAD * distance_m**2 / (2 * WHEELBASE_M)
+    px_at_full_lock = camera.focal_px * sideways_m_at_full_lock / distance_m
+    column_px = middle_px + px_at_full_lock * steering
+    moved_px = matrices[:, 0, 0] * column_px + matrices[:, 0, 1] * row_px + matrices[:, 0, 2]
+    return (moved_px - middle_px) / px_at_full_lock

@@ -1,0 +1,37 @@
+"""The errors that a user can mend.
+
+Every message says four things: what is wrong, where, what was got, and what to do about it.
+The command line prints such an error without a traceback; anything else is a defect of ours.
+"""
+
+
+class GhostlapError(Exception):
+    """A mistake in the input or the surroundings; its text is the whole message."""
+
+
+class RecordingError(GhostlapError):
+    """A recording, its log or its pictures cannot be used as they are."""
+
+
+class ImageError(GhostlapError):
+    """One picture cannot be decoded, or has the wrong shape."""
+
+
+class DatasetError(GhostlapError):
+    """Samples cannot be made, balanced or split as asked."""
+
+
+class CacheError(GhostlapError):
+    """The store of decoded frames cannot be written or read."""
+
+
+class ModelError(GhostlapError):
+    """A network cannot be built, or does not have the shape that Ghostlap needs."""
+
+
+class PilotError(GhostlapError):
+    """A run folder holds no usable pilot."""
+
+
+class TrainingError(GhostlapError):
+    """A training cannot start or go on."""

@@ -1,0 +1,146 @@
+"""Samples to batches: frames out of the cache, augmented, preprocessed, a few batches ahead.
+
+Batch ``k`` depends on nothing but the samples, the settings and ``k``: which thread makes it, how
+many there are, and whether the training was interrupted before makes no difference.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Generator, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import lru_cache
+from typing import Literal
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from ghostlap.augment import Augmentation, draw
+from ghostlap.dataset import Samples
+from ghostlap.frame_cache import FrameCache
+from ghostlap.pilot import SPEED_UNIT_MPH
+from ghostlap.vision import Preprocessing, crop, finish, scale
+
+Order = Literal["shuffled", "drawn"]
+"""``shuffled``: every sample once before any comes again. ``drawn``: at random, as seed 003."""
+
+Batch = tuple[NDArray[np.float32], NDArray[np.float32]]
+"""Network input ``(n, height, width, 3)`` and labels ``(n, outputs)``."""
+
+
+class BatchLoader:
+    """Makes batches out of samples.
+
+    Args:
+        samples: what to learn from.
+        slots: of each of ``samples.images`` in the cache, shape ``(m,)``, none negative.
+        cache: the frames.
+        spec: preprocessing; its ``frame_shape`` is the cache's.
+        augmentation: what happens to the pictures; None for validation.
+        side_offset: the gain with which labels follow geometric augmentation.
+        batch_size: samples a batch.
+        order: see :data:`Order`.
+        outputs: 1 for steering, 2 for steering and speed (in ``SPEED_UNIT_MPH``).
+        seed: of order and augmentation.
+    """
+
+    def __init__(
+        self,
+        samples: Samples,
+        slots: NDArray[np.int64],
+        cache: FrameCache,
+        spec: Preprocessing,
+        *,
+        augmentation: Augmentation | None = None,
+        side_offset: float = 0.30,
+        batch_size: int = 100,
+        order: Order = "shuffled",
+        outputs: int = 1,
+        seed: int = 0,
+    ) -> None:
+        self.samples = samples
+        self.slot = slots[samples.image]
+        self.cache = cache
+        self.spec = spec
+        self.augmentation = augmentation
+        self.side_offset = side_offset
+        self.batch_size = batch_size
+        self.order = order
+        self.outputs = outputs
+        self.seed = seed
+        self._shuffled = lru_cache(maxsize=3)(self._shuffled_pass)
+
+    def batch(self, k: int) -> Batch:
+        """Training batch ``k``, counted from 0 without end."""
+        return self._make(self._members(k), np.random.default_rng([self.seed, 1, k]))
+
+    def in_order(self) -> Iterator[Batch]:
+        """Every sample once, in order, not augmented; the last batch may be smaller."""
+        for i in range(-(-len(self.samples) // self.batch_size)):
+            yield self.in_order_batch(i)
+
+    def in_order_batch(self, i: int) -> Batch:
+        """Batch ``i`` of :meth:`in_order`."""
+        start = i * self.batch_size
+        batch = self._make(np.arange(start, min(start + self.batch_size, len(self.samples))), None)
+        self.cache.release()
+        return batch
+
+    def stream(
+        self, start: int = 0, *, workers: int = 1, ahead: int = 4
+    ) -> Generator[Batch, None, None]:
+        """Training batches from ``start`` on, without end, made by background threads.
+
+        Args:
+            start: number of the first batch.
+            workers: threads.
+            ahead: batches ready or in the making; this bounds the memory.
+        """
+        # The threads are ours; OpenCV's own would only get in the way on pictures this small.
+        cv2.setNumThreads(1)
+        pool = ThreadPoolExecutor(workers, thread_name_prefix="ghostlap-loader")
+        pending: deque[Future[Batch]] = deque()
+        try:
+            for k in range(start, start + ahead):
+                pending.append(pool.submit(self.batch, k))
+            k = start + ahead
+            while True:
+                yield pending.popleft().result()
+                pending.append(pool.submit(self.batch, k))
+                k += 1
+                if k % 16 == 0:
+                    self.cache.release()
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
+
+    def _members(self, k: int) -> NDArray[np.int64]:
+        n = len(self.samples)
+        if self.order == "drawn":
+            return np.random.default_rng([self.seed, 0, k]).integers(0, n, self.batch_size)
+        positions = np.arange(k * self.batch_size, (k + 1) * self.batch_size)
+        passes = positions // n
+        return np.concatenate(
+            [self._shuffled(int(p))[positions[passes == p] % n] for p in np.unique(passes)]
+        )
+
+    def _shuffled_pass(self, number: int) -> NDArray[np.int64]:
+        return np.random.default_rng([self.seed, 2, number]).permutation(len(self.samples))
+
+    def _make(self, members: NDArray[np.int64], rng: np.random.Generator | None) -> Batch:
+        steering = self.samples.steering[members].astype(np.float64)
+        pixels = np.empty((len(members), *self.spec.input_shape), np.uint8)
+        frames, slots = self.cache.frames, self.slot[members]
+        if self.augmentation is None or rng is None:
+            for i, slot in enumerate(slots):
+                pixels[i] = finish(crop(frames[slot], self.spec), self.spec)
+        else:
+            plan = draw(self.augmentation, steering, rng, self.spec, self.side_offset)
+            steering = plan.steering
+            for i, slot in enumerate(slots):
+                pixels[i] = finish(plan.apply(i, frames[slot]), self.spec)
+        labels = np.empty((len(members), self.outputs), np.float32)
+        labels[:, 0] = steering
+        if self.outputs == 2:
+            labels[:, 1] = self.samples.speed_mph[members] / SPEED_UNIT_MPH
+        return scale(pixels, self.spec), labels

@@ -1,0 +1,264 @@
+"""The artifact: a trained network that knows its own preprocessing.
+
+A pilot is a run folder:
+
+- ``pilot.json``: preprocessing, outputs, training data, versions, metrics;
+- ``model.onnx``: what drives, in ONNX Runtime, without any training framework;
+- ``model.keras``, ``model.h5``, ``model.json`` + ``model.weights.h5``: the same network for Keras.
+
+    >>> pilot = Pilot.load("runs/a")
+    >>> pilot.steer(frame)          # one RGB frame, uint8 (160, 320, 3)
+    -0.034
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import io
+import json
+import logging
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ghostlap.errors import GhostlapError, PilotError
+from ghostlap.files import replacing, write_json, write_text
+from ghostlap.vision import Preprocessing, Rgb, preprocess
+
+if TYPE_CHECKING:
+    import onnxruntime
+
+PILOT_FILE = "pilot.json"
+ONNX_FILE = "model.onnx"
+KERAS_FILE = "model.keras"
+FORMAT = 1
+
+SPEED_UNIT_MPH = 30.0
+"""The speed output counts in this unit, the simulator's top speed, so that it is about 1."""
+
+ONNX_TOLERANCE = 1e-4
+"""ONNX Runtime and Keras must agree on steering to this."""
+
+
+class Pilot:
+    """A network with its preprocessing, ready to drive. Make one with :meth:`load`."""
+
+    def __init__(
+        self,
+        session: onnxruntime.InferenceSession,
+        preprocessing: Preprocessing,
+        outputs: tuple[str, ...],
+        description: dict[str, Any],
+    ) -> None:
+        self.session = session
+        self.preprocessing = preprocessing
+        self.outputs = outputs
+        self.description = description
+        """All that ``pilot.json`` says."""
+        self._input = session.get_inputs()[0].name
+
+    @classmethod
+    def load(cls, folder: str | Path, threads: int = 1) -> Pilot:
+        """Read a run folder.
+
+        Args:
+            folder: with ``pilot.json`` and ``model.onnx``.
+            threads: for one inference; one is fastest for single frames.
+
+        Raises:
+            PilotError: no pilot there, or a broken one.
+        """
+        import onnxruntime
+
+        folder = Path(folder)
+        description = read_description(folder)
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads
+        options.log_severity_level = 4
+        try:
+            session = onnxruntime.InferenceSession(
+                str(folder / ONNX_FILE), options, providers=["CPUExecutionProvider"]
+            )
+            preprocessing = Preprocessing.from_json(description["preprocessing"])
+            outputs = tuple(description["outputs"])
+        except GhostlapError:
+            raise
+        except Exception as error:  # onnxruntime has no common base class for its errors
+            raise PilotError(
+                f"{folder}: the pilot cannot be read ({type(error).__name__}: {error}). "
+                "Copy the whole run folder again, or train anew."
+            ) from error
+        shape = tuple(session.get_inputs()[0].shape[1:])
+        if shape != preprocessing.input_shape:
+            raise PilotError(
+                f"{folder}: {ONNX_FILE} wants pictures of {shape}, {PILOT_FILE} says "
+                f"{preprocessing.input_shape}. The two files are not of one run."
+            )
+        return cls(session, preprocessing, outputs, description)
+
+    def steer(self, frames: Rgb | NDArray[np.uint8]) -> Any:
+        """Steering for what the camera sees.
+
+        Args:
+            frames: one RGB frame, ``uint8`` ``(height, width, 3)``, or several ``(n, …)``.
+
+        Returns:
+            A float for one frame, else ``float32`` of shape ``(n,)``; not clipped to [-1, 1].
+
+        Raises:
+            ImageError: frames of another size than the pilot was trained for.
+        """
+        answers = self.predict(frames)[..., 0]
+        return float(answers) if answers.ndim == 0 else answers
+
+    def predict(self, frames: Rgb | NDArray[np.uint8]) -> NDArray[np.float32]:
+        """All outputs, in the order of ``outputs``; speed in mph.
+
+        Args:
+            frames: one RGB frame, ``uint8`` ``(height, width, 3)``, or several ``(n, …)``.
+
+        Returns:
+            ``float32``, shape ``(outputs,)`` for one frame, else ``(n, outputs)``.
+        """
+        single = frames.ndim == 3
+        batch = frames[None] if single else frames
+        if len(batch) == 0:
+            return np.empty((0, len(self.outputs)), np.float32)
+        seen = np.stack([preprocess(frame, self.preprocessing) for frame in batch])
+        answers = self.predict_seen(seen)
+        return answers[0] if single else answers
+
+    def predict_seen(self, seen: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Like :meth:`predict`, of preprocessed pictures ``(n, height, width, 3)``."""
+        answers: NDArray[np.float32] = self.session.run(None, {self._input: seen})[0]
+        if "speed" in self.outputs:
+            answers = answers * np.array([1.0, SPEED_UNIT_MPH], np.float32)
+        return answers
+
+
+def read_description(folder: Path) -> dict[str, Any]:
+    """What ``pilot.json`` of a run folder says.
+
+    Raises:
+        PilotError: it is missing, broken, or of a newer Ghostlap.
+    """
+    path = folder / PILOT_FILE
+    try:
+        description = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise PilotError(_no_pilot_message(folder)) from None
+    except (OSError, ValueError) as error:
+        raise PilotError(f"{path}: cannot be read ({error}). Is it a copy cut off?") from error
+    if not isinstance(description, dict) or description.get("format") != FORMAT:
+        raise PilotError(
+            f"{path}: must be a pilot description of format {FORMAT}. Got "
+            f"{description.get('format') if isinstance(description, dict) else type(description)}."
+            " A newer Ghostlap may have written it."
+        )
+    return description
+
+
+def _no_pilot_message(folder: Path) -> str:
+    if not folder.exists():
+        return f"{folder}: no such run folder. 'ghostlap train REC --out {folder}' makes one."
+    if (folder / "config.json").exists():
+        return (
+            f"{folder}: the training there is not finished, so there is no {PILOT_FILE} yet. "
+            f"'ghostlap train --resume --out {folder}' continues it."
+        )
+    return f"{folder}: holds no {PILOT_FILE}, so it is not the run folder of a pilot."
+
+
+def save_pilot(
+    network: Any,
+    folder: Path,
+    preprocessing: Preprocessing,
+    outputs: tuple[str, ...],
+    description: dict[str, Any],
+) -> Pilot:
+    """Write a trained Keras network as a pilot; ``pilot.json`` comes last.
+
+    Args:
+        network: uncompiled Keras model, input ``(n, *preprocessing.input_shape)``.
+        folder: the run folder.
+        preprocessing: applied before the network.
+        outputs: ``("steering",)`` or ``("steering", "speed")``.
+        description: more for ``pilot.json``: training data, versions, metrics.
+
+    Returns:
+        The pilot, loaded from what was written.
+
+    Raises:
+        PilotError: ONNX Runtime and Keras disagree by more than ``ONNX_TOLERANCE``.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    network = _without_optimizer(network)
+    for name in (KERAS_FILE, "model.h5", "model.weights.h5"):
+        with replacing(folder / name) as temporary:
+            save = network.save_weights if name == "model.weights.h5" else network.save
+            with _no_advice():
+                save(temporary)
+    write_text(folder / "model.json", network.to_json(indent=1))
+    with replacing(folder / ONNX_FILE) as temporary:
+        export_onnx(network, temporary)
+    whole = {
+        "format": FORMAT,
+        "outputs": list(outputs),
+        "preprocessing": dataclasses.asdict(preprocessing),
+        **description,
+    }
+    write_json(folder / PILOT_FILE, whole)
+    pilot = Pilot.load(folder)
+    difference = _difference(network, pilot)
+    if not difference <= ONNX_TOLERANCE:
+        (folder / PILOT_FILE).unlink()
+        raise PilotError(
+            f"{folder}: {ONNX_FILE} differs from Keras by {difference:.1e}, more than "
+            f"{ONNX_TOLERANCE:.0e}. {KERAS_FILE} is kept; is there a layer that ONNX cannot hold?"
+        )
+    write_json(folder / PILOT_FILE, {**whole, "onnx_difference": difference})
+    return pilot
+
+
+def _without_optimizer(network: Any) -> Any:
+    """The network alone: compiled ones save files that other versions of Keras cannot open."""
+    plain = type(network).from_config(network.get_config())
+    plain.set_weights(network.get_weights())
+    return plain
+
+
+@contextlib.contextmanager
+def _no_advice() -> Iterator[None]:
+    """Silence what Keras and tf2onnx advise about formats that are written on purpose."""
+    loggers = [logging.getLogger(name) for name in ("absl", "tf2onnx")]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
+
+
+def export_onnx(network: Any, path: Path) -> None:
+    """Write a Keras model as ONNX: ``(n, height, width, 3)`` in, ``(n, outputs)`` out."""
+    network(np.zeros((1, *network.input_shape[1:]), np.float32))  # Keras wants it called once
+    with _no_advice():
+        network.export(str(path), format="onnx", verbose=False)
+
+
+def _difference(network: Any, pilot: Pilot) -> float:
+    """The largest difference between Keras and ONNX Runtime over random pictures."""
+    shape = (32, *pilot.preprocessing.input_shape)
+    seen = np.random.default_rng(0).random(shape, np.float32)
+    keras_answers = np.asarray(network.predict_on_batch(seen))
+    onnx_answers = pilot.session.run(None, {pilot.session.get_inputs()[0].name: seen})[0]
+    return float(np.abs(keras_answers - onnx_answers).max())

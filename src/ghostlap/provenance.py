@@ -1,0 +1,49 @@
+"""Where a result comes from: versions of everything that shapes it, and of the data."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import platform
+from collections.abc import Sequence
+from importlib import metadata
+from typing import Any
+
+from ghostlap.recording import CAMERAS, COLUMNS, Recording
+
+_PACKAGES = (
+    "ghostlap", "keras", "tensorflow-cpu", "tensorflow", "jax", "torch", "numpy", "pandas",
+    "opencv-python-headless", "onnx", "onnxruntime",
+)  # fmt: skip
+
+
+def versions() -> dict[str, str]:
+    """Python, machine, and each package that is installed."""
+    found = {"python": platform.python_version(), "machine": platform.platform()}
+    for package in _PACKAGES:
+        try:
+            found[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            continue
+    if "KERAS_BACKEND" in os.environ:
+        found["keras_backend"] = os.environ["KERAS_BACKEND"]
+    return found
+
+
+def fingerprint(recordings: Sequence[Recording]) -> list[dict[str, Any]]:
+    """Folder and rows of each recording, and a hash of what was driven in it."""
+    return [
+        {
+            "folder": str(recording.folder.resolve()),
+            "rows": len(recording.frames),
+            "blake2b": _hash_of_drive(recording),
+        }
+        for recording in recordings
+    ]
+
+
+def _hash_of_drive(recording: Recording) -> str:
+    digest = hashlib.blake2b(digest_size=16)
+    for column in COLUMNS[len(CAMERAS) :]:  # image paths differ from machine to machine
+        digest.update(recording.frames[column].to_numpy().tobytes())
+    return digest.hexdigest()

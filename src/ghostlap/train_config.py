@@ -1,0 +1,135 @@
+"""What a training can be told: one frozen dataclass is API, command line and saved config."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import tyro
+
+from ghostlap.dataset import SplitBy
+from ghostlap.errors import TrainingError
+from ghostlap.loader import Order
+from ghostlap.vision import SEED, Preprocessing
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainConfig:
+    """Train a pilot on recordings.
+
+    Example: ghostlap train rec/lake --out runs/lake
+    """
+
+    recordings: Annotated[tuple[Path, ...], tyro.conf.Positional] = ()
+    """Recording folders (driving_log.csv and IMG/). Several are learned from together."""
+    out: Path = Path("runs/pilot")
+    """The run folder, made new; must not hold a run yet."""
+    recipe: Literal["default", "seed003"] = "default"
+    """Where the defaults of all other options come from."""
+
+    model: str = "pilotnet"
+    """pilotnet, pilotnet_bn, pilotnet_small, pilotnet_residual, or package.module:function."""
+    init: Path | None = None
+    """Start from this earlier pilot (a run folder): its network, weights and preprocessing."""
+    speed: bool = False
+    """Learn the speed as a second output."""
+    preprocessing: Preprocessing = SEED
+    """What the network sees of a frame; adapts itself to the frames' size."""
+
+    cameras: tuple[Literal["center", "left", "right"], ...] = ("center", "left", "right")
+    """Views to learn from."""
+    side_offset: float = 0.30
+    """Steering added for the left camera and taken off for the right one: the feedback gain."""
+    bins: int = 25
+    """Histogram bins over the steering, for balancing."""
+    cap: int | None = 400
+    """At most so many rows a bin are kept; None keeps all."""
+    split: SplitBy = "time"
+    """How validation samples are chosen: blocks of time, whole recordings, or single images."""
+    validation: float = 0.2
+    """Share of the samples for validation."""
+    augment: str = "default"
+    """none, default, seed003 or a .json file; then changes such as default,shear.p=0.2"""
+    order: Order = "shuffled"
+    """shuffled: every sample once before any comes again. drawn: each at random."""
+
+    loss: Literal["mse", "huber"] = "mse"
+    optimizer: Literal["adam", "adamw"] = "adam"
+    weight_decay: float = 1e-4
+    """For adamw."""
+    learning_rate: float = 1e-3
+    """The highest one of the schedule."""
+    schedule: Literal["cosine", "constant"] = "cosine"
+    """How the learning rate goes after the warm-up: down to 0 along a cosine, or not at all."""
+    warmup_steps: int = 100
+    """Steps in which the learning rate rises from 0."""
+    batch_size: int = 100
+    steps_per_epoch: int | None = None
+    """Batches an epoch; None is one pass over the training samples."""
+    epochs: int = 20
+    patience: int | None = None
+    """Stop after so many epochs without a lower validation loss; None never stops early."""
+    precision: Literal["float32", "bfloat16"] = "float32"
+    """bfloat16 computes layers in 16 bits and keeps weights in 32: faster where the machine can."""
+    seed: int = 0
+    """Of balance, split, initial weights, dropout, order and augmentation."""
+
+    resume: bool = False
+    """Continue the killed training in --out from its last whole epoch."""
+    cache: Path | None = None
+    """Folder for decoded frames; None is the user's cache folder (or $GHOSTLAP_CACHE)."""
+    workers: int = 1
+    """Threads that make batches."""
+
+    def __post_init__(self) -> None:
+        at_least = {
+            "side_offset": 1e-6, "bins": 1, "cap": 1, "batch_size": 1, "steps_per_epoch": 1,
+            "epochs": 1, "patience": 1, "workers": 1, "warmup_steps": 0, "weight_decay": 0.0,
+            "seed": 0, "learning_rate": 1e-12,
+        }  # fmt: skip
+        for name, least in at_least.items():
+            value = getattr(self, name)
+            if value is not None and not value >= least:
+                raise TrainingError(
+                    f"--{name.replace('_', '-')} must be at least {least}. Got {value}."
+                )
+
+
+RECIPES: dict[str, TrainConfig] = {
+    "default": TrainConfig(),
+    "seed003": TrainConfig(
+        recipe="seed003",
+        model="pilotnet",
+        side_offset=0.15,
+        split="image",
+        augment="seed003",
+        order="drawn",
+        schedule="constant",
+        warmup_steps=0,
+        steps_per_epoch=300,
+        epochs=10,
+    ),
+}
+"""Defaults to start from: Ghostlap's own, and seed 003's to the letter."""
+
+
+def config_to_json(config: TrainConfig) -> dict[str, Any]:
+    """A config as JSON values; paths become absolute, so that a run can be resumed elsewhere."""
+    values = dataclasses.asdict(config)
+    values["recordings"] = [str(Path(path).resolve()) for path in config.recordings]
+    for name in ("out", "init", "cache"):
+        values[name] = None if values[name] is None else str(Path(values[name]).resolve())
+    return values
+
+
+def config_from_json(values: dict[str, Any]) -> TrainConfig:
+    """The reverse of :func:`config_to_json`; what is not a field is ignored."""
+    names = {field.name for field in dataclasses.fields(TrainConfig)}
+    known = {name: value for name, value in values.items() if name in names}
+    known["recordings"] = tuple(Path(path) for path in known["recordings"])
+    known["cameras"] = tuple(known["cameras"])
+    known["preprocessing"] = Preprocessing.from_json(known["preprocessing"])
+    for name in ("out", "init", "cache"):
+        known[name] = None if known[name] is None else Path(known[name])
+    return TrainConfig(**known)

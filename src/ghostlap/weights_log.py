@@ -1,0 +1,100 @@
+"""The weights logger: how every layer's weights move through training.
+
+After each epoch one row for each variable: its distribution, and how far it moved since the last
+epoch. A layer whose updates are a thousand times smaller than its weights has stopped learning;
+one whose norm keeps growing is on its way to trouble.
+"""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ghostlap.backend import keras
+from ghostlap.files import replacing
+
+COLUMNS = ("epoch", "layer", "variable", "mean", "std", "min", "max", "norm", "update_norm")
+
+
+class WeightsLogger(keras.callbacks.Callback):
+    """Writes ``weights.csv`` after each epoch; epochs count from 1, epoch 0 is the start.
+
+    Args:
+        path: the CSV file. Rows of epochs before the training's first one are kept, so that a
+            resumed training goes on with the same file.
+    """
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self.path = path
+        self.rows: list[dict[str, Any]] = []
+        self.before: dict[str, NDArray[np.float32]] = {}
+
+    def start(self, first_epoch: int) -> None:
+        """Read back the rows up to ``first_epoch``, the number of epochs already done."""
+        if first_epoch and self.path.exists():
+            with open(self.path, newline="", encoding="utf-8") as file:
+                self.rows = [
+                    row for row in csv.DictReader(file) if int(row["epoch"]) <= first_epoch
+                ]
+
+    def on_train_begin(self, logs: dict[str, float] | None = None) -> None:
+        if not self.rows:
+            self._add(0)
+        self.before = self._weights()
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+        self._add(epoch + 1)
+        self.before = self._weights()
+        with replacing(self.path) as temporary, open(temporary, "w", newline="") as file:
+            writer = csv.DictWriter(file, COLUMNS)
+            writer.writeheader()
+            writer.writerows(self.rows)
+
+    def _weights(self) -> dict[str, NDArray[np.float32]]:
+        return {
+            f"{layer.name}/{variable.name}": keras.ops.convert_to_numpy(variable)
+            for layer in self.model.layers
+            for variable in layer.trainable_variables
+        }
+
+    def _add(self, epoch: int) -> None:
+        for name, values in self._weights().items():
+            layer, _, variable = name.partition("/")
+            moved = values - self.before.get(name, values)
+            numbers = {
+                "mean": values.mean(),
+                "std": values.std(),
+                "min": values.min(),
+                "max": values.max(),
+                "norm": np.linalg.norm(values),
+                "update_norm": np.linalg.norm(moved),
+            }
+            row = {key: f"{float(number):.6g}" for key, number in numbers.items()}
+            self.rows.append({"epoch": epoch, "layer": layer, "variable": variable, **row})
+
+
+def plot_weights(csv_path: Path, picture: Path) -> None:
+    """Plot norms, and updates relative to them, of every layer's kernel over the epochs."""
+    import pandas as pd
+    from matplotlib.figure import Figure
+
+    rows = pd.read_csv(csv_path)
+    rows = rows[rows["variable"] == "kernel"]
+    figure = Figure(figsize=(12, 4.5), layout="constrained")
+    norms, updates = figure.subplots(1, 2)
+    for layer, of_layer in rows.groupby("layer", sort=False):
+        norms.plot(of_layer["epoch"], of_layer["norm"], marker="o", ms=3, label=layer)
+        later = of_layer[of_layer["epoch"] > 0]
+        updates.plot(later["epoch"], later["update_norm"] / later["norm"], marker="o", ms=3)
+    norms.set(title="Norm of each layer's kernel", xlabel="epoch", ylabel="L2 norm", yscale="log")
+    updates.set(
+        title="How far it moved in the epoch", xlabel="epoch", ylabel="update / norm", yscale="log"
+    )
+    norms.legend(fontsize=7, ncols=2)
+    with replacing(picture) as temporary:
+        figure.savefig(temporary, dpi=110)
