@@ -5,6 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from recordings import make_recording
+from trainings import short_training
+
+from ghostlap.training import TrainResult, train
 
 _SHARED_DATA = Path(__file__).resolve().parents[1].parent / "shared" / "data"
 
@@ -15,3 +19,24 @@ def shared_data() -> Path:
     if not (_SHARED_DATA / "udacity-track1" / "driving_log.csv").is_file():
         pytest.skip(f"no real recordings in {_SHARED_DATA}: put udacity-track1 there to test on it")
     return _SHARED_DATA
+
+
+@pytest.fixture(scope="session")
+def small_recording(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a recording of 120 moments; not to be changed."""
+    return make_recording(tmp_path_factory.mktemp("small") / "rec", rows=120)
+
+
+@pytest.fixture(scope="session")
+def cache_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where all tests that train keep decoded frames."""
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture(scope="session")
+def trained(
+    small_recording: Path, cache_folder: Path, tmp_path_factory: pytest.TempPathFactory
+) -> TrainResult:
+    """A training of three short epochs, unbroken; its run folder is not to be changed."""
+    out = tmp_path_factory.mktemp("runs") / "a"
+    return train(short_training(small_recording, out, cache_folder))

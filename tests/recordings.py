@@ -82,8 +82,8 @@ def make_recording(
             frame = draw_frame(steering, distance_m=row * 0.9, camera=camera, seed=seed)
             (images / name).write_bytes(encode_jpeg(frame))
         cells = [origin + name for name in names[: len(cameras)]] + [""] * (3 - len(cameras))
-        speed_mph = 28 + math.sin(row / 9)
-        lines.append(",".join([*cells, f"{steering:g}", "1", "0", f"{speed_mph:.6f}"]))
+        speed_mph = 28 + math.sin(row / 9)  # below with seven digits, as the simulator prints it
+        lines.append(",".join([*cells, f"{steering:g}", "1", "0", f"{speed_mph:.4f}1"]))
     (folder / "driving_log.csv").write_text("\n".join(lines) + "\n")
     return folder
 

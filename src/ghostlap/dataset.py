@@ -195,7 +195,7 @@ def seconds(frames: pd.DataFrame) -> NDArray[np.float64]:
 
     stamps = frames["time"].to_numpy("datetime64[ms]")
     if pd.isna(stamps).all():
-        return np.arange(len(frames)) * NOMINAL_STEP_S
+        return np.arange(len(frames), dtype=np.float64) * NOMINAL_STEP_S
     first = np.nanmin(stamps)
     since_first = pd.Series((stamps - first) / np.timedelta64(1, "s"))
     since_first[pd.isna(stamps)] = np.nan

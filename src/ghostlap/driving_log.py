@@ -9,21 +9,20 @@ guessed: a row that can be read in two ways is left out, and a note says so.
 from __future__ import annotations
 
 import dataclasses
-import datetime
-import re
 from array import array
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO, Literal
 
 from ghostlap.errors import RecordingError
+from ghostlap.image_names import Clock, image_name_of
+from ghostlap.log_continuity import follows, is_whole
 from ghostlap.log_row import (
     HEADER,
     LogRow,
     Numbers,
     cells_of,
     header_names,
-    image_name_of,
     is_header,
     rows_of,
 )
@@ -35,20 +34,12 @@ MAX_LOG_BYTES = 2 * 1024**3
 MAX_ROWS = 5_000_000
 MAX_UNREADABLE_LINES = 10_000
 MAX_ORIGINS = 8
-NO_TIME = -(2**63)
-"""In :attr:`DrivingLog.times_ms`: the name holds no time (numpy's not-a-time)."""
 
 NoteKind = Literal["header", "mended", "ambiguous", "glued", "cut-off", "text", "unreadable"]
 
 _EXCERPT_CHARACTERS = 100
-_NEAR_MPH = 3.0
-_NEAR_MS = 1000
-_FLOAT_DIGITS = 7
-"""The simulator prints floats with seven significant digits."""
 
 _EXTENSIONS = frozenset({".jpg", ".JPG", "jpeg", "JPEG", ".png", ".PNG", ".Jpg", ".Png", "Jpeg"})
-_TIME = re.compile(r"(\d{4}_\d\d_\d\d_\d\d_\d\d)_(\d\d)_(\d{3})(?!\d)")
-_EPOCH = datetime.datetime(1970, 1, 1)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -130,40 +121,11 @@ def parse_log(lines: Iterable[bytes], name: str = LOG_NAME) -> DrivingLog:
     return _Parser(name).parse(lines)
 
 
-def time_ms_of(image_name: str) -> int:
-    """The time that an image's name carries, in ms since 1970, or :data:`NO_TIME`."""
-    return _Clock().time_ms(image_name)
-
-
-class _Clock:
-    """Times out of names; remembers the last minute, since a million rows share few of them."""
-
-    def __init__(self) -> None:
-        self._minute = ""
-        self._minute_ms = NO_TIME
-
-    def time_ms(self, name: str) -> int:
-        found = _TIME.search(name)
-        if found is None:
-            return NO_TIME
-        minute, seconds, ms = found.groups()
-        if minute != self._minute:
-            self._minute = minute
-            try:
-                moment = datetime.datetime(*map(int, minute.split("_")))  # type: ignore[arg-type]
-                self._minute_ms = int((moment - _EPOCH).total_seconds()) * 1000
-            except ValueError:
-                self._minute_ms = NO_TIME
-        if self._minute_ms == NO_TIME or int(seconds) > 60:
-            return NO_TIME
-        return self._minute_ms + int(seconds) * 1000 + int(ms)
-
-
 class _Parser:
     def __init__(self, name: str) -> None:
         self.name = name
         self.log = DrivingLog()
-        self.clock = _Clock()
+        self.clock = Clock()
         self.folders: set[str] = set()
         self.last_folder = "?"  # of center images, to look at other folders only when it changes
         self.ambiguous: dict[int, tuple[LogRow, str]] = {}
@@ -194,7 +156,7 @@ class _Parser:
             raise RecordingError(
                 f"{self.name}: the log is saved as UTF-16. Save it as UTF-8 (plain CSV)."
             )
-        if b"\0" in raw:
+        if b"\0" in raw or raw.decode("utf-8", "replace").count("\ufffd") > len(raw) // 8:
             raise RecordingError(
                 f"{self.name}: not a text file; it begins with {raw[:16]!r}. "
                 f"A log has rows of {','.join(HEADER)}."
@@ -312,9 +274,12 @@ class _Parser:
         """Decide the ambiguous and possibly cut-off rows; the rows to leave out."""
         left_out = set()
         doubtful = self.ambiguous.keys() | self.unterminated.keys()
+        speeds_mph, times_ms = self.log.numbers[3], self.log.times_ms
         for index, (row, text) in self.ambiguous.items():
             near = [
-                numbers for numbers in row.readings if self._follows(index, numbers[3], doubtful)
+                numbers
+                for numbers in row.readings
+                if follows(index, numbers[3], speeds_mph, times_ms, doubtful)
             ]
             number = self.log.lines[index]
             if len(near) == 1:
@@ -327,52 +292,12 @@ class _Parser:
                 message = f"decimal commas that can be read as {ways}; left out"
                 self._note(number, "ambiguous", text, message)
         for index, text in self.unterminated.items():
-            if index not in left_out and not self._is_whole(index, doubtful):
-                left_out.add(index)
-                message = "its line does not end, and the speed may be cut off; left out"
-                self._note(self.log.lines[index], "cut-off", text, message)
+            if index in left_out or is_whole(index, speeds_mph, times_ms, doubtful):
+                continue
+            left_out.add(index)
+            message = "its line does not end, and the speed may be cut off; left out"
+            self._note(self.log.lines[index], "cut-off", text, message)
         return left_out
-
-    def _neighbours(self, index: int, doubtful: set[int]) -> list[int]:
-        """The nearest trusted row before and after that are less than a second away."""
-        found = []
-        for step in (-1, 1):
-            other = index + step
-            while 0 <= other < len(self.log) and abs(other - index) <= 20:
-                if other not in doubtful:
-                    times = self.log.times_ms
-                    known = NO_TIME not in (times[index], times[other])
-                    if not known or abs(times[other] - times[index]) < _NEAR_MS:
-                        found.append(other)
-                    break
-                other += step
-        return found
-
-    def _follows(self, index: int, speed_mph: float, doubtful: set[int]) -> bool:
-        speeds = self.log.numbers[3]
-        neighbours = self._neighbours(index, doubtful)
-        return bool(neighbours) and all(
-            abs(speeds[other] - speed_mph) <= _NEAR_MPH for other in neighbours
-        )
-
-    def _is_whole(self, index: int, doubtful: set[int]) -> bool:
-        """Whether the speed of a row without line break is complete.
-
-        ``17.0`` may be all that is left of ``17.00781``. It is whole if it has as many digits as
-        the rows before it, or the seven of a float, and follows from their speed.
-        """
-        speeds = self.log.numbers[3]
-        before = [row for row in range(max(0, index - 100), index) if row not in doubtful]
-        usual = max((_significant_digits(speeds[row]) for row in before), default=_FLOAT_DIGITS)
-        if _significant_digits(speeds[index]) < usual:
-            return False
-        neighbours = [row for row in self._neighbours(index, doubtful) if row < index]
-        if not neighbours:
-            return True
-        previous_mph = speeds[neighbours[0]]
-        if previous_mph < 0.01 and speeds[index] >= 1:
-            return False  # 1.736906 may be all that is left of 1.736906E-05
-        return not abs(speeds[index] - previous_mph) > _NEAR_MPH
 
     def _leave_out(self, rows: set[int]) -> None:
         log = self.log
@@ -385,9 +310,9 @@ class _Parser:
             number, text = self.first_unreadable
             share = "No row" if not len(self.log) else f"Only {len(self.log)} rows"
             return RecordingError(
-                f"{self.name}: {share} of {lines} lines can be read. A row has 7 cells, "
+                f"{self.name}: {share} of {lines} lines can be read. A row must have 7 cells, "
                 f"{','.join(HEADER)}, the first three with image names. "
-                f"Line {number} has {len(cells_of(text))} cells: {_excerpt(text)!r}"
+                f"Line {number} has {len(cells_of(text))}: {_excerpt(text)!r}"
             )
         if self.log.notes:
             note = self.log.notes[0]
@@ -415,9 +340,3 @@ def _numbers_text(numbers: Numbers) -> str:
 
 def _mended_message(numbers: Numbers) -> str:
     return f"decimal commas; read as {_numbers_text(numbers)}"
-
-
-def _significant_digits(value: float) -> int:
-    """Digits that a float is printed with, zeros on either end not counted; at most seven."""
-    mantissa = f"{value:.{_FLOAT_DIGITS - 1}e}".partition("e")[0]
-    return len(mantissa.replace(".", "").strip("-0"))

@@ -12,6 +12,8 @@ import itertools
 import re
 from collections.abc import Iterator
 
+from ghostlap.image_names import image_name_of
+
 HEADER = ("center", "left", "right", "steering", "throttle", "brake", "speed")
 
 Numbers = tuple[float, float, float, float]
@@ -45,12 +47,6 @@ class LogRow:
     """Number cells that hold no number; they read as NaN."""
     terminated: bool
     """A line break or a comma follows, so that the speed is not cut off."""
-
-
-def image_name_of(cell: str) -> str:
-    """The file name in an image cell, whatever machine wrote its path."""
-    cell = cell.replace("\\", "/")
-    return cell[cell.rfind("/") + 1 :].strip()
 
 
 def header_names(text: str) -> Iterator[str]:

@@ -17,16 +17,15 @@ from pathlib import Path
 from types import TracebackType
 from typing import NoReturn
 
-from ghostlap.driving_log import LOG_NAME, NO_TIME, parse_log
+from ghostlap.driving_log import LOG_NAME, parse_log
 from ghostlap.errors import RecordingError
+from ghostlap.image_names import NO_TIME, ms_of, stamp_of
 from ghostlap.vision import Rgb, encode_jpeg
 
 CUT_OFF_NAME = "driving_log_cut_off.csv"
 """Beside the log: what a killed recording left of its last row."""
 
 _TAIL_BYTES = 64 * 1024
-_EPOCH = datetime.datetime(1970, 1, 1)
-_ONE_MS = datetime.timedelta(milliseconds=1)
 _LIMITS = {
     "steering": (-1.0, 1.0),
     "throttle": (0.0, 1.0),
@@ -171,13 +170,11 @@ class Recorder:
 
     def _next_stamp(self, time: datetime.datetime | None) -> str:
         """A time as the simulator writes it into names, later than any before."""
-        moment = (time or datetime.datetime.now()).replace(tzinfo=None)
-        ms = (moment - _EPOCH) // _ONE_MS
-        ms = max(ms, self._last_ms + 1)
-        while (self._images / f"center_{_stamp(ms)}.jpg").exists():
+        ms = max(ms_of(time or datetime.datetime.now()), self._last_ms + 1)
+        while (self._images / f"center_{stamp_of(ms)}.jpg").exists():
             ms += 1
         self._last_ms = ms
-        return _stamp(ms)
+        return stamp_of(ms)
 
     def _save(self, picture: bytes, path: Path) -> None:
         temporary = path.with_name(f".{path.name}.part")
@@ -198,14 +195,10 @@ class Recorder:
 
     def _give_up(self, error: OSError) -> NoReturn:
         raise RecordingError(
-            f"{self.folder}: the row cannot be saved ({error.strerror}). The {self.rows_written} "
-            "rows recorded before it are safe. Make room, then record into the same folder."
+            f"{self.folder}: the row cannot be saved ({error.strerror}). The rows recorded "
+            f"before it are safe ({self.rows_written} in this session). "
+            "Make room, then record into the same folder."
         ) from error
-
-
-def _stamp(ms: int) -> str:
-    moment = _EPOCH + ms * _ONE_MS
-    return f"{moment:%Y_%m_%d_%H_%M_%S}_{moment.microsecond // 1000:03d}"
 
 
 def _checked(name: str, value: float) -> float:

@@ -55,7 +55,9 @@ class TrainConfig:
     """shuffled: every sample once before any comes again. drawn: each at random."""
 
     loss: Literal["mse", "huber"] = "mse"
+    """Mean squared error, or Huber's, which counts large errors less."""
     optimizer: Literal["adam", "adamw"] = "adam"
+    """adamw is Adam with weight decay."""
     weight_decay: float = 1e-4
     """For adamw."""
     learning_rate: float = 1e-3
@@ -65,9 +67,11 @@ class TrainConfig:
     warmup_steps: int = 100
     """Steps in which the learning rate rises from 0."""
     batch_size: int = 100
+    """Samples a step."""
     steps_per_epoch: int | None = None
     """Batches an epoch; None is one pass over the training samples."""
     epochs: int = 20
+    """How long to train."""
     patience: int | None = None
     """Stop after so many epochs without a lower validation loss; None never stops early."""
     precision: Literal["float32", "bfloat16"] = "float32"
@@ -112,6 +116,17 @@ RECIPES: dict[str, TrainConfig] = {
     ),
 }
 """Defaults to start from: Ghostlap's own, and seed 003's to the letter."""
+
+
+def recipe_named(name: str) -> TrainConfig:
+    """One of :data:`RECIPES`.
+
+    Raises:
+        TrainingError: there is none of that name.
+    """
+    if name not in RECIPES:
+        raise TrainingError(f"--recipe must be one of {', '.join(RECIPES)}. Got {name!r}.")
+    return RECIPES[name]
 
 
 def config_to_json(config: TrainConfig) -> dict[str, Any]:

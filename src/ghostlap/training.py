@@ -6,29 +6,23 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import math
 import time
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from rich.console import Console
 
-from ghostlap.augment import Augmentation, parse_augmentation
-from ghostlap.dataset import Samples, make_samples, split, usable_rows
-from ghostlap.errors import DatasetError, ImageError, TrainingError
+from ghostlap.augment import parse_augmentation
 from ghostlap.files import write_json
-from ghostlap.frame_cache import FrameCache, default_cache_folder
 from ghostlap.loader import BatchLoader
 from ghostlap.pilot import Pilot, save_pilot
 from ghostlap.provenance import fingerprint, versions
-from ghostlap.recording import Recording, read_recording, require_images
-from ghostlap.train_config import TrainConfig, config_from_json, config_to_json
-from ghostlap.vision import Preprocessing, read_rgb
+from ghostlap.run_folder import CHECKPOINT_FOLDER, check_run_folder, claim_run_folder
+from ghostlap.train_config import TrainConfig, config_to_json
+from ghostlap.training_data import TrainingData, prepare_data
 
-CONFIG_FILE = "config.json"
 HISTORY_FILE = "history.csv"
 
 console = Console(stderr=True)
@@ -49,20 +43,12 @@ class TrainResult:
     """Of this process; a resumed training counts from its resumption."""
 
 
-@dataclasses.dataclass(frozen=True)
-class Data:
-    """Training and validation samples with the frames they point to."""
-
-    training: Samples
-    validation: Samples
-    slots: NDArray[np.int64]
-    cache: Any
-    preprocessing: Preprocessing
-    fingerprint: list[dict[str, Any]]
-
-
-def train(config: TrainConfig) -> TrainResult:
+def train(config: TrainConfig, console: Console = console) -> TrainResult:
     """Train a pilot as ``config`` says.
+
+    Args:
+        config: see :class:`TrainConfig`.
+        console: where progress is shown.
 
     Raises:
         RecordingError: a recording cannot be read.
@@ -71,10 +57,11 @@ def train(config: TrainConfig) -> TrainResult:
         TrainingError: the run folder is taken, cannot be resumed, or the loss is not finite.
     """
     began_s = time.perf_counter()
-    config = _claim_run_folder(config)
-    augmentation = parse_augmentation(config.augment)
-    data = prepare_data(config)
-    result = _fit(config, augmentation, data, began_s)
+    config = check_run_folder(config)
+    parse_augmentation(config.augment)  # a slip of the pen is said before pictures are decoded
+    data = prepare_data(config, console)
+    claim_run_folder(config)
+    result = _fit(config, data, console, began_s)
     console.print(
         f"[bold]{result.out}[/] holds the pilot of epoch {result.best_epoch}: validation loss "
         f"{result.val_loss:.4f}, mean error {result.validation['mae']:.3f} "
@@ -84,151 +71,7 @@ def train(config: TrainConfig) -> TrainResult:
     return result
 
 
-def _claim_run_folder(config: TrainConfig) -> TrainConfig:
-    """Check ``--out`` and write ``config.json`` there; returns the config to train with."""
-    path = config.out / CONFIG_FILE
-    if config.resume:
-        return _resumed_config(config, path)
-    if config.out.is_dir() and any(config.out.iterdir()):
-        what = "holds a run already" if path.exists() else "is not empty"
-        raise TrainingError(
-            f"{config.out}: the folder {what}. Continue a killed training with "
-            f"'ghostlap train --resume --out {config.out}', or name another --out."
-        )
-    if not config.recordings:
-        raise TrainingError(
-            "train: name at least one recording, a folder with driving_log.csv and IMG/. "
-            "Example: ghostlap train rec/lake --out runs/lake"
-        )
-    parse_augmentation(config.augment)  # before anything is written
-    try:
-        config.out.mkdir(parents=True, exist_ok=True)
-        write_json(path, {**config_to_json(config), "versions": versions()})
-    except OSError as error:
-        raise TrainingError(
-            f"{config.out}: the run folder cannot be written ({error.strerror})."
-        ) from error
-    return config
-
-
-def _resumed_config(config: TrainConfig, path: Path) -> TrainConfig:
-    if not path.exists():
-        raise TrainingError(f"{config.out}: no {CONFIG_FILE} there, so nothing to resume.")
-    if (config.out / "pilot.json").exists():
-        raise TrainingError(
-            f"{config.out}: the training there is finished. Train further on from it with "
-            f"'ghostlap train REC --init {config.out} --out …'."
-        )
-    saved = config_from_json(json.loads(path.read_text(encoding="utf-8")))
-    saved = dataclasses.replace(
-        saved, resume=True, out=config.out, cache=config.cache, workers=config.workers
-    )
-    asked_for = dataclasses.replace(config, recordings=config.recordings or saved.recordings)
-    if config.recordings and asked_for != saved:
-        differing = [
-            f"{field.name} (was {getattr(saved, field.name)}, now {getattr(asked_for, field.name)})"
-            for field in dataclasses.fields(config)
-            if getattr(asked_for, field.name) != getattr(saved, field.name)
-        ]
-        raise TrainingError(
-            f"{config.out}: a training is resumed with the options it began with. Differing: "
-            f"{'; '.join(differing)}. Just 'ghostlap train --resume --out {config.out}' "
-            "takes them all from the run folder."
-        )
-    return saved
-
-
-def prepare_data(config: TrainConfig) -> Data:
-    """Read recordings, balance and split them, and decode their frames into the cache."""
-    recordings = [read_recording(path) for path in config.recordings]
-    for recording in recordings:
-        require_images(recording)
-        _warn_of_rows_left_out(recording)
-    height_px, width_px, _ = _frame_shape(recordings)
-    preprocessing = config.preprocessing.for_frames(height_px, width_px)
-    samples = make_samples(
-        recordings,
-        cameras=config.cameras,
-        side_offset=config.side_offset,
-        bins=config.bins,
-        cap=config.cap,
-        seed=config.seed,
-    )
-    cache = FrameCache(config.cache or default_cache_folder(), preprocessing.frame_shape)
-    with console.status("decoding frames …") as status:
-        located = cache.locate(
-            samples.images, lambda done, n: status.update(f"decoding frames {done}/{n} …")
-        )
-    found = located.slots[samples.image] >= 0
-    if not found.all():
-        _warn_of_pictures_left_out(int((~found).sum()), located.problems)
-        samples = samples.take(found)
-    if len(samples) == 0:
-        raise DatasetError(
-            f"None of the pictures can be used. The first: {located.problems[0]} "
-            "'ghostlap doctor REC' lists them all."
-        )
-    training, validation = split(samples, config.split, config.validation, config.seed)
-    console.print(
-        f"{len(recordings)} recording(s), {sum(len(r.frames) for r in recordings)} rows; "
-        f"{len(samples)} samples after balancing: {len(training)} to train on, "
-        f"{len(validation)} for validation (split by {config.split})",
-        highlight=False,
-    )
-    return Data(training, validation, located.slots, cache, preprocessing, fingerprint(recordings))
-
-
-def _warn_of_rows_left_out(recording: Recording) -> None:
-    unread = [
-        note for note in recording.notes if note.kind in ("ambiguous", "cut-off", "unreadable")
-    ]
-    unusable = int((~usable_rows(recording.frames)).sum())
-    if unread:
-        console.print(
-            f"[yellow]warning:[/] {recording.folder}: {len(unread)} rows could not be read; "
-            f"the first: line {unread[0].line}, {unread[0].message}",
-            highlight=False,
-        )
-    if unusable:
-        console.print(
-            f"[yellow]warning:[/] {recording.folder}: {unusable} rows have no steering in [-1, 1] "
-            "or no centre picture and are left out; 'ghostlap doctor' lists them",
-            highlight=False,
-        )
-
-
-def _warn_of_pictures_left_out(samples: int, problems: tuple[str, ...]) -> None:
-    console.print(
-        f"[yellow]warning:[/] {samples} samples are left out, because {len(problems)} pictures "
-        f"cannot be used; the first: {problems[0]} 'ghostlap doctor' lists them",
-        highlight=False,
-    )
-
-
-def _frame_shape(recordings: list[Recording]) -> tuple[int, int, int]:
-    """The size of the first readable centre picture of each recording, which must be one size."""
-    shapes: dict[tuple[int, ...], Path] = {}
-    for recording in recordings:
-        for path in recording.frames["center"]:
-            try:
-                shapes.setdefault(read_rgb(path).shape, recording.folder)
-            except ImageError:
-                continue
-            break
-    if len(shapes) > 1:
-        sizes = "; ".join(f"{shape[1]}x{shape[0]} in {where}" for shape, where in shapes.items())
-        raise DatasetError(f"All recordings must have frames of one size. Got {sizes}.")
-    if not shapes:
-        raise DatasetError(
-            f"{recordings[0].folder}: no centre picture can be decoded. 'ghostlap doctor' says why."
-        )
-    height, width, channels = next(iter(shapes))
-    return height, width, channels
-
-
-def _fit(
-    config: TrainConfig, augmentation: Augmentation, data: Data, began_s: float
-) -> TrainResult:
+def _fit(config: TrainConfig, data: TrainingData, console: Console, began_s: float) -> TrainResult:
     from ghostlap.backend import keras
     from ghostlap.callbacks import BEST_FILE, Checkpoints, Progress
     from ghostlap.networks import ValidationBatches, compile_network, network_for, set_precision
@@ -244,7 +87,7 @@ def _fit(
         data.slots,
         data.cache,
         data.preprocessing,
-        augmentation=augmentation,
+        augmentation=parse_augmentation(config.augment),
         side_offset=config.side_offset,
         order=config.order,
         **common,
@@ -255,7 +98,9 @@ def _fit(
     keras.utils.set_random_seed(config.seed)
     network = network_for(config, data.preprocessing, len(outputs))
     compile_network(network, config, steps_per_epoch * config.epochs)
-    checkpoints = Checkpoints(config.out / "checkpoint", config.out / HISTORY_FILE, config.patience)
+    checkpoints = Checkpoints(
+        config.out / CHECKPOINT_FOLDER, config.out / HISTORY_FILE, config.patience
+    )
     checkpoints.restore(network)
     weights = WeightsLogger(config.out / "weights.csv")
     weights.start(checkpoints.epochs_done)
@@ -281,7 +126,7 @@ def _fit(
             verbose=0,
         )
         batches.close()
-    network.load_weights(config.out / "checkpoint" / BEST_FILE)
+    network.load_weights(config.out / CHECKPOINT_FOLDER / BEST_FILE)
     set_precision(network, "float32")
     best = checkpoints.history[checkpoints.best_epoch - 1]
     pilot = save_pilot(
@@ -294,7 +139,7 @@ def _fit(
                 **config_to_json(config),
                 "best_epoch": checkpoints.best_epoch,
                 "val_loss": best["val_loss"],
-                "recordings_seen": data.fingerprint,
+                "recordings_seen": fingerprint(data.recordings),
                 "training_samples": len(data.training),
                 "validation_samples": len(data.validation),
             },

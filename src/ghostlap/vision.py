@@ -14,7 +14,7 @@ from __future__ import annotations
 import dataclasses
 import os
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import cv2
 import numpy as np
@@ -29,7 +29,9 @@ Colour = Literal["yuv", "yuv-legacy", "rgb", "bgr"]
 
 MAX_IMAGE_BYTES = 32 * 1024 * 1024
 MAX_IMAGE_SIDE_PX = 4096
+_PNG_START = b"\x89PNG\r\n\x1a\n"
 _JPEG_START, _JPEG_END = b"\xff\xd8", b"\xff\xd9"
+_JPEG_FRAME_MARKERS = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -191,21 +193,37 @@ def decode_rgb(data: bytes, name: str = "picture") -> Rgb:
         raise ImageError(
             f"{name}: the JPEG is cut off after {len(data)} bytes (its end marker is missing)."
         )
+    width, height = _declared_size(data) or (0, 0)
+    if max(width, height) > MAX_IMAGE_SIDE_PX:
+        raise ImageError(
+            f"{name}: a side may have at most {MAX_IMAGE_SIDE_PX} pixels. Got {width}x{height}."
+        )
     try:
         picture = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR_RGB)
     except cv2.error as error:
         raise ImageError(f"{name}: the picture cannot be decoded ({error.err}).") from error
-    if picture is None:
+    if picture is None or not width:
         raise ImageError(
             f"{name}: not a picture that can be decoded; it begins with {data[:8]!r}, "
             "JPEG and PNG are read."
         )
-    if max(picture.shape) > MAX_IMAGE_SIDE_PX:
-        height, width = picture.shape[:2]
-        raise ImageError(
-            f"{name}: a side may have at most {MAX_IMAGE_SIDE_PX} pixels. Got {width}x{height}."
-        )
-    return picture  # type: ignore[return-value]
+    return cast(Rgb, picture)
+
+
+def _declared_size(data: bytes) -> tuple[int, int] | None:
+    """Width and height in the header of a JPEG or PNG, read before anything is decoded."""
+    if data.startswith(_PNG_START) and len(data) >= 24:
+        return int.from_bytes(data[16:20], "big"), int.from_bytes(data[20:24], "big")
+    place = 2
+    while data.startswith(_JPEG_START) and place + 9 <= len(data) and data[place] == 0xFF:
+        marker = data[place + 1]
+        if marker in _JPEG_FRAME_MARKERS:
+            height = int.from_bytes(data[place + 5 : place + 7], "big")
+            return int.from_bytes(data[place + 7 : place + 9], "big"), height
+        # A filler byte, or a segment that says how long it is.
+        length = int.from_bytes(data[place + 2 : place + 4], "big")
+        place += 1 if marker == 0xFF else 2 + length
+    return None
 
 
 def read_picture(path: str | os.PathLike[str]) -> bytes:

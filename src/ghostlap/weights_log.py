@@ -57,7 +57,7 @@ class WeightsLogger(keras.callbacks.Callback):
 
     def _weights(self) -> dict[str, NDArray[np.float32]]:
         return {
-            f"{layer.name}/{variable.name}": keras.ops.convert_to_numpy(variable)
+            f"{layer.name}/{variable.name}": variable.numpy()
             for layer in self.model.layers
             for variable in layer.trainable_variables
         }

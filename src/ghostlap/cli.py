@@ -1,0 +1,148 @@
+"""The commands, nothing else.
+
+Each command is a function of one config; its flags are that config's fields. Only the module of
+the command asked for is imported, so that ``ghostlap --help`` answers at once.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple, NoReturn
+
+from ghostlap import __version__
+from ghostlap.errors import GhostlapError
+
+
+class Command(NamedTuple):
+    """Where a command lives: its function and its config, by name, and one line about it."""
+
+    module: str
+    function: str
+    config_module: str
+    config: str
+    summary: str
+
+
+COMMANDS = {
+    "doctor": Command(
+        "doctor", "doctor", "doctor", "DoctorConfig",
+        "what is wrong with a recording; --fix OUT writes a clean copy",
+    ),
+    "explore": Command(
+        "explore", "explore", "explore", "ExploreConfig",
+        "pictures of a recording to look at before training",
+    ),
+    "train": Command(
+        "training", "train", "train_config", "TrainConfig",
+        "train a pilot on recordings",
+    ),
+    "search": Command(
+        "search", "search", "search", "SearchConfig",
+        "search learning rate, steps, epochs or any other option on a subset",
+    ),
+    "bench": Command(
+        "bench", "bench", "bench", "BenchConfig",
+        "measure this machine: bench train",
+    ),
+}  # fmt: skip
+
+_USAGE = """usage: ghostlap COMMAND [options]
+
+Ghostlap clones how a person drives: record, look, train, drive, prove.
+
+commands:
+{commands}
+
+'ghostlap COMMAND --help' explains a command. Every command takes --json, to print its result as
+one line of JSON at the end of standard output.
+"""
+
+
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Run a command; exits with 0, with 2 for a mistake in what was asked, 130 after Ctrl-C."""
+    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    if not arguments or arguments[0] in ("-h", "--help", "help"):
+        print(_USAGE.format(commands=_command_list()), end="")
+        sys.exit(0)
+    if arguments[0] == "--version":
+        print(f"ghostlap {__version__}")
+        sys.exit(0)
+    name, *rest = arguments
+    if name not in COMMANDS:
+        _fail(f"no such command: {name!r}. Commands: {', '.join(COMMANDS)}.")
+    as_json = "--json" in rest
+    try:
+        result = _run(name, [argument for argument in rest if argument != "--json"])
+    except GhostlapError as error:
+        _fail(str(error))
+    except KeyboardInterrupt:
+        print("\nstopped", file=sys.stderr)
+        sys.exit(130)
+    if as_json:
+        print(json.dumps(result, default=_as_json, allow_nan=False))
+    sys.exit(0)
+
+
+def _run(name: str, arguments: list[str]) -> Any:
+    import tyro
+
+    command = COMMANDS[name]
+    function: Callable[[Any], Any] = _load(command.module, command.function)
+    config_class = _load(command.config_module, command.config)
+    config = tyro.cli(
+        config_class,
+        prog=f"ghostlap {name}",
+        args=arguments,
+        default=_defaults(name, arguments),
+        config=(tyro.conf.ConsolidateSubcommandArgs,),
+    )
+    return function(config)
+
+
+def _defaults(name: str, arguments: list[str]) -> Any:
+    """The recipe named on the command line, whose values all other options start from."""
+    import tyro
+
+    if name != "train":
+        return tyro.MISSING
+    from ghostlap.train_config import recipe_named
+
+    for i, argument in enumerate(arguments):
+        if argument == "--recipe" and i + 1 < len(arguments):
+            return recipe_named(arguments[i + 1])
+        if argument.startswith("--recipe="):
+            return recipe_named(argument.partition("=")[2])
+    return recipe_named("default")
+
+
+def _load(module: str, name: str) -> Any:
+    try:
+        return getattr(importlib.import_module(f"ghostlap.{module}"), name)
+    except ModuleNotFoundError as error:
+        if error.name and error.name.startswith("ghostlap"):
+            raise
+        raise GhostlapError(
+            f"This command needs the package {error.name}, which is not installed. "
+            "Install Ghostlap with it: pip install 'ghostlap[train]'"
+        ) from error
+
+
+def _command_list() -> str:
+    width = max(map(len, COMMANDS))
+    return "\n".join(f"  {name:<{width}}  {c.summary}" for name, c in COMMANDS.items())
+
+
+def _as_json(value: Any) -> Any:
+    import dataclasses
+
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return dataclasses.asdict(value)
+    return str(value)  # a path
+
+
+def _fail(message: str) -> NoReturn:
+    print(f"error: {message}", file=sys.stderr)
+    sys.exit(2)

@@ -1,0 +1,23 @@
+"""Trainings that are over in seconds, for tests."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+from ghostlap.train_config import TrainConfig
+
+
+def short_training(recording: Path, out: Path, cache: Path, **options: Any) -> TrainConfig:
+    """PilotNet, three epochs of four steps of sixteen samples."""
+    config = TrainConfig(
+        recordings=(recording,),
+        out=out,
+        cache=cache,
+        epochs=3,
+        steps_per_epoch=4,
+        batch_size=16,
+        warmup_steps=2,
+    )
+    return dataclasses.replace(config, **options)
