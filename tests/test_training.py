@@ -34,8 +34,7 @@ def test_the_run_folder_holds_everything(trained: TrainResult) -> None:
     names = {path.name for path in trained.out.iterdir()}
     assert names >= {
         "config.json", "pilot.json", "model.keras", "model.h5", "model.json", "model.weights.h5",
-        "model.onnx", "history.csv", "loss.png", "weights.csv", "weights.png", "result.json",
-        "checkpoint",
+        "model.onnx", "history.csv", "loss.png", "weights.csv", "weights.png", "checkpoint",
     }  # fmt: skip
     if keras.backend.backend() == "tensorflow":
         assert list((trained.out / "tensorboard").rglob("events.out.tfevents.*"))
@@ -57,6 +56,7 @@ def test_seed_versions_and_options_are_saved(trained: TrainResult) -> None:
     assert pilot["training"]["recordings_seen"][0]["rows"] == 120
     assert pilot["onnx_difference"] < 1e-4
     assert pilot["training"]["training_samples"] > 200
+    assert pilot["metrics"]["validation"] == trained.validation
 
 
 def test_the_loss_of_the_best_epoch_is_the_pilots(trained: TrainResult) -> None:

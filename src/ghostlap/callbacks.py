@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -65,6 +66,8 @@ class Checkpoints(keras.callbacks.Callback):
         try:
             state = json.loads(state_path.read_text(encoding="utf-8"))
             model.load_weights(self.folder / state["weights"])
+            for variable, value in zip(_random_states(model), state["random"], strict=True):
+                variable.assign(value)
         except (OSError, ValueError, KeyError) as error:
             raise TrainingError(
                 f"{self.folder}: the checkpoint cannot be read ({error}). "
@@ -85,7 +88,11 @@ class Checkpoints(keras.callbacks.Callback):
             self._save(BEST_FILE)
         weights = f"epoch-{epoch + 1:04d}.weights.h5"
         self._save(weights)
-        write_json(self.folder / STATE_FILE, {"weights": weights, "history": self.history})
+        random = [variable.numpy().tolist() for variable in _random_states(self.model)]
+        write_json(
+            self.folder / STATE_FILE,
+            {"weights": weights, "random": random, "history": self.history},
+        )
         # Only now does nothing point to the older one.
         for older in self.folder.glob("epoch-*.weights.h5"):
             if older.name != weights:
@@ -100,6 +107,11 @@ class Checkpoints(keras.callbacks.Callback):
             self.model.save_weights(temporary)
 
 
+def _random_states(model: Any) -> list[Any]:
+    """Where dropout stands in its random numbers; Keras does not save that with the weights."""
+    return [v for v in model.non_trainable_variables if v.name == "seed_generator_state"]
+
+
 class Progress(keras.callbacks.Callback):
     """One line an epoch, and between them a live line with the time left, on a terminal.
 
@@ -107,27 +119,27 @@ class Progress(keras.callbacks.Callback):
         console: where to.
         epochs: of the whole training.
         steps_per_epoch: batches an epoch.
-        is_best: whether the epoch just ended is the best so far.
+        checkpoints: knows which epoch is the best.
     """
 
     def __init__(
-        self, console: Console, epochs: int, steps_per_epoch: int, is_best: Callable[[], bool]
+        self, console: Console, epochs: int, steps_per_epoch: int, checkpoints: Checkpoints
     ) -> None:
         super().__init__()
         self.console = console
         self.epochs = epochs
         self.steps_per_epoch = steps_per_epoch
-        self.is_best = is_best
+        self.checkpoints = checkpoints
         self.live = console.status("starting …")
         self.steps_timed = 0
         self.began_s = 0.0
         self.shown_s = 0.0
 
-    def on_train_begin(self, logs: dict[str, float] | None = None) -> None:
-        self.live.start()
-
-    def on_train_end(self, logs: dict[str, float] | None = None) -> None:
-        self.live.stop()
+    @contextlib.contextmanager
+    def shown(self) -> Iterator[None]:
+        """Show the live line while in this context, however it is left."""
+        with self.live:
+            yield
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         self.epoch = epoch
@@ -156,6 +168,6 @@ class Progress(keras.callbacks.Callback):
         self.console.print(
             f"epoch {epoch + 1:>3}/{self.epochs}  loss {numbers.get('loss', float('nan')):.4f}  "
             f"val_loss {numbers.get('val_loss', float('nan')):.4f}  {took_s:.1f} s"
-            + ("  best so far" if self.is_best() else ""),
+            + ("  best so far" if self.checkpoints.best_epoch == epoch + 1 else ""),
             highlight=False,
         )

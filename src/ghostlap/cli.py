@@ -78,6 +78,9 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         result = _run(name, [argument for argument in rest if argument != "--json"])
     except GhostlapError as error:
         _fail(str(error))
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        _fail(f"{where}{error.strerror or error}. What was finished before is kept.")
     except KeyboardInterrupt:
         print("\nstopped", file=sys.stderr)
         sys.exit(130)
@@ -96,18 +99,13 @@ def _run(name: str, arguments: list[str]) -> Any:
         config_class,
         prog=f"ghostlap {name}",
         args=arguments,
-        default=_defaults(name, arguments),
-        config=(tyro.conf.ConsolidateSubcommandArgs,),
+        **({"default": _recipe(arguments)} if name == "train" else {}),
     )
     return function(config)
 
 
-def _defaults(name: str, arguments: list[str]) -> Any:
+def _recipe(arguments: list[str]) -> Any:
     """The recipe named on the command line, whose values all other options start from."""
-    import tyro
-
-    if name != "train":
-        return tyro.MISSING
     from ghostlap.train_config import recipe_named
 
     for i, argument in enumerate(arguments):

@@ -84,7 +84,7 @@ def plot_balance(
             edges[:-1], before - after, bottom=after, color=ORANGE, hatch="///", label="removed",
             **style,
         )  # fmt: skip
-        above.set(title=f"Before balancing: {len(steering):,} rows", ylabel="rows")
+        above.set(title=f"Before: {len(steering):,} rows", ylabel="rows")
         below.bar(edges[:-1], after, color=BLUE, label="kept", **style)
         below.set(
             title=f"After: {int(kept.sum()):,} kept, {removed:,} removed",
@@ -95,8 +95,7 @@ def plot_balance(
             for axes in (above, below):
                 axes.axhline(cap, color="black", lw=1.5, ls="--", label=f"cap {cap:,}")
             below.set_ylim(0, max(cap, int(after.max())) * 1.12)
-        for axes in (above, below):
-            axes.legend(loc="upper right")
+        _legend(above)
 
 
 def plot_split(picture: Path, training: Samples, validation: Samples, bins: int) -> None:
@@ -121,7 +120,7 @@ def plot_split(picture: Path, training: Samples, validation: Samples, bins: int)
             xlabel="steering label, side cameras included",
             ylabel="share, %",
         )
-        axes.legend(loc="upper right")
+        _legend(axes)
 
 
 def plot_steering(picture: Path, time: Timeline) -> None:
@@ -135,15 +134,18 @@ def plot_steering(picture: Path, time: Timeline) -> None:
         rows = figure.subplots(strips, 1, sharey=True, squeeze=False)[:, 0]
         x_s, steering = _with_breaks(time, time.driven_s), _with_breaks(time, time.steering)
         for i, axes in enumerate(rows):
-            for sign, colour in ((-1, BLUE), (1, ORANGE)):
-                one_side = np.where(sign * steering >= 0, steering, 0.0)
-                axes.fill_between(x_s, one_side, color=colour, lw=0, step="mid")
-            _lines(axes, x_s, steering, "#111827", 0.8)
+            begin_s, end_s = i * strip_s, (i + 1) * strip_s
+            here = ~((x_s < begin_s - 1) | (x_s > end_s + 1))  # true for the NaN of a break
+            for sign, colour, label in ((-1, BLUE, "left"), (1, ORANGE, "right")):
+                one_side = np.where(sign * steering[here] < 0, 0.0, steering[here])
+                axes.fill_between(x_s[here], one_side, color=colour, lw=0, step="mid", label=label)
+            axes.plot(x_s[here], 0 * steering[here], color="#111827", lw=0.8)
+            _dots(axes, x_s[here], steering[here], "#111827")
             _mark_pauses(axes, time)
-            axes.set(xlim=(i * strip_s, (i + 1) * strip_s), ylim=(-limit, limit))
+            axes.set(xlim=(begin_s, end_s), ylim=(-limit, limit))
         rows[0].set_title("Steering over time")
+        _legend(rows[0])
         rows[-1].set_xlabel("seconds of driving")
-        figure.supylabel("steering: blue is left (−), orange right (+)", fontsize=12)
 
 
 def plot_speed(picture: Path, time: Timeline) -> None:
@@ -151,7 +153,9 @@ def plot_speed(picture: Path, time: Timeline) -> None:
     with _figure(picture, 7.4) as figure:
         speed, pedals, often = figure.subplots(3, 1, height_ratios=(3, 2, 2.4))
         x_s = _with_breaks(time, time.driven_s)
-        _lines(speed, x_s, _with_breaks(time, time.speed_mph), BLUE, 1.4)
+        speed_mph = _with_breaks(time, time.speed_mph)
+        speed.plot(x_s, speed_mph, color=BLUE, lw=1.4)
+        _dots(speed, x_s, speed_mph, BLUE)
         for values, colour in ((time.throttle, GREEN), (-time.brake, ORANGE)):
             pedals.fill_between(x_s, _with_breaks(time, values), color=colour, lw=0, step="mid")
         for axes in (speed, pedals):
@@ -163,7 +167,7 @@ def plot_speed(picture: Path, time: Timeline) -> None:
             title="Throttle (green, up) and brake (orange, down)",
             xlabel="seconds of driving",
             ylabel="pedal",
-            ylim=(-1.05, 1.05),
+            ylim=(-1.05 if np.nanmax(time.brake, initial=0) > 0 else -0.05, 1.05),
         )
         often.hist(
             time.speed_mph[np.isfinite(time.speed_mph)], bins=30, color=BLUE,
@@ -172,16 +176,18 @@ def plot_speed(picture: Path, time: Timeline) -> None:
         often.set(title="How often each speed was driven", xlabel="speed, mph", ylabel="rows")
 
 
+def _legend(axes: Axes) -> None:
+    """Beside the title, where it covers nothing."""
+    axes.legend(loc="lower right", bbox_to_anchor=(1.01, 0.98), ncols=3, columnspacing=1.2)
+
+
 def _with_breaks(time: Timeline, values: NDArray[np.float64]) -> NDArray[np.float64]:
     """The values with a NaN between stretches, where a line is to break off."""
     return np.insert(values, np.flatnonzero(np.diff(time.stretch)) + 1, np.nan)
 
 
-def _lines(
-    axes: Axes, x_s: NDArray[np.float64], values: NDArray[np.float64], colour: str, width: float
-) -> None:
-    """Lines through the values; a value alone between two breaks becomes a dot."""
-    axes.plot(x_s, values, color=colour, lw=width)
+def _dots(axes: Axes, x_s: NDArray[np.float64], values: NDArray[np.float64], colour: str) -> None:
+    """A dot for each value alone between two breaks, where no line can show it."""
     broken = np.pad(np.isnan(values), 1, constant_values=True)
     alone = broken[:-2] & broken[2:]
     axes.plot(x_s[alone], values[alone], ".", color=colour)
@@ -193,7 +199,7 @@ def _mark_pauses(axes: Axes, time: Timeline) -> None:
     begin_s, end_s = time.driven_s[before], time.driven_s[before + 1]
     whole_height = axes.get_xaxis_transform()
     axes.broken_barh(
-        np.stack([begin_s, end_s - begin_s], axis=1), (0, 1), color="#D1D5DB",
+        list(zip(begin_s, end_s - begin_s, strict=True)), (0, 1), color="#D1D5DB",
         transform=whole_height,
     )  # fmt: skip
     other = time.recording[before] != time.recording[before + 1]

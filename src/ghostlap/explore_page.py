@@ -8,9 +8,8 @@ from collections.abc import Sequence
 from html import escape
 from pathlib import Path
 
-import cv2
-
 from ghostlap.explore_facts import RecordingFacts
+from ghostlap.vision import decode_rgb, encode_jpeg
 
 MARK = '<meta name="generator" content="ghostlap explore">'
 """By this line a page is known to be one of ours."""
@@ -34,14 +33,16 @@ p { max-width: 46rem; margin: .5rem 0; }
 code { font-size: .92em; background: color-mix(in srgb, var(--line) 45%, transparent);
   padding: .05em .3em; border-radius: .25em; }
 ul.notes { background: var(--note); border-radius: .5rem; padding: .6rem 1rem .6rem 2rem; }
-.facts { display: grid; gap: 1rem; grid-template-columns: repeat(auto-fit, minmax(17rem, 1fr)); }
+.facts { display: grid; gap: 1rem;
+  grid-template-columns: repeat(auto-fit, minmax(min(17rem, 100%), 26rem)); }
 .facts section { border: 1px solid var(--line); border-radius: .5rem; padding: .75rem 1rem; }
 dl { display: grid; grid-template-columns: auto 1fr; gap: .1rem 1rem; margin: 0; }
 dd { margin: 0; text-align: right; font-variant-numeric: tabular-nums; }
 figure { margin: 1rem 0; }
 img { display: block; max-width: 100%; height: auto; background: #fff; border-radius: .4rem; }
 .small figure { margin: 0; }
-.small { display: grid; gap: 1.5rem; grid-template-columns: repeat(auto-fit, minmax(min(26rem, 100%), 1fr)); }
+.small { display: grid; gap: 1.5rem;
+  grid-template-columns: repeat(auto-fit, minmax(min(26rem, 100%), 1fr)); }
 @media print { body { max-width: none; font-size: 10pt; }
   h2, h3 { break-after: avoid; } figure, .facts section { break-inside: avoid; }
   .small { grid-template-columns: 1fr 1fr; } }
@@ -91,14 +92,18 @@ def page_html(
         "</div>",
     ]
     if notes:
-        parts += ['<ul class="notes">', *(f"<li>{_text_html(note)}</li>" for note in notes), "</ul>"]
+        parts += [
+            '<ul class="notes">',
+            *(f"<li>{_text_html(note)}</li>" for note in notes),
+            "</ul>",
+        ]
     for picture in pictures:
         parts.append(f"<h2>{escape(picture.title)}</h2>{_figure_html(folder, picture)}")
     if small:
         parts += [
             "<h2>Each kind of augmentation</h2>",
-            "<p>Every kind alone, at both ends of its range. Where the picture moves, the dot must "
-            "stay on the same spot of the road: then picture and label agree. Change one with "
+            "<p>Every kind alone, at both ends of its range. Where a picture moves sideways, the "
+            "dot must go along with the road: then picture and label agree. Change one with "
             "<code>--augment default,shear.p=0.2</code>, leave one out with "
             "<code>shear.p=0</code>.</p>",
             '<div class="small">',
@@ -131,7 +136,7 @@ def _facts_html(number: int, facts: RecordingFacts, recordings: int) -> str:
         "distance": known(facts.distance_km, "{:.2f} km"),
         "mean speed": known(facts.mean_speed_mph, "{:.1f} mph"),
         "steering exactly 0": known(facts.zero_steering, "{:.0%} of the rows"),
-        "frames": f"{size[0]} × {size[1]} px" if size else "none can be read",
+        "frames": f"{size[0]} \N{MULTIPLICATION SIGN} {size[1]} px" if size else "none can be read",
         "missing pictures": f"{facts.missing_pictures:,}",
     }
     prefix = f"{number}. " if recordings > 1 else ""
@@ -156,7 +161,5 @@ def _text_html(text: str) -> str:
 def _data_uri(path: Path, photographic: bool) -> str:
     data, kind = path.read_bytes(), "png"
     if photographic:
-        pixels = cv2.imread(str(path), cv2.IMREAD_COLOR)
-        _, encoded = cv2.imencode(".jpg", pixels, [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])  # type: ignore[arg-type]
-        data, kind = encoded.tobytes(), "jpeg"
+        data, kind = encode_jpeg(decode_rgb(data, str(path)), _JPEG_QUALITY), "jpeg"
     return f"data:image/{kind};base64,{base64.b64encode(data).decode()}"

@@ -221,8 +221,13 @@ def save_pilot(
             f"{folder}: {ONNX_FILE} differs from Keras by {difference:.1e}, more than "
             f"{ONNX_TOLERANCE:.0e}. {KERAS_FILE} is kept; is there a layer that ONNX cannot hold?"
         )
-    write_json(folder / PILOT_FILE, {**whole, "onnx_difference": difference})
+    add_to_description(folder, {"onnx_difference": difference})
     return pilot
+
+
+def add_to_description(folder: Path, more: dict[str, Any]) -> None:
+    """Add to what ``pilot.json`` of a run folder says."""
+    write_json(folder / PILOT_FILE, {**read_description(folder), **more})
 
 
 def _without_optimizer(network: Any) -> Any:

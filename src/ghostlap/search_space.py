@@ -139,9 +139,7 @@ def with_options(config: TrainConfig, options: Mapping[str, Any]) -> TrainConfig
     Raises:
         GhostlapError: a value is out of the range that the config allows.
     """
-    nested = {
-        name.partition(".")[2]: value for name, value in options.items() if name.count(".")
-    }
+    nested = {name.partition(".")[2]: value for name, value in options.items() if name.count(".")}
     fields = {name: value for name, value in options.items() if not name.count(".")}
     preprocessing = dataclasses.replace(config.preprocessing, **nested)
     return dataclasses.replace(config, preprocessing=preprocessing, **fields)
@@ -150,8 +148,7 @@ def with_options(config: TrainConfig, options: Mapping[str, Any]) -> TrainConfig
 def train_command(config: TrainConfig) -> str:
     """The ``ghostlap train`` command for this config, to be pasted into a shell.
 
-    It names only what differs from the recipe's defaults, and not what ``init``, ``resume`` and
-    ``cache`` say.
+    It names only what differs from the recipe's defaults; ``init`` and ``resume`` are left out.
     """
     words = ["ghostlap", "train", *map(str, config.recordings), "--out", str(config.out)]
     if config.recipe != "default":
@@ -167,6 +164,8 @@ def train_command(config: TrainConfig) -> str:
             words += [f"--{flag}", *map(str, value)]
         else:
             words += [f"--{flag}", str(value)]
+    if config.cache is not None:
+        words += ["--cache", str(config.cache)]
     return shlex.join(words)
 
 

@@ -5,25 +5,29 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import math
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from rich.console import Console
 
 from ghostlap.augment import parse_augmentation
-from ghostlap.files import write_json
 from ghostlap.loader import BatchLoader
-from ghostlap.pilot import Pilot, save_pilot
+from ghostlap.pilot import Pilot, add_to_description, save_pilot
 from ghostlap.provenance import fingerprint, versions
 from ghostlap.run_folder import CHECKPOINT_FOLDER, check_run_folder, claim_run_folder
 from ghostlap.train_config import TrainConfig, config_to_json
 from ghostlap.training_data import TrainingData, prepare_data
 
+if TYPE_CHECKING:
+    from ghostlap.callbacks import Checkpoints
+
 HISTORY_FILE = "history.csv"
+WEIGHTS_FILE = "weights.csv"
 
 console = Console(stderr=True)
 
@@ -61,7 +65,11 @@ def train(config: TrainConfig, console: Console = console) -> TrainResult:
     parse_augmentation(config.augment)  # a slip of the pen is said before pictures are decoded
     data = prepare_data(config, console)
     claim_run_folder(config)
-    result = _fit(config, data, console, began_s)
+    try:
+        result = fit(config, data, console, began_s)
+    except KeyboardInterrupt:
+        console.print(f"stopped; 'ghostlap train --resume --out {config.out}' goes on from here")
+        raise
     console.print(
         f"[bold]{result.out}[/] holds the pilot of epoch {result.best_epoch}: validation loss "
         f"{result.val_loss:.4f}, mean error {result.validation['mae']:.3f} "
@@ -71,63 +79,23 @@ def train(config: TrainConfig, console: Console = console) -> TrainResult:
     return result
 
 
-def _fit(config: TrainConfig, data: TrainingData, console: Console, began_s: float) -> TrainResult:
-    from ghostlap.backend import keras
-    from ghostlap.callbacks import BEST_FILE, Checkpoints, Progress
-    from ghostlap.networks import ValidationBatches, compile_network, network_for, set_precision
-    from ghostlap.plots import plot_history
-    from ghostlap.weights_log import WeightsLogger, plot_weights
-
+def fit(config: TrainConfig, data: TrainingData, console: Console, began_s: float) -> TrainResult:
+    """Train on data that is ready, from the last checkpoint if there is one, and save the pilot."""
     outputs = ("steering", "speed") if config.speed else ("steering",)
     common: dict[str, Any] = {
         "batch_size": config.batch_size, "outputs": len(outputs), "seed": config.seed,
     }  # fmt: skip
+    where = (data.slots, data.cache, data.preprocessing)
     loader = BatchLoader(
         data.training,
-        data.slots,
-        data.cache,
-        data.preprocessing,
+        *where,
         augmentation=parse_augmentation(config.augment),
         side_offset=config.side_offset,
         order=config.order,
         **common,
     )
-    validation = BatchLoader(data.validation, data.slots, data.cache, data.preprocessing, **common)
-    steps_per_epoch = config.steps_per_epoch or math.ceil(len(data.training) / config.batch_size)
-
-    keras.utils.set_random_seed(config.seed)
-    network = network_for(config, data.preprocessing, len(outputs))
-    compile_network(network, config, steps_per_epoch * config.epochs)
-    checkpoints = Checkpoints(
-        config.out / CHECKPOINT_FOLDER, config.out / HISTORY_FILE, config.patience
-    )
-    checkpoints.restore(network)
-    weights = WeightsLogger(config.out / "weights.csv")
-    weights.start(checkpoints.epochs_done)
-    progress = Progress(
-        console,
-        config.epochs,
-        steps_per_epoch,
-        lambda: checkpoints.best_epoch == checkpoints.epochs_done,
-    )
-    callbacks = [checkpoints, weights, progress]
-    if keras.backend.backend() == "tensorflow":  # Keras writes these logs with TensorFlow's help
-        callbacks.append(keras.callbacks.TensorBoard(config.out / "tensorboard", write_graph=False))
-    if not checkpoints.should_stop and checkpoints.epochs_done < config.epochs:
-        batches = loader.stream(checkpoints.epochs_done * steps_per_epoch, workers=config.workers)
-        network.fit(
-            batches,
-            steps_per_epoch=steps_per_epoch,
-            epochs=config.epochs,
-            initial_epoch=checkpoints.epochs_done,
-            validation_data=ValidationBatches(validation),
-            callbacks=callbacks,
-            shuffle=False,
-            verbose=0,
-        )
-        batches.close()
-    network.load_weights(config.out / CHECKPOINT_FOLDER / BEST_FILE)
-    set_precision(network, "float32")
+    validation = BatchLoader(data.validation, *where, **common)
+    network, checkpoints = _train_network(config, loader, validation, console)
     best = checkpoints.history[checkpoints.best_epoch - 1]
     pilot = save_pilot(
         network,
@@ -147,9 +115,8 @@ def _fit(config: TrainConfig, data: TrainingData, console: Console, began_s: flo
         },
     )
     offline = offline_error(pilot, validation)
-    plot_history(checkpoints.history, config.out / "loss.png")
-    plot_weights(config.out / "weights.csv", config.out / "weights.png")
-    result = TrainResult(
+    add_to_description(config.out, {"metrics": {"validation": offline}})
+    return TrainResult(
         out=config.out,
         epochs=checkpoints.epochs_done,
         best_epoch=checkpoints.best_epoch,
@@ -157,8 +124,50 @@ def _fit(config: TrainConfig, data: TrainingData, console: Console, began_s: flo
         validation=offline,
         seconds=time.perf_counter() - began_s,
     )
-    write_json(config.out / "result.json", {**dataclasses.asdict(result), "out": str(config.out)})
-    return result
+
+
+def _train_network(
+    config: TrainConfig, loader: BatchLoader, validation: BatchLoader, console: Console
+) -> tuple[Any, Checkpoints]:
+    """The network with the weights of its best epoch, and the history that led there."""
+    from ghostlap.backend import keras
+    from ghostlap.callbacks import BEST_FILE, Checkpoints, Progress
+    from ghostlap.networks import ValidationBatches, compile_network, network_for, set_precision
+    from ghostlap.plots import plot_history
+    from ghostlap.weights_log import WeightsLogger, plot_weights
+
+    steps_per_epoch = config.steps_per_epoch or math.ceil(len(loader.samples) / config.batch_size)
+    keras.utils.set_random_seed(config.seed)
+    network = network_for(config, loader.spec, loader.outputs)
+    compile_network(network, config, steps_per_epoch * config.epochs)
+    checkpoints = Checkpoints(
+        config.out / CHECKPOINT_FOLDER, config.out / HISTORY_FILE, config.patience
+    )
+    checkpoints.restore(network)
+    weights = WeightsLogger(config.out / WEIGHTS_FILE)
+    weights.start(checkpoints.epochs_done)
+    progress = Progress(console, config.epochs, steps_per_epoch, checkpoints)
+    callbacks = [checkpoints, weights, progress]
+    if keras.backend.backend() == "tensorflow":  # Keras writes these logs with TensorFlow's help
+        callbacks.append(keras.callbacks.TensorBoard(config.out / "tensorboard", write_graph=False))
+    if not checkpoints.should_stop and checkpoints.epochs_done < config.epochs:
+        batches = loader.stream(checkpoints.epochs_done * steps_per_epoch, workers=config.workers)
+        with contextlib.closing(batches), progress.shown():
+            network.fit(
+                batches,
+                steps_per_epoch=steps_per_epoch,
+                epochs=config.epochs,
+                initial_epoch=checkpoints.epochs_done,
+                validation_data=ValidationBatches(validation),
+                callbacks=callbacks,
+                shuffle=False,
+                verbose=0,
+            )
+    network.load_weights(config.out / CHECKPOINT_FOLDER / BEST_FILE)
+    set_precision(network, "float32")
+    plot_history(checkpoints.history, config.out / "loss.png")
+    plot_weights(config.out / WEIGHTS_FILE, config.out / "weights.png")
+    return network, checkpoints
 
 
 def offline_error(pilot: Pilot, loader: BatchLoader) -> dict[str, float]:

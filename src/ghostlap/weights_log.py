@@ -56,9 +56,10 @@ class WeightsLogger(keras.callbacks.Callback):
             writer.writerows(self.rows)
 
     def _weights(self) -> dict[str, NDArray[np.float32]]:
+        # By place and kind: Keras's own names depend on what else the process has built.
         return {
-            f"{layer.name}/{variable.name}": variable.numpy()
-            for layer in self.model.layers
+            f"{place:02d}-{type(layer).__name__.lower()}/{variable.name}": variable.numpy()
+            for place, layer in enumerate(self.model.layers, 1)
             for variable in layer.trainable_variables
         }
 
