@@ -200,6 +200,8 @@ def test_options_are_read_from_text_and_json(tmp_path: Path) -> None:
     assert changed.shear.p == 0
     assert changed.zoom.high == 1.5
     assert changed.flip == PRESETS["default"].flip
+    moved = parse_augmentation("none,jpeg.p=0.5,jpeg.low=40,jpeg.high=90")
+    assert moved.jpeg == Chance(0.5, 40, 90)
     path = tmp_path / "mine.json"
     path.write_text(json.dumps(dataclasses.asdict(changed)))
     assert parse_augmentation(str(path)) == changed
@@ -214,6 +216,9 @@ def test_options_are_read_from_text_and_json(tmp_path: Path) -> None:
         ("default,wobble.p=1", "with KIND one of flip, zoom"),
         ("default,shear.p=often", "needs a number after '='"),
         ("default,shear.p=2", r"0 <= p <= 1 .*Got p=2"),
+        ("none,blur.p=1", r"blur needs a range within 0.1 to 20, blur.low and .* Got 0 to 0"),
+        ("none,brightness.p=0.5", "brightness needs a range"),
+        ("none,jpeg.high=400,jpeg.p=1", "jpeg needs a range within 1 to 100.* Got 0 to 400"),
         ("nowhere.json", "nowhere.json cannot be read as an augmentation"),
     ],
 )

@@ -45,6 +45,26 @@ class Chance:
             )
 
 
+LIMITS = {
+    "zoom": (0.2, 5.0),
+    "pan": (-0.5, 0.5),
+    "translate": (-160.0, 160.0),
+    "shear": (-5.0, 5.0),
+    "horizon": (-80.0, 80.0),
+    "rotate": (-45.0, 45.0),
+    "brightness": (0.01, 10.0),
+    "contrast": (0.01, 10.0),
+    "shadow": (0.0, 1.0),
+    "motion_blur": (1.0, 50.0),
+    "blur": (0.1, 20.0),
+    "noise": (0.0, 128.0),
+    "hue": (-180.0, 180.0),
+    "saturation": (0.0, 10.0),
+    "jpeg": (1.0, 100.0),
+}
+"""What the ranges must lie in, for the kinds that have one."""
+
+
 @dataclasses.dataclass(frozen=True)
 class Augmentation:
     """What may happen to a training picture. Pixels are those of a 320x160 frame."""
@@ -89,6 +109,15 @@ class Augmentation:
     """What a warp shows where there was no picture."""
     correct_labels: bool = True
     """Whether the label follows the warp. The seeds only ever corrected it for the mirror."""
+
+    def __post_init__(self) -> None:
+        for kind, (least, most) in LIMITS.items():
+            chance = getattr(self, kind)
+            if chance.p and not least <= chance.low <= chance.high <= most:
+                raise DatasetError(
+                    f"augment: {kind} needs a range within {least:g} to {most:g}, "
+                    f"{kind}.low and {kind}.high. Got {chance.low:g} to {chance.high:g}."
+                )
 
 
 GEOMETRIC = ("flip", "zoom", "pan", "translate", "shear", "horizon", "rotate")
@@ -219,12 +248,15 @@ def draw(
         drawn = low[k] + (high[k] - low[k]) * numbers[:, k, number]
         return np.where(happens[:, k], drawn, otherwise)
 
+    geometric, linear = len(GEOMETRIC), len(GEOMETRIC) + len(LINEAR_COLOUR)
+    warped = np.any(happens[:, :geometric], axis=1)
     mirrored = happens[:, KINDS.index("flip")]
     camera = Camera().for_frames(spec.frame_height_px, spec.frame_width_px)
     matrices = _compose_warps(of, mirrored, camera)
     labels = np.asarray(steering, np.float64)
     if augmentation.correct_labels:
-        labels = steering_after_warp(labels, matrices, camera, side_offset)
+        moved = steering_after_warp(labels, matrices, camera, side_offset)
+        labels = np.where(warped, moved, labels)  # what is not warped keeps its last digit
     else:
         labels = np.where(mirrored, -labels, labels)
 
@@ -235,7 +267,6 @@ def draw(
         saturation=of("saturation", 1.0),
         inverted=happens[:, KINDS.index("invert")],
     )
-    geometric, linear = len(GEOMETRIC), len(GEOMETRIC) + len(LINEAR_COLOUR)
     amounts = low + (high - low) * numbers[:, :, 0]
     changes = list(PHOTOMETRIC.values())
     steps = tuple(
@@ -249,7 +280,7 @@ def draw(
     return Plan(
         steering=labels,
         matrices=matrices,
-        warped=np.any(happens[:, :geometric], axis=1),
+        warped=warped,
         colours=colours,
         recoloured=np.any(happens[:, geometric:linear], axis=1),
         steps=steps,
@@ -311,6 +342,7 @@ def parse_augmentation(text: str) -> Augmentation:
         raise DatasetError(
             f"augment: {head!r} is neither a .json file nor a preset ({', '.join(PRESETS)})."
         )
+    changed: dict[str, dict[str, float]] = {}
     for change in changes:
         name, _, value = change.partition("=")
         kind, _, field = name.partition(".")
@@ -323,9 +355,14 @@ def parse_augmentation(text: str) -> Augmentation:
             number = float(value)
         except ValueError:
             raise DatasetError(f"augment: {change!r} needs a number after '='.") from None
-        chance = dataclasses.replace(getattr(augmentation, kind), **{field: number})
-        augmentation = dataclasses.replace(augmentation, **{kind: chance})
-    return augmentation
+        changed.setdefault(kind, {})[field] = number
+    return dataclasses.replace(
+        augmentation,
+        **{
+            kind: dataclasses.replace(getattr(augmentation, kind), **fields)
+            for kind, fields in changed.items()
+        },
+    )
 
 
 def augmentation_from_json(values: dict[str, Any]) -> Augmentation:

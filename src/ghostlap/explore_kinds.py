@@ -33,7 +33,7 @@ TELLING: dict[str, Telling] = {
         -0.8, 0.8, "{:+.1f} m",
         f"As if the camera stood further left (\N{MINUS SIGN}) or right (+). {_FOLLOWS}",
     ),
-    "horizon": Telling(-12, 12, "{:+.0f} px", "As on a hill. The label stays nearly the same."),
+    "horizon": Telling(-12, 12, "{:+.0f} px", f"As on a hill. {_SAME}"),
     "rotate": Telling(-6, 6, "{:+.1f}°", f"As on a road that slopes sideways. {_FOLLOWS}"),
     "brightness": Telling(0.4, 1.4, "factor {:.2f}", f"Dusk, or bright sun. {_SAME}"),
     "contrast": Telling(0.5, 1.5, "factor {:.2f}", f"Haze, or hard light. {_SAME}"),

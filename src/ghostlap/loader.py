@@ -60,7 +60,7 @@ class BatchLoader:
         seed: int = 0,
     ) -> None:
         self.samples = samples
-        self.slot = slots[samples.image]
+        self.slots = slots
         self.cache = cache
         self.spec = spec
         self.augmentation = augmentation
@@ -69,7 +69,7 @@ class BatchLoader:
         self.order = order
         self.outputs = outputs
         self.seed = seed
-        self._shuffled = lru_cache(maxsize=3)(self._shuffled_pass)
+        self._shuffled = lru_cache(maxsize=2)(self._shuffled_pass)
 
     def batch(self, k: int) -> Batch:
         """Training batch ``k``, counted from 0 without end."""
@@ -130,7 +130,7 @@ class BatchLoader:
     def _make(self, members: NDArray[np.int64], rng: np.random.Generator | None) -> Batch:
         steering = self.samples.steering[members].astype(np.float64)
         pixels = np.empty((len(members), *self.spec.input_shape), np.uint8)
-        frames, slots = self.cache.frames, self.slot[members]
+        frames, slots = self.cache.frames, self.slots[self.samples.image[members]]
         if self.augmentation is None or rng is None:
             for i, slot in enumerate(slots):
                 pixels[i] = finish(crop(frames[slot], self.spec), self.spec)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import logging
 import shutil
 import time
 from collections.abc import Callable, Sequence
@@ -129,6 +130,8 @@ def run_trial(config: TrainConfig, subset: float, console: Console) -> training.
     except TrainingError:  # nothing there to go on with
         shutil.rmtree(config.out, ignore_errors=True)
     keras.utils.clear_session()  # the network before it is not needed any more
+    # From the sixth trial on TensorFlow would warn that networks are built again and again.
+    logging.getLogger("tensorflow").setLevel(logging.ERROR)
     data = prepare_data(config, console)
     inside = time_subset(data.training, subset, config.seed)
     data = dataclasses.replace(data, training=data.training.take(inside))
