@@ -8,7 +8,7 @@ import pytest
 from recordings import make_recording
 from trainings import short_training
 
-from ghostlap.training import TrainResult, train
+from ghostlap.training.fit import TrainResult, train
 
 _SHARED_DATA = Path(__file__).resolve().parents[1].parent / "shared" / "data"
 

@@ -11,6 +11,7 @@ import pytest
 from trainings import short_training
 
 from ghostlap.cli import COMMANDS, main
+from ghostlap.training.config import TrainConfig
 
 
 def run(*arguments: str) -> int:
@@ -35,7 +36,7 @@ def test_every_command_explains_itself(command: str, capsys: pytest.CaptureFixtu
     assert run(command, "--help") == 0
     told = capsys.readouterr().out
     assert f"usage: ghostlap {command}" in told
-    assert "Example" in told or command == "bench"
+    assert "Example" in told
 
 
 def test_mistakes_end_with_a_message_and_no_traceback(
@@ -55,10 +56,10 @@ def test_mistakes_end_with_a_message_and_no_traceback(
 def test_the_recipe_sets_the_defaults_and_options_go_over_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    from ghostlap import training
+    from ghostlap.training import fit
 
-    seen = []
-    monkeypatch.setattr(training, "train", seen.append)
+    seen: list[TrainConfig] = []
+    monkeypatch.setattr(fit, "train", seen.append)
     assert run("train", "rec", "--recipe", "seed003", "--epochs", "3", "--cap", "None") == 0
     assert (seen[0].recipe, seen[0].split, seen[0].epochs) == ("seed003", "image", 3)
     assert seen[0].cap is None

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from recordings import image_names, log_lines, make_recording
 
-from ghostlap.doctor import DoctorConfig, doctor, examine
+from ghostlap.doctor.command import DoctorConfig, doctor, examine
+from ghostlap.doctor.findings import Finding
 from ghostlap.errors import RecordingError
-from ghostlap.findings import Finding
 from ghostlap.recording import read_recording
 from ghostlap.vision import encode_jpeg
 

@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from recordings import WINDOWS, image_names, log_lines
 
-from ghostlap.driving_log import DrivingLog, parse_log, read_log
 from ghostlap.errors import RecordingError
-from ghostlap.image_names import NO_TIME, stamp_of, time_ms_of
+from ghostlap.recording.driving_log import DrivingLog, parse_log, read_log
+from ghostlap.recording.image_names import NO_TIME, stamp_of, time_ms_of
 
 NUMBERS = "0.25,1,0,30.19029"
 ORIGINS = {

@@ -18,9 +18,9 @@ from rich.console import Console
 
 from ghostlap.augment import KINDS, PRESETS
 from ghostlap.errors import DatasetError, GhostlapError, RecordingError
-from ghostlap.explore import explore
-from ghostlap.explore_config import ExploreConfig
-from ghostlap.explore_sheets import Frame, draw_together
+from ghostlap.explore.command import explore
+from ghostlap.explore.config import ExploreConfig
+from ghostlap.explore.sheets import Frame, draw_together
 from ghostlap.vision import SEED
 
 PROMISED = {
@@ -228,7 +228,8 @@ def test_the_folder_cannot_be_made(recording: Path, tmp_path: Path) -> None:
 
 def test_help_does_not_wait_for_the_drawing_library() -> None:
     code = (
-        "import sys, ghostlap.explore; print('matplotlib' in sys.modules, 'pandas' in sys.modules)"
+        "import sys, ghostlap.explore.command;"
+        "print('matplotlib' in sys.modules, 'pandas' in sys.modules)"
     )
     told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert told.stdout.split() == ["False", "False"]

@@ -88,8 +88,8 @@ def test_a_process_killed_while_writing_leaves_a_good_store(
             file.truncate(path.stat().st_size - lost)
     reopened = FrameCache(tmp_path, SHAPE)
     located = reopened.locate(pictures)
-    for path, slot in zip(pictures, located.slots, strict=True):
-        np.testing.assert_array_equal(reopened.frames[slot], read_rgb(path))
+    for picture, slot in zip(pictures, located.slots, strict=True):
+        np.testing.assert_array_equal(reopened.frames[slot], read_rgb(picture))
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from recordings import draw_frame
 from ghostlap.backend import keras
 from ghostlap.errors import GhostlapError, ImageError, PilotError
 from ghostlap.pilot import Pilot
-from ghostlap.training import TrainResult
+from ghostlap.training.fit import TrainResult
 from ghostlap.vision import preprocess
 
 

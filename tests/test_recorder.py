@@ -17,10 +17,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from recordings import START, draw_frame, make_recording
 
-from ghostlap.driving_log import parse_log
 from ghostlap.errors import RecordingError
-from ghostlap.recorder import CUT_OFF_NAME, Recorder
 from ghostlap.recording import read_recording
+from ghostlap.recording.driving_log import parse_log
+from ghostlap.recording.recorder import CUT_OFF_NAME, Recorder
 from ghostlap.vision import read_rgb
 
 TINY = np.full((16, 32, 3), (200, 30, 10), np.uint8)
@@ -60,7 +60,7 @@ def test_what_is_recorded_reads_back(tmp_path: Path) -> None:
 def test_numbers_read_back_to_six_decimals(
     steering: float, throttle: float, brake: float, speed_mph: float
 ) -> None:
-    from ghostlap.recorder import _plain
+    from ghostlap.recording.recorder import _plain
 
     values = (steering, throttle, brake, speed_mph)
     log = parse_log([f"a.jpg,b.jpg,c.jpg,{','.join(map(_plain, values))}\n".encode()])
@@ -128,7 +128,7 @@ SPEEDS = st.lists(st.floats(0, 40, width=32), min_size=3, max_size=6)
 
 @given(SPEEDS, st.data())
 def test_no_cut_gives_a_wrong_speed(speeds_mph: list[float], data: st.DataObject) -> None:
-    from ghostlap.recorder import _plain
+    from ghostlap.recording.recorder import _plain
 
     lines = [
         f"IMG/c{row}.jpg, IMG/l{row}.jpg, IMG/r{row}.jpg,0.5,1,0,{_plain(speed_mph)}\n".encode()
@@ -144,7 +144,7 @@ def test_no_cut_gives_a_wrong_speed(speeds_mph: list[float], data: st.DataObject
 
 RECORDING_PROCESS = """
 import sys, numpy as np
-from ghostlap.recorder import Recorder
+from ghostlap.recording.recorder import Recorder
 frame = np.random.default_rng(0).integers(0, 255, (160, 320, 3), np.uint8)
 with Recorder(sys.argv[1]) as recorder:
     print("ready", flush=True)
@@ -249,5 +249,5 @@ def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
 
 
 def test_the_recorder_loads_no_pandas() -> None:
-    code = "import sys, ghostlap.recorder; sys.exit('pandas' in sys.modules)"
+    code = "import sys, ghostlap.recording.recorder; sys.exit('pandas' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -19,20 +19,21 @@ import pytest
 from recordings import make_recording
 from rich.console import Console
 
-from ghostlap import cli, training
+from ghostlap import cli
 from ghostlap.dataset import Samples, make_samples
 from ghostlap.errors import CacheError, RecordingError, TrainingError
 from ghostlap.recording import read_recording
-from ghostlap.search import SearchConfig, search
-from ghostlap.search_space import (
+from ghostlap.search.command import SearchConfig, search
+from ghostlap.search.space import (
     parse_settings,
     parse_space,
     train_command,
     with_options,
 )
-from ghostlap.search_trial import Trial, draw_options, run_trial, time_subset
-from ghostlap.train_config import RECIPES, TrainConfig, config_to_json
-from ghostlap.training import TrainResult
+from ghostlap.search.trial import Trial, draw_options, run_trial, time_subset
+from ghostlap.training import fit as training
+from ghostlap.training.config import RECIPES, TrainConfig, config_to_json
+from ghostlap.training.fit import TrainResult
 
 SPACE = ("learning_rate=1e-4..1e-2:log", "epochs=2..10", "model=pilotnet|pilotnet_bn")
 
@@ -545,7 +546,7 @@ def test_a_killed_trial_goes_on_from_its_last_epoch(
 
 def test_importing_the_search_is_quick() -> None:
     code = (
-        "import sys, ghostlap.search;"
+        "import sys, ghostlap.search.command;"
         "heavy = {'optuna', 'matplotlib', 'pandas', 'keras', 'tensorflow'} & set(sys.modules);"
         "sys.exit(str(heavy) if heavy else 0)"
     )

@@ -19,10 +19,10 @@ from trainings import short_training
 
 from ghostlap.backend import keras
 from ghostlap.errors import DatasetError, GhostlapError, PilotError, RecordingError, TrainingError
-from ghostlap.networks import WarmupSchedule, network_for, set_precision
 from ghostlap.pilot import Pilot
-from ghostlap.train_config import RECIPES, TrainConfig, config_from_json, config_to_json
-from ghostlap.training import TrainResult, train
+from ghostlap.training.config import RECIPES, TrainConfig, config_from_json, config_to_json
+from ghostlap.training.fit import TrainResult, train
+from ghostlap.training.networks import WarmupSchedule, network_for, set_precision
 from ghostlap.vision import SEED, encode_jpeg
 
 
@@ -91,7 +91,7 @@ import os, signal, sys
 sys.path.insert(0, {tests!r})
 from pathlib import Path
 from trainings import short_training
-from ghostlap import callbacks, files, training
+from ghostlap.training import callbacks, fit
 when = {when!r}
 save = callbacks.Checkpoints._save
 def kill_while_saving(self, name):
@@ -106,7 +106,7 @@ if when == "saving":
     callbacks.Checkpoints._save = kill_while_saving
 else:
     callbacks.Progress.on_train_batch_end = kill_in_epoch
-training.train(short_training(Path({rec!r}), Path({out!r}), Path({cache!r})))
+fit.train(short_training(Path({rec!r}), Path({out!r}), Path({cache!r})))
 """
 
 
@@ -152,7 +152,7 @@ def test_an_output_folder_that_holds_a_run_is_left_alone(
 def test_a_training_is_resumed_with_its_own_options(
     small_recording: Path, cache_folder: Path, tmp_path: Path
 ) -> None:
-    from ghostlap.run_folder import check_run_folder, claim_run_folder
+    from ghostlap.training.run_folder import check_run_folder, claim_run_folder
 
     config = short_training(small_recording, tmp_path / "r", cache_folder)
     claim_run_folder(config)

@@ -6,7 +6,7 @@ import dataclasses
 from pathlib import Path
 from typing import Any
 
-from ghostlap.train_config import TrainConfig
+from ghostlap.training.config import TrainConfig
 
 
 def short_training(recording: Path, out: Path, cache: Path, **options: Any) -> TrainConfig:

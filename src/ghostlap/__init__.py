@@ -18,10 +18,10 @@ if TYPE_CHECKING:
     from ghostlap.dataset import balance
     from ghostlap.errors import GhostlapError
     from ghostlap.pilot import Pilot
-    from ghostlap.recorder import Recorder
     from ghostlap.recording import Recording, read_recording
-    from ghostlap.train_config import RECIPES, TrainConfig
-    from ghostlap.training import TrainResult, train
+    from ghostlap.recording.recorder import Recorder
+    from ghostlap.training.config import RECIPES, TrainConfig
+    from ghostlap.training.fit import TrainResult, train
     from ghostlap.vision import Preprocessing, preprocess, read_rgb
 
 __version__ = "0.1.0"
@@ -33,16 +33,16 @@ _HOME = {
     "GhostlapError": "errors",
     "Pilot": "pilot",
     "Preprocessing": "vision",
-    "RECIPES": "train_config",
-    "Recorder": "recorder",
+    "RECIPES": "training.config",
+    "Recorder": "recording.recorder",
     "Recording": "recording",
-    "TrainConfig": "train_config",
-    "TrainResult": "training",
+    "TrainConfig": "training.config",
+    "TrainResult": "training.fit",
     "balance": "dataset",
     "preprocess": "vision",
     "read_recording": "recording",
     "read_rgb": "vision",
-    "train": "training",
+    "train": "training.fit",
 }
 
 __all__ = [

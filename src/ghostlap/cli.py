@@ -28,23 +28,23 @@ class Command(NamedTuple):
 
 COMMANDS = {
     "doctor": Command(
-        "doctor", "doctor", "doctor", "DoctorConfig",
+        "doctor.command", "doctor", "doctor.command", "DoctorConfig",
         "what is wrong with a recording; --fix OUT writes a clean copy",
     ),
     "explore": Command(
-        "explore", "explore", "explore", "ExploreConfig",
+        "explore.command", "explore", "explore.config", "ExploreConfig",
         "pictures of a recording to look at before training",
     ),
     "train": Command(
-        "training", "train", "train_config", "TrainConfig",
+        "training.fit", "train", "training.config", "TrainConfig",
         "train a pilot on recordings",
     ),
     "search": Command(
-        "search", "search", "search", "SearchConfig",
+        "search.command", "search", "search.command", "SearchConfig",
         "search learning rate, steps, epochs or any other option on a subset",
     ),
     "bench": Command(
-        "bench", "bench", "bench", "BenchConfig",
+        "bench.command", "bench", "bench.command", "BenchConfig",
         "measure this machine: bench train",
     ),
 }  # fmt: skip
@@ -106,7 +106,7 @@ def _run(name: str, arguments: list[str]) -> Any:
 
 def _recipe(arguments: list[str]) -> Any:
     """The recipe named on the command line, whose values all other options start from."""
-    from ghostlap.train_config import recipe_named
+    from ghostlap.training.config import recipe_named
 
     for i, argument in enumerate(arguments):
         if argument == "--recipe" and i + 1 < len(arguments):

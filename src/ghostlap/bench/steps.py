@@ -1,0 +1,155 @@
+"""The parts of ``ghostlap bench train`` that need Keras."""
+
+from __future__ import annotations
+
+import itertools
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ghostlap.augment import PRESETS
+from ghostlap.backend import keras
+from ghostlap.loader import Batch, BatchLoader
+from ghostlap.models import MODELS
+from ghostlap.pilot import save_pilot
+from ghostlap.training.config import TrainConfig
+from ghostlap.training.data import TrainingData
+from ghostlap.training.networks import compile_network, network_for
+from ghostlap.vision import SEED
+
+BATCH_SIZE = 100
+
+
+def matrix_product_gflops(size: int = 4096, repeats: int = 5) -> float:
+    """The machine's limit: a float32 matrix product of ``size`` squared, in the same framework."""
+    a, b = (keras.random.normal((size, size), seed=seed) for seed in (0, 1))
+    multiply = _compiled(lambda: keras.ops.sum(keras.ops.matmul(a, b)))
+    return 2 * size**3 / _median_s(lambda: float(multiply()), repeats) / 1e9
+
+
+def _compiled(function: Callable[[], Any]) -> Callable[[], Any]:
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        return tf.function(function)
+    return function
+
+
+def step_times(repeats: int) -> list[dict[str, Any]]:
+    """Milliseconds of a bare training step, data in memory, for each model and precision."""
+    found = []
+    for model in MODELS:
+        for precision in ("float32", "bfloat16"):
+            config = TrainConfig(model=model, precision=precision)
+            network = network_for(config, SEED, 1)
+            compile_network(network, config, 1000)
+            step_s = bare_step_s(network, repeats)
+            found.append(
+                {
+                    "model": model,
+                    "precision": precision,
+                    "parameters": int(network.count_params()),
+                    "ms": step_s * 1e3,
+                    "gflops": training_flops(network) * BATCH_SIZE / step_s / 1e9,
+                }
+            )
+    return found
+
+
+def training_flops(network: Any) -> float:
+    """Floating-point operations of one sample's training step, convolutions and dense layers only.
+
+    Forward, and backward twice as much but for the first layer, whose input needs no gradient.
+    """
+    forward = [
+        2.0 * np.prod(layer.kernel.shape) * np.prod(layer.output.shape[1:-1], initial=1.0)
+        for layer in network.layers
+        if hasattr(layer, "kernel")
+    ]
+    return float(3 * sum(forward) - forward[0])
+
+
+def bare_step_s(network: Any, repeats: int) -> float:
+    """Median seconds of a step that is given the same batch again and again."""
+    rng = np.random.default_rng(0)
+    seen = keras.ops.convert_to_tensor(rng.random((BATCH_SIZE, *SEED.input_shape), np.float32))
+    labels = keras.ops.convert_to_tensor(rng.random((BATCH_SIZE, 1), np.float32))
+    for _ in range(3):
+        network.train_on_batch(seen, labels)
+    return _median_s(lambda: network.train_on_batch(seen, labels), repeats)
+
+
+def feeding(data: TrainingData, repeats: int) -> dict[str, float]:
+    """A ``fit`` fed by the loader, augmenting as seed 003 does, against the bare step.
+
+    Both are timed in turn, three times, so that a noisy neighbour hits both.
+    """
+    config = TrainConfig()
+    network = network_for(config, SEED, 1)
+    compile_network(network, config, 10_000)
+    loader = BatchLoader(
+        data.training, data.slots, data.cache, data.preprocessing, augmentation=PRESETS["seed003"]
+    )
+    bare_s, fed_s = [], []
+    for turn in range(3):
+        bare_s.append(bare_step_s(network, repeats))
+        fed_s.append(_fed_step_s(network, loader.stream(start=turn * 1000), repeats))
+    ratio = float(np.median(np.array(fed_s) / np.array(bare_s)))
+    return {
+        "bare_step_ms": float(np.median(bare_s)) * 1e3,
+        "fed_step_ms": float(np.median(fed_s)) * 1e3,
+        "overhead": ratio - 1,
+    }
+
+
+def _fed_step_s(network: Any, batches: Iterator[Batch], repeats: int) -> float:
+    clock = StepClock()
+    network.fit(batches, steps_per_epoch=repeats + 3, verbose=0, shuffle=False, callbacks=[clock])
+    return float(np.median(np.diff(clock.ended_s[2:])))
+
+
+class StepClock(keras.callbacks.Callback):
+    """Notes when each step ended."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.ended_s: list[float] = []
+
+    def on_train_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:
+        self.ended_s.append(time.perf_counter())
+
+
+def inference(repeats: int) -> dict[str, float]:
+    """Milliseconds from frame to steering: the pilot, and the seeds' ``model.predict``."""
+    network = network_for(TrainConfig(), SEED, 1)
+    frames = np.random.default_rng(0).integers(0, 256, (16, *SEED.frame_shape), np.uint8)
+    cycle = itertools.cycle(frames)
+    with tempfile.TemporaryDirectory() as folder:
+        pilot = save_pilot(network, Path(folder), SEED, ("steering",), {})
+    times_s = _times_s(lambda: pilot.steer(next(cycle)), repeats)
+    seen = np.zeros((1, *SEED.input_shape), np.float32)
+    network.predict(seen, verbose=0)
+    predict_s = _median_s(lambda: network.predict(seen, verbose=0), max(5, repeats // 10))
+    return {
+        "pilot_p50_ms": float(np.percentile(times_s, 50)) * 1e3,
+        "pilot_p99_ms": float(np.percentile(times_s, 99)) * 1e3,
+        "keras_predict_p50_ms": predict_s * 1e3,
+    }
+
+
+def _times_s(work: Callable[[], Any], repeats: int) -> list[float]:
+    work()
+    times = []
+    for _ in range(repeats):
+        began_s = time.perf_counter()
+        work()
+        times.append(time.perf_counter() - began_s)
+    return times
+
+
+def _median_s(work: Callable[[], Any], repeats: int) -> float:
+    return float(np.median(_times_s(work, repeats)))

@@ -1,0 +1,1 @@
+"""Pictures of a recording that a person wants to see before training."""

@@ -1,0 +1,227 @@
+"""Writing a recording, one moment at a time, so that a kill at any byte loses at most one row.
+
+    >>> with Recorder("my-drive") as recorder:
+    ...     recorder.append(center=rgb, steering=-0.12, throttle=1, brake=0, speed_mph=30.2)
+
+The folder is Udacity's own: ``driving_log.csv`` without a header, and ``IMG/``. An image is whole
+before the log names it, and a row reaches the log in one write.
+"""
+
+from __future__ import annotations
+
+import datetime
+import errno
+import math
+import os
+from pathlib import Path
+from types import TracebackType
+from typing import NoReturn
+
+from ghostlap.errors import RecordingError
+from ghostlap.recording.driving_log import LOG_NAME, parse_log
+from ghostlap.recording.image_names import NO_TIME, ms_of, stamp_of
+from ghostlap.vision import Rgb, encode_jpeg
+
+CUT_OFF_NAME = "driving_log_cut_off.csv"
+"""Beside the log: what a killed recording left of its last row."""
+
+_TAIL_BYTES = 64 * 1024
+_LIMITS = {
+    "steering": (-1.0, 1.0),
+    "throttle": (0.0, 1.0),
+    "brake": (0.0, 1.0),
+    "speed_mph": (0.0, 1000.0),
+}
+
+
+class Recorder:
+    """Appends to a recording; a new one, or one that is there already.
+
+    Args:
+        folder: made if it is not there.
+        jpeg_quality: 75 is the simulator's own.
+
+    Raises:
+        RecordingError: the folder or its log cannot be written.
+    """
+
+    def __init__(self, folder: str | os.PathLike[str], *, jpeg_quality: int = 75) -> None:
+        if not 1 <= jpeg_quality <= 100:
+            raise RecordingError(f"Recorder: jpeg_quality must be 1 to 100. Got {jpeg_quality}.")
+        self.folder = Path(folder)
+        self.rows_written = 0
+        self._jpeg_quality = jpeg_quality
+        self._images = self.folder / "IMG"
+        self._log: int | None = None
+        try:
+            self._images.mkdir(parents=True, exist_ok=True)
+            log_path = self.folder / LOG_NAME
+            self._log = os.open(log_path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o666)
+            self._last_ms = self._end_last_row()
+        except OSError as error:
+            self.close()
+            raise RecordingError(
+                f"{self.folder}: cannot record here ({error.strerror}). "
+                "Choose a folder that you may write to."
+            ) from error
+
+    def append(
+        self,
+        *,
+        center: Rgb,
+        left: Rgb | None = None,
+        right: Rgb | None = None,
+        steering: float,
+        throttle: float,
+        brake: float,
+        speed_mph: float,
+        time: datetime.datetime | None = None,
+    ) -> tuple[str, str, str]:
+        """Record one moment.
+
+        Args:
+            center, left, right: frames, ``uint8``, shape ``(height, width, 3)``, red first.
+            steering: in [-1, 1], 1 to the right.
+            throttle, brake: in [0, 1].
+            speed_mph: at least 0.
+            time: of the frames, which names them; now by default. A moment not later than the
+                last one's is named 1 ms after it, so that names stay unique and in order.
+
+        Returns:
+            The file names of the center, left and right image; "" for a camera without.
+
+        Raises:
+            RecordingError: a value is not finite or out of range, or the disk is full. The rows
+                before are safe.
+        """
+        if self._log is None:
+            raise RecordingError(f"{self.folder}: this recorder is closed. Open a new one.")
+        numbers = [
+            _checked(name, value)
+            for name, value in zip(_LIMITS, (steering, throttle, brake, speed_mph), strict=True)
+        ]
+        views = {"center": center, "left": left, "right": right}
+        pictures = {
+            camera: encode_jpeg(_checked_frame(camera, rgb), self._jpeg_quality)
+            for camera, rgb in views.items()
+            if rgb is not None
+        }
+        stamp = self._next_stamp(time)
+        names = [f"{camera}_{stamp}.jpg" if camera in pictures else "" for camera in views]
+        cells = [f"IMG/{name}" if name else "" for name in names]
+        row = ", ".join(cells) + "," + ",".join(map(_plain, numbers)) + "\n"
+        try:
+            for camera, picture in pictures.items():
+                self._save(picture, self._images / f"{camera}_{stamp}.jpg")
+            self._write_row(row.encode())
+        except OSError as error:
+            self._give_up(error)
+        self.rows_written += 1
+        return names[0], names[1], names[2]
+
+    def close(self) -> None:
+        """Close the log. Closing twice is harmless."""
+        if self._log is not None:
+            os.close(self._log)
+            self._log = None
+
+    def __enter__(self) -> Recorder:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _end_last_row(self) -> int:
+        """Make the log end with a line break; the time of its last row, or ``NO_TIME``.
+
+        A row without a line break gets one if it is whole. What is left of a cut-off row is moved
+        into a file of its own: with a line break it would be a row, and a wrong one.
+        """
+        assert self._log is not None
+        size = os.fstat(self._log).st_size
+        start = max(0, size - _TAIL_BYTES)
+        tail = os.pread(self._log, size - start, start)
+        if start:
+            tail = tail[tail.find(b"\n") + 1 :]
+        lines = tail.splitlines(keepends=True)
+        if not lines:
+            return NO_TIME
+        try:
+            log = parse_log(lines, str(self.folder / LOG_NAME))
+        except RecordingError:  # no row yet: a header, or a first row cut off
+            last_line, last_ms = 0, NO_TIME
+        else:
+            last_line, last_ms = log.lines[-1], max(log.times_ms)
+        if not tail.endswith(b"\n"):
+            if last_line == len(lines):
+                os.write(self._log, b"\n")
+            else:
+                with (self.folder / CUT_OFF_NAME).open("ab") as cut_off:
+                    cut_off.write(lines[-1] + b"\n")
+                    cut_off.flush()
+                    os.fsync(cut_off.fileno())
+                os.ftruncate(self._log, size - len(lines[-1]))
+        return last_ms
+
+    def _next_stamp(self, time: datetime.datetime | None) -> str:
+        """A time as the simulator writes it into names, later than any before."""
+        ms = max(ms_of(time or datetime.datetime.now()), self._last_ms + 1)
+        while (self._images / f"center_{stamp_of(ms)}.jpg").exists():
+            ms += 1
+        self._last_ms = ms
+        return stamp_of(ms)
+
+    def _save(self, picture: bytes, path: Path) -> None:
+        temporary = path.with_name(f".{path.name}.part")
+        try:
+            temporary.write_bytes(picture)
+            temporary.replace(path)
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise
+
+    def _write_row(self, row: bytes) -> None:
+        assert self._log is not None
+        size = os.fstat(self._log).st_size
+        written = os.write(self._log, row)
+        if written < len(row):  # the disk filled up within the row: take its beginning back
+            os.ftruncate(self._log, size)
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    def _give_up(self, error: OSError) -> NoReturn:
+        raise RecordingError(
+            f"{self.folder}: the row cannot be saved ({error.strerror}). The rows recorded "
+            f"before it are safe ({self.rows_written} in this session). "
+            "Make room, then record into the same folder."
+        ) from error
+
+
+def _checked(name: str, value: float) -> float:
+    low, high = _LIMITS[name]
+    number = float(value)
+    if not math.isfinite(number) or not low <= number <= high:
+        raise RecordingError(
+            f"Recorder: {name} must be a finite number from {low:g} to {high:g}. Got {value!r}."
+        )
+    return number
+
+
+def _checked_frame(camera: str, rgb: Rgb) -> Rgb:
+    shape, dtype = getattr(rgb, "shape", None), getattr(rgb, "dtype", None)
+    if shape is None or len(shape) != 3 or shape[2] != 3 or dtype != "uint8":
+        raise RecordingError(
+            f"Recorder: the {camera} frame must be uint8 of shape (height, width, 3), RGB. "
+            f"Got {dtype or type(rgb).__name__} of shape {shape}."
+        )
+    return rgb
+
+
+def _plain(number: float) -> str:
+    """A number without exponent; six decimals, as many as a float of the simulator has."""
+    text = f"{number:.6f}".rstrip("0").rstrip(".")
+    return "0" if text == "-0" else text

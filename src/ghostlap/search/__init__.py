@@ -1,0 +1,1 @@
+"""Good options for a training, found on a subset of the recordings."""

@@ -1,0 +1,121 @@
+"""From the recordings of a config to samples whose frames are decoded and in the cache."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from rich.console import Console
+
+from ghostlap.dataset import Samples, make_samples, split, usable_rows
+from ghostlap.errors import DatasetError, ImageError
+from ghostlap.frame_cache import FrameCache, default_cache_folder
+from ghostlap.recording import Recording, read_recording, require_images
+from ghostlap.training.config import TrainConfig
+from ghostlap.vision import Preprocessing, read_rgb
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainingData:
+    """Training and validation samples with the frames they point to."""
+
+    recordings: tuple[Recording, ...]
+    training: Samples
+    validation: Samples
+    slots: NDArray[np.int64]
+    """Of each of the samples' images in the cache."""
+    cache: FrameCache
+    preprocessing: Preprocessing
+    """The config's, for frames of this size."""
+
+
+def prepare_data(config: TrainConfig, console: Console) -> TrainingData:
+    """Read recordings, balance and split them, and decode their frames into the cache."""
+    recordings = [read_recording(path) for path in config.recordings]
+    for recording in recordings:
+        require_images(recording)
+        _warn_of_rows_left_out(recording, console)
+    height_px, width_px, _ = _frame_shape(recordings)
+    preprocessing = config.preprocessing.for_frames(height_px, width_px)
+    samples = make_samples(
+        recordings,
+        cameras=config.cameras,
+        side_offset=config.side_offset,
+        bins=config.bins,
+        cap=config.cap,
+        seed=config.seed,
+    )
+    cache = FrameCache(config.cache or default_cache_folder(), preprocessing.frame_shape)
+    with console.status("decoding frames …") as status:
+        located = cache.locate(
+            samples.images, lambda done, n: status.update(f"decoding frames {done}/{n} …")
+        )
+    found = located.slots[samples.image] >= 0
+    if not found.all():
+        _warn_of_pictures_left_out(int((~found).sum()), located.problems, console)
+        samples = samples.take(found)
+    if len(samples) == 0:
+        raise DatasetError(
+            f"None of the pictures can be used. The first: {located.problems[0]} "
+            "'ghostlap doctor REC' lists them all."
+        )
+    training, validation = split(samples, config.split, config.validation, config.seed)
+    console.print(
+        f"{len(recordings)} recording(s), {sum(len(r.frames) for r in recordings)} rows; "
+        f"{len(samples)} samples after balancing: {len(training)} to train on, "
+        f"{len(validation)} for validation (split by {config.split})",
+        highlight=False,
+    )
+    return TrainingData(
+        tuple(recordings), training, validation, located.slots, cache, preprocessing
+    )
+
+
+def _warn_of_rows_left_out(recording: Recording, console: Console) -> None:
+    unread = [
+        note for note in recording.notes if note.kind in ("ambiguous", "cut-off", "unreadable")
+    ]
+    unusable = int((~usable_rows(recording.frames)).sum())
+    if unread:
+        console.print(
+            f"[yellow]warning:[/] {recording.folder}: {len(unread)} rows could not be read; "
+            f"the first: line {unread[0].line}, {unread[0].message}",
+            highlight=False,
+        )
+    if unusable:
+        console.print(
+            f"[yellow]warning:[/] {recording.folder}: {unusable} rows have no steering in [-1, 1] "
+            "or no centre picture and are left out; 'ghostlap doctor' lists them",
+            highlight=False,
+        )
+
+
+def _warn_of_pictures_left_out(samples: int, problems: tuple[str, ...], console: Console) -> None:
+    console.print(
+        f"[yellow]warning:[/] {samples} samples are left out, because {len(problems)} pictures "
+        f"cannot be used; the first: {problems[0]} 'ghostlap doctor' lists them",
+        highlight=False,
+    )
+
+
+def _frame_shape(recordings: list[Recording]) -> tuple[int, int, int]:
+    """The size of the first readable centre picture of each recording, which must be one size."""
+    shapes: dict[tuple[int, ...], Path] = {}
+    for recording in recordings:
+        for path in recording.frames["center"]:
+            try:
+                shapes.setdefault(read_rgb(path).shape, recording.folder)
+            except ImageError:
+                continue
+            break
+    if len(shapes) > 1:
+        sizes = "; ".join(f"{shape[1]}x{shape[0]} in {where}" for shape, where in shapes.items())
+        raise DatasetError(f"All recordings must have frames of one size. Got {sizes}.")
+    if not shapes:
+        raise DatasetError(
+            f"{recordings[0].folder}: no centre picture can be decoded. 'ghostlap doctor' says why."
+        )
+    height, width, channels = next(iter(shapes))
+    return height, width, channels

@@ -1,0 +1,196 @@
+"""Training: recordings in, a run folder with a pilot out.
+
+>>> train(TrainConfig(recordings=(Path("rec/lake"),), out=Path("runs/lake")))
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import math
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from rich.console import Console
+
+from ghostlap.augment import parse_augmentation
+from ghostlap.loader import BatchLoader
+from ghostlap.pilot import Pilot, add_to_description, save_pilot
+from ghostlap.provenance import fingerprint, versions
+from ghostlap.training.config import TrainConfig, config_to_json
+from ghostlap.training.data import TrainingData, prepare_data
+from ghostlap.training.run_folder import CHECKPOINT_FOLDER, check_run_folder, claim_run_folder
+
+if TYPE_CHECKING:
+    from ghostlap.training.callbacks import Checkpoints
+
+HISTORY_FILE = "history.csv"
+WEIGHTS_FILE = "weights.csv"
+
+console = Console(stderr=True)
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainResult:
+    """What a training came to; the run folder holds the rest."""
+
+    out: Path
+    epochs: int
+    best_epoch: int
+    val_loss: float
+    """Of the best epoch, whose weights the pilot has."""
+    validation: dict[str, float]
+    """Offline error of the finished pilot on the validation samples."""
+    seconds: float
+    """Of this process; a resumed training counts from its resumption."""
+
+
+def train(config: TrainConfig, console: Console = console) -> TrainResult:
+    """Train a pilot as ``config`` says.
+
+    Args:
+        config: see :class:`TrainConfig`.
+        console: where progress is shown.
+
+    Raises:
+        RecordingError: a recording cannot be read.
+        DatasetError: too little of it can be learned from.
+        CacheError: decoded frames cannot be written.
+        TrainingError: the run folder is taken, cannot be resumed, or the loss is not finite.
+    """
+    began_s = time.perf_counter()
+    config = check_run_folder(config)
+    parse_augmentation(config.augment)  # a slip of the pen is said before pictures are decoded
+    data = prepare_data(config, console)
+    claim_run_folder(config)
+    try:
+        result = fit(config, data, console, began_s)
+    except KeyboardInterrupt:
+        console.print(f"stopped; 'ghostlap train --resume --out {config.out}' goes on from here")
+        raise
+    console.print(
+        f"[bold]{result.out}[/] holds the pilot of epoch {result.best_epoch}: validation loss "
+        f"{result.val_loss:.4f}, mean error {result.validation['mae']:.3f} "
+        f"(always straight ahead: {result.validation['zero_mae']:.3f}), {result.seconds:.0f} s",
+        highlight=False,
+    )
+    return result
+
+
+def fit(config: TrainConfig, data: TrainingData, console: Console, began_s: float) -> TrainResult:
+    """Train on data that is ready, from the last checkpoint if there is one, and save the pilot."""
+    outputs = ("steering", "speed") if config.speed else ("steering",)
+    common: dict[str, Any] = {
+        "batch_size": config.batch_size, "outputs": len(outputs), "seed": config.seed,
+    }  # fmt: skip
+    where = (data.slots, data.cache, data.preprocessing)
+    loader = BatchLoader(
+        data.training,
+        *where,
+        augmentation=parse_augmentation(config.augment),
+        side_offset=config.side_offset,
+        order=config.order,
+        **common,
+    )
+    validation = BatchLoader(data.validation, *where, **common)
+    network, checkpoints = _train_network(config, loader, validation, console)
+    best = checkpoints.history[checkpoints.best_epoch - 1]
+    pilot = save_pilot(
+        network,
+        config.out,
+        data.preprocessing,
+        outputs,
+        {
+            "training": {
+                **config_to_json(config),
+                "best_epoch": checkpoints.best_epoch,
+                "val_loss": best["val_loss"],
+                "recordings_seen": fingerprint(data.recordings),
+                "training_samples": len(data.training),
+                "validation_samples": len(data.validation),
+            },
+            "versions": versions(),
+        },
+    )
+    offline = offline_error(pilot, validation)
+    add_to_description(config.out, {"metrics": {"validation": offline}})
+    return TrainResult(
+        out=config.out,
+        epochs=checkpoints.epochs_done,
+        best_epoch=checkpoints.best_epoch,
+        val_loss=best["val_loss"],
+        validation=offline,
+        seconds=time.perf_counter() - began_s,
+    )
+
+
+def _train_network(
+    config: TrainConfig, loader: BatchLoader, validation: BatchLoader, console: Console
+) -> tuple[Any, Checkpoints]:
+    """The network with the weights of its best epoch, and the history that led there."""
+    from ghostlap.backend import keras
+    from ghostlap.training.callbacks import BEST_FILE, Checkpoints, Progress
+    from ghostlap.training.networks import (
+        ValidationBatches,
+        compile_network,
+        network_for,
+        set_precision,
+    )
+    from ghostlap.training.plots import plot_history
+    from ghostlap.training.weights_log import WeightsLogger, plot_weights
+
+    steps_per_epoch = config.steps_per_epoch or math.ceil(len(loader.samples) / config.batch_size)
+    keras.utils.set_random_seed(config.seed)
+    network = network_for(config, loader.spec, loader.outputs)
+    compile_network(network, config, steps_per_epoch * config.epochs)
+    checkpoints = Checkpoints(
+        config.out / CHECKPOINT_FOLDER, config.out / HISTORY_FILE, config.patience
+    )
+    checkpoints.restore(network)
+    weights = WeightsLogger(config.out / WEIGHTS_FILE)
+    weights.start(checkpoints.epochs_done)
+    progress = Progress(console, config.epochs, steps_per_epoch, checkpoints)
+    callbacks = [checkpoints, weights, progress]
+    if keras.backend.backend() == "tensorflow":  # Keras writes these logs with TensorFlow's help
+        callbacks.append(keras.callbacks.TensorBoard(config.out / "tensorboard", write_graph=False))
+    if not checkpoints.should_stop and checkpoints.epochs_done < config.epochs:
+        batches = loader.stream(checkpoints.epochs_done * steps_per_epoch, workers=config.workers)
+        with contextlib.closing(batches), progress.shown():
+            network.fit(
+                batches,
+                steps_per_epoch=steps_per_epoch,
+                epochs=config.epochs,
+                initial_epoch=checkpoints.epochs_done,
+                validation_data=ValidationBatches(validation),
+                callbacks=callbacks,
+                shuffle=False,
+                verbose=0,
+            )
+    network.load_weights(config.out / CHECKPOINT_FOLDER / BEST_FILE)
+    set_precision(network, "float32")
+    plot_history(checkpoints.history, config.out / "loss.png")
+    plot_weights(config.out / WEIGHTS_FILE, config.out / "weights.png")
+    return network, checkpoints
+
+
+def offline_error(pilot: Pilot, loader: BatchLoader) -> dict[str, float]:
+    """How far the pilot is from the labels, beside one that always drives straight ahead.
+
+    Returns:
+        ``mse``, ``mae``, ``pearson_r``, and ``zero_mse``, ``zero_mae`` of constant zero steering.
+    """
+    steering, labels = [], []
+    for seen, batch_labels in loader.in_order():
+        steering.append(pilot.predict_seen(seen)[:, 0])
+        labels.append(batch_labels[:, 0])
+    predicted, wanted = np.concatenate(steering), np.concatenate(labels)
+    varies = predicted.std() > 0 and wanted.std() > 0
+    return {
+        "mse": float(np.mean((predicted - wanted) ** 2)),
+        "mae": float(np.mean(np.abs(predicted - wanted))),
+        "pearson_r": float(np.corrcoef(predicted, wanted)[0, 1]) if varies else 0.0,
+        "zero_mse": float(np.mean(wanted**2)),
+        "zero_mae": float(np.mean(np.abs(wanted))),
+    }

@@ -1,0 +1,143 @@
+"""Between a config and Keras: the network to train, its loss, its optimizer."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from ghostlap.backend import keras
+from ghostlap.errors import PilotError
+from ghostlap.loader import Batch, BatchLoader
+from ghostlap.models import build_model
+from ghostlap.pilot import KERAS_FILE, read_description
+from ghostlap.training.config import TrainConfig
+from ghostlap.vision import Preprocessing
+
+ops = keras.ops
+
+SPEED_WEIGHT = 0.1
+"""Of the speed's error in the loss, beside the steering's."""
+
+HUBER_DELTA = 0.2
+"""Steering errors beyond this count linearly, not squared, in the Huber loss."""
+
+
+def network_for(config: TrainConfig, preprocessing: Preprocessing, outputs: int) -> Any:
+    """The network to train, new or an earlier pilot's, in the precision asked for."""
+    if config.init is None:
+        network = build_model(config.model, preprocessing.input_shape, outputs)
+    else:
+        network = _earlier_network(config, preprocessing, outputs)
+    if config.precision == "bfloat16":
+        set_precision(network, "mixed_bfloat16")
+    return network
+
+
+def _earlier_network(config: TrainConfig, preprocessing: Preprocessing, outputs: int) -> Any:
+    assert config.init is not None
+    description = read_description(config.init)
+    if Preprocessing.from_json(description["preprocessing"]) != preprocessing:
+        raise PilotError(
+            f"--init {config.init}: that pilot was trained with other preprocessing, "
+            f"{description['preprocessing']}. Continue with the same."
+        )
+    try:
+        network = keras.saving.load_model(config.init / KERAS_FILE, compile=False)
+    except (OSError, ValueError, TypeError) as error:
+        raise PilotError(f"--init {config.init}: {KERAS_FILE} cannot be read ({error}).") from error
+    if network.output_shape != (None, outputs):
+        raise PilotError(
+            f"--init {config.init}: that pilot has {network.output_shape[-1]} output(s), "
+            f"{outputs} are asked for. Leave --speed as it was."
+        )
+    return network
+
+
+def set_precision(network: Any, policy: str) -> None:
+    """Let all layers but the last compute in ``mixed_bfloat16`` or ``float32``.
+
+    Weights are kept in 32 bits in both. The last layer always computes in 32 bits, because
+    steering needs the digits.
+    """
+    for layer in network.layers[:-1]:
+        layer.dtype_policy = keras.dtype_policies.get(policy)
+
+
+def compile_network(network: Any, config: TrainConfig, steps: int) -> None:
+    """Give the network its loss and optimizer for a training of so many steps."""
+    learning_rate = WarmupSchedule(
+        config.learning_rate,
+        min(config.warmup_steps, steps // 10),  # short trainings have no time to warm up
+        steps,
+        config.schedule == "cosine",
+    )
+    if config.optimizer == "adamw":
+        optimizer = keras.optimizers.AdamW(learning_rate, weight_decay=config.weight_decay)
+    else:
+        optimizer = keras.optimizers.Adam(learning_rate)
+    # XLA compiles convolutions for processors badly: a step takes three times as long.
+    jit = False if keras.backend.backend() == "tensorflow" else "auto"
+    network.compile(optimizer, _loss(config), jit_compile=jit)
+    optimizer.build(network.trainable_variables)  # so that a checkpoint can fill it
+
+
+def _loss(config: TrainConfig) -> Any:
+    """Mean over samples of the error's square, or Huber's measure of it.
+
+    With a second output the speed's error counts ``SPEED_WEIGHT``, and not at all where the
+    recording has no speed (NaN).
+    """
+    weights = [1.0, SPEED_WEIGHT] if config.speed else [1.0]
+
+    def loss(labels: Any, answers: Any) -> Any:
+        known = ops.logical_not(ops.isnan(labels))
+        error = ops.where(known, answers - ops.where(known, labels, 0.0), 0.0)
+        measure = ops.square(error)
+        if config.loss == "huber":
+            size = ops.abs(error)
+            linear = HUBER_DELTA * (2 * size - HUBER_DELTA)
+            measure = ops.where(size <= HUBER_DELTA, measure, linear)
+        return ops.sum(measure * ops.convert_to_tensor(weights, measure.dtype), axis=-1)
+
+    return loss
+
+
+class WarmupSchedule(keras.optimizers.schedules.LearningRateSchedule):
+    """Up linearly, then down to 0 along a cosine (arXiv 1608.03983), or level."""
+
+    def __init__(self, highest: float, warmup_steps: int, steps: int, cosine: bool) -> None:
+        self.highest = highest
+        self.warmup_steps = warmup_steps
+        self.steps = steps
+        self.cosine = cosine
+
+    def __call__(self, step: Any) -> Any:
+        step = ops.cast(step, "float32")
+        rise = ops.minimum(1.0, (step + 1) / max(1, self.warmup_steps))
+        if not self.cosine:
+            return self.highest * rise
+        progress = (step - self.warmup_steps) / max(1, self.steps - self.warmup_steps)
+        fall = 0.5 * (1 + ops.cos(math.pi * ops.clip(progress, 0.0, 1.0)))
+        return self.highest * rise * fall
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            "highest": self.highest,
+            "warmup_steps": self.warmup_steps,
+            "steps": self.steps,
+            "cosine": self.cosine,
+        }
+
+
+class ValidationBatches(keras.utils.PyDataset):
+    """The validation samples in order, for Keras, a batch at a time."""
+
+    def __init__(self, loader: BatchLoader) -> None:
+        super().__init__()
+        self.loader = loader
+
+    def __len__(self) -> int:
+        return math.ceil(len(self.loader.samples) / self.loader.batch_size)
+
+    def __getitem__(self, i: int) -> Batch:
+        return self.loader.in_order_batch(i)

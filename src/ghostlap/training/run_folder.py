@@ -1,0 +1,95 @@
+"""The folder of one training: who may write to it, and how a killed training finds back.
+
+A run folder is taken from the moment that training begins (its ``config.json`` is written); it
+holds a pilot from the moment that training is over (its ``pilot.json`` is).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from typing import Any
+
+from ghostlap.errors import TrainingError
+from ghostlap.files import write_json
+from ghostlap.pilot import PILOT_FILE
+from ghostlap.provenance import versions
+from ghostlap.training.config import TrainConfig, config_from_json, config_to_json
+
+CONFIG_FILE = "config.json"
+CHECKPOINT_FOLDER = "checkpoint"
+
+
+def check_run_folder(config: TrainConfig) -> TrainConfig:
+    """Make sure that ``--out`` is free, or with ``--resume`` that there is something to continue.
+
+    Returns:
+        The config to train with: when resuming, the one that the training began with.
+
+    Raises:
+        TrainingError: the folder is taken, or holds nothing to resume.
+    """
+    path = config.out / CONFIG_FILE
+    if config.resume:
+        return _resumed_config(config)
+    if config.out.is_dir() and any(config.out.iterdir()):
+        what = "holds a run already" if path.exists() else "is not empty"
+        raise TrainingError(
+            f"{config.out}: the folder {what}. Continue a killed training with "
+            f"'ghostlap train --resume --out {config.out}', or name another --out."
+        )
+    if not config.recordings:
+        raise TrainingError(
+            "train: name at least one recording, a folder with driving_log.csv and IMG/. "
+            "Example: ghostlap train rec/lake --out runs/lake"
+        )
+    return config
+
+
+def claim_run_folder(config: TrainConfig) -> None:
+    """Write ``config.json``; from now on the folder holds a run.
+
+    Raises:
+        TrainingError: the folder cannot be written.
+    """
+    try:
+        config.out.mkdir(parents=True, exist_ok=True)
+        write_json(config.out / CONFIG_FILE, {**config_to_json(config), "versions": versions()})
+    except OSError as error:
+        raise TrainingError(
+            f"{config.out}: the run folder cannot be written ({error.strerror})."
+        ) from error
+
+
+def _resumed_config(config: TrainConfig) -> TrainConfig:
+    path = config.out / CONFIG_FILE
+    if not path.exists():
+        raise TrainingError(f"{config.out}: no {CONFIG_FILE} there, so nothing to resume.")
+    if (config.out / PILOT_FILE).exists():
+        raise TrainingError(
+            f"{config.out}: the training there is finished. Train further on from it with "
+            f"'ghostlap train REC --init {config.out} --out …'."
+        )
+    try:
+        saved = config_from_json(json.loads(path.read_text(encoding="utf-8")))
+    except (ValueError, KeyError, TypeError) as error:
+        raise TrainingError(f"{path}: cannot be read ({error}).") from error
+    # Where things lie and how many threads there are may have changed; the result does not.
+    saved = dataclasses.replace(
+        saved, resume=True, out=config.out, cache=config.cache, workers=config.workers
+    )
+    if config.recordings and config_to_json(config) != config_to_json(saved):
+        raise TrainingError(
+            f"{config.out}: a training is resumed with the options that it began with. Differing: "
+            f"{_differences(config_to_json(saved), config_to_json(config))}. "
+            f"'ghostlap train --resume --out {config.out}' takes them all from the run folder."
+        )
+    return saved
+
+
+def _differences(before: dict[str, Any], now: dict[str, Any]) -> str:
+    return "; ".join(
+        f"{name} was {before[name]}, now {now[name]}"
+        for name in before
+        if before[name] != now[name]
+    )
