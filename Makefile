@@ -28,11 +28,23 @@ types: $(READY)
 unit: $(READY)
 	$(BIN)/pytest
 
+# A small drawn recording, the one that the tests use, all the way to a pilot.
+DEMO := build/demo
 demo: $(READY)
-	$(BIN)/python -m ghostlap.demo
+	rm -rf $(DEMO)
+	$(BIN)/python tests/recordings.py $(DEMO)/recording 600
+	$(BIN)/ghostlap doctor $(DEMO)/recording
+	$(BIN)/ghostlap explore $(DEMO)/recording --out $(DEMO)/explore
+	$(BIN)/ghostlap train $(DEMO)/recording --out $(DEMO)/run --epochs 5 --cache $(DEMO)/cache
+	@echo
+	@echo 'Open $(DEMO)/explore/index.html, $(DEMO)/run/loss.png and $(DEMO)/run/pilot.json. Then try:'
+	@echo '  $(BIN)/ghostlap train YOUR_RECORDING --out runs/a'
+	@echo '  $(BIN)/ghostlap explore YOUR_RECORDING --out explore'
+	@echo '  $(BIN)/ghostlap --help'
 
+# RECORDING=… names the recording to measure with.
 bench: $(READY)
-	$(BIN)/ghostlap bench train
+	$(BIN)/ghostlap bench train $(RECORDING)
 
 clean:
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import datetime
 import math
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -104,3 +105,7 @@ def log_lines(
     for row in range(first, first + rows):
         names = ",".join(origin + name for name in image_names(row))
         yield f"{names},{row * 0.001234:.6g},0.5,0,{speed_mph}\n"
+
+
+if __name__ == "__main__":
+    print(make_recording(Path(sys.argv[1]), rows=int(sys.argv[2])))

@@ -83,10 +83,11 @@ def plot_weights(csv_path: Path, picture: Path) -> None:
     """Plot norms, and updates relative to them, of every layer's kernel over the epochs."""
     import pandas as pd
     from matplotlib.figure import Figure
+    from matplotlib.ticker import MaxNLocator
 
     rows = pd.read_csv(csv_path)
     rows = rows[rows["variable"] == "kernel"]
-    figure = Figure(figsize=(12, 4.5), layout="constrained")
+    figure = Figure(figsize=(13, 4.5), layout="constrained")
     norms, updates = figure.subplots(1, 2)
     for layer, of_layer in rows.groupby("layer", sort=False):
         norms.plot(of_layer["epoch"], of_layer["norm"], marker="o", ms=3, label=layer)
@@ -96,6 +97,9 @@ def plot_weights(csv_path: Path, picture: Path) -> None:
     updates.set(
         title="How far it moved in the epoch", xlabel="epoch", ylabel="update / norm", yscale="log"
     )
-    norms.legend(fontsize=7, ncols=2)
+    for axes in (norms, updates):
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.grid(alpha=0.3)
+    figure.legend(loc="outside right upper", fontsize=8, title="layer")
     with replacing(picture) as temporary:
         figure.savefig(temporary, dpi=110)
