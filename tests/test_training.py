@@ -18,7 +18,14 @@ from rich.console import Console
 from trainings import short_training
 
 from ghostlap.backend import keras
-from ghostlap.errors import DatasetError, GhostlapError, PilotError, RecordingError, TrainingError
+from ghostlap.errors import (
+    DatasetError,
+    GhostlapError,
+    ModelError,
+    PilotError,
+    RecordingError,
+    TrainingError,
+)
 from ghostlap.pilot import Pilot
 from ghostlap.training.config import RECIPES, TrainConfig, config_from_json, config_to_json
 from ghostlap.training.fit import TrainResult, train
@@ -137,7 +144,7 @@ def test_an_output_folder_that_holds_a_run_is_left_alone(
 ) -> None:
     before = {path: path.stat().st_mtime_ns for path in trained.out.rglob("*")}
     config = short_training(small_recording, trained.out, cache_folder)
-    with pytest.raises(TrainingError, match="holds a run already.*--resume --out"):
+    with pytest.raises(TrainingError, match="holds a run already, and its pilot.*--init"):
         train(config)
     with pytest.raises(TrainingError, match="is finished.*--init"):
         train(dataclasses.replace(config, resume=True))
@@ -159,6 +166,8 @@ def test_a_training_is_resumed_with_its_own_options(
     changed = dataclasses.replace(config, resume=True, learning_rate=0.5)
     with pytest.raises(TrainingError, match="Differing: learning_rate was 0.001, now 0.5"):
         check_run_folder(changed)
+    with pytest.raises(TrainingError, match="which is not finished. Continue it with 'ghostlap"):
+        check_run_folder(config)
     assert check_run_folder(TrainConfig(out=config.out, resume=True)).learning_rate == 1e-3
 
 
@@ -168,6 +177,11 @@ def test_a_mistake_leaves_no_run_folder_behind(cache_folder: Path, tmp_path: Pat
         train(short_training(tmp_path / "nowhere", out, cache_folder))
     with pytest.raises(TrainingError, match="name at least one recording"):
         train(TrainConfig(out=out))
+    recording = make_recording(tmp_path / "rec", rows=30)
+    with pytest.raises(ModelError, match="no such model. Choose one of"):
+        train(short_training(recording, out, cache_folder, model="alexnet"))
+    with pytest.raises(DatasetError, match="neither a .json file nor a preset"):
+        train(short_training(recording, out, cache_folder, augment="wild"))
     assert not out.exists()
 
 

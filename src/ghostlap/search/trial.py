@@ -19,7 +19,7 @@ from ghostlap.search.space import Dimension
 from ghostlap.training import fit
 from ghostlap.training.config import TrainConfig
 from ghostlap.training.data import prepare_data
-from ghostlap.training.run_folder import check_run_folder, claim_run_folder
+from ghostlap.training.run_folder import check_run_folder
 
 TrialRunner = Callable[[TrainConfig, float, Console], fit.TrainResult]
 """Trains as the config says on a share of the training samples; :func:`run_trial` is one."""
@@ -136,5 +136,4 @@ def run_trial(config: TrainConfig, subset: float, console: Console) -> fit.Train
     inside = time_subset(data.training, subset, config.seed)
     data = dataclasses.replace(data, training=data.training.take(inside))
     console.print(f"{len(data.training)} of the training samples are used", highlight=False)
-    claim_run_folder(config)
     return fit.fit(config, data, console, began_s)

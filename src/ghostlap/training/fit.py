@@ -64,7 +64,6 @@ def train(config: TrainConfig, console: Console = console) -> TrainResult:
     config = check_run_folder(config)
     parse_augmentation(config.augment)  # a slip of the pen is said before pictures are decoded
     data = prepare_data(config, console)
-    claim_run_folder(config)
     try:
         result = fit(config, data, console, began_s)
     except KeyboardInterrupt:
@@ -145,6 +144,7 @@ def _train_network(
     keras.utils.set_random_seed(config.seed)
     network = network_for(config, loader.spec, loader.outputs)
     compile_network(network, config, steps_per_epoch * config.epochs)
+    claim_run_folder(config)  # not before all that a user may have misspelt has been used
     checkpoints = Checkpoints(
         config.out / CHECKPOINT_FOLDER, config.out / HISTORY_FILE, config.patience
     )

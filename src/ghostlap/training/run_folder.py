@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from pathlib import Path
 from typing import Any
 
 from ghostlap.errors import TrainingError
@@ -29,15 +30,10 @@ def check_run_folder(config: TrainConfig) -> TrainConfig:
     Raises:
         TrainingError: the folder is taken, or holds nothing to resume.
     """
-    path = config.out / CONFIG_FILE
     if config.resume:
         return _resumed_config(config)
     if config.out.is_dir() and any(config.out.iterdir()):
-        what = "holds a run already" if path.exists() else "is not empty"
-        raise TrainingError(
-            f"{config.out}: the folder {what}. Continue a killed training with "
-            f"'ghostlap train --resume --out {config.out}', or name another --out."
-        )
+        raise TrainingError(f"{config.out}: {_why_taken(config.out)}")
     if not config.recordings:
         raise TrainingError(
             "train: name at least one recording, a folder with driving_log.csv and IMG/. "
@@ -46,12 +42,28 @@ def check_run_folder(config: TrainConfig) -> TrainConfig:
     return config
 
 
+def _why_taken(out: Path) -> str:
+    if (out / PILOT_FILE).exists():
+        return (
+            "the folder holds a run already, and its pilot is finished. Name another --out; "
+            f"with --init {out} the training begins with that pilot."
+        )
+    if (out / CONFIG_FILE).exists():
+        return (
+            "the folder holds a run already, which is not finished. Continue it with "
+            f"'ghostlap train --resume --out {out}', or name another --out."
+        )
+    return "the folder is not empty, and holds no run. Name another --out."
+
+
 def claim_run_folder(config: TrainConfig) -> None:
-    """Write ``config.json``; from now on the folder holds a run.
+    """Write ``config.json`` unless it is there; from now on the folder holds a run.
 
     Raises:
         TrainingError: the folder cannot be written.
     """
+    if (config.out / CONFIG_FILE).exists():
+        return
     try:
         config.out.mkdir(parents=True, exist_ok=True)
         write_json(config.out / CONFIG_FILE, {**config_to_json(config), "versions": versions()})
