@@ -34,6 +34,7 @@ from ghostlap.search.trial import Trial, draw_options, run_trial, time_subset
 from ghostlap.training import fit as training
 from ghostlap.training.config import RECIPES, TrainConfig, config_to_json
 from ghostlap.training.fit import TrainResult
+from ghostlap.training.run_folder import claim_run_folder
 
 SPACE = ("learning_rate=1e-4..1e-2:log", "epochs=2..10", "model=pilotnet|pilotnet_bn")
 
@@ -531,6 +532,7 @@ def test_a_killed_trial_goes_on_from_its_last_epoch(
 
     def fit(config: TrainConfig, *_: Any) -> TrainResult:
         seen.append(config.resume)
+        claim_run_folder(config)
         return TrainResult(config.out, 1, 1, 0.1, {}, 1.0)
 
     monkeypatch.setattr(training, "fit", fit)
