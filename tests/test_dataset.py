@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -9,9 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from recordings import make_recording
 
-from ghostlap.dataset import Samples, balance, balanced_rows, make_samples, seconds, split
+from ghostlap.dataset import Samples, balance, balanced_rows, make_samples, seconds
 from ghostlap.errors import DatasetError
 from ghostlap.recording import CAMERAS, Recording, read_recording
+from ghostlap.splits import split
 
 
 def samples_of(moments_s: np.ndarray, recording: np.ndarray | None = None) -> Samples:
@@ -159,7 +162,19 @@ def test_time_blocks_hold_about_the_share_asked_for() -> None:
     assert len(validation) / len(samples) == pytest.approx(0.2, abs=0.04)
     assert len(training) / len(samples) > 0.7
     guard_s = np.abs(training.time_s[:, None] - np.unique(validation.time_s)[None]).min()
-    assert guard_s > 1.0
+    assert guard_s > 0.5
+
+
+def test_time_blocks_hold_straights_and_bends_alike() -> None:
+    """Most of this drive is straight; one stretch of twenty seconds is a hairpin."""
+    samples = samples_of(np.arange(4000) / 15)
+    hairpin = (samples.time_s > 100) & (samples.time_s < 120)
+    steering = np.where(hairpin, 1.0, np.where(samples.camera == 1, 0.3, 0.0))
+    samples = dataclasses.replace(samples, steering=steering.astype(np.float32))
+    for seed in range(20):
+        training, validation = split(samples, "time", 0.2, seed)
+        for side in (training, validation):
+            assert np.mean(side.steering == 1) == pytest.approx(hairpin.mean(), rel=0.6)
 
 
 def test_split_by_recording_holds_out_whole_ones() -> None:

@@ -57,13 +57,13 @@ def pilotnet_bn(input_shape: InputShape = (66, 200, 3), outputs: int = 1) -> Any
     model = keras.Sequential([keras.Input(input_shape)], name="pilotnet_bn")
     for filters, kernel, stride in [(24, 5, 2), (36, 5, 2), (48, 5, 2), (64, 3, 1), (64, 3, 1)]:
         model.add(layers.Conv2D(filters, kernel, strides=stride, use_bias=False))
-        model.add(layers.BatchNormalization())
+        model.add(_normalise())
         model.add(layers.Activation("elu"))
     model.add(layers.Flatten())
     model.add(layers.Dropout(0.5))
     for units in (100, 50, 10):
         model.add(layers.Dense(units, use_bias=False))
-        model.add(layers.BatchNormalization())
+        model.add(_normalise())
         model.add(layers.Activation("elu"))
     model.add(layers.Dense(outputs))
     return model
@@ -98,20 +98,25 @@ def pilotnet_residual(input_shape: InputShape = (66, 200, 3), outputs: int = 1) 
     """
     picture = keras.Input(input_shape)
     x = layers.Conv2D(24, 5, strides=2, padding="same", use_bias=False)(picture)
-    x = layers.BatchNormalization()(x)
+    x = _normalise()(x)
     x = layers.Activation("elu")(x)
     for filters in (32, 48, 64, 96):
         shortcut = layers.Conv2D(filters, 1, strides=2, use_bias=False)(x)
         x = layers.Conv2D(filters, 3, strides=2, padding="same", use_bias=False)(x)
-        x = layers.BatchNormalization()(x)
+        x = _normalise()(x)
         x = layers.Activation("elu")(x)
         x = layers.Conv2D(filters, 3, padding="same", use_bias=False)(x)
-        x = layers.BatchNormalization()(x)
+        x = _normalise()(x)
         x = layers.Activation("elu")(layers.Add()([x, shortcut]))
     x = layers.Flatten()(x)
     x = layers.Dropout(0.5)(x)
     x = layers.Dense(64, activation="elu")(x)
     return keras.Model(picture, layers.Dense(outputs)(x), name="pilotnet_residual")
+
+
+def _normalise() -> Any:
+    # Keras's own momentum of 0.99 averages over some hundred steps, a good part of a training here.
+    return layers.BatchNormalization(momentum=0.9)
 
 
 MODELS: dict[str, Builder] = {

@@ -8,8 +8,8 @@ from typing import Annotated, Literal
 
 import tyro
 
-from ghostlap.dataset import SplitBy
 from ghostlap.errors import DatasetError
+from ghostlap.splits import SplitBy
 
 
 @dataclasses.dataclass(frozen=True)

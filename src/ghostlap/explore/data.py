@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from ghostlap.dataset import Samples, balanced_rows, make_samples, split, usable_rows
+from ghostlap.dataset import Samples, balanced_rows, make_samples, usable_rows
 from ghostlap.errors import DatasetError
 from ghostlap.explore.config import ExploreConfig
 from ghostlap.explore.facts import (
@@ -22,6 +22,7 @@ from ghostlap.explore.facts import (
 )
 from ghostlap.explore.sheets import Frame
 from ghostlap.recording import Recording
+from ghostlap.splits import split
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -13,9 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 from rich.console import Console
 
-from ghostlap.dataset import BLOCK_S, NOMINAL_STEP_S, Samples
+from ghostlap.dataset import NOMINAL_STEP_S, Samples
 from ghostlap.errors import TrainingError
 from ghostlap.search.space import Dimension
+from ghostlap.splits import BLOCK_S
 from ghostlap.training import fit
 from ghostlap.training.config import TrainConfig
 from ghostlap.training.data import prepare_data

@@ -8,9 +8,9 @@ from typing import Annotated, Any, Literal
 
 import tyro
 
-from ghostlap.dataset import SplitBy
 from ghostlap.errors import TrainingError
 from ghostlap.loader import Order
+from ghostlap.splits import SplitBy
 from ghostlap.vision import SEED, Preprocessing
 
 

@@ -9,10 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 from rich.console import Console
 
-from ghostlap.dataset import Samples, make_samples, split, usable_rows
+from ghostlap.dataset import Samples, make_samples, usable_rows
 from ghostlap.errors import DatasetError, ImageError
 from ghostlap.frame_cache import FrameCache, default_cache_folder
 from ghostlap.recording import Recording, read_recording, require_images
+from ghostlap.splits import split
 from ghostlap.training.config import TrainConfig
 from ghostlap.vision import Preprocessing, read_rgb
 
