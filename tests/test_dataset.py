@@ -117,6 +117,17 @@ def test_rows_that_cannot_be_learned_from_are_left_out(recording: Recording) -> 
         make_samples([damaged])
 
 
+def test_standing_reversing_and_turning_round_is_no_driving(recording: Recording) -> None:
+    frames = recording.frames.copy()
+    frames.loc[10:19, "speed_mph"] = 9.0  # the median is about 28
+    frames.loc[30, "speed_mph"] = np.nan
+    slow = Recording(recording.folder, frames, recording.lines)
+    assert len(make_samples([slow], cap=None, min_speed_share=0.5)) == 50 * 3
+    assert len(make_samples([slow], cap=None)) == 60 * 3
+    frames["speed_mph"] = np.nan
+    assert len(make_samples([slow], cap=None, min_speed_share=0.5)) == 60 * 3
+
+
 def test_unknown_cameras_are_named(recording: Recording) -> None:
     with pytest.raises(DatasetError, match=r"center, left, right. Got \['middle'\]"):
         make_samples([recording], cameras=("middle",))

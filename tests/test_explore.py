@@ -236,7 +236,8 @@ def test_help_does_not_wait_for_the_drawing_library() -> None:
 
 
 def test_a_real_recording_is_balanced_as_seed_003_was(shared_data: Path, tmp_path: Path) -> None:
-    result = run(shared_data / "udacity-track1", out=tmp_path, side_offset=0.15, split="image")
+    seeds = {"side_offset": 0.15, "split": "image", "min_speed_share": 0.0}
+    result = run(shared_data / "udacity-track1", out=tmp_path, **seeds)
     assert (result["rows"], result["removed"], result["kept"]) == (4053, 2590, 1463)
     assert (result["training"], result["validation"]) == (3511, 878)
     assert shown(result) == PROMISED

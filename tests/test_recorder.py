@@ -217,7 +217,7 @@ def test_a_full_disk_says_what_is_safe(tmp_path: Path, monkeypatch: pytest.Monke
         monkeypatch.setattr(Path, "write_bytes", full)
         with pytest.raises(
             RecordingError,
-            match=r"No space left .* are safe \(1 in",
+            match=r"No space left .* are safe \(1 by",
         ):
             recorder.append(center=TINY, **DRIVE)
     assert len(read_recording(tmp_path).frames) == 1

@@ -20,6 +20,9 @@ from ghostlap.recording import CAMERAS, Recording
 if TYPE_CHECKING:
     import pandas as pd
 
+MIN_SPEED_SHARE = 0.5
+"""By default, rows slower than this share of a recording's median speed are no driving."""
+
 NOMINAL_STEP_S = 1 / 15
 """The simulator records at 15 Hz; rows without a time are taken to be that far apart."""
 
@@ -60,18 +63,43 @@ class Samples:
         return Samples(images=self.images, **columns)
 
 
-def usable_rows(frames: pd.DataFrame) -> NDArray[np.bool_]:
-    """Which rows can be learned from: a centre picture is named, and the steering is in [-1, 1].
+def usable_rows(frames: pd.DataFrame, min_speed_share: float = 0.0) -> NDArray[np.bool_]:
+    """Which rows can be learned from.
+
+    A centre picture is named, the steering is in [-1, 1], and the car is not slow: see
+    :func:`slow_rows`.
 
     Args:
         frames: a recording's table.
+        min_speed_share: of the recording's median speed.
 
     Returns:
         Mask of shape ``(rows,)``.
     """
     steering = frames["steering"].to_numpy(np.float64)
     named = frames["center"].to_numpy(object) != ""
-    return named & (np.abs(steering) <= 1)  # comparing with NaN is false
+    steers = np.abs(steering) <= 1  # comparing with NaN is false
+    return named & steers & ~slow_rows(frames, min_speed_share)
+
+
+def slow_rows(frames: pd.DataFrame, min_speed_share: float) -> NDArray[np.bool_]:
+    """Where the car stands, reverses or turns round, which is not the driving to be cloned.
+
+    A few seconds of turning at full lock outweigh, squared, minutes of driving in any loss.
+
+    Args:
+        frames: a recording's table.
+        min_speed_share: slow is below this share of the recording's median speed. Rows without a
+            speed are not slow.
+
+    Returns:
+        Mask of shape ``(rows,)``.
+    """
+    speed_mph = frames["speed_mph"].to_numpy(np.float64)
+    known = speed_mph[np.isfinite(speed_mph)]
+    if min_speed_share <= 0 or len(known) == 0:
+        return np.zeros(len(frames), bool)
+    return speed_mph < min_speed_share * float(np.median(known))
 
 
 def balance(
@@ -128,6 +156,7 @@ def make_samples(
     bins: int = 25,
     cap: int | None = 400,
     seed: int = 0,
+    min_speed_share: float = 0.0,
 ) -> Samples:
     """Samples of several recordings, balanced together.
 
@@ -137,6 +166,8 @@ def make_samples(
         side_offset: steering for being 0.83 m to the side: the gain with which the pilot will
             steer back. The seeds use 0.15.
         bins, cap, seed: see :func:`balance`.
+        min_speed_share: rows slower than this share of their recording's median speed are left
+            out (:func:`slow_rows`).
 
     Returns:
         One sample for each camera of each row kept, row after row.
@@ -152,7 +183,7 @@ def make_samples(
     tables = []
     for number, recording in enumerate(recordings):
         table = recording.frames.assign(recording=number, time_s=seconds(recording.frames))
-        tables.append(table[usable_rows(recording.frames)])
+        tables.append(table[usable_rows(recording.frames, min_speed_share)])
     frames = pd.concat(tables, ignore_index=True)
     if frames.empty:
         folders = ", ".join(str(recording.folder) for recording in recordings)

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from ghostlap.dataset import MIN_SPEED_SHARE, slow_rows
 from ghostlap.doctor.findings import Finding, Severity
 from ghostlap.recording import Recording
 from ghostlap.recording.driving_log import NoteKind
@@ -185,6 +186,7 @@ def check_steering(recording: Recording) -> Iterator[Finding]:
         "",
         "none needed; training balances them",
     )
+    yield from _check_slow(recording)
     few, many = sorted((left, right))
     if rows >= _FEW_ROWS and many > _LOPSIDED * few:
         yield Finding(
@@ -195,6 +197,20 @@ def check_steering(recording: Recording) -> Iterator[Finding]:
             f"{left} steer left, {right} right",
             "",
             "train with mirrored images (the default), or record a lap the other way round",
+        )
+
+
+def _check_slow(recording: Recording) -> Iterator[Finding]:
+    slow = np.flatnonzero(slow_rows(recording.frames, MIN_SPEED_SHARE))
+    if len(slow):
+        yield Finding(
+            "slow",
+            "note",
+            len(slow),
+            f"rows are slower than {MIN_SPEED_SHARE:.0%} of the median: standing, reversing or "
+            "turning round",
+            _line(recording, int(slow[0])),
+            "none needed; training leaves them out (--min-speed-share)",
         )
 
 

@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 
 import tyro
 
+from ghostlap.dataset import MIN_SPEED_SHARE
 from ghostlap.errors import DatasetError
 from ghostlap.splits import SplitBy
 
@@ -28,6 +29,9 @@ class ExploreConfig:
     """Views to learn from."""
     side_offset: float = 0.30
     """Steering added for the left camera and taken off for the right one: the feedback gain."""
+    min_speed_share: float = MIN_SPEED_SHARE
+    """Rows slower than this share of their recording's median speed are left out: standing,
+    reversing and turning round are not driving. 0 keeps all."""
     bins: int = 25
     """Histogram bins over the steering, for balancing."""
     cap: int | None = 400
@@ -42,7 +46,13 @@ class ExploreConfig:
     """Of balance, split, augmentation and the frames shown."""
 
     def __post_init__(self) -> None:
-        for name, least in {"side_offset": 1e-6, "bins": 1, "cap": 1, "seed": 0}.items():
+        for name, least in {
+            "side_offset": 1e-6,
+            "min_speed_share": 0.0,
+            "bins": 1,
+            "cap": 1,
+            "seed": 0,
+        }.items():
             value = getattr(self, name)
             if value is not None and not value >= least:
                 raise DatasetError(

@@ -66,8 +66,12 @@ def prepare(config: ExploreConfig, recordings: Sequence[Recording]) -> Data:
         bins=config.bins,
         cap=config.cap,
         seed=config.seed,
+        min_speed_share=config.min_speed_share,
     )
-    usable = [recording.frames[usable_rows(recording.frames)] for recording in recordings]
+    usable = [
+        recording.frames[usable_rows(recording.frames, config.min_speed_share)]
+        for recording in recordings
+    ]
     rows = pd.concat(usable, ignore_index=True)
     steering = rows["steering"].to_numpy(np.float64)
     facts = tuple(recording_facts(recording) for recording in recordings)

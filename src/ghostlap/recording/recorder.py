@@ -145,7 +145,9 @@ class Recorder:
         assert self._log is not None
         size = os.fstat(self._log).st_size
         start = max(0, size - _TAIL_BYTES)
-        tail = os.pread(self._log, size - start, start)
+        with (self.folder / LOG_NAME).open("rb") as log_file:
+            log_file.seek(start)
+            tail = log_file.read()
         if start:
             tail = tail[tail.find(b"\n") + 1 :]
         lines = tail.splitlines(keepends=True)
@@ -196,7 +198,7 @@ class Recorder:
     def _give_up(self, error: OSError) -> NoReturn:
         raise RecordingError(
             f"{self.folder}: the row cannot be saved ({error.strerror}). The rows recorded "
-            f"before it are safe ({self.rows_written} in this session). "
+            f"before it are safe ({self.rows_written} by this recorder). "
             "Make room, then record into the same folder."
         ) from error
 

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 
 import tyro
 
+from ghostlap.dataset import MIN_SPEED_SHARE
 from ghostlap.errors import TrainingError
 from ghostlap.loader import Order
 from ghostlap.splits import SplitBy
@@ -41,6 +42,9 @@ class TrainConfig:
     """Views to learn from."""
     side_offset: float = 0.30
     """Steering added for the left camera and taken off for the right one: the feedback gain."""
+    min_speed_share: float = MIN_SPEED_SHARE
+    """Rows slower than this share of their recording's median speed are left out: standing,
+    reversing and turning round are not driving. 0 keeps all."""
     bins: int = 25
     """Histogram bins over the steering, for balancing."""
     cap: int | None = 400
@@ -66,11 +70,11 @@ class TrainConfig:
     """How the learning rate goes after the warm-up: down to 0 along a cosine, or not at all."""
     warmup_steps: int = 100
     """Steps in which the learning rate rises from 0."""
-    batch_size: int = 100
+    batch_size: int = 50
     """Samples a step."""
     steps_per_epoch: int | None = None
     """Batches an epoch; None is one pass over the training samples."""
-    epochs: int = 20
+    epochs: int = 12
     """How long to train."""
     patience: int | None = None
     """Stop after so many epochs without a lower validation loss; None never stops early."""
@@ -98,6 +102,7 @@ class TrainConfig:
         at_least = {
             "side_offset": 1e-6, "bins": 1, "cap": 1, "batch_size": 1, "steps_per_epoch": 1,
             "epochs": 1, "patience": 1, "workers": 1, "warmup_steps": 0, "weight_decay": 0.0,
+            "min_speed_share": 0.0,
             "seed": 0, "learning_rate": 1e-12,
         }  # fmt: skip
         for name, least in at_least.items():
@@ -114,11 +119,13 @@ RECIPES: dict[str, TrainConfig] = {
         recipe="seed003",
         model="pilotnet",
         side_offset=0.15,
+        min_speed_share=0.0,
         split="image",
         augment="seed003",
         order="drawn",
         schedule="constant",
         warmup_steps=0,
+        batch_size=100,
         steps_per_epoch=300,
         epochs=10,
     ),

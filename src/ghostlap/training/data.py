@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from rich.console import Console
 
-from ghostlap.dataset import Samples, make_samples, usable_rows
+from ghostlap.dataset import Samples, make_samples, slow_rows, usable_rows
 from ghostlap.errors import DatasetError, ImageError
 from ghostlap.frame_cache import FrameCache, default_cache_folder
 from ghostlap.recording import Recording, read_recording, require_images
@@ -37,7 +37,7 @@ def prepare_data(config: TrainConfig, console: Console) -> TrainingData:
     recordings = [read_recording(path) for path in config.recordings]
     for recording in recordings:
         require_images(recording)
-        _warn_of_rows_left_out(recording, console)
+        _tell_of_rows_left_out(recording, config.min_speed_share, console)
     height_px, width_px, _ = _frame_shape(recordings)
     preprocessing = config.preprocessing.for_frames(height_px, width_px)
     samples = make_samples(
@@ -47,6 +47,7 @@ def prepare_data(config: TrainConfig, console: Console) -> TrainingData:
         bins=config.bins,
         cap=config.cap,
         seed=config.seed,
+        min_speed_share=config.min_speed_share,
     )
     cache = FrameCache(config.cache or default_cache_folder(), preprocessing.frame_shape)
     with console.status("decoding frames …") as status:
@@ -74,7 +75,7 @@ def prepare_data(config: TrainConfig, console: Console) -> TrainingData:
     )
 
 
-def _warn_of_rows_left_out(recording: Recording, console: Console) -> None:
+def _tell_of_rows_left_out(recording: Recording, min_speed_share: float, console: Console) -> None:
     unread = [
         note for note in recording.notes if note.kind in ("ambiguous", "cut-off", "unreadable")
     ]
@@ -89,6 +90,13 @@ def _warn_of_rows_left_out(recording: Recording, console: Console) -> None:
         console.print(
             f"[yellow]warning:[/] {recording.folder}: {unusable} rows have no steering in [-1, 1] "
             "or no centre picture and are left out; 'ghostlap doctor' lists them",
+            highlight=False,
+        )
+    slow = int(slow_rows(recording.frames, min_speed_share).sum())
+    if slow:
+        console.print(
+            f"{recording.folder}: {slow} rows are slower than {min_speed_share:.0%} of the median "
+            "speed and left out (--min-speed-share)",
             highlight=False,
         )
 
