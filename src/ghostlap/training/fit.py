@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 HISTORY_FILE = "history.csv"
 WEIGHTS_FILE = "weights.csv"
 
-console = Console(stderr=True)
+console = Console(stderr=True, soft_wrap=True)
 
 
 @dataclasses.dataclass(frozen=True)
