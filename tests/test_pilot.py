@@ -14,7 +14,7 @@ from recordings import draw_frame
 
 from ghostlap.backend import keras
 from ghostlap.errors import GhostlapError, ImageError, PilotError
-from ghostlap.pilot import Pilot
+from ghostlap.pilot import Pilot, export_onnx
 from ghostlap.training.fit import TrainResult
 from ghostlap.vision import preprocess
 
@@ -42,6 +42,27 @@ def test_one_frame_gives_a_number_and_none_gives_none(trained: TrainResult) -> N
     assert isinstance(alone, float)
     assert alone == pytest.approx(float(pilot.steer(frame[None])[0]), abs=1e-6)
     assert pilot.steer(np.zeros((0, 160, 320, 3), np.uint8)).shape == (0,)
+
+
+def test_a_backend_that_cannot_write_onnx_has_tensorflow_do_it(
+    trained: TrainResult, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    network = keras.saving.load_model(trained.out / "model.keras")
+
+    def needs_another_package(*_: object, **__: object) -> None:
+        raise ImportError("This requires the jax2onnx module.")
+
+    monkeypatch.setattr(type(network), "export", needs_another_package)
+    for name in ("pilot.json", "model.onnx"):
+        shutil.copy(trained.out / name, tmp_path / name)
+    export_onnx(network, tmp_path / "model.onnx")
+    frame = draw_frame(0.3)
+    assert Pilot.load(tmp_path).steer(frame) == pytest.approx(
+        Pilot.load(trained.out).steer(frame), abs=1e-5
+    )
+    monkeypatch.setattr(sys, "executable", "false")
+    with pytest.raises(PilotError, match="cannot be written as ONNX. model.keras is kept"):
+        export_onnx(network, tmp_path / "x.onnx")
 
 
 def test_driving_does_not_load_the_training_framework(trained: TrainResult) -> None:

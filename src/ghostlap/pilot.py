@@ -18,6 +18,10 @@ import dataclasses
 import io
 import json
 import logging
+import os
+import subprocess
+import sys
+import tempfile
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -256,8 +260,38 @@ def _no_advice() -> Iterator[None]:
 def export_onnx(network: Any, path: Path) -> None:
     """Write a Keras model as ONNX: ``(n, height, width, 3)`` in, ``(n, outputs)`` out."""
     network(np.zeros((1, *network.input_shape[1:]), np.float32))  # Keras wants it called once
-    with _no_advice():
-        network.export(str(path), format="onnx", verbose=False)
+    try:
+        with _no_advice():
+            network.export(str(path), format="onnx", verbose=False)
+    except ImportError:  # Keras on JAX wants one more package; TensorFlow writes the same file
+        _export_with_tensorflow(network, path)
+
+
+_EXPORT = """
+import sys
+from pathlib import Path
+from ghostlap.backend import keras
+from ghostlap.pilot import export_onnx
+export_onnx(keras.saving.load_model(sys.argv[1], compile=False), Path(sys.argv[2]))
+"""
+
+
+def _export_with_tensorflow(network: Any, path: Path) -> None:
+    """Export in a process of its own, because a process has one Keras backend only."""
+    with tempfile.TemporaryDirectory() as folder:
+        keras_path = Path(folder) / KERAS_FILE
+        network.save(keras_path)
+        ended = subprocess.run(
+            [sys.executable, "-c", _EXPORT, str(keras_path), str(path)],
+            env={**os.environ, "KERAS_BACKEND": "tensorflow"},
+            capture_output=True,
+            text=True,
+        )
+    if ended.returncode:
+        raise PilotError(
+            f"{path.parent}: the network cannot be written as ONNX. {KERAS_FILE} is kept. "
+            f"TensorFlow says: {ended.stderr.strip()[-300:]}"
+        )
 
 
 def _difference(network: Any, pilot: Pilot) -> float:
