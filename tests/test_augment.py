@@ -12,14 +12,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from recordings import draw_frame
 
-from ghostlap.augment import (
+from ghostlap.augment import draw
+from ghostlap.augmentation import (
     GEOMETRIC,
     KINDS,
     PRESETS,
     Augmentation,
     Chance,
     augmentation_from_json,
-    draw,
     parse_augmentation,
 )
 from ghostlap.camera import SIDE_CAMERA_M, Camera, aim_distance_m

@@ -16,7 +16,7 @@ import pytest
 from recordings import draw_frame, make_recording
 from rich.console import Console
 
-from ghostlap.augment import KINDS, PRESETS
+from ghostlap.augmentation import KINDS, PRESETS
 from ghostlap.errors import DatasetError, GhostlapError, RecordingError
 from ghostlap.explore.command import explore
 from ghostlap.explore.config import ExploreConfig

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from recordings import make_recording
 
-from ghostlap.augment import PRESETS
+from ghostlap.augmentation import PRESETS
 from ghostlap.dataset import Samples, make_samples
 from ghostlap.frame_cache import FrameCache
 from ghostlap.loader import BatchLoader

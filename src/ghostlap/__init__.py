@@ -14,7 +14,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from ghostlap.augment import Augmentation, Chance
+    from ghostlap.augmentation import Augmentation, Chance
     from ghostlap.dataset import balance
     from ghostlap.errors import GhostlapError
     from ghostlap.pilot import Pilot
@@ -28,8 +28,8 @@ __version__ = "0.1.0"
 
 # Imported on first use, so that `import ghostlap` costs nothing that is not asked for.
 _HOME = {
-    "Augmentation": "augment",
-    "Chance": "augment",
+    "Augmentation": "augmentation",
+    "Chance": "augmentation",
     "GhostlapError": "errors",
     "Pilot": "pilot",
     "Preprocessing": "vision",

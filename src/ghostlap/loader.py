@@ -19,7 +19,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from ghostlap.augment import Augmentation, draw
+from ghostlap.augment import draw
+from ghostlap.augmentation import Augmentation
 from ghostlap.dataset import Samples
 from ghostlap.frame_cache import FrameCache
 from ghostlap.pilot import SPEED_UNIT_MPH

@@ -99,7 +99,7 @@ def loader_rates(data: TrainingData, repeats: int) -> dict[str, float]:
     """Augmented and preprocessed images a second, one thread, by augmentation preset."""
     import cv2
 
-    from ghostlap.augment import PRESETS
+    from ghostlap.augmentation import PRESETS
     from ghostlap.loader import BatchLoader
 
     cv2.setNumThreads(1)

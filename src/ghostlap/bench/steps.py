@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from ghostlap.augment import PRESETS
+from ghostlap.augmentation import PRESETS
 from ghostlap.backend import keras
 from ghostlap.loader import Batch, BatchLoader
 from ghostlap.models import MODELS

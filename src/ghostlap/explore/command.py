@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from rich.console import Console
 
-from ghostlap.augment import KINDS, Augmentation, parse_augmentation
+from ghostlap.augmentation import KINDS, Augmentation, parse_augmentation
 from ghostlap.errors import GhostlapError
 from ghostlap.explore.config import ExploreConfig
 from ghostlap.explore.data import Data, frames_by_bin, prepare, sample_frames

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import cast
 
-from ghostlap.augment import Augmentation, Chance
+from ghostlap.augmentation import Augmentation, Chance
 
 
 @dataclasses.dataclass(frozen=True)

@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any
 import cv2
 import numpy as np
 
-from ghostlap.augment import Augmentation, Chance, draw
+from ghostlap.augment import draw
+from ghostlap.augmentation import Augmentation, Chance
 from ghostlap.camera import FULL_LOCK_RAD, WHEELBASE_M, Camera, aim_distance_m
 from ghostlap.files import replacing
 from ghostlap.vision import SEED, Preprocessing, Rgb, crop, finish

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from rich.console import Console
 
-from ghostlap.augment import parse_augmentation
+from ghostlap.augmentation import parse_augmentation
 from ghostlap.loader import BatchLoader
 from ghostlap.pilot import Pilot, add_to_description, save_pilot
 from ghostlap.provenance import fingerprint, versions
