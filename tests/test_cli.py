@@ -53,6 +53,15 @@ def test_mistakes_end_with_a_message_and_no_traceback(
     assert "--epochs must be at least 1. Got 0" in capsys.readouterr().err
 
 
+def test_a_package_that_is_not_installed_is_named(
+    small_recording: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The core install has no pandas; the command that needs it says what to install."""
+    monkeypatch.setitem(sys.modules, "pandas", None)
+    assert run("doctor", str(small_recording)) == 2
+    assert "needs the package pandas, which is not installed" in capsys.readouterr().err
+
+
 def test_the_recipe_sets_the_defaults_and_options_go_over_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -78,6 +78,13 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         result = _run(name, [argument for argument in rest if argument != "--json"])
     except GhostlapError as error:
         _fail(str(error))
+    except ModuleNotFoundError as error:
+        if (error.name or "ghostlap").startswith("ghostlap"):
+            raise
+        _fail(
+            f"This command needs the package {error.name}, which is not installed. "
+            "Install Ghostlap with it: pip install 'ghostlap[train]'"
+        )
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
         _fail(f"{where}{error.strerror or error}. What was finished before is kept.")
@@ -117,15 +124,7 @@ def _recipe(arguments: list[str]) -> Any:
 
 
 def _load(module: str, name: str) -> Any:
-    try:
-        return getattr(importlib.import_module(f"ghostlap.{module}"), name)
-    except ModuleNotFoundError as error:
-        if error.name and error.name.startswith("ghostlap"):
-            raise
-        raise GhostlapError(
-            f"This command needs the package {error.name}, which is not installed. "
-            "Install Ghostlap with it: pip install 'ghostlap[train]'"
-        ) from error
+    return getattr(importlib.import_module(f"ghostlap.{module}"), name)
 
 
 def _command_list() -> str:

@@ -156,7 +156,7 @@ def _yield_to_the_network() -> None:
     """Let this thread run only where the network leaves a core idle.
 
     The network's operations are split evenly over the cores: one core taken away holds up the
-    others. Between them there is more idle time than making a batch needs.
+    others. Not all of the loader's work fits into the gaps (docs/benchmarks.md says how much).
     """
     if sys.platform == "linux":  # elsewhere a priority belongs to the whole process
         os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 19)

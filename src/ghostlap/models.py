@@ -92,7 +92,7 @@ def pilotnet_small(input_shape: InputShape = (66, 200, 3), outputs: int = 1) -> 
 
 
 def pilotnet_residual(input_shape: InputShape = (66, 200, 3), outputs: int = 1) -> Any:
-    """A residual network (He et al., arXiv 1603.05027) of about PilotNet's arithmetic.
+    """A residual network (He et al., arXiv 1603.05027) of a third more arithmetic than PilotNet's.
 
     Input shape: ``(n, height, width, 3)``. Output shape: ``(n, outputs)``.
     """
