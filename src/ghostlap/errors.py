@@ -35,3 +35,19 @@ class PilotError(GhostlapError):
 
 class TrainingError(GhostlapError):
     """A training cannot start or go on."""
+
+
+class TrackError(GhostlapError):
+    """There is no such track, or what was given cannot be one."""
+
+
+class SimulatorError(GhostlapError):
+    """The simulator was asked for what it cannot do."""
+
+
+class EvaluationError(GhostlapError):
+    """A pilot cannot be evaluated as asked."""
+
+
+class ProcessError(GhostlapError):
+    """Work cannot be passed to another process, or a process ended before its time."""

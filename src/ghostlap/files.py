@@ -32,3 +32,10 @@ def write_text(path: Path, text: str) -> None:
 def write_json(path: Path, values: Any) -> None:
     """Write JSON for people too: indented, with a final newline. NaN is refused."""
     write_text(path, json.dumps(values, indent=2, allow_nan=False) + "\n")
+
+
+def cache_folder() -> Path:
+    """Where things that can be made again are kept: the user's cache, or ``$GHOSTLAP_CACHE``."""
+    import platformdirs
+
+    return Path(os.environ.get("GHOSTLAP_CACHE") or platformdirs.user_cache_path("ghostlap"))

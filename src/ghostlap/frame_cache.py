@@ -43,13 +43,6 @@ Progress = Callable[[int, int], None]
 """Called with pictures done and pictures in all."""
 
 
-def default_cache_folder() -> Path:
-    """Where decoded frames lie unless ``--cache`` says otherwise: the user's cache folder."""
-    import platformdirs
-
-    return Path(os.environ.get("GHOSTLAP_CACHE") or platformdirs.user_cache_path("ghostlap"))
-
-
 @dataclasses.dataclass(frozen=True)
 class Located:
     """Where the pictures of a data set lie in the store."""

@@ -11,7 +11,8 @@ from rich.console import Console
 
 from ghostlap.dataset import Samples, make_samples, slow_rows, usable_rows
 from ghostlap.errors import DatasetError, ImageError
-from ghostlap.frame_cache import FrameCache, default_cache_folder
+from ghostlap.files import cache_folder
+from ghostlap.frame_cache import FrameCache
 from ghostlap.recording import Recording, read_recording, require_images
 from ghostlap.splits import split
 from ghostlap.training.config import TrainConfig
@@ -49,7 +50,7 @@ def prepare_data(config: TrainConfig, console: Console) -> TrainingData:
         seed=config.seed,
         min_speed_share=config.min_speed_share,
     )
-    cache = FrameCache(config.cache or default_cache_folder(), preprocessing.frame_shape)
+    cache = FrameCache(config.cache or cache_folder(), preprocessing.frame_shape)
     with console.status("decoding frames …") as status:
         located = cache.locate(
             samples.images, lambda done, n: status.update(f"decoding frames {done}/{n} …")

@@ -1,0 +1,106 @@
+"""Light, weather and materials: everything about a scene that a seed may change.
+
+A pilot that has only seen one light and one kind of asphalt tells road from verge by their colours.
+Drawn conditions take that away: sun, haze, tint, the materials of road and verge, and how many
+trees there are, all from one seed.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Literal, get_args
+
+import numpy as np
+
+from ghostlap.errors import SimulatorError
+from ghostlap.sim.track import Theme
+
+Material = Literal[
+    "asphalt_old", "asphalt_new", "asphalt_jungle", "concrete", "dirt", "gravel", "sand", "snow",
+    "dry_grass", "grass",
+]  # fmt: skip
+MATERIALS: tuple[Material, ...] = get_args(Material)
+
+ROADS: tuple[Material, ...] = ("asphalt_old", "asphalt_new", "asphalt_jungle", "concrete")
+VERGES: tuple[Material, ...] = ("dry_grass", "grass", "dirt", "gravel", "sand", "snow")
+"""What drawn conditions choose from."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Conditions:
+    """One light, one weather, one set of materials. Everything here is plain data."""
+
+    road: Material = "asphalt_old"
+    """Of the road, where the track does not say otherwise."""
+    verge: Material = "dry_grass"
+    """Of the ground beside it."""
+    lines: bool = True
+    """Whether the road is marked."""
+    sun_azimuth_deg: float = 35.0
+    """Where the sun stands, counterclockwise from east."""
+    sun_elevation_deg: float = 55.0
+    """Height of the sun; low suns cast long shadows."""
+    shadow_depth: float = 0.55
+    """Share of the light that a shadow takes away, in [0, 1]."""
+    brightness: float = 1.0
+    """Factor on everything the camera sees."""
+    tint: tuple[float, float, float] = (1.0, 1.0, 1.0)
+    """Factors on red, green and blue."""
+    haze: float = 1.0
+    """Factor on how fast things fade with distance; 0 is perfectly clear."""
+    tree_density: float = 1.0
+    """Factor on the number of trees."""
+    texture_seed: int = 0
+    """Of noise in textures, and of where trees and boulders stand."""
+
+    def __post_init__(self) -> None:
+        for name in ("road", "verge"):
+            if getattr(self, name) not in MATERIALS:
+                raise SimulatorError(
+                    f"{name} must be one of {', '.join(MATERIALS)}. Got {getattr(self, name)!r}."
+                )
+        limits = {
+            "sun_elevation_deg": (3, 90), "shadow_depth": (0, 1), "brightness": (0.05, 4),
+            "haze": (0, 50), "tree_density": (0, 4), "texture_seed": (0, 2**31),
+        }  # fmt: skip
+        for name, (low, high) in limits.items():
+            if not low <= getattr(self, name) <= high:
+                raise SimulatorError(
+                    f"{name} must be from {low} to {high}. Got {getattr(self, name)}."
+                )
+
+
+FIXED: dict[Theme, Conditions] = {
+    "lake": Conditions(),
+    "jungle": Conditions(
+        road="asphalt_jungle",
+        verge="grass",
+        sun_elevation_deg=40.0,
+        shadow_depth=0.72,
+    ),
+    "circuit": Conditions(road="asphalt_new", verge="grass"),
+}
+"""``--conditions fixed``: each theme as Udacity's simulator shows it."""
+
+
+def drawn_conditions(theme: Theme, seed: int) -> Conditions:
+    """Conditions from a seed: half keep the theme's own materials, half draw them anew."""
+    draw = np.random.default_rng([seed, 71])
+    own = FIXED[theme]
+    road, verge = own.road, own.verge
+    if draw.random() < 0.5:
+        road, verge = ROADS[draw.integers(len(ROADS))], VERGES[draw.integers(len(VERGES))]
+    tint = np.exp(draw.normal(0.0, 0.05, 3))
+    return dataclasses.replace(
+        own,
+        road=road,
+        verge=verge,
+        sun_azimuth_deg=float(draw.uniform(0, 360)),
+        sun_elevation_deg=float(draw.uniform(25, 75)),
+        shadow_depth=float(draw.uniform(0.35, 0.75)),
+        brightness=float(np.exp(draw.normal(0.0, 0.18))),
+        tint=(float(tint[0]), float(tint[1]), float(tint[2])),
+        haze=float(draw.choice([0.3, 1.0, 1.0, 2.5])),
+        tree_density=float(draw.uniform(0.4, 1.6)),
+        texture_seed=int(draw.integers(2**31)),
+    )
