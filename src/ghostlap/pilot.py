@@ -23,7 +23,7 @@ import subprocess
 import sys
 import tempfile
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -32,7 +32,7 @@ from numpy.typing import NDArray
 
 from ghostlap.errors import GhostlapError, PilotError
 from ghostlap.files import replacing, write_json, write_text
-from ghostlap.vision import Preprocessing, Rgb, preprocess
+from ghostlap.vision import Preprocessing, Rgb, crop, finish, scale
 
 if TYPE_CHECKING:
     import onnxruntime
@@ -133,9 +133,21 @@ class Pilot:
         batch = frames[None] if single else frames
         if len(batch) == 0:
             return np.empty((0, len(self.outputs)), np.float32)
-        seen = np.stack([preprocess(frame, self.preprocessing) for frame in batch])
-        answers = self.predict_seen(seen)
+        answers = self.predict_cropped([crop(frame, self.preprocessing) for frame in batch])
         return answers[0] if single else answers
+
+    def predict_cropped(self, cropped: Iterable[Rgb]) -> NDArray[np.float32]:
+        """Like :meth:`predict`, of frames of which there is only what the crop keeps.
+
+        Args:
+            cropped: at least one, ``uint8`` of shape ``(bottom - top, width, 3)``, RGB: rows
+                ``crop_top_px`` to ``crop_bottom_px`` of a frame.
+
+        Returns:
+            ``float32``, shape ``(n, outputs)``.
+        """
+        seen = np.stack([finish(rows, self.preprocessing) for rows in cropped])
+        return self.predict_seen(scale(seen, self.preprocessing))
 
     def predict_seen(self, seen: NDArray[np.float32]) -> NDArray[np.float32]:
         """Like :meth:`predict`, of preprocessed pictures ``(n, height, width, 3)``."""

@@ -40,23 +40,30 @@ class Recorder:
     Args:
         folder: made if it is not there.
         jpeg_quality: 75 is the simulator's own.
+        log: where the rows go; ``driving_log.csv`` in the folder by default.
 
     Raises:
         RecordingError: the folder or its log cannot be written.
     """
 
-    def __init__(self, folder: str | os.PathLike[str], *, jpeg_quality: int = 75) -> None:
+    def __init__(
+        self,
+        folder: str | os.PathLike[str],
+        *,
+        jpeg_quality: int = 75,
+        log: str | os.PathLike[str] | None = None,
+    ) -> None:
         if not 1 <= jpeg_quality <= 100:
             raise RecordingError(f"Recorder: jpeg_quality must be 1 to 100. Got {jpeg_quality}.")
         self.folder = Path(folder)
         self.rows_written = 0
         self._jpeg_quality = jpeg_quality
         self._images = self.folder / "IMG"
+        self._log_path = self.folder / LOG_NAME if log is None else Path(log)
         self._log: int | None = None
         try:
             self._images.mkdir(parents=True, exist_ok=True)
-            log_path = self.folder / LOG_NAME
-            self._log = os.open(log_path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o666)
+            self._log = os.open(self._log_path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o666)
             self._last_ms = self._end_last_row()
         except OSError as error:
             self.close()
@@ -145,7 +152,7 @@ class Recorder:
         assert self._log is not None
         size = os.fstat(self._log).st_size
         start = max(0, size - _TAIL_BYTES)
-        with (self.folder / LOG_NAME).open("rb") as log_file:
+        with self._log_path.open("rb") as log_file:
             log_file.seek(start)
             tail = log_file.read()
         if start:
@@ -154,7 +161,7 @@ class Recorder:
         if not lines:
             return NO_TIME
         try:
-            log = parse_log(lines, str(self.folder / LOG_NAME))
+            log = parse_log(lines, str(self._log_path))
         except RecordingError:  # no row yet: a header, or a first row cut off
             last_line, last_ms = 0, NO_TIME
         else:

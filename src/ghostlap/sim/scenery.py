@@ -8,6 +8,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import zipfile
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -165,9 +166,10 @@ def _key(track: Track, conditions: Conditions) -> str:
 def _read(path: Path) -> Scene | None:
     """A kept scene; None where there is none, or a broken one."""
     try:
-        with np.load(path, allow_pickle=False) as arrays:
+        with path.open("rb") as file:
+            arrays = np.load(file, allow_pickle=False)
             values: dict[str, Any] = {name: arrays[name] for name in arrays.files}
-    except (OSError, ValueError, EOFError, KeyError):
+    except (OSError, ValueError, EOFError, KeyError, AttributeError, zipfile.BadZipFile):
         return None
     fields = dataclasses.fields(Scene)
     if set(values) != {field.name for field in fields}:

@@ -119,7 +119,7 @@ def _road_coordinates(
     track: Track, low: np.ndarray, cell_m: float, shape: tuple[int, int]
 ) -> tuple[Grid, Grid]:
     """Signed distance from, and arc length along, the centre line at each cell."""
-    coarse = max(1, round(4.0 / cell_m))
+    coarse = max(1, round(8.0 / cell_m))
     rows, columns = np.arange(0, shape[0] + coarse, coarse), np.arange(0, shape[1] + coarse, coarse)
     places = np.stack(np.meshgrid(columns, rows), -1) * cell_m + low
     tree = cKDTree(track.stations_m)
@@ -217,7 +217,7 @@ def _rise_beside_road(track: Track, draw: np.random.Generator, land: Land) -> li
 
 def _from_border(count: int, cell_m: float) -> Grid:
     index = np.arange(count, dtype=np.float32)
-    return np.minimum(index, index[::-1]) * cell_m
+    return np.asarray(np.minimum(index, index[::-1]) * cell_m, np.float32)
 
 
 def _water(

@@ -160,7 +160,7 @@ class Track:
     def stations_s_m(self) -> Floats:
         """Arc lengths of evenly spaced stations, about :data:`STATION_M` apart."""
         count = max(8, round(self.length_m / STATION_M))
-        return np.arange(count) * (self.length_m / count)
+        return np.asarray(np.arange(count) * (self.length_m / count), float)
 
     @cached_property
     def stations_m(self) -> Floats:

@@ -78,6 +78,15 @@ class TrainConfig:
     """How long to train."""
     patience: int | None = None
     """Stop after so many epochs without a lower validation loss; None never stops early."""
+    select_by: Literal["loss", "driving"] = "loss"
+    """Which epoch's weights become the pilot: those of the lowest validation loss, or those that
+    drive the embedded simulator best (autonomy, then cross-track error)."""
+    select_every: int = 3
+    """For driving: every so many epochs, counted from the last, one is a candidate."""
+    select_track: str = "lake"
+    """For driving: the track that candidates drive."""
+    select_speed: float = 30.0
+    """For driving: the speed limit in mph."""
     precision: Literal["float32", "bfloat16"] = "float32"
     """bfloat16 computes layers in 16 bits and keeps weights in 32: faster where the machine can."""
     seed: int = 0
@@ -103,7 +112,7 @@ class TrainConfig:
             "side_offset": 1e-6, "bins": 1, "cap": 1, "batch_size": 1, "steps_per_epoch": 1,
             "epochs": 1, "patience": 1, "workers": 1, "warmup_steps": 0, "weight_decay": 0.0,
             "min_speed_share": 0.0,
-            "seed": 0, "learning_rate": 1e-12,
+            "seed": 0, "learning_rate": 1e-12, "select_every": 1, "select_speed": 1.0,
         }  # fmt: skip
         for name, least in at_least.items():
             value = getattr(self, name)

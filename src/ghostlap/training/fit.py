@@ -63,6 +63,10 @@ def train(config: TrainConfig, console: Console = console) -> TrainResult:
     began_s = time.perf_counter()
     config = check_run_folder(config)
     parse_augmentation(config.augment)  # a slip of the pen is said before pictures are decoded
+    if config.select_by == "driving":
+        from ghostlap.training.selection import selection_track
+
+        selection_track(config)
     data = prepare_data(config, console)
     try:
         result = fit(config, data, console, began_s)
@@ -95,7 +99,15 @@ def fit(config: TrainConfig, data: TrainingData, console: Console, began_s: floa
     )
     validation = BatchLoader(data.validation, *where, **common)
     network, checkpoints = _train_network(config, loader, validation, console)
-    best = checkpoints.history[checkpoints.best_epoch - 1]
+    best_epoch, candidates = checkpoints.best_epoch, []
+    if config.select_by == "driving":
+        from ghostlap.training.selection import select_by_driving
+
+        selection = select_by_driving(
+            config, network, checkpoints, data.preprocessing, outputs, console
+        )
+        best_epoch, candidates = selection.epoch, selection.candidates
+    best = checkpoints.history[best_epoch - 1]
     pilot = save_pilot(
         network,
         config.out,
@@ -104,8 +116,9 @@ def fit(config: TrainConfig, data: TrainingData, console: Console, began_s: floa
         {
             "training": {
                 **config_to_json(config),
-                "best_epoch": checkpoints.best_epoch,
+                "best_epoch": best_epoch,
                 "val_loss": best["val_loss"],
+                "candidates": candidates,
                 "recordings_seen": fingerprint(data.recordings),
                 "training_samples": len(data.training),
                 "validation_samples": len(data.validation),
@@ -118,7 +131,7 @@ def fit(config: TrainConfig, data: TrainingData, console: Console, began_s: floa
     return TrainResult(
         out=config.out,
         epochs=checkpoints.epochs_done,
-        best_epoch=checkpoints.best_epoch,
+        best_epoch=best_epoch,
         val_loss=best["val_loss"],
         validation=offline,
         seconds=time.perf_counter() - began_s,
@@ -153,6 +166,10 @@ def _train_network(
     weights.start(checkpoints.epochs_done)
     progress = Progress(console, config.epochs, steps_per_epoch, checkpoints)
     callbacks = [checkpoints, weights, progress]
+    if config.select_by == "driving":
+        from ghostlap.training.selection import Candidates
+
+        callbacks.insert(0, Candidates(checkpoints.folder, config.select_every, config.epochs))
     if keras.backend.backend() == "tensorflow":  # Keras writes these logs with TensorFlow's help
         callbacks.append(keras.callbacks.TensorBoard(config.out / "tensorboard", write_graph=False))
     if not checkpoints.should_stop and checkpoints.epochs_done < config.epochs:

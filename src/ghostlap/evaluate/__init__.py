@@ -1,0 +1,1 @@
+"""Closed loop: a pilot drives the embedded simulator, and figures say how well."""

@@ -1,0 +1,80 @@
+"""Who drives a world: the expert, or a pilot through the controller that drives Unity too."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ghostlap.control import ControlConfig, Controller
+from ghostlap.pilot import Pilot
+from ghostlap.sim.expert import ExpertDriver
+from ghostlap.sim.world import World
+
+Floats = NDArray[np.float64]
+
+
+class Driver(Protocol):
+    """Whoever tells all cars of a world what to do."""
+
+    def control(self, world: World) -> tuple[Floats, Floats]:
+        """Steering and throttle, each of shape ``(cars,)``."""
+        ...
+
+    def reset(self, car: int) -> None:
+        """A car was put somewhere else."""
+        ...
+
+
+class ReferenceDriver(ExpertDriver):
+    """The expert, whose figures are what can be reached."""
+
+    def reset(self, car: int) -> None:
+        """It knows from the world where each car is and how it steers, and remembers nothing."""
+
+
+class PilotDriver:
+    """A pilot that looks through the cameras of a world.
+
+    Args:
+        pilot: whose frames the world's cameras must take: its size, and only the rows that its
+            preprocessing keeps.
+        control: how its answers are carried out.
+        cars: how many.
+    """
+
+    def __init__(self, pilot: Pilot, control: ControlConfig, cars: int) -> None:
+        self.pilot = pilot
+        self.controller = Controller(control, cars)
+        self._asked_s = 0.0
+
+    def control(self, world: World) -> tuple[Floats, Floats]:
+        """What the pilot answers to what it sees now, carried out by the controller."""
+        answers = self.pilot.predict_cropped(world.frames()[:, 0])
+        elapsed_s, self._asked_s = world.time_s - self._asked_s, world.time_s
+        return self.controller.control(
+            answers[:, 0],
+            world.telemetry().speed_mph,
+            elapsed_s,
+            pilot_speed_mph=answers[:, 1] if "speed" in self.pilot.outputs else None,
+        )
+
+    def reset(self, car: int) -> None:
+        """Forget how a car was driven."""
+        self.controller.reset(car)
+
+
+def view_of(pilot: Pilot) -> dict[str, Any]:
+    """What a :class:`World` is told so that it takes what a pilot reads of a frame, and no more.
+
+    Rows that the crop throws away are never rendered; since it is the first step of the
+    preprocessing, steering is the same to the last bit.
+    """
+    spec = pilot.preprocessing
+    return {
+        "cameras": ("center",),
+        "height_px": spec.frame_height_px,
+        "width_px": spec.frame_width_px,
+        "rows": (spec.crop_top_px, spec.crop_bottom_px),
+    }

@@ -1,0 +1,134 @@
+"""What was seen around an intervention: frames taken again from the drive's own poses."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ghostlap.evaluate.plan import Episode
+from ghostlap.files import replacing
+from ghostlap.metrics import Drive, Intervention
+from ghostlap.sim.world import Start, World
+
+MOST_INCIDENTS = 4
+"""Shown of one task: a pilot that fails everywhere fails alike."""
+
+MOMENTS_S = (-2.0, -1.0, -0.5, -0.2, 0.0, 0.5)
+"""Before and after the intervention; a moment later the car has been put back."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Incident:
+    """An intervention with what was seen around it."""
+
+    episode: int
+    """Index in the task."""
+    row: int
+    """Of the drive, where the intervention is."""
+    rows: tuple[int, ...]
+    """Of the drive, one a frame."""
+    frames: NDArray[np.uint8]
+    """RGB, shape ``(frames, height, width, 3)``."""
+
+
+def incidents_of(
+    world: World, episodes: Sequence[Episode], drives: Sequence[Drive]
+) -> tuple[Incident, ...]:
+    """Take frames around some interventions, evenly from the drives and early in each.
+
+    Args:
+        world: in which they were driven.
+        episodes: of each drive.
+        drives: with or without interventions.
+    """
+    chosen = _chosen([np.flatnonzero(drive.intervention) for drive in drives])
+    if not chosen:
+        return ()
+    rows = [_rows_around(drives[episode], row) for episode, row in chosen]
+    starts = [
+        _start_at(drives[episode], row, episodes[episode].start.direction)
+        for (episode, _), around in zip(chosen, rows, strict=True)
+        for row in around
+    ]
+    again = World(
+        world.track,
+        world.conditions,
+        starts,
+        height_px=world.height_px,
+        width_px=world.width_px,
+        device=world.device,
+        scene=world.scene,
+    )
+    frames = again.frames()[:, 0]
+    ends = np.cumsum([len(around) for around in rows])
+    return tuple(
+        Incident(episode, row, around, frames[end - len(around) : end])
+        for (episode, row), around, end in zip(chosen, rows, ends, strict=True)
+    )
+
+
+def _chosen(interventions: Sequence[NDArray[np.intp]]) -> list[tuple[int, int]]:
+    """Episode and row: the first one of each drive, then the second of each, and so on."""
+    ranked = sorted(
+        (rank, episode, int(row))
+        for episode, rows in enumerate(interventions)
+        for rank, row in enumerate(rows)
+    )
+    return [(episode, row) for _, episode, row in ranked[:MOST_INCIDENTS]]
+
+
+def _rows_around(drive: Drive, row: int) -> tuple[int, ...]:
+    """The rows at the moments, none of them beyond an intervention before or after."""
+    others = np.flatnonzero(drive.intervention)
+    first = max([0, *(others[others < row] + 1)])
+    last = min([len(drive.time_s) - 1, *others[others > row]])
+    wanted = np.searchsorted(drive.time_s, drive.time_s[row] + np.array(MOMENTS_S) - 1e-6)
+    return tuple(int(at) for at in np.unique(np.clip(wanted, first, last)))
+
+
+def _start_at(drive: Drive, row: int, direction: int) -> Start:
+    return Start(
+        s_m=float(drive.s_m[row]),
+        direction=direction,
+        cte_m=float(drive.cte_m[row]),
+        heading_error_rad=float(drive.heading_error_rad[row]),
+    )
+
+
+def save_strip(incident: Incident, drive: Drive, title: str, picture: Path) -> None:
+    """Draw the frames of an incident side by side, each with its time, steering and error.
+
+    Args:
+        incident: of this drive.
+        drive: what the car did.
+        title: above all frames.
+        picture: a PNG.
+    """
+    from matplotlib.figure import Figure
+
+    count = len(incident.frames)
+    height_px, width_px = incident.frames.shape[1:3]
+    panel_in = 2.6
+    figure = Figure(
+        figsize=(panel_in * count, panel_in * height_px / width_px + 0.9), layout="constrained"
+    )
+    for axes, row, frame in zip(
+        figure.subplots(1, count, squeeze=False)[0], incident.rows, incident.frames, strict=True
+    ):
+        since_s = drive.time_s[row] - drive.time_s[incident.row]
+        axes.imshow(frame)
+        axes.set_xticks([])
+        axes.set_yticks([])
+        axes.set_title(
+            f"{since_s:+.2f} s\nsteering {drive.steering[row]:+.2f}, cte {drive.cte_m[row]:+.2f} m",
+            fontsize=8,
+            color="C3" if row == incident.row else "black",
+        )
+    kind = Intervention(int(drive.intervention[incident.row])).name.lower().replace("_", " ")
+    figure.suptitle(f"{title}: {kind} at {drive.time_s[incident.row]:.1f} s", fontsize=10)
+    with replacing(picture) as temporary:
+        figure.savefig(temporary, dpi=110)

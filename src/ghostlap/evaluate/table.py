@@ -1,0 +1,101 @@
+"""The table that a person reads."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rich.box import SIMPLE_HEAD
+from rich.table import Table
+
+from ghostlap.evaluate.results import Line
+from ghostlap.metrics import rarest_km
+
+_COLUMNS = (
+    "autonomy\n%", "interv.\n", "off road\n1/km", "mean |cte|\nm", "max\nm", "margin\nm",
+    "speed\nmph", "steering\nrate 1/s",
+)  # fmt: skip
+
+
+WIDTH = 100
+"""Columns that the table needs; a narrower terminal wraps it."""
+
+
+def table(lines: Sequence[Line]) -> Table:
+    """A line for the pilot on each track and under each stress, and the expert's below it."""
+    shown = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
+    for column in ("track\n", "driver\n"):
+        shown.add_column(column, no_wrap=True)
+    for column in _COLUMNS:
+        shown.add_column(column, justify="right", no_wrap=True)
+    for line in _in_order(lines):
+        shown.add_row(line.track, _who(line), *_figures(line), style=_style(line))
+    return shown
+
+
+def note(lines: Sequence[Line]) -> str:
+    """What the figures rest on."""
+    of_pilot = [line for line in lines if line.driver == "pilot"]
+    summary = of_pilot[0].summary
+    sentences = [
+        f"{summary.episodes} episodes a line, {summary.score.distance_km:.1f} km; below a figure "
+        f"its 95 % interval over {summary.seeds} seeds."
+    ]
+    for line in of_pilot:
+        score = line.summary.score
+        if line.stress == "none" and score.interventions == 0:
+            sentences.append(
+                f"No intervention in {score.distance_km:.1f} km on {line.track}: with 95 % "
+                f"confidence fewer than one in {rarest_km(score.distance_km):.1f} km."
+            )
+        elif line.stress == "none":
+            sentences.append(
+                f"An intervention on {line.track} every {score.s_between_interventions:.0f} s "
+                f"or {score.km_between_interventions:.2f} km."
+            )
+    return " ".join(sentences)
+
+
+def _in_order(lines: Sequence[Line]) -> list[Line]:
+    """By track, then by stress, the pilot before the expert."""
+    tracks = list(dict.fromkeys(line.track for line in lines))
+    stresses = list(dict.fromkeys(line.stress for line in lines if line.driver == "pilot"))
+    drawn = [line for line in lines if line.stress in stresses]  # else stopped before the pilot's
+    return sorted(
+        drawn,
+        key=lambda line: (
+            tracks.index(line.track), stresses.index(line.stress), line.driver == "expert",
+        ),
+    )  # fmt: skip
+
+
+def _who(line: Line) -> str:
+    if line.driver == "expert":
+        return "expert" if line.stress == "none" else "  expert"
+    return "pilot" if line.stress == "none" else line.stress
+
+
+def _style(line: Line) -> str:
+    if line.driver == "expert":
+        return "dim"
+    autonomy = line.summary.score.autonomy_percent
+    return "green" if autonomy == 100 else "yellow" if autonomy >= 90 else "red"
+
+
+def _figures(line: Line) -> list[str]:
+    summary, score = line.summary, line.summary.score
+
+    def figure(name: str, digits: int) -> str:
+        text = f"{getattr(score, name):.{digits}f}"
+        limits = [f"{limit:.{digits}f}" for limit in summary.interval.get(name, ())]
+        return text if set(limits) <= {text} else f"{text}\n{'–'.join(limits)}"
+
+    return [
+        figure("autonomy_percent", 1),
+        f"{score.interventions:.0f}",
+        figure("off_road_per_km", 2),
+        figure("mean_abs_cte_m", 2),
+        f"{summary.max_abs_cte_m:.2f}",
+        f"{summary.min_margin_m:.2f}",
+        f"{score.mean_speed_mph:.1f}",
+        figure("steering_rate_per_s", 2),
+    ]

@@ -1,0 +1,1 @@
+"""The expert drives, and a Udacity recording of it is written."""

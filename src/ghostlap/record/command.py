@@ -1,0 +1,205 @@
+"""``ghostlap record``: the expert drives, and a Udacity recording of it is written.
+
+ghostlap record --track lake --laps 2 --both-ways --recovery 0.2 --out rec/lake
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import hashlib
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeRemainingColumn,
+)
+
+from ghostlap.files import write_json
+from ghostlap.processes import Report, cores, run_tasks
+from ghostlap.provenance import machine, versions
+from ghostlap.record.config import RecordConfig, to_json
+from ghostlap.record.folder import (
+    ABOUT_NAME,
+    Part,
+    checked,
+    claimed,
+    clean_up_unfinished,
+    put_together,
+    remove_parts,
+)
+from ghostlap.record.plan import Job, Stretch, jobs_of, plan, track_names
+from ghostlap.record.stretch import conditions_of, record_job
+from ghostlap.sim.track import Track
+from ghostlap.sim.tracks import track_named
+
+console = Console(stderr=True)
+
+_PUT_TOGETHER_EVERY_S = 5.0
+
+
+def record(
+    config: RecordConfig,
+    console: Console = console,
+    record_job: Callable[[Job, Report], int] = record_job,
+) -> dict[str, Any]:
+    """Record what is still missing of a recording.
+
+    Args:
+        config: see :class:`RecordConfig`.
+        console: where progress is shown.
+        record_job: drives and writes some stretches; importable by its name.
+
+    Returns:
+        JSON values: ``out``, ``rows`` of the log, ``seconds`` it took, ``frames_per_s`` (pictures
+        of all cameras), ``share_of_recovery`` of the rows.
+
+    Raises:
+        RecordingError: ``out`` holds something else, cannot be written, or the disk is full.
+        TrackError: there is no such track.
+        SimulatorError: the expert cannot drive it.
+    """
+    config = dataclasses.replace(config, out=Path(config.out))
+    config = checked(config)
+    tracks = [track_named(name) for name in track_names(config)]
+    stretches = plan(config, tracks)
+    about = _about(config, tracks, stretches)
+    with claimed(config.out):
+        write_json(config.out / ABOUT_NAME, about)
+        clean_up_unfinished(config.out, stretches)
+        recorded = _record_missing(config, stretches, console, record_job)
+        rows = put_together(config.out, stretches, unfinished=False)
+        recovery = _recovery_rows(config.out, stretches) / max(rows, 1)
+        summary = {"rows": rows, "share_of_recovery": round(recovery, 4)}
+        write_json(config.out / ABOUT_NAME, about | {"complete": True} | summary)
+        remove_parts(config.out)
+    frames_per_s = recorded.rows * len(config.cameras) / max(recorded.seconds, 1e-9)
+    console.print(
+        f"{config.out}: {rows} moments, {recovery:.0%} of them recoveries; "
+        f"{recorded.seconds:.1f} s, {frames_per_s:.0f} pictures/s",
+        highlight=False,
+    )
+    return {
+        "out": str(config.out),
+        "seconds": recorded.seconds,
+        "frames_per_s": frames_per_s,
+        **summary,
+    }
+
+
+@dataclasses.dataclass
+class _Recorded:
+    """What this call recorded."""
+
+    rows: int = 0
+    seconds: float = 0.0
+
+
+def _record_missing(
+    config: RecordConfig,
+    stretches: Sequence[Stretch],
+    console: Console,
+    record_job: Callable[[Job, Report], int],
+) -> _Recorded:
+    """Record the stretches that are not finished, and keep log and truth up to date."""
+    missing = [s for s in stretches if not Part(config.out, s.number).is_finished]
+    jobs = jobs_of(config, missing, config.processes or cores())
+    recorded = _Recorded()
+    began_s = put_together_s = time.perf_counter()
+    total_m = sum(stretch.length_m for stretch in stretches)
+    with _progress(console) as progress:
+        shown = progress.add_task(
+            "recording",
+            total=round(total_m),
+            completed=round(total_m - sum(stretch.length_m for stretch in missing)),
+            rate="",
+        )
+
+        def show(_: int, metres: float) -> None:
+            recorded.rows += 1
+            rate = recorded.rows * len(config.cameras) / (time.perf_counter() - began_s)
+            progress.update(shown, advance=metres, rate=f"{rate:.0f} pictures/s")
+            nonlocal put_together_s
+            if time.perf_counter() - put_together_s > _PUT_TOGETHER_EVERY_S:
+                put_together(config.out, stretches, unfinished=True)
+                put_together_s = time.perf_counter()
+
+        try:
+            for _ in run_tasks(record_job, jobs, processes=config.processes, on_report=show):
+                pass
+        except BaseException:
+            with contextlib.suppress(OSError):  # a full disk: that is what is being told already
+                rows = put_together(config.out, stretches, unfinished=True)
+                console.print(
+                    f"stopped after {rows} moments, which are a recording. Finish it with "
+                    f"'ghostlap record --resume --out {config.out}'",
+                    highlight=False,
+                    soft_wrap=True,
+                )
+            raise
+    recorded.seconds = time.perf_counter() - began_s
+    return recorded
+
+
+def _progress(console: Console) -> Progress:
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("m"),
+        TextColumn("{task.fields[rate]}"),
+        TimeRemainingColumn(),
+        console=console,
+        transient=True,
+    )
+
+
+def _recovery_rows(out: Path, stretches: Sequence[Stretch]) -> int:
+    return sum(Part(out, stretch.number).whole_rows() for stretch in stretches if stretch.recovery)
+
+
+def _about(
+    config: RecordConfig, tracks: Sequence[Track], stretches: Sequence[Stretch]
+) -> dict[str, Any]:
+    """What stands in ``recording.json`` from the start."""
+    by_track = []
+    for name, track in zip(track_names(config), tracks, strict=True):
+        seeds = dict.fromkeys(s.conditions_seed for s in stretches if s.track == name)
+        by_track.append(
+            {
+                "name": name,
+                "length_m": round(track.length_m, 3),
+                "blake2b": fingerprint_of(track),
+                "conditions": [
+                    {"seed": seed, **dataclasses.asdict(conditions_of(track, seed))}
+                    for seed in seeds
+                ],
+            }
+        )
+    return {
+        "complete": False,
+        "config": to_json(config),
+        "tracks": by_track,
+        "stretches": len(stretches),
+        "versions": versions(),
+        "machine": machine(),
+    }
+
+
+def fingerprint_of(track: Track) -> str:
+    """A hash of a track's shape, markings and surroundings."""
+    digest = hashlib.blake2b(f"{track.theme} {track.markings}".encode(), digest_size=16)
+    for name in (
+        "points_m", "half_left_m", "half_right_m", "elevation_m", "surface", "edge_left",
+        "edge_right",
+    ):  # fmt: skip
+        digest.update(np.ascontiguousarray(getattr(track, name)).tobytes())
+    return digest.hexdigest()

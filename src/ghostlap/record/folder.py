@@ -1,0 +1,207 @@
+"""The folder of a recording in the making.
+
+Pictures go straight to where they belong, because each stretch has image names of its own. The rows
+of a stretch go to a file in ``parts/``, next to one with the truth, and these get their final names
+when the stretch is finished. Log and ground truth are put together from them again and again, so
+that a kill at any moment leaves a recording; ``parts/`` goes when everything is recorded.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import re
+import shutil
+from collections.abc import Iterator, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import BinaryIO
+
+from ghostlap.errors import RecordingError
+from ghostlap.files import replacing
+from ghostlap.record.config import NOT_WHAT_IS_RECORDED, RecordConfig, flag, from_json, to_json
+from ghostlap.record.plan import Stretch
+from ghostlap.record.truth import TRUTH_COLUMNS, TRUTH_NAME, csv_row
+from ghostlap.recording.driving_log import LOG_NAME
+from ghostlap.recording.image_names import image_name_of
+
+ABOUT_NAME = "recording.json"
+"""The recording's options, seeds and versions, and whether it is complete."""
+
+_PARTS = "parts"
+_LOCK_FILE = ".lock"
+_PICTURE = re.compile(r"\.?(center|left|right)_[\d_]+\.jpg(\.part)?")
+
+
+class Part:
+    """The files of one stretch."""
+
+    def __init__(self, folder: Path, number: int) -> None:
+        parts = folder / _PARTS
+        self.log = parts / f"{number:05d}.log.csv"
+        self.truth = parts / f"{number:05d}.truth.csv"
+        self.unfinished_log = parts / f"{number:05d}.log.unfinished.csv"
+        self.unfinished_truth = parts / f"{number:05d}.truth.unfinished.csv"
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether all of the stretch is recorded."""
+        return self.log.exists()
+
+    def finish(self) -> None:
+        """Give the files their final names; the log comes last, and marks the stretch finished."""
+        self.unfinished_truth.replace(self.truth)
+        self.unfinished_log.replace(self.log)
+
+    def whole_rows(self) -> int:
+        """The moments of which both the row and its truth are whole."""
+        if self.is_finished:
+            return min(map(_whole_lines, (self.log, self.truth)))
+        return min(map(_whole_lines, (self.unfinished_log, self.unfinished_truth)))
+
+    def copy(self, rows: int, log: BinaryIO, truth: BinaryIO) -> None:
+        """Append the first rows and their truth to open files."""
+        if self.is_finished:
+            sources = ((self.log, log), (self.truth, truth))
+        else:
+            sources = ((self.unfinished_log, log), (self.unfinished_truth, truth))
+        for path, target in sources:
+            if rows:
+                with path.open("rb") as source:
+                    target.writelines(islice(source, rows))
+
+
+def _whole_lines(path: Path) -> int:
+    try:
+        with path.open("rb") as file:
+            return sum(line.endswith(b"\n") for line in file)
+    except FileNotFoundError:
+        return 0
+
+
+def checked(config: RecordConfig) -> RecordConfig:
+    """Look whether the folder can be recorded into; gives the options to record with.
+
+    Raises:
+        RecordingError: it holds something else, or nothing to resume.
+    """
+    out = config.out
+    if config.resume:
+        return _resumed(config)
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise RecordingError(f"{out}: {_why_taken(out)}")
+    return config
+
+
+@contextlib.contextmanager
+def claimed(out: Path) -> Iterator[None]:
+    """Make the folder, and keep others from recording into it meanwhile.
+
+    Raises:
+        RecordingError: it cannot be written, or another process records into it.
+    """
+    from filelock import FileLock, Timeout
+
+    lock = FileLock(out / _PARTS / _LOCK_FILE)
+    try:
+        (out / _PARTS).mkdir(parents=True, exist_ok=True)
+        (out / "IMG").mkdir(exist_ok=True)
+        lock.acquire(timeout=0)
+    except OSError as error:  # Timeout is one too
+        if isinstance(error, Timeout):
+            raise RecordingError(
+                f"{out}: another process is recording there. Wait for it, or name another --out."
+            ) from error
+        raise RecordingError(
+            f"{out}: cannot record here ({error.strerror}). Choose a folder that you may write to."
+        ) from error
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _why_taken(out: Path) -> str:
+    if not out.is_dir():
+        return "this is a file. Name a folder with --out."
+    if not (out / ABOUT_NAME).exists():
+        return "the folder is not empty. Name another --out."
+    if (out / _PARTS).exists():
+        return (
+            "the folder holds a recording that is not finished. Finish it with "
+            f"'ghostlap record --resume --out {out}', or name another --out."
+        )
+    return "the folder holds a recording already. Name another --out."
+
+
+def _resumed(config: RecordConfig) -> RecordConfig:
+    path = config.out / ABOUT_NAME
+    if not path.exists():
+        raise RecordingError(f"{config.out}: no {ABOUT_NAME} there, so nothing to resume.")
+    try:
+        about = json.loads(path.read_text(encoding="utf-8"))
+        complete, saved = bool(about["complete"]), from_json(about["config"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise RecordingError(f"{path}: cannot be read ({error}).") from error
+    if complete:
+        raise RecordingError(f"{config.out}: the recording there is complete. Name another --out.")
+    before, now, untold = to_json(saved), to_json(config), to_json(RecordConfig())
+    differing = [
+        f"{flag(name)} was {before[name]}, now {now[name]}"
+        for name in before
+        if name not in NOT_WHAT_IS_RECORDED and now[name] not in (before[name], untold[name])
+    ]
+    if differing:
+        raise RecordingError(
+            f"{config.out}: a recording is resumed with the options that it began with. Differing: "
+            f"{'; '.join(differing)}. 'ghostlap record --resume --out {config.out}' takes them all "
+            f"from its {ABOUT_NAME}."
+        )
+    return from_json(before | {name: now[name] for name in NOT_WHAT_IS_RECORDED})
+
+
+def put_together(out: Path, stretches: Sequence[Stretch], *, unfinished: bool) -> int:
+    """Write log and ground truth from what is recorded so far; returns the rows.
+
+    Args:
+        out: the recording's folder.
+        stretches: all of them.
+        unfinished: whether those that are not finished count too.
+    """
+    rows = 0
+    with (
+        replacing(out / TRUTH_NAME) as truth_path,
+        replacing(out / LOG_NAME) as log_path,
+        truth_path.open("wb") as truth,
+        log_path.open("wb") as log,
+    ):
+        truth.write(csv_row(TRUTH_COLUMNS).encode())
+        for stretch in stretches:
+            part = Part(out, stretch.number)
+            if part.is_finished or unfinished:
+                whole = part.whole_rows()
+                part.copy(whole, log, truth)
+                rows += whole
+    return rows
+
+
+def clean_up_unfinished(out: Path, stretches: Sequence[Stretch]) -> None:
+    """Take away what a recording left of unfinished stretches, so that they can begin anew."""
+    put_together(out, stretches, unfinished=False)
+    named = set()
+    for stretch in stretches:
+        part = Part(out, stretch.number)
+        if part.is_finished:
+            with part.log.open(encoding="utf-8") as rows:
+                named |= {image_name_of(cell) for row in rows for cell in row.split(",")[:3]}
+        else:
+            part.unfinished_log.unlink(missing_ok=True)
+            part.unfinished_truth.unlink(missing_ok=True)
+    for picture in (out / "IMG").glob("*"):
+        if _PICTURE.fullmatch(picture.name) and picture.name not in named:
+            picture.unlink()
+
+
+def remove_parts(out: Path) -> None:
+    """Take away what only a recording in the making needs."""
+    shutil.rmtree(out / _PARTS)

@@ -1,0 +1,190 @@
+"""Driving as a task: what is seen of it, what it is worth, and when it is over."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from gymnasium import spaces
+from numpy.typing import NDArray
+
+from ghostlap.errors import SimulatorError
+from ghostlap.sim.conditions import FIXED, Conditions, drawn_conditions
+from ghostlap.sim.eyes import CameraName
+from ghostlap.sim.track import Track
+from ghostlap.sim.tracks import track_named
+from ghostlap.sim.vehicle import MPS_A_MPH, Vehicle
+from ghostlap.sim.world import Start, Truth, World
+
+CTE_COST = 1.0
+"""Reward lost for each metre beside the centre line, a second."""
+
+OFF_ROAD_COST = 10.0
+"""Reward lost whenever the car's centre leaves the road."""
+
+Observation = dict[str, Any]
+Action = NDArray[np.float32]
+Flags = NDArray[np.bool_]
+
+_START_OPTIONS = tuple(field.name for field in dataclasses.fields(Start))
+
+
+@dataclasses.dataclass(frozen=True)
+class Task:
+    """What is driven, and what is seen of it."""
+
+    track: str | Path | Track = "random:0"
+    """A track's name, a CSV file, or a track."""
+    cameras: tuple[CameraName, ...] = ("center",)
+    """Which pictures are observed; at least one."""
+    height_px: int = 160
+    width_px: int = 320
+    """Size of a whole frame."""
+    rows: tuple[int, int] | None = None
+    """The rows of it that are observed, from the first to before the second; None is all."""
+    conditions: Conditions | Literal["fixed", "seed"] = "fixed"
+    """Light and materials: the theme's own, given ones, or drawn at each ``reset``."""
+    variants: int = 4
+    """How many different ``seed`` conditions there are. A scene takes a second or so to make when
+    it first comes up, is kept, and takes memory."""
+    direction: Literal[1, -1] | None = None
+    """1 is the track's own way round, -1 the other, None is drawn at each start."""
+    off_road_ends: bool = True
+    """Whether leaving the road ends the episode. Otherwise the car is put back where it left."""
+    laps: int | None = None
+    """After so many laps the episode is cut off; None never does."""
+    control_hz: float = 20.0
+    """Actions a second."""
+    top_speed_mps: float = 13.5
+    """The car is never faster."""
+    device: str = "cpu"
+    """Where pictures are made."""
+
+    def __post_init__(self) -> None:
+        if not self.cameras:
+            raise SimulatorError('An environment needs a camera, like cameras=("center",). Got ().')
+        if not (isinstance(self.conditions, Conditions) or self.conditions in ("fixed", "seed")):
+            raise SimulatorError(
+                'conditions must be "fixed", "seed" or a Conditions object. '
+                f"Got {self.conditions!r}."
+            )
+        if self.direction not in (1, -1, None):
+            raise SimulatorError(f"direction must be 1, -1 or None. Got {self.direction!r}.")
+        for name in ("variants", "control_hz"):
+            value = getattr(self, name)
+            if not (math.isfinite(value) and value > 0):
+                raise SimulatorError(f"{name} must be above 0. Got {value}.")
+        if self.laps is not None and self.laps < 1:
+            raise SimulatorError(f"laps must be at least 1, or None. Got {self.laps}.")
+
+
+class Driving:
+    """What the single and the vector environment have in common: cars that drive a task."""
+
+    def __init__(self, task: Task, cars: int) -> None:
+        self.task = task
+        self.cars = cars
+        given = task.track
+        self.track = given if isinstance(given, Track) else track_named(str(given))
+        self._worlds: dict[int, World] = {}
+        self.world = self._world_of(0)
+        rows = self.world.rows[1] - self.world.rows[0]
+        picture = (rows, self.world.width_px, 3)
+        fastest_mph = 2 * task.top_speed_mps / MPS_A_MPH  # it may slide sideways, too
+        self.observation_space = spaces.Dict(
+            {
+                **{name: spaces.Box(0, 255, picture, np.uint8) for name in task.cameras},
+                "speed_mph": spaces.Box(0, fastest_mph, (1,), np.float32),
+            }
+        )
+        self.action_space = spaces.Box(-1, 1, (2,), np.float32)
+
+    def reset(self, draw: np.random.Generator, options: dict[str, Any] | None) -> None:
+        """Start all cars anew, under conditions that may be new."""
+        if self.task.conditions == "seed":
+            self.world = self._world_of(int(draw.integers(self.task.variants)))
+        for car in range(self.cars):
+            self.start(car, draw, options)
+
+    def start(
+        self, car: int, draw: np.random.Generator, options: dict[str, Any] | None = None
+    ) -> None:
+        """Start one car anew: standing, anywhere on the track, where ``options`` do not say."""
+        unknown = sorted(set(options or {}) - set(_START_OPTIONS))
+        if unknown:
+            raise SimulatorError(
+                f"reset takes the options {', '.join(_START_OPTIONS)}. Got {', '.join(unknown)}."
+            )
+        s_m, way = draw.uniform(0, self.track.length_m), int(draw.choice([1, -1]))
+        start = Start(float(s_m), self.task.direction or way)
+        self.world.place(car, dataclasses.replace(start, **(options or {})))
+
+    def step(self, actions: Action) -> tuple[Truth, NDArray[np.float64], Flags, Flags]:
+        """Drive for one control period.
+
+        Returns:
+            The truth at its end, rewards, and which cars' episodes are over, and cut off.
+        """
+        seconds = 1 / self.task.control_hz
+        before_m = self.world.truth().distance_m
+        self.world.step(actions[:, 0], actions[:, 1], seconds)
+        truth = self.world.truth()
+        reward = truth.distance_m - before_m - CTE_COST * np.abs(truth.cte_m) * seconds
+        reward -= OFF_ROAD_COST * truth.off_road
+        terminated = truth.off_road & self.task.off_road_ends
+        for car in np.flatnonzero(truth.off_road & ~terminated):
+            self.world.put_back(int(car))
+        truncated = np.zeros(self.cars, bool)
+        if self.task.laps is not None:
+            truncated = truth.lap >= self.task.laps
+        return truth, reward, terminated, truncated
+
+    def observe(self) -> Observation:
+        """What all cars see, batched."""
+        frames = self.world.frames()
+        seen: Observation = {
+            name: np.ascontiguousarray(frames[:, i]) for i, name in enumerate(self.task.cameras)
+        }
+        speed_mph = self.world.telemetry().speed_mph
+        return seen | {"speed_mph": speed_mph.astype(np.float32)[:, None]}
+
+    def picture_of(self, seen: Observation) -> NDArray[np.uint8]:
+        """What a person would look at."""
+        name = "center" if "center" in self.task.cameras else self.task.cameras[0]
+        return seen[name].copy()
+
+    def _world_of(self, variant: int) -> World:
+        if variant not in self._worlds:
+            task, theme = self.task, self.track.theme
+            conditions = task.conditions
+            if conditions == "fixed":
+                conditions = FIXED[theme]
+            elif conditions == "seed":
+                conditions = drawn_conditions(theme, variant)
+            self._worlds[variant] = World(
+                self.track,
+                conditions,
+                [Start()] * self.cars,
+                cameras=task.cameras,
+                height_px=task.height_px,
+                width_px=task.width_px,
+                rows=task.rows,
+                device=task.device,
+                vehicle=Vehicle(top_speed_mps=task.top_speed_mps),
+            )
+        return self._worlds[variant]
+
+
+def info_of(truth: Truth) -> dict[str, NDArray[Any]]:
+    """What environments tell besides, batched."""
+    return {
+        "s_m": truth.s_m,
+        "cte_m": truth.cte_m,
+        "heading_error": truth.heading_error_rad,
+        "off_road": truth.off_road,
+        "lap": truth.lap,
+        "distance_m": truth.distance_m,
+    }

@@ -1,0 +1,202 @@
+"""Cars: what steering and throttle do to them.
+
+A dynamic bicycle (Rajamani, *Vehicle Dynamics and Control*, 2012, chapter 2) whose tyres pull in
+proportion to their slip until friction gives out, and a kinematic bicycle at walking pace, where
+slip says nothing. Fitted to figures measured on recordings of Udacity's simulator: acceleration,
+coasting, and a yaw rate of about ``v * tan(25 deg * steering) / 3.2 m`` at the speeds driven.
+
+Headings are radians counterclockwise, so a turn to the left is positive; **steering is positive to
+the right**, as in Udacity's logs. Throttle is positive; negative brakes, and reverses from a stand.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from ghostlap.camera import FULL_LOCK_RAD
+from ghostlap.errors import SimulatorError
+
+Floats = NDArray[np.float64]
+
+MPS_A_MPH = 0.44704
+"""Metres a second in one mile an hour."""
+
+PHYSICS_STEP_S = 1 / 50
+"""The longest step that physics takes, Unity's own."""
+
+GRAVITY_MPS2 = 9.81
+
+_KINEMATIC_MPS = 3.0
+_DYNAMIC_MPS = 5.0
+"""Below the one speed a car is purely kinematic, above the other purely dynamic."""
+
+_FULL_THROTTLE_MPS = np.array([0.0, 9.0, 11.0, 13.5, 40.0])
+_FULL_THROTTLE_MPS2 = np.array([5.0, 4.1, 3.2, 2.4, 0.8])
+"""Acceleration at full throttle: measured up to 12 m/s, which is as fast as Udacity's car gets."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Vehicle:
+    """What a kind of car can do. Tyre figures are a whole axle's, divided by the car's mass."""
+
+    top_speed_mps: float = 13.5
+    """The engine's governor: never faster, not even downhill (30.19 mph)."""
+    axle_m: float = 1.4
+    """From the car's centre of mass to either axle."""
+    front_stiffness: float = 80.0
+    """Sideways pull of the front tyres per slip, m/s2 per radian."""
+    rear_stiffness: float = 170.0
+    """Of the rear tyres; more than the front's, so that the car understeers at any speed."""
+    front_grip_mps2: float = 4.3
+    """The most that the front tyres can pull."""
+    rear_grip_mps2: float = 5.0
+    """The rear's; more than the front's, so that the nose slides first and the car never spins."""
+    brake_mps2: float = 8.0
+    """Deceleration of full brakes, beyond what coasting gives."""
+    reverse_mps2: float = 2.5
+    """Acceleration of full reverse throttle."""
+    reverse_speed_mps: float = 4.0
+    """Never faster backwards."""
+    rolling_mps2: float = 0.2
+    """Deceleration of coasting, of which this much at any speed …"""
+    drag_per_s: float = 0.08
+    """… and this much for each m/s: 1.25 m/s2 at 13 m/s."""
+
+    def __post_init__(self) -> None:
+        for field in dataclasses.fields(self):
+            value = getattr(self, field.name)
+            if not (np.isfinite(value) and value > 0):
+                raise SimulatorError(
+                    f"{field.name} of a vehicle must be above 0. Got {value}. "
+                    f"The default is {field.default}."
+                )
+
+    @property
+    def understeer_s2_per_m(self) -> float:
+        """What each (m/s)2 adds to the wheelbase that the car seems to have."""
+        return 0.5 / self.front_stiffness - 0.5 / self.rear_stiffness
+
+    def effective_wheelbase_m(self, speed_mps: ArrayLike) -> Floats:
+        """``v * tan(wheel angle) / yaw rate`` in a steady bend, tyres not sliding."""
+        return 2 * self.axle_m + self.understeer_s2_per_m * np.square(np.asarray(speed_mps, float))
+
+    def drift_per_curvature_m(self, speed_mps: ArrayLike) -> Floats:
+        """By how many radians, per 1/m of curvature, the car moves to the left of its nose.
+
+        In a steady bend: the rear axle follows, and slips outwards to find its share of the force.
+        """
+        speed_mps = np.asarray(speed_mps, float)
+        return self.axle_m - 0.5 * np.square(speed_mps) / self.rear_stiffness
+
+    def full_throttle_mps2(self, speed_mps: ArrayLike) -> Floats:
+        """Acceleration on the level."""
+        return np.interp(np.asarray(speed_mps, float), _FULL_THROTTLE_MPS, _FULL_THROTTLE_MPS2)
+
+    def coasting_mps2(self, speed_mps: ArrayLike) -> Floats:
+        """Deceleration on the level without throttle."""
+        return self.rolling_mps2 + self.drag_per_s * np.abs(np.asarray(speed_mps, float))
+
+
+class Cars:
+    """The motion of several cars of one kind, all arrays of shape ``(cars,)``.
+
+    What becomes of a car does not depend on how many others there are, to the last bit.
+
+    Args:
+        cars: how many.
+        vehicle: of which kind.
+    """
+
+    def __init__(self, cars: int, vehicle: Vehicle) -> None:
+        self.vehicle = vehicle
+        self.x_m = np.zeros(cars)
+        self.y_m = np.zeros(cars)
+        self.heading_rad = np.zeros(cars)
+        self.speed_mps = np.zeros(cars)
+        """Along the car; negative backwards."""
+        self.sideways_mps = np.zeros(cars)
+        """To the left of the car."""
+        self.yaw_rate_rad_s = np.zeros(cars)
+
+    def place(self, car: int, x_m: float, y_m: float, heading_rad: float, speed_mps: float) -> None:
+        """Put one car somewhere, rolling straight ahead."""
+        self.x_m[car], self.y_m[car], self.heading_rad[car] = x_m, y_m, heading_rad
+        self.speed_mps[car] = min(
+            max(speed_mps, -self.vehicle.reverse_speed_mps), self.vehicle.top_speed_mps
+        )
+        self.sideways_mps[car] = self.yaw_rate_rad_s[car] = 0.0
+
+    def step(self, steering: Floats, throttle: Floats, grade: Floats, seconds: float) -> None:
+        """Physics for one short step.
+
+        Args:
+            steering, throttle: in [-1, 1].
+            grade: rise of the ground per metre towards the car's nose.
+            seconds: at most :data:`PHYSICS_STEP_S`.
+        """
+        wheel_rad = -FULL_LOCK_RAD * steering
+        front_pull_mps2, dynamic = self._turn(np.tan(wheel_rad), seconds)
+        along = self.yaw_rate_rad_s * self.sideways_mps - front_pull_mps2 * np.sin(wheel_rad)
+        along = along * dynamic - GRAVITY_MPS2 * grade / np.sqrt(1 + grade * grade)
+        self._accelerate(throttle, along, seconds)
+        middle = self.heading_rad + self.yaw_rate_rad_s * (seconds / 2)
+        cos, sin = np.cos(middle), np.sin(middle)
+        self.x_m += (self.speed_mps * cos - self.sideways_mps * sin) * seconds
+        self.y_m += (self.speed_mps * sin + self.sideways_mps * cos) * seconds
+        self.heading_rad += self.yaw_rate_rad_s * seconds
+
+    def _turn(self, slope: Floats, seconds: float) -> tuple[Floats, Floats]:
+        """New sideways speed and yaw rate, for front wheels that point at ``slope`` (a tangent).
+
+        Solved implicitly, since stiff tyres at low speed react faster than a step. A sliding tyre
+        counts as one just soft enough to pull no more than its grip.
+
+        Returns:
+            The pull of the front tyres, to their left, and how dynamic each car is, from 0 to 1.
+        """
+        vehicle, axle = self.vehicle, self.vehicle.axle_m
+        speed = np.maximum(self.speed_mps, _KINEMATIC_MPS)
+        front_slip = slope - (self.sideways_mps + axle * self.yaw_rate_rad_s) / speed
+        rear_slip = (self.sideways_mps - axle * self.yaw_rate_rad_s) / speed
+        front = vehicle.front_grip_mps2 / np.maximum(np.abs(front_slip), 1e-9)
+        front = np.minimum(front, vehicle.front_stiffness)
+        rear = vehicle.rear_grip_mps2 / np.maximum(np.abs(rear_slip), 1e-9)
+        rear = np.minimum(rear, vehicle.rear_stiffness)
+
+        # sideways' = front * (slope - (sideways + axle yaw) / speed)
+        #             - rear * (sideways - axle yaw) / speed - speed yaw
+        # yaw'      = the same pulls times +-axle, over a squared radius of gyration of axle**2
+        both, unlike = (front + rear) / speed * seconds, (front - rear) / speed * seconds
+        cross = axle * unlike + speed * seconds
+        sideways = self.sideways_mps + front * slope * seconds
+        yaw = self.yaw_rate_rad_s + front * slope * (seconds / axle)
+        determinant = (1 + both) * (1 + both) - cross * unlike / axle
+        dynamic_sideways = ((1 + both) * sideways - cross * yaw) / determinant
+        dynamic_yaw = ((1 + both) * yaw - unlike / axle * sideways) / determinant
+
+        share = np.maximum(self.speed_mps - _KINEMATIC_MPS, 0) / (_DYNAMIC_MPS - _KINEMATIC_MPS)
+        share = np.minimum(share, 1)
+        share = share * share * (3 - 2 * share)
+        kinematic_yaw = self.speed_mps * slope / vehicle.effective_wheelbase_m(self.speed_mps)
+        self.yaw_rate_rad_s = kinematic_yaw + share * (dynamic_yaw - kinematic_yaw)
+        kinematic_sideways = axle * kinematic_yaw
+        self.sideways_mps = kinematic_sideways + share * (dynamic_sideways - kinematic_sideways)
+        return front * front_slip, share
+
+    def _accelerate(self, throttle: Floats, along_mps2: Floats, seconds: float) -> None:
+        """New speed, from the throttle and what else pulls along the car."""
+        vehicle, speed = self.vehicle, self.speed_mps
+        coasting = vehicle.coasting_mps2(speed)
+        forwards = np.maximum(throttle, 0) * (vehicle.full_throttle_mps2(speed) + coasting)
+        backwards = np.minimum(throttle, 0)
+        rolling = speed > 0
+        engine = forwards + np.where(rolling, 0.0, vehicle.reverse_mps2 * backwards)
+        speed = speed + (engine + along_mps2) * seconds
+        # Friction and brakes bring a car to a stand and not beyond.
+        most = (coasting - np.where(rolling, vehicle.brake_mps2 * backwards, 0.0)) * seconds
+        speed = speed - np.maximum(np.minimum(speed, most), -most)
+        speed = np.minimum(speed, vehicle.top_speed_mps)
+        self.speed_mps = np.maximum(speed, -vehicle.reverse_speed_mps)

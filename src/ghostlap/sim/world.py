@@ -1,0 +1,311 @@
+"""The world: controls in; pictures, telemetry and the truth out, for several cars at once.
+
+The same starts and the same controls give the same numbers and the same frames, bit for bit. Cars
+do not see or touch each other: what happens to one does not depend on the others.
+
+    world = World(track_named("lake"), FIXED["lake"], [Start(), Start(s_m=300.0, direction=-1)])
+    while world.time_s < 60:
+        steering, throttle = somebody(world.frames(), world.telemetry())
+        world.step(steering, throttle, seconds=0.05)
+    print(world.truth().cte_m)
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from ghostlap.errors import SimulatorError
+from ghostlap.sim.conditions import Conditions
+from ghostlap.sim.eyes import CameraName, Poses, eyes_of, known_cameras, rows_within
+from ghostlap.sim.track import Track, wrapped
+from ghostlap.sim.vehicle import MPS_A_MPH, PHYSICS_STEP_S, Cars, Floats, Vehicle
+
+if TYPE_CHECKING:  # a world without cameras works without the renderer's libraries
+    from ghostlap.sim.renderer import Renderer
+    from ghostlap.sim.scenery import Scene
+
+_STEPS_A_LOOK = 5
+"""Physics steps (0.1 s) after which cars are looked for on the track again, at the latest."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Start:
+    """Where and how a car begins."""
+
+    s_m: float = 0.0
+    """Place along the centre line."""
+    direction: int = 1
+    """1 drives the track's own way round, -1 the other."""
+    cte_m: float = 0.0
+    """To the left of the centre line, seen in the driving direction."""
+    heading_error_rad: float = 0.0
+    """Turned to the left of the driving direction."""
+    speed_mps: float = 0.0
+    """Straight ahead."""
+
+    def __post_init__(self) -> None:
+        if self.direction not in (1, -1):
+            raise SimulatorError(
+                "The direction of a start must be 1 (the track's own) or -1 (the other way round). "
+                f"Got {self.direction!r}."
+            )
+        for name in ("s_m", "cte_m", "heading_error_rad", "speed_mps"):
+            if not math.isfinite(getattr(self, name)):
+                raise SimulatorError(
+                    f"{name} of a start must be a finite number. Got {getattr(self, name)}."
+                )
+
+
+class Telemetry(NamedTuple):
+    """What the simulator tells a driver; arrays of shape ``(cars,)``."""
+
+    steering: Floats
+    """As last commanded, in [-1, 1], positive to the right."""
+    throttle: Floats
+    """As last commanded, in [-1, 1]."""
+    speed_mph: Floats
+    """Not negative."""
+
+
+class Truth(NamedTuple):
+    """What a driver is not told; arrays of shape ``(cars,)``, in the driving direction."""
+
+    s_m: Floats
+    """Place along the centre line, in the track's own direction."""
+    cte_m: Floats
+    """Of the car's centre, to the left of the centre line."""
+    heading_error_rad: Floats
+    """Of the car's nose, to the left of the road's direction."""
+    margin_m: Floats
+    """From the car's centre to the nearer edge of the road; negative off the road."""
+    off_road: NDArray[np.bool_]
+    """Whether the centre has left the road."""
+    lap: NDArray[np.int64]
+    """Whole laps done."""
+    distance_m: Floats
+    """Progress along the centre line since the start."""
+
+
+class World:
+    """Cars on a track.
+
+    Args:
+        track: the road.
+        conditions: light and materials; matter to the cameras only.
+        starts: one for each car.
+        cameras: which pictures :meth:`frames` takes; none for a world that nobody looks at.
+        height_px, width_px: of a whole frame.
+        rows: of each frame, from the first to before the second; None is all of them.
+        device: where pictures are made: ``cpu``, ``cuda``, ``cuda:1``, …
+        vehicle: what the cars can do.
+        scene: of this track and these conditions, where it is there already.
+
+    Raises:
+        SimulatorError: no cars, or cameras that are not there.
+    """
+
+    def __init__(
+        self,
+        track: Track,
+        conditions: Conditions,
+        starts: Sequence[Start],
+        *,
+        cameras: Sequence[CameraName] = ("center",),
+        height_px: int = 160,
+        width_px: int = 320,
+        rows: tuple[int, int] | None = None,
+        device: str = "cpu",
+        vehicle: Vehicle | None = None,
+        scene: Scene | None = None,
+    ) -> None:
+        if not starts:
+            raise SimulatorError("A world needs at least one car. Got no starts.")
+        self.track = track
+        self.conditions = conditions
+        self.vehicle = vehicle or Vehicle()
+        self.cameras = known_cameras(cameras)
+        self.height_px, self.width_px = height_px, width_px
+        self.rows = rows_within(rows, height_px)
+        self.device = device
+        self.cars = len(starts)
+        self.time_s = 0.0
+        self.direction = np.ones(self.cars, np.int64)
+        """1 or -1, of each car."""
+        self.bad_actions = np.zeros(self.cars, np.int64)
+        """Steps with a control that was not a number or out of range, of each car."""
+        self._scene = scene
+        self._motion = Cars(self.cars, self.vehicle)
+        self._steering, self._throttle = np.zeros(self.cars), np.zeros(self.cars)
+        self._s_m, self._cte_m = np.zeros(self.cars), np.zeros(self.cars)
+        self._heading_error_rad, self._grade = np.zeros(self.cars), np.zeros(self.cars)
+        self._distance_m = np.zeros(self.cars)
+        for car, start in enumerate(starts):
+            self.place(car, start)
+
+    def step(self, steering: ArrayLike, throttle: ArrayLike, seconds: float) -> None:
+        """Let time pass, with the controls held.
+
+        Args:
+            steering: in [-1, 1], positive to the right, shape ``(cars,)`` or one for all.
+            throttle: in [-1, 1], negative to brake and then reverse, likewise.
+            seconds: how long; physics takes equal steps of at most 1/50 s.
+
+        What is not a number counts as 0, what is out of range is clipped, and both are counted in
+        :attr:`bad_actions`.
+
+        Raises:
+            SimulatorError: controls of another shape, or a time that is not above 0.
+        """
+        if not (math.isfinite(seconds) and seconds > 0):
+            raise SimulatorError(f"seconds of a step must be above 0. Got {seconds}.")
+        self._steering, bad_steering = self._checked("steering", steering)
+        self._throttle, bad_throttle = self._checked("throttle", throttle)
+        self.bad_actions += bad_steering | bad_throttle
+        steps = max(1, math.ceil(seconds / PHYSICS_STEP_S - 1e-9))
+        for done in range(1, steps + 1):
+            self._motion.step(self._steering, self._throttle, self._grade, seconds / steps)
+            if done % _STEPS_A_LOOK == 0 or done == steps:
+                before_m = self._s_m.copy()
+                self._locate(slice(None))
+                half_m = self.track.length_m / 2
+                ahead_m = (self._s_m - before_m + half_m) % self.track.length_m - half_m
+                self._distance_m += ahead_m * self.direction
+        self.time_s += seconds
+
+    def telemetry(self) -> Telemetry:
+        """What the simulator tells."""
+        speed_mps = np.hypot(self._motion.speed_mps, self._motion.sideways_mps)
+        return Telemetry(self._steering.copy(), self._throttle.copy(), speed_mps / MPS_A_MPH)
+
+    def truth(self) -> Truth:
+        """What only the simulator knows."""
+        left_m, right_m = self.track.half_widths(self._s_m)
+        margin_m = np.minimum(left_m - self._cte_m, right_m + self._cte_m)
+        backwards = np.where(self.direction > 0, 0.0, math.pi)
+        return Truth(
+            self._s_m.copy(),
+            self._cte_m * self.direction + 0.0,  # never -0
+            wrapped(self._heading_error_rad - backwards),
+            margin_m,
+            margin_m < 0,
+            np.floor(np.maximum(self._distance_m, 0) / self.track.length_m).astype(np.int64),
+            self._distance_m.copy(),
+        )
+
+    def poses(self) -> Poses:
+        """Where the cars are on the map."""
+        motion = self._motion
+        return Poses(motion.x_m.copy(), motion.y_m.copy(), motion.heading_rad.copy())
+
+    def frames(self) -> NDArray[np.uint8]:
+        """What the cameras see now: RGB, shape ``(cars, cameras, rows, width, 3)``, a copy.
+
+        Raises:
+            SimulatorError: this world has no cameras.
+        """
+        if not self.cameras:
+            raise SimulatorError(
+                'This world has no cameras to look through. Make it with cameras=("center",).'
+            )
+        pictures = self._renderer.render(self.eyes())
+        shape = (self.cars, len(self.cameras), self.rows[1] - self.rows[0], self.width_px, 3)
+        return np.array(pictures).reshape(shape)
+
+    def eyes(self) -> NDArray[np.float32]:
+        """The cameras' x, y, z, heading and pitch, shape ``(cars * cameras, 5)``."""
+        return eyes_of(
+            self.track,
+            self.cameras,
+            self.poses(),
+            self._s_m,
+            self._heading_error_rad,
+            self.vehicle.axle_m,
+        )
+
+    @property
+    def scene(self) -> Scene:
+        """What stands around the track; made when first asked for, which takes a second or so."""
+        if self._scene is None:
+            from ghostlap.sim.scenery import scene_of
+
+            self._scene = scene_of(self.track, self.conditions)
+        return self._scene
+
+    def place(self, car: int, start: Start) -> None:
+        """A new beginning for one car: its distance, laps and bad actions count from here."""
+        track, sign = self.track, start.direction
+        x_m, y_m = track.position(start.s_m, sign * start.cte_m)
+        heading_rad = float(track.heading(start.s_m)) + start.heading_error_rad
+        heading_rad += 0.0 if sign > 0 else math.pi
+        self._motion.place(car, float(x_m), float(y_m), heading_rad, start.speed_mps)
+        self.direction[car] = sign
+        self._s_m[car] = start.s_m % track.length_m
+        self._distance_m[car] = 0.0
+        self.bad_actions[car] = 0
+        self._steering[car] = self._throttle[car] = 0.0
+        self._locate(slice(car, car + 1))
+
+    def put_back(self, car: int, cte_m: float = 0.0) -> None:
+        """Put a car on the road where it left it, straight, at half its speed.
+
+        Args:
+            car: which one.
+            cte_m: where in the road's width, to the left in the driving direction.
+        """
+        at = Start(
+            float(self._s_m[car]),
+            int(self.direction[car]),
+            cte_m,
+            speed_mps=max(0.0, float(self._motion.speed_mps[car]) / 2),
+        )
+        distance_m, bad_actions = self._distance_m[car], self.bad_actions[car]
+        self.place(car, at)
+        self._distance_m[car], self.bad_actions[car] = distance_m, bad_actions
+
+    def push(self, car: int, cte_m: float, heading_rad: float) -> None:
+        """Move a car to the left by so much, and turn it to the left, at once."""
+        motion, s_m = self._motion, float(self._s_m[car])
+        place_m = self.track.position(s_m, self._cte_m[car] + self.direction[car] * cte_m)
+        motion.x_m[car], motion.y_m[car] = place_m
+        motion.heading_rad[car] += heading_rad
+        self._locate(slice(car, car + 1))
+
+    @cached_property
+    def _renderer(self) -> Renderer:
+        from ghostlap.sim.renderer import Renderer
+
+        return Renderer(
+            self.scene,
+            self.cars * len(self.cameras),
+            height_px=self.height_px,
+            width_px=self.width_px,
+            rows=self.rows,
+            device=self.device,
+        )
+
+    def _locate(self, cars: slice) -> None:
+        """Find some cars on the track, near where they last were."""
+        motion, s_m = self._motion, self._s_m[cars]
+        x_m, y_m, heading_rad = motion.x_m[cars], motion.y_m[cars], motion.heading_rad[cars]
+        place = self.track.locate(x_m, y_m, heading_rad, s_m)
+        self._s_m[cars], self._cte_m[cars], self._heading_error_rad[cars] = place
+        self._grade[cars] = self.track.grade(place.s_m) * np.cos(place.heading_error_rad)
+
+    def _checked(self, name: str, control: ArrayLike) -> tuple[Floats, NDArray[np.bool_]]:
+        """A control in [-1, 1] for each car, and whose was not."""
+        given = np.asarray(control, float)
+        if given.shape not in ((), (self.cars,)):
+            raise SimulatorError(
+                f"{name} must be one number for each of {self.cars} cars, or one for all. "
+                f"Got the shape {given.shape}."
+            )
+        given = np.broadcast_to(given, (self.cars,))
+        usable = np.minimum(np.maximum(np.where(np.isnan(given), 0.0, given), -1.0), 1.0)
+        return usable, usable != given

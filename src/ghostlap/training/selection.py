@@ -1,0 +1,188 @@
+"""``--select-by driving``: the epoch that drives best, instead of the one of the lowest loss.
+
+Validation loss does not predict driving. So every few epochs a candidate's weights are kept beside
+the checkpoint, and once training is over each candidate drives a few short episodes.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from ghostlap.backend import keras
+from ghostlap.evaluate.config import EvaluateConfig
+from ghostlap.evaluate.episode import run_episodes
+from ghostlap.evaluate.plan import EpisodesTask, plan_pilot
+from ghostlap.files import replacing, write_json
+from ghostlap.metrics import Drive, Summary, summarise
+from ghostlap.pilot import FORMAT, ONNX_FILE, PILOT_FILE, export_onnx
+from ghostlap.processes import run_tasks
+from ghostlap.sim.track import Track
+from ghostlap.sim.tracks import track_named
+from ghostlap.training.callbacks import BEST_FILE, Checkpoints
+from ghostlap.training.config import TrainConfig
+from ghostlap.vision import Preprocessing
+
+DRIVING_FILE = "driving.json"
+"""How candidates drove, in the checkpoint's folder; a resumed selection goes on from there."""
+
+_SECONDS = 60.0
+_SEEDS = 2
+_FIRST_SEED = 1_000_000
+"""Far from those that 'ghostlap evaluate' takes: what chose a pilot must not judge it too."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Selection:
+    """What came of letting candidates drive."""
+
+    epoch: int
+    """The best one, from 1; the network has its weights."""
+    candidates: list[dict[str, float]]
+    """``epoch``, ``autonomy_percent`` and ``mean_abs_cte_m`` of each, as JSON values."""
+
+
+class Candidates(keras.callbacks.Callback):
+    """Keeps the weights of every so many epochs, counted from the last.
+
+    It comes before the checkpoint of the same epoch, so that an epoch which is done has been kept.
+
+    Args:
+        folder: of the checkpoint.
+        every: epochs.
+        epochs: of the whole training.
+    """
+
+    def __init__(self, folder: Path, every: int, epochs: int) -> None:
+        super().__init__()
+        self.folder = folder
+        self.every = every
+        self.epochs = epochs
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+        if (self.epochs - (epoch + 1)) % self.every == 0:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            with replacing(_weights_file(self.folder, epoch + 1)) as temporary:
+                self.model.save_weights(temporary)
+
+
+def selection_track(config: TrainConfig) -> Track:
+    """The track that candidates drive.
+
+    Raises:
+        TrackError: there is no such track.
+    """
+    return track_named(config.select_track)
+
+
+def select_by_driving(
+    config: TrainConfig,
+    network: Any,
+    checkpoints: Checkpoints,
+    preprocessing: Preprocessing,
+    outputs: tuple[str, ...],
+    console: Console,
+) -> Selection:
+    """Let candidates drive, and give the network the weights of the best.
+
+    Candidates are the epochs that :class:`Candidates` kept, and the one of the lowest loss.
+    """
+    weights = {
+        epoch: path
+        for epoch in range(1, checkpoints.epochs_done + 1)
+        if (path := _weights_file(checkpoints.folder, epoch)).exists()
+    }
+    weights.setdefault(checkpoints.best_epoch, checkpoints.folder / BEST_FILE)
+    driven = _driven_before(checkpoints.folder)
+    tasks: dict[int, list[EpisodesTask]] = {}
+    for epoch in sorted(set(weights) - set(driven)):
+        network.load_weights(weights[epoch])
+        pilot = checkpoints.folder / f"candidate-{epoch:04d}"
+        _save_candidate(network, pilot, preprocessing, outputs)
+        tasks[epoch] = _tasks(config, pilot)
+    _drive(tasks, driven, checkpoints.folder, console)
+    best = min(weights, key=lambda epoch: _rank(driven[epoch]))
+    network.load_weights(weights[best])
+    return Selection(best, [{"epoch": epoch, **driven[epoch]} for epoch in sorted(weights)])
+
+
+def _drive(
+    tasks: Mapping[int, list[EpisodesTask]],
+    driven: dict[int, dict[str, float]],
+    folder: Path,
+    console: Console,
+) -> None:
+    """Drive each candidate's tasks, and note in ``driven`` and on disk how it did."""
+    of_task = [(epoch, task) for epoch, its_tasks in tasks.items() for task in its_tasks]
+    drives: dict[int, list[tuple[int, Drive]]] = {epoch: [] for epoch in tasks}
+    with console.status(f"{len(tasks)} candidates drive …"):
+        for index, result in run_tasks(run_episodes, [task for _, task in of_task]):
+            epoch, task = of_task[index]
+            seeds = [episode.seed for episode in task.episodes]
+            drives[epoch] += zip(seeds, result.drives, strict=True)
+            if len(drives[epoch]) == sum(len(task.episodes) for task in tasks[epoch]):
+                summary = summarise(
+                    [drive for _, drive in drives[epoch]], [seed for seed, _ in drives[epoch]]
+                )
+                driven[epoch] = _figures(summary)
+                write_json(folder / DRIVING_FILE, driven)
+                console.print(
+                    f"epoch {epoch:>3} drives with autonomy {summary.score.autonomy_percent:.1f} %,"
+                    f" mean |cte| {summary.score.mean_abs_cte_m:.2f} m",
+                    highlight=False,
+                )
+
+
+def _figures(summary: Summary) -> dict[str, float]:
+    return {
+        "autonomy_percent": summary.score.autonomy_percent,
+        "mean_abs_cte_m": summary.score.mean_abs_cte_m,
+    }
+
+
+def _rank(figures: Mapping[str, float]) -> tuple[float, float]:
+    return -figures["autonomy_percent"], figures["mean_abs_cte_m"]
+
+
+def _tasks(config: TrainConfig, pilot: Path) -> list[EpisodesTask]:
+    evaluation = EvaluateConfig(
+        pilot=pilot,
+        track=(config.select_track,),
+        seeds=_SEEDS,
+        first_seed=_FIRST_SEED,
+        seconds=_SECONDS,
+        speed_limit=config.select_speed,
+    )
+    return plan_pilot(evaluation, [selection_track(config)])
+
+
+def _save_candidate(
+    network: Any, folder: Path, preprocessing: Preprocessing, outputs: tuple[str, ...]
+) -> None:
+    """What driving needs of a pilot, and no more."""
+    folder.mkdir(exist_ok=True)
+    with replacing(folder / ONNX_FILE) as temporary:
+        export_onnx(network, temporary)
+    description = {
+        "format": FORMAT,
+        "outputs": list(outputs),
+        "preprocessing": dataclasses.asdict(preprocessing),
+    }
+    write_json(folder / PILOT_FILE, description)
+
+
+def _weights_file(folder: Path, epoch: int) -> Path:
+    return folder / f"candidate-{epoch:04d}.weights.h5"
+
+
+def _driven_before(folder: Path) -> dict[int, dict[str, float]]:
+    path = folder / DRIVING_FILE
+    if not path.exists():
+        return {}
+    noted = json.loads(path.read_text(encoding="utf-8"))
+    return {int(epoch): figures for epoch, figures in noted.items()}

@@ -1,0 +1,63 @@
+"""Functions for other processes to work on; they must be importable there."""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+from ghostlap.errors import GhostlapError
+from ghostlap.processes import Report
+
+
+class OddError(Exception):
+    """An error that cannot be passed between processes as it is."""
+
+    def __init__(self, what: str, why: str) -> None:
+        super().__init__(f"{what} because of {why}")
+
+
+def doubled(task: int, report: Report) -> int:
+    report(1)
+    report(0.5)
+    return 2 * task
+
+
+def process_of(task: Any, report: Report) -> tuple[int, dict[str, str], list[str], str]:
+    """Who works, under what conditions, and what it has loaded."""
+    print("this must not get between the answers")
+    main = getattr(sys.modules["__main__"], "__file__", "none")
+    return os.getpid(), dict(os.environ), sorted(sys.modules), main
+
+
+def slow_first(task: int, report: Report) -> int:
+    time.sleep(0.4 if task == 0 else 0.0)
+    return task
+
+
+def failing(task: str, report: Report) -> str:
+    if task == "user":
+        raise GhostlapError("rec/lake: no such folder.")
+    if task == "odd":
+        raise OddError("it fell", "gravity")
+    if task == "defect":
+        raise ZeroDivisionError("not ours")
+    if task == "killed":
+        os.kill(os.getpid(), 9)
+    if task == "exit":
+        os._exit(7)
+    return task
+
+
+def unpassable(task: Any, report: Report) -> Any:
+    return threading.Lock()
+
+
+def long_work(folder: Path, report: Report) -> None:
+    """Leave a file named by the process, then work for a minute."""
+    (folder / str(os.getpid())).touch()
+    report(1)
+    time.sleep(60)
