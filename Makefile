@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: setup test lint types unit demo bench clean
+.PHONY: setup test test-all lint types unit demo bench clean
 
 setup: $(READY)
 
@@ -27,6 +27,10 @@ types: $(READY)
 
 unit: $(READY)
 	$(BIN)/pytest
+
+# The slow tests too: pilots trained on recordings and driven, which takes minutes each.
+test-all: lint types
+	$(BIN)/pytest -m 'slow or not slow'
 
 # A small drawn recording, the one that the tests use, all the way to a pilot.
 DEMO := build/demo

@@ -24,6 +24,8 @@ class Command(NamedTuple):
     config_module: str
     config: str
     summary: str
+    extra: str = "train"
+    """What to install Ghostlap with for it: a name of ``project.optional-dependencies``."""
 
 
 COMMANDS = {
@@ -35,6 +37,10 @@ COMMANDS = {
         "explore.command", "explore", "explore.config", "ExploreConfig",
         "pictures of a recording to look at before training",
     ),
+    "record": Command(
+        "record.command", "record", "record.config", "RecordConfig",
+        "record the built-in expert in the embedded simulator", "sim",
+    ),
     "train": Command(
         "training.fit", "train", "training.config", "TrainConfig",
         "train a pilot on recordings",
@@ -43,9 +49,13 @@ COMMANDS = {
         "search.command", "search", "search.command", "SearchConfig",
         "search learning rate, steps, epochs or any other option on a subset",
     ),
+    "evaluate": Command(
+        "evaluate.command", "evaluate", "evaluate.config", "EvaluateConfig",
+        "drive a pilot in the embedded simulator and measure how well it drives", "sim",
+    ),
     "bench": Command(
         "bench.command", "bench", "bench.command", "BenchConfig",
-        "measure this machine: bench train",
+        "measure this machine: bench train, bench sim",
     ),
 }  # fmt: skip
 
@@ -83,7 +93,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
             raise
         _fail(
             f"This command needs the package {error.name}, which is not installed. "
-            "Install Ghostlap with it: pip install 'ghostlap[train]'"
+            f"Install Ghostlap with it: pip install 'ghostlap[{COMMANDS[name].extra}]'"
         )
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""

@@ -117,8 +117,8 @@ class Controller:
 
         wanted = np.clip(wanted, -config.steering_limit, config.steering_limit)
         follow = -np.expm1(-elapsed_s / config.smoothing_s) if config.smoothing_s else 1.0
-        step = np.where(lost, 0.0, (wanted - self._steering) * follow)
-        self._steering = self._steering + step
+        followed = wanted * follow + self._steering * (1 - follow)
+        self._steering = np.where(lost, self._steering, followed)
 
         target = config.speed_limit_mph * (1 - config.slow_in_bends * np.abs(self._steering))
         if pilot_speed_mph is not None:
@@ -136,6 +136,6 @@ class Controller:
         config = self.config
         change = config.integral_per_mph_s * error_mph * min(elapsed_s, _LONGEST_STEP_S)
         throttle = config.proportional_per_mph * error_mph + self._integral + change
-        winding_up = (np.abs(throttle) > 1) & (throttle * error_mph > 0)
+        winding_up = (np.abs(throttle) > 1) & (np.sign(throttle) == np.sign(error_mph))
         self._integral = self._integral + np.where(winding_up, 0.0, change)
         return np.clip(throttle, -1.0, 1.0)

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from rich.console import Console
 
+from ghostlap.bench.measures import peak_mb
 from ghostlap.dataset import Samples
 from ghostlap.training.config import TrainConfig
 from ghostlap.training.data import TrainingData, prepare_data
@@ -51,19 +52,6 @@ def made_up(data: TrainingData, frames: int) -> TrainingData:
     )
     validation = data.validation.take(np.arange(min(VALIDATION_SAMPLES, len(data.validation))))
     return dataclasses.replace(data, training=training, validation=validation)
-
-
-def peak_mb() -> float:
-    """The most resident memory that this process ever had, in MB of 2**20 bytes."""
-    try:
-        # Not getrusage: that counts what the parent had when it started this process, too.
-        status = Path("/proc/self/status").read_text(encoding="ascii")
-        return int(status.split("VmHWM:")[1].split()[0]) / 1024
-    except OSError:
-        import resource
-
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        return peak / 2**20 if sys.platform == "darwin" else peak / 1024
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ import numpy as np
 
 from ghostlap.augmentation import PRESETS
 from ghostlap.backend import keras
+from ghostlap.bench.measures import median_s, times_s
 from ghostlap.loader import Batch, BatchLoader
 from ghostlap.models import MODELS
 from ghostlap.pilot import save_pilot
@@ -31,7 +32,7 @@ def matrix_product_gflops(size: int = 4096, repeats: int = 5) -> float:
     """The machine's limit: a float32 matrix product of ``size`` squared, in the same framework."""
     a, b = (keras.random.normal((size, size), seed=seed) for seed in (0, 1))
     multiply = _compiled(lambda: keras.ops.sum(keras.ops.matmul(a, b)))
-    return 2 * size**3 / _median_s(lambda: float(multiply()), repeats) / 1e9
+    return 2 * size**3 / median_s(lambda: float(multiply()), repeats) / 1e9
 
 
 def _compiled(function: Callable[[], Any]) -> Callable[[], Any]:
@@ -83,7 +84,7 @@ def bare_step_s(network: Any, repeats: int) -> float:
     labels = keras.ops.convert_to_tensor(rng.random((BATCH_SIZE, 1), np.float32))
     for _ in range(3):
         network.train_on_batch(seen, labels)
-    return _median_s(lambda: network.train_on_batch(seen, labels), repeats)
+    return median_s(lambda: network.train_on_batch(seen, labels), repeats)
 
 
 def feeding(data: TrainingData, repeats: int) -> dict[str, float]:
@@ -140,26 +141,12 @@ def inference(repeats: int) -> dict[str, float]:
     cycle = itertools.cycle(frames)
     with tempfile.TemporaryDirectory() as folder:
         pilot = save_pilot(network, Path(folder), SEED, ("steering",), {})
-    times_s = _times_s(lambda: pilot.steer(next(cycle)), repeats)
+    seconds = times_s(lambda: pilot.steer(next(cycle)), repeats)
     seen = np.zeros((1, *SEED.input_shape), np.float32)
     network.predict(seen, verbose=0)
-    predict_s = _median_s(lambda: network.predict(seen, verbose=0), max(5, repeats // 10))
+    predict_s = median_s(lambda: network.predict(seen, verbose=0), max(5, repeats // 10))
     return {
-        "pilot_p50_ms": float(np.percentile(times_s, 50)) * 1e3,
-        "pilot_p99_ms": float(np.percentile(times_s, 99)) * 1e3,
+        "pilot_p50_ms": float(np.percentile(seconds, 50)) * 1e3,
+        "pilot_p99_ms": float(np.percentile(seconds, 99)) * 1e3,
         "keras_predict_p50_ms": predict_s * 1e3,
     }
-
-
-def _times_s(work: Callable[[], Any], repeats: int) -> list[float]:
-    work()
-    times = []
-    for _ in range(repeats):
-        began_s = time.perf_counter()
-        work()
-        times.append(time.perf_counter() - began_s)
-    return times
-
-
-def _median_s(work: Callable[[], Any], repeats: int) -> float:
-    return float(np.median(_times_s(work, repeats)))

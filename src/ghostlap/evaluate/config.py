@@ -53,16 +53,21 @@ class EvaluateConfig:
     """Share of the speed limit taken off at full lock."""
     seconds: float | None = None
     """End an episode after so much driven time; None is three times what its laps should take."""
+    size: tuple[int, int] = (320, 160)
+    """Width and height of the camera's frames in pixels; the pilot must be trained on such."""
     name: str | None = None
     """Of the folder below the run folder's evaluate/; by default from track and speed. What an
     earlier evaluation of that name left is replaced."""
     processes: int | None = None
     """How many at once; None is one a core."""
+    resume: bool = False
+    """Go on with an interrupted evaluation of the same name and options."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "pilot", Path(self.pilot))
         track = (self.track,) if isinstance(self.track, (str, Path)) else self.track
         object.__setattr__(self, "track", tuple(map(str, track)) or ("lake",))
+        object.__setattr__(self, "size", tuple(self.size))
         for option, least in {"laps": 1, "seeds": 1, "first_seed": 0, "processes": 1}.items():
             value = getattr(self, option)
             if value is not None and not value >= least:
@@ -73,6 +78,12 @@ class EvaluateConfig:
             value = getattr(self, option)
             if value is not None and not 0 < value < math.inf:
                 raise EvaluationError(f"--{option.replace('_', '-')} must be above 0. Got {value}.")
+        named = [file_name_of(track) for track in self.track]
+        if len(set(named)) < len(named):
+            raise EvaluationError(
+                "--track: each track can be named once, and files must differ in more than their "
+                f"folder. Got {', '.join(self.track)}."
+            )
         if self.name is not None and (Path(self.name).name != self.name or self.name == ".."):
             raise EvaluationError(
                 f"--name must be a folder's name, not a path. Got {self.name!r}. The folder is "

@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 from ghostlap.control import ControlConfig, Controller
 from ghostlap.pilot import Pilot
-from ghostlap.sim.expert import ExpertDriver
+from ghostlap.sim.expert import Expert, ExpertDriver
+from ghostlap.sim.track import Track
 from ghostlap.sim.world import World
 
 Floats = NDArray[np.float64]
@@ -17,6 +18,11 @@ Floats = NDArray[np.float64]
 
 class Driver(Protocol):
     """Whoever tells all cars of a world what to do."""
+
+    not_a_number: NDArray[np.bool_]
+    """Whether the last answer for a car was no number, shape ``(cars,)``."""
+    out_of_range: NDArray[np.bool_]
+    """Whether it was beyond full lock, likewise."""
 
     def control(self, world: World) -> tuple[Floats, Floats]:
         """Steering and throttle, each of shape ``(cars,)``."""
@@ -29,6 +35,10 @@ class Driver(Protocol):
 
 class ReferenceDriver(ExpertDriver):
     """The expert, whose figures are what can be reached."""
+
+    def __init__(self, track: Track, config: Expert, cars: int) -> None:
+        super().__init__(track, config, cars)
+        self.not_a_number = self.out_of_range = np.zeros(cars, bool)
 
     def reset(self, car: int) -> None:
         """It knows from the world where each car is and how it steers, and remembers nothing."""
@@ -47,11 +57,15 @@ class PilotDriver:
     def __init__(self, pilot: Pilot, control: ControlConfig, cars: int) -> None:
         self.pilot = pilot
         self.controller = Controller(control, cars)
+        self.not_a_number: NDArray[np.bool_] = np.zeros(cars, bool)
+        self.out_of_range: NDArray[np.bool_] = np.zeros(cars, bool)
         self._asked_s = 0.0
 
     def control(self, world: World) -> tuple[Floats, Floats]:
         """What the pilot answers to what it sees now, carried out by the controller."""
         answers = self.pilot.predict_cropped(world.frames()[:, 0])
+        self.not_a_number = np.asarray(~np.isfinite(answers).all(axis=1), bool)
+        self.out_of_range = np.asarray(np.abs(answers[:, 0]) > 1, bool) & ~self.not_a_number
         elapsed_s, self._asked_s = world.time_s - self._asked_s, world.time_s
         return self.controller.control(
             answers[:, 0],

@@ -37,8 +37,10 @@ class EpisodesResult:
     """One an episode, in the task's order."""
     incidents: tuple[Incident, ...]
     """What was seen around some of the interventions."""
-    bad_actions: int
-    """Ticks at which a command was no number or out of range."""
+    not_a_number: tuple[int, ...]
+    """Answers of the driver that were none (NaN or infinite), one count an episode."""
+    out_of_range: tuple[int, ...]
+    """Answers beyond full lock, which were clipped, one count an episode."""
     seconds: float
     """That it took, scenery included."""
 
@@ -58,16 +60,17 @@ def run_episodes(task: EpisodesTask, report: Callable[[float], None]) -> Episode
     under_way = deque([(np.zeros(world.cars), np.zeros(world.cars))] * task.stress.delay_ticks)
     log = DriveLog(world.cars)
     progress = Progress(task, report)
+    not_a_number, out_of_range = np.zeros(world.cars, int), np.zeros(world.cars, int)
     last_tick = round(task.seconds / TICK_S)
 
     for tick in range(last_tick + 1):
         truth, telemetry = world.truth(), world.telemetry()
         interventions = referee.judge(truth, telemetry)
-        pushed = [bool(queue) and queue[0].time_s <= world.time_s for queue in pushes]
+        pushed = [bool(queue) and queue[0].time_s <= (tick + 0.5) * TICK_S for queue in pushes]
         log.add(world.time_s, truth, telemetry, interventions, np.array(pushed))
         log.close(truth.lap >= task.laps)
         progress.tell(tick, truth)
-        if log.all_closed or tick == last_tick:
+        if not log.open.any() or tick == last_tick:
             break
         for car in np.flatnonzero(interventions):
             world.put_back(int(car))
@@ -77,6 +80,8 @@ def run_episodes(task: EpisodesTask, report: Callable[[float], None]) -> Episode
         frame_arrives = not task.stress.drop_every or (tick + 1) % task.stress.drop_every
         if frame_arrives:
             command = driver.control(world)
+            not_a_number += driver.not_a_number & log.open
+            out_of_range += driver.out_of_range & log.open
         under_way.append(command)
         world.step(*under_way.popleft(), seconds=TICK_S)
 
@@ -85,7 +90,8 @@ def run_episodes(task: EpisodesTask, report: Callable[[float], None]) -> Episode
     return EpisodesResult(
         drives=drives,
         incidents=() if task.by_expert else incidents_of(world, task.episodes, drives),
-        bad_actions=int(world.bad_actions.sum()),
+        not_a_number=tuple(not_a_number.tolist()),
+        out_of_range=tuple(out_of_range.tolist()),
         seconds=time.perf_counter() - began_s,
     )
 
@@ -131,7 +137,8 @@ class DriveLog:
     def __init__(self, cars: int) -> None:
         self._rows: list[tuple[NDArray[np.generic], ...]] = []
         self._ends = np.zeros(cars, int)
-        self._open = np.ones(cars, bool)
+        self.open = np.ones(cars, bool)
+        """Whose episodes have not ended."""
 
     def add(
         self,
@@ -148,15 +155,11 @@ class DriveLog:
                 telemetry.steering, telemetry.throttle, interventions, pushed,
             )
         )  # fmt: skip
-        self._ends[self._open] = len(self._rows)
+        self._ends[self.open] = len(self._rows)
 
     def close(self, finished: NDArray[np.bool_]) -> None:
         """The moment just added was the last one of these cars' episodes."""
-        self._open &= ~finished
-
-    @property
-    def all_closed(self) -> bool:
-        return not self._open.any()
+        self.open &= ~finished
 
     def drives(self) -> tuple[Drive, ...]:
         columns = [np.stack(column) for column in zip(*self._rows, strict=True)]

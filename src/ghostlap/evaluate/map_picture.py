@@ -22,7 +22,7 @@ _MARKERS = {
     Intervention.STANDING: ("s", "stood"),
     Intervention.TURNED: ("D", "turned round"),
 }
-_COLOURS = "plasma_r"
+_COLOURS = "turbo"
 _WAYS = {1: "forward", -1: "backward"}
 
 
@@ -73,14 +73,14 @@ def _draw_from_above(
     left_m, right_m = track.half_widths(s_m)
     left, right = track.position(s_m, left_m), track.position(s_m, -right_m)
     road = np.concatenate([left, right[::-1]])
-    axes.fill(road[:, 0], road[:, 1], color="0.88")
+    axes.fill(road[:, 0], road[:, 1], color="0.9")
     for edge in (left, right):
         axes.plot(edge[:, 0], edge[:, 1], color="0.6", lw=0.5)
     for _, drive in chosen:
         places = track.position(drive.s_m, way * drive.cte_m)
         pieces = np.stack([places[:-1], places[1:]], axis=1)
         whole = drive.intervention[:-1] == Intervention.NONE  # not the leap of being put back
-        lines = LineCollection(list(pieces[whole]), cmap=_COLOURS, norm=colours, lw=1.6)
+        lines = LineCollection(list(pieces[whole]), cmap=_COLOURS, norm=colours, lw=2.2)
         lines.set_array(np.abs(drive.cte_m)[:-1][whole])
         axes.add_collection(lines)
         axes.plot(*places[0], "o", color="black", mfc="white", ms=6, zorder=4)
@@ -88,7 +88,7 @@ def _draw_from_above(
         places = np.concatenate([track.position(d.s_m[at], way * d.cte_m[at]) for d, at in rows])
         marker, label = _MARKERS[kind]
         axes.plot(
-            *places.T, marker, color="C3", mec="white", ms=10, zorder=5,
+            *places.T, marker, color="black", mec="white", ms=9, zorder=5,
             label=f"{label}: {len(places)}",
         )  # fmt: skip
     if axes.get_legend_handles_labels()[0]:
@@ -115,8 +115,8 @@ def _draw_unrolled(
         axes.plot(along_m, cte_m, lw=0.7)
     for kind, rows in _interventions(chosen):
         for drive, at in rows:
-            axes.plot(drive.s_m[at], drive.cte_m[at], _MARKERS[kind][0], color="C3", ms=7)
-    widest_m = max(left_m.max(), right_m.max()) * 1.1
+            axes.plot(drive.s_m[at], drive.cte_m[at], _MARKERS[kind][0], color="black", ms=7)
+    widest_m = max(left_m.max(), right_m.max()) * 1.25
     axes.set(
         xlim=(0, track.length_m) if way > 0 else (track.length_m, 0),
         ylim=(-widest_m, widest_m),

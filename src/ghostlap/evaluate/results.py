@@ -82,9 +82,13 @@ def episodes_as_json(finished: Finished) -> list[dict[str, Any]]:
             **_finite(dataclasses.asdict(summarise([drive], [episode.seed]).score)),
             "max_abs_cte_m": float(np.abs(drive.cte_m).max()),
             "min_margin_m": float(drive.margin_m.min()),
+            "answers_not_a_number": not_a_number,
+            "answers_out_of_range": out_of_range,
         }
         for task, result in finished
-        for episode, drive in zip(task.episodes, result.drives, strict=True)
+        for episode, drive, not_a_number, out_of_range in zip(
+            task.episodes, result.drives, result.not_a_number, result.out_of_range, strict=True
+        )
     ]
 
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from rich.box import SIMPLE_HEAD
+from rich.console import Console
 from rich.table import Table
 
-from ghostlap.evaluate.results import Line
+from ghostlap.evaluate.results import Finished, Line
 from ghostlap.metrics import rarest_km
 
 _COLUMNS = (
@@ -16,8 +17,19 @@ _COLUMNS = (
 )  # fmt: skip
 
 
-WIDTH = 100
-"""Columns that the table needs; a narrower terminal wraps it."""
+_WIDTH = 200
+"""More columns than the table needs: a narrower terminal wraps it, and nothing is cut off."""
+
+
+def show(lines: Sequence[Line], console: Console) -> None:
+    """Print the table and what its figures rest on."""
+    wide = Console(
+        file=console.file,
+        width=max(_WIDTH, console.width),
+        force_terminal=console.is_terminal,
+    )
+    wide.print(table(lines))
+    console.print(note(lines), highlight=False)
 
 
 def table(lines: Sequence[Line]) -> Table:
@@ -53,6 +65,25 @@ def note(lines: Sequence[Line]) -> str:
                 f"or {score.km_between_interventions:.2f} km."
             )
     return " ".join(sentences)
+
+
+def answers_warnings(by_pilot: Finished) -> list[str]:
+    """What to tell of answers that the controller could not carry out as they were."""
+    moments = sum(len(drive.time_s) for _, result in by_pilot for drive in result.drives)
+    lost = sum(sum(result.not_a_number) for _, result in by_pilot)
+    clipped = sum(sum(result.out_of_range) for _, result in by_pilot)
+    warnings = []
+    if lost:
+        warnings.append(
+            f"the pilot's answer was not a number at {lost} of {moments} moments: the car braked. "
+            "Was its loss finite? Train anew with a lower --learning-rate."
+        )
+    if clipped:
+        warnings.append(
+            f"the pilot steered beyond full lock at {clipped} of {moments} moments: clipped to "
+            "-1 and 1."
+        )
+    return warnings
 
 
 def _in_order(lines: Sequence[Line]) -> list[Line]:

@@ -18,7 +18,7 @@ AMBIENT = 0.42
 """Share of full light that comes from the whole sky."""
 SKY_LIGHT = np.array((0.86, 0.98, 1.2), np.float32)
 """What stands in shadow is lit by the sky, so it is bluish."""
-_WATER = np.array((0.46, 0.59, 0.73), np.float32)
+_WATER = np.array((0.65, 0.76, 0.84), np.float32)
 _SHADOW_REACH_M = 90.0
 
 
@@ -94,7 +94,7 @@ def ground_colours(
 
     slope_y, slope_x = np.gradient(terrain.height_m, np.float32(terrain.cell_m))
     steep = ramp(0.5, 0.95, np.hypot(slope_x, slope_y) + 0.1 * middle)
-    rock = _between(ROCK[track.theme], 0.5 + 0.3 * fine + 0.2 * middle)
+    rock = _between(ROCK[track.theme], 0.5 + 0.4 * fine + 0.2 * middle)
     colour += (rock - colour) * steep[..., None]
     dirt = _dirt(track, terrain, 0.5 * middle)
     earth = _between(SUBSTANCES["dirt"], 0.55 + 0.2 * fine + 0.12 * middle)

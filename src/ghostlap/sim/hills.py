@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter1d, uniform_filter1d
 from scipy.spatial import cKDTree
 
+from ghostlap.sim.course import loop_length
 from ghostlap.sim.track import Edge, Floats
 
 STEEPEST_GRADE = 0.14
@@ -45,23 +46,35 @@ class Hills:
         """At places of shape ``(n, 2)``, in metres."""
         x_m, y_m, reach_m, height_m = np.asarray(self.tops, float).T
         apart2 = (places_m[:, :1] - x_m) ** 2 + (places_m[:, 1:] - y_m) ** 2
-        return np.asarray((height_m * np.exp(-apart2 / (2 * reach_m**2))).sum(1) + places_m @ self.slope)
+        return np.asarray(
+            (height_m * np.exp(-apart2 / (2 * reach_m**2))).sum(1) + places_m @ self.slope
+        )
 
     def road_heights(self, line_m: Floats) -> Floats:
         """Of a closed line of evenly spaced points: smooth, and nowhere too steep or too sudden."""
-        spacing_m = float(np.linalg.norm(line_m[1] - line_m[0]))
-        height = gaussian_filter1d(self.height(line_m), _SMOOTHED_M / spacing_m, mode="wrap")
-        ahead, behind = np.roll(height, -1), np.roll(height, 1)
-        grade = np.abs(ahead - height).max() / spacing_m
-        crest = np.abs(ahead - 2 * height + behind).max() / spacing_m**2
-        tame = max(1.0, grade / STEEPEST_GRADE, crest * TIGHTEST_CREST_M)
-        height = (height - height.min()) / tame
-        return np.asarray(height)
+        height = self._smoothed(line_m)
+        spacing_m = _spacing_m(line_m)
+        crest = np.abs(np.diff(height, 2, append=height[:1], prepend=height[-1:])).max()
+        tame = max(
+            1.0,
+            self.steepest_grade(line_m) / STEEPEST_GRADE,
+            crest / spacing_m**2 * TIGHTEST_CREST_M,
+        )
+        return np.asarray((height - height.min()) / tame)
+
+    def steepest_grade(self, line_m: Floats) -> float:
+        """Of a road along a closed line that nothing has been done about, in metres a metre."""
+        height = self._smoothed(line_m)
+        return float(np.abs(np.roll(height, -1) - height).max() / _spacing_m(line_m))
+
+    def _smoothed(self, line_m: Floats) -> Floats:
+        sigma = _SMOOTHED_M / _spacing_m(line_m)
+        return np.asarray(gaussian_filter1d(self.height(line_m), sigma, mode="wrap"))
 
     def edges(self, line_m: Floats) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
         """Cliffs and drops, :class:`Edge` codes of the left and of the right of each point."""
         tangent = np.roll(line_m, -1, axis=0) - np.roll(line_m, 1, axis=0)
-        spacing_m = float(np.linalg.norm(tangent, axis=1).mean()) / 2
+        spacing_m = _spacing_m(line_m)
         left = np.stack([-tangent[:, 1], tangent[:, 0]], 1) / (2 * spacing_m)
         rise = (self.height(line_m + 8 * left) - self.height(line_m - 8 * left)) / 16
         sides = []
@@ -72,6 +85,10 @@ class Hills:
             codes[_long_stretches((up < -_CROSS_SLOPE) & room, spacing_m)] = Edge.DROP
             sides.append(codes)
         return sides[0], sides[1]
+
+
+def _spacing_m(line_m: Floats) -> float:
+    return loop_length(line_m) / len(line_m)
 
 
 def _has_room(line_m: Floats, outwards: Floats, spacing_m: float) -> NDArray[np.bool_]:

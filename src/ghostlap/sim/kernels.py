@@ -19,8 +19,10 @@ THINGS_FAR_M = wp.constant(500.0)
 NO_DEPTH = wp.constant(1.0e9)
 SPRITE_ROWS = wp.constant(128)
 SPRITE_COLUMNS = wp.constant(64)
-SHADE_TOP = wp.constant(wp.vec3(0.36, 0.48, 0.66))
-SHADE_LOW = wp.constant(wp.vec3(0.76, 0.83, 0.86))
+SKY_TOP = wp.constant(wp.vec3(0.48, 0.61, 0.83))
+SKY_LOW = wp.constant(wp.vec3(0.68, 0.83, 0.99))
+JUNGLE_SKY_TOP = wp.constant(wp.vec3(0.26, 0.38, 0.62))
+JUNGLE_SKY_LOW = wp.constant(wp.vec3(0.66, 0.75, 0.86))
 HAZE = wp.constant(wp.vec3(0.72, 0.78, 0.84))
 
 
@@ -157,7 +159,8 @@ def grain(land: Land, pattern: int, across: float, along: float, texels: float):
 @wp.func
 def sky(land: Land, optics: Optics, rise: float, azimuth: float, per_pixel: float):
     """What is seen ``rise`` above the horizon: far hills, or the sky above them."""
-    colour = mixed(SHADE_LOW, SHADE_TOP, wp.clamp(rise * 2.2, 0.0, 1.0))
+    blue = wp.clamp(rise * 2.2, 0.0, 1.0)
+    colour = mixed(SKY_LOW, SKY_TOP, blue)
     bins = float(land.horizon.shape[0])
     at = azimuth * (bins * 0.15915494309189535)
     k = int(at)
@@ -169,6 +172,7 @@ def sky(land: Land, optics: Optics, rise: float, azimuth: float, per_pixel: floa
     far = wp.vec3(0.56, 0.63, 0.64)
     near = wp.vec3(0.42, 0.47, 0.40)
     if land.theme == 1:
+        colour = mixed(JUNGLE_SKY_LOW, JUNGLE_SKY_TOP, blue)
         far = wp.vec3(0.20, 0.24, 0.20)
         near = wp.vec3(0.13, 0.17, 0.10)
     colour = mixed(colour, far, wp.clamp((hills[0] - rise) / per_pixel + 0.5, 0.0, 1.0))
@@ -262,8 +266,13 @@ def verge_colour(
 ):
     """The baked colour between four cells, with the ground's own grain, which is finer."""
     baked = unpacked(g0) * w0 + unpacked(g1) * w1 + unpacked(g2) * w2 + unpacked(g3) * w3
-    rough = grain(land, land.verge_pattern, x * 0.5, y * 1.5, texels)
-    return wp.vec3(baked[0], baked[1], baked[2]) * (0.62 + 0.76 * rough)
+    contrast = float(0.76)
+    finer = texels
+    if land.theme == 1:  # undergrowth, and streaks down the cliffs, which face the eye
+        contrast = 1.7
+        finer = texels * 0.3
+    rough = grain(land, land.verge_pattern, x * 0.5, y * 1.5, finer)
+    return wp.vec3(baked[0], baked[1], baked[2]) * (1.0 + contrast * (rough - 0.5))
 
 
 @wp.func
@@ -341,7 +350,7 @@ def land_colour(land: Land, optics: Optics, x: float, y: float, forward: wp.vec2
     if on_road > 0.0:
         road = wp.vec3(0.0, 0.0, 0.0)
         if bridge:
-            rough = grain(land, 1, offset, s, texels * 0.5)
+            rough = grain(land, 1, offset, s, texels * 0.7)
             road = wp.cw_mul(mixed(land.bridge_dark, land.bridge_light, rough), sunlit)
         else:
             rough = grain(land, land.road_pattern, offset, s, texels)
@@ -383,7 +392,7 @@ def project_things(
                 flat = wp.sqrt(sun[0] * sun[0] + sun[1] * sun[1]) + 1.0e-6
                 towards = (fx * sun[0] + fy * sun[1]) / flat
                 from_right = (fy * sun[0] - fx * sun[1]) / flat
-                thing.light = 0.95 - 0.40 * towards
+                thing.light = 0.80 - 0.34 * towards
                 # mirrored (a negative width) where the sun stands on the left
                 thing.left = left
                 thing.width = wp.where(from_right >= 0.0, width, -width)

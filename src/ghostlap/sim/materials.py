@@ -55,7 +55,7 @@ SUBSTANCES: dict[Material, Substance] = {
 COBBLES = Substance(_rgb(104, 84, 70), _rgb(244, 228, 204), Pattern.COBBLES)
 ROCK: dict[str, Substance] = {
     "lake": Substance(_rgb(128, 122, 84), _rgb(214, 206, 158), Pattern.BLADES),
-    "jungle": Substance(_rgb(30, 34, 22), _rgb(118, 116, 82), Pattern.BLADES),
+    "jungle": Substance(_rgb(34, 38, 26), _rgb(140, 138, 98), Pattern.BLADES),
     "circuit": Substance(_rgb(110, 112, 76), _rgb(190, 184, 150), Pattern.BLADES),
 }
 
@@ -93,7 +93,7 @@ def _grains(draw: np.random.Generator) -> NDArray[np.float32]:
 
 def _cobbles(draw: np.random.Generator) -> NDArray[np.float32]:
     """Stones with pale joints: cells around jittered points, the joint where two are as near."""
-    per_side, size = 16, PATTERN_SIZE
+    per_side, size = 26, PATTERN_SIZE
     spacing = size / per_side
     points = np.stack(np.meshgrid(np.arange(per_side), np.arange(per_side)), -1).reshape(-1, 2)
     centres = (points + 0.5 + draw.uniform(-0.33, 0.33, points.shape)) * spacing
@@ -109,10 +109,10 @@ def _cobbles(draw: np.random.Generator) -> NDArray[np.float32]:
     nearest = distance_transform_edt(seeds, return_distances=False, return_indices=True)
     cells = owner[nearest[0], nearest[1]]
     joint = (cells != np.roll(cells, 1, 0)) | (cells != np.roll(cells, 1, 1))
-    joint = gaussian_filter(joint.astype(np.float32), 1.1)[size : 2 * size, size : 2 * size]
-    shade = draw.uniform(0.38, 0.72, len(centres))[cells[size : 2 * size, size : 2 * size]]
+    joint = gaussian_filter(joint.astype(np.float32), 0.8)[size : 2 * size, size : 2 * size]
+    shade = draw.uniform(0.22, 0.80, len(centres))[cells[size : 2 * size, size : 2 * size]]
     rough = 0.05 * tile(draw, size, 1.2)
-    return np.asarray(np.clip(shade + rough, 0, 1) * (1 - joint * 0.8) + joint * 0.85, np.float32)
+    return np.asarray(np.clip(shade + rough, 0, 1) * (1 - joint) + joint, np.float32)
 
 
 def _blades(draw: np.random.Generator) -> NDArray[np.float32]:

@@ -28,6 +28,7 @@ _EXACT_M = 30.0
 WATER_LEVEL_M = -1.2
 """Below the road at a bridge."""
 
+_WALL_HEIGHT_M = 0.85
 _WALL_TO_M = 1.7
 """A bridge's walls end so far beyond the road's edge."""
 
@@ -201,7 +202,7 @@ def _heights(
     bridge = (surface[station] == Surface.BRIDGE) & (beyond < 30.0)
     wall = bridge & (beyond > -0.5) & (beyond < _WALL_TO_M)
     height[bridge & (beyond >= _WALL_TO_M)] -= 4.0
-    height[wall] = road[wall] + ramp(0.25, 0.8, beyond[wall])
+    height[wall] = road[wall] + _WALL_HEIGHT_M * ramp(0.25, 0.8, beyond[wall])
     surface_m = np.where(water > 0.02, base + WATER_LEVEL_M, -1e9).astype(np.float32)
     depth = np.where(beyond < _WALL_TO_M, 0, np.maximum(surface_m - height, 0)).astype(np.float32)
     return (height + depth).astype(np.float32), depth

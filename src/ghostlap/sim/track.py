@@ -195,6 +195,7 @@ class Track:
             change = (offset * first).sum(-1) / np.maximum(slope, 0.1)
             s_m = s_m + np.clip(change, -step_m, step_m)
         s_m = s_m % self.length_m
+        s_m = np.where(s_m < self.length_m, s_m, 0.0)  # a hair below 0 is rounded to the length
         offset = pose - self._curve(s_m)
         tangent = self._tangent(s_m)
         cte_m = tangent[..., 0] * offset[..., 1] - tangent[..., 1] * offset[..., 0]

@@ -8,29 +8,51 @@ import numpy as np
 from scipy.spatial import cKDTree
 
 from ghostlap.errors import TrackError
+from ghostlap.sim.course import loop_length
 from ghostlap.sim.track import Floats, Track
 
-FEWEST_POINTS = 4
+LATERAL_LIMIT_MPS2 = 8.0
+"""About what the tyres of :mod:`ghostlap.sim.vehicle` hold."""
 
-_MPS_A_MPH = 0.44704
+FEWEST_POINTS = 4
+FARTHEST_M = 20_000.0
+"""From the origin: pictures are made in single precision, 2 mm out there."""
+SHORTEST_M = 20.0
+LONGEST_M = 30_000.0
+"""Of a lap, along straight lines between its points."""
+NARROWEST_M = 0.5
+WIDEST_M = 30.0
+"""From the centre line to an edge."""
+
+_CLOSEST_POINTS_M = 1e-3
 _MOST_STATIONS = 20_000
+_MOST_PAIRS = 5_000_000
+_MPS_A_MPH = 0.44704
 
 
 def check_track(track: Track) -> None:
     """Raise :class:`~ghostlap.errors.TrackError` unless the track is one that can be driven.
 
-    Refused are fewer than four points, anything that is not a finite number, a place given twice
-    in a row, widths that are not positive, a line that is not closed, a bend tighter than the
-    road's half width on its inside, and a road that crosses or overlaps itself.
+    Refused are fewer than four points, anything that is not a finite number or out of bounds, a
+    place given twice in a row, a line that is not closed, a bend tighter than the road's half width
+    on its inside, and a road that crosses or overlaps itself.
     """
-    _check_points(track)
-    _check_widths(track)
-    _check_closed(track)
+    check_points(track)
     _check_bends(track)
     _check_apart(track)
 
 
-def allowed_speed_mps(track: Track, lateral_limit_mps2: float = 5.0) -> tuple[float, float]:
+def check_points(track: Track) -> None:
+    """The part of :func:`check_track` that looks at points as they are given, not at the curve."""
+    _check_numbers(track)
+    _check_widths(track)
+    _check_length(track)
+    _check_closed(track)
+
+
+def allowed_speed_mps(
+    track: Track, lateral_limit_mps2: float = LATERAL_LIMIT_MPS2
+) -> tuple[float, float]:
     """The speed at which the tightest bend takes all of the sideways acceleration, and where.
 
     ``v = sqrt(lateral limit / curvature)``.
@@ -46,7 +68,7 @@ def allowed_speed_mps(track: Track, lateral_limit_mps2: float = 5.0) -> tuple[fl
 
 
 def speed_warning(
-    track: Track, speed_mps: float, lateral_limit_mps2: float = 5.0
+    track: Track, speed_mps: float, lateral_limit_mps2: float = LATERAL_LIMIT_MPS2
 ) -> str | None:
     """What to tell whoever wants to drive a track at a speed that its tightest bend forbids.
 
@@ -65,7 +87,7 @@ def speed_warning(
     )
 
 
-def _check_points(track: Track) -> None:
+def _check_numbers(track: Track) -> None:
     count = len(track.points_m)
     if count < FEWEST_POINTS:
         raise TrackError(
@@ -80,16 +102,17 @@ def _check_points(track: Track) -> None:
             raise TrackError(
                 f"{track.name}: {count} points need as many values of {what}. Got {len(column)}."
             )
-        wrong = ~np.isfinite(column)
+        wrong = ~(np.abs(column) <= FARTHEST_M)  # not a number is wrong, too
         if wrong.any():
             at = int(wrong.argmax())
             raise TrackError(
-                f"{track.name}: {what} of point {at + 1} must be a finite number. "
-                f"Got {column[at]}. Mend or remove that point."
+                f"{track.name}: {what} of point {at + 1} must be a number from -{FARTHEST_M:g} to "
+                f"{FARTHEST_M:g}, in metres. Got {column[at]:g}. Mend that point; if all points "
+                "are far out, subtract the first from all."
             )
-    same = np.linalg.norm(track.points_m - np.roll(track.points_m, 1, axis=0), axis=1) <= 0
-    if same.any():
-        at = int(same.argmax())
+    onward_m = np.linalg.norm(track.points_m - np.roll(track.points_m, 1, axis=0), axis=1)
+    if onward_m.min() < _CLOSEST_POINTS_M:
+        at = int(onward_m.argmin())
         raise TrackError(
             f"{track.name}: point {at + 1} lies where the point before it does. Remove one."
         )
@@ -97,12 +120,22 @@ def _check_points(track: Track) -> None:
 
 def _check_widths(track: Track) -> None:
     for side, widths in (("left", track.half_left_m), ("right", track.half_right_m)):
-        if not (widths > 0).all():
-            at = int((widths <= 0).argmax())
+        wrong = (widths < NARROWEST_M) | (widths > WIDEST_M)
+        if wrong.any():
+            at = int(wrong.argmax())
             raise TrackError(
-                f"{track.name}: the road's width to the {side} of point {at + 1} must be above "
-                f"0 m. Got {widths[at]:g}."
+                f"{track.name}: the road's width to the {side} of point {at + 1} must be from "
+                f"{NARROWEST_M:g} to {WIDEST_M:g} m. Got {widths[at]:g}."
             )
+
+
+def _check_length(track: Track) -> None:
+    length_m = loop_length(track.points_m)
+    if not SHORTEST_M <= length_m <= LONGEST_M:
+        raise TrackError(
+            f"{track.name}: a lap must be from {SHORTEST_M:g} to {LONGEST_M:g} m. Got "
+            f"{length_m:.4g} m. Coordinates are to be in metres."
+        )
 
 
 def _check_closed(track: Track) -> None:
@@ -140,11 +173,18 @@ def _check_apart(track: Track) -> None:
     """
     widest_m = float(max(track.half_left_m.max(), track.half_right_m.max()))
     narrowest_m = float(min(track.half_left_m.min(), track.half_right_m.min()))
-    count = int(np.clip(track.length_m / min(2.0, narrowest_m / 2), 64, _MOST_STATIONS))
+    count = int(np.clip(track.length_m / min(2.0, narrowest_m), 64, _MOST_STATIONS))
     s_m = np.arange(count) * (track.length_m / count)
     place = track.position(s_m)
     left_m, right_m = track.half_widths(s_m)
-    first, second = cKDTree(place).query_pairs(2 * widest_m, output_type="ndarray").T
+    tree = cKDTree(place)
+    if tree.count_neighbors(tree, 2 * widest_m) > 2 * _MOST_PAIRS:
+        raise TrackError(
+            f"{track.name}: the road overlaps itself almost everywhere: {track.length_m:.0f} m of "
+            f"it, up to {2 * widest_m:.0f} m wide, lie within "
+            f"{' x '.join(f'{side:.0f}' for side in np.ptp(place, axis=0))} m."
+        )
+    first, second = tree.query_pairs(2 * widest_m, output_type="ndarray").T
     along_m = np.abs(s_m[first] - s_m[second])
     along_m = np.minimum(along_m, track.length_m - along_m)
     tangent = track.heading(s_m)

@@ -7,6 +7,7 @@ the second track's widths and kinds of bends on a course of its own.
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +23,7 @@ from ghostlap.sim.track_file import track_from_csv
 _LAKE_LENGTH_M = 1139.0
 _LAKE_HALF_WIDTH_M = 4.0
 """Puts the inner yellow lines 6.9 m apart."""
-_BRIDGE_HALF_WIDTH_M = 5.2
+_BRIDGE_HALF_WIDTH_M = 4.6
 _LAKE = (
     Corner(-22, -12, 42), Corner(48, 10, 75), Corner(90, 72, 110), Corner(80, 200, 300),
     Corner(8, 328, 280), Corner(-85, 404, 85), Corner(-166, 388, 72), Corner(-203, 304, 150),
@@ -57,7 +58,7 @@ def track_named(name: str) -> Track:
         return TRACKS[name]()
     if name.startswith(RANDOM_PREFIX):
         return random_track(random_track_from_name(name))
-    if name.lower().endswith(".csv") or Path(name).is_file():
+    if name.lower().endswith(".csv") or os.path.isfile(name):
         return track_from_csv(Path(name))
     raise TrackError(
         f"There is no track {name!r}. Known are {', '.join(TRACKS)}, random:SEED (say, random:7 "
@@ -107,7 +108,7 @@ def jungle() -> Track:
         surface=np.full(len(line), Surface.ROAD, np.uint8),
         edge_left=edge_left,
         edge_right=edge_right,
-        start_s_m=375.0,
+        start_s_m=335.0,
     )
 
 

@@ -1,0 +1,168 @@
+"""The folder of one evaluation: what is finished is kept at once, so that one can go on.
+
+``evaluation.json`` stands there from the beginning and says whether the evaluation is complete;
+``finished.jsonl`` gets a line for each task whose drives and pictures have been written.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from ghostlap.errors import EvaluationError
+from ghostlap.evaluate.config import EvaluateConfig
+from ghostlap.evaluate.episode import EpisodesResult
+from ghostlap.evaluate.incidents import save_strip
+from ghostlap.evaluate.plan import EpisodesTask
+from ghostlap.evaluate.results import Finished, drive_name, read_drive, save_drive
+from ghostlap.files import write_json
+from ghostlap.pilot import ONNX_FILE
+from ghostlap.provenance import machine, versions
+
+EVALUATION_FILE = "evaluation.json"
+FINISHED_FILE = "finished.jsonl"
+
+_DRIVES = "drives"
+_STRIPS = "interventions"
+_NO_DIFFERENCE = ("processes", "resume")
+"""Options that make no difference to what is driven."""
+
+
+def heading(config: EvaluateConfig) -> dict[str, Any]:
+    """What an evaluation rests on, as JSON values."""
+    values = {**dataclasses.asdict(config), "pilot": str(config.pilot.resolve())}
+    network = (config.pilot / ONNX_FILE).read_bytes()
+    return {
+        "config": json.loads(json.dumps(values)),
+        "network_blake2b": hashlib.blake2b(network, digest_size=16).hexdigest(),
+        "versions": versions(),
+        "machine": machine(),
+    }
+
+
+def begin_folder(config: EvaluateConfig, tasks: Sequence[EpisodesTask]) -> Finished:
+    """Make the folder ready.
+
+    Returns:
+        With ``--resume``, what had been finished before; else nothing, and what an earlier
+        evaluation of that name left is removed.
+
+    Raises:
+        EvaluationError: the folder holds something else, or nothing that can be resumed.
+    """
+    folder = config.folder
+    if config.resume:
+        return _finished_before(config, tasks)
+    if folder.exists() and any(folder.iterdir()) and not (folder / EVALUATION_FILE).exists():
+        raise EvaluationError(
+            f"{folder}: the folder is not empty, and no evaluation wrote it. Take another --name."
+        )
+    for name in (_DRIVES, _STRIPS):
+        shutil.rmtree(folder / name, ignore_errors=True)
+    for picture in folder.glob("map-*.png"):
+        picture.unlink()
+    (folder / FINISHED_FILE).unlink(missing_ok=True)
+    (folder / _DRIVES).mkdir(parents=True)
+    (folder / _STRIPS).mkdir()
+    write_json(folder / EVALUATION_FILE, {"complete": False, **heading(config)})
+    return []
+
+
+def keep(folder: Path, index: int, task: EpisodesTask, result: EpisodesResult) -> EpisodesResult:
+    """Write what came of a task.
+
+    Args:
+        folder: of the evaluation.
+        index: of the task in the plan.
+        task: what was driven.
+        result: what came of it.
+
+    Returns:
+        The result as it will be read back: its drives rounded as in their files, and without the
+        pictures. Figures can so be computed again from the files, to the last bit.
+    """
+    for episode, drive in zip(task.episodes, result.drives, strict=True):
+        save_drive(drive, _drive_file(folder, drive_name(task, episode)))
+    for incident in result.incidents:
+        episode, drive = task.episodes[incident.episode], result.drives[incident.episode]
+        save_strip(
+            incident,
+            drive,
+            f"{task.track}, seed {episode.seed}, {episode.way}"
+            + ("" if task.stress.name == "none" else f", stress: {task.stress.name}"),
+            folder / _STRIPS / f"{drive_name(task, episode)}-{drive.time_s[incident.row]:.0f}s.png",
+        )
+    line = {
+        "task": index,
+        "not_a_number": result.not_a_number,
+        "out_of_range": result.out_of_range,
+        "seconds": result.seconds,
+    }
+    with open(folder / FINISHED_FILE, "a", encoding="utf-8") as file:
+        file.write(json.dumps(line) + "\n")
+    return _read_back(folder, task, line)
+
+
+def _read_back(folder: Path, task: EpisodesTask, line: dict[str, Any]) -> EpisodesResult:
+    names = [drive_name(task, episode) for episode in task.episodes]
+    return EpisodesResult(
+        drives=tuple(read_drive(_drive_file(folder, name)) for name in names),
+        incidents=(),
+        not_a_number=tuple(line["not_a_number"]),
+        out_of_range=tuple(line["out_of_range"]),
+        seconds=line["seconds"],
+    )
+
+
+def _drive_file(folder: Path, name: str) -> Path:
+    return folder / _DRIVES / f"{name}.csv"
+
+
+def _finished_before(config: EvaluateConfig, tasks: Sequence[EpisodesTask]) -> Finished:
+    folder = config.folder
+    path = folder / EVALUATION_FILE
+    try:
+        begun = json.loads(path.read_text(encoding="utf-8"))
+        begun_config, network = begun["config"], begun["network_blake2b"]
+    except FileNotFoundError:
+        raise EvaluationError(
+            f"{folder}: no {EVALUATION_FILE} there, so nothing to resume. Leave out --resume."
+        ) from None
+    except (ValueError, KeyError, TypeError) as error:
+        raise EvaluationError(
+            f"{path}: cannot be read ({type(error).__name__}: {error}), so nothing can be "
+            "resumed. Leave out --resume."
+        ) from error
+    now = heading(config)
+    changed = [
+        f"{option} was {begun_config.get(option)!r}, now {value!r}"
+        for option, value in now["config"].items()
+        if option not in _NO_DIFFERENCE and begun_config.get(option) != value
+    ]
+    if network != now["network_blake2b"]:
+        changed.append("the pilot has been trained anew")
+    if changed:
+        raise EvaluationError(
+            f"{folder}: what was begun there is another evaluation ({'; '.join(changed)}). Use "
+            "its options, or leave out --resume to begin again, or take another --name."
+        )
+    return [
+        (tasks[line["task"]], _read_back(folder, tasks[line["task"]], line))
+        for line in _lines(folder / FINISHED_FILE)
+    ]
+
+
+def _lines(path: Path) -> list[dict[str, Any]]:
+    """The lines of the file that are whole; a kill may have cut off the last."""
+    if not path.exists():
+        return []
+    text = path.read_text(encoding="utf-8")
+    whole = text[: text.rfind("\n") + 1]
+    if whole != text:
+        path.write_text(whole, encoding="utf-8")
+    return [json.loads(line) for line in whole.splitlines()]
