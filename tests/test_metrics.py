@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -191,7 +192,8 @@ def test_intervals_hold_the_truth_about_as_often_as_they_say() -> None:
 def test_scores_of_many_sums_at_once_are_those_of_each() -> None:
     each = [totals(make_drive(30.0, count, cte_m=0.1 * count)) for count in range(4)]
     names = [field.name for field in dataclasses.fields(Totals)]
-    together = score(Totals(**{n: np.array([getattr(t, n) for t in each]) for n in names}))
+    sums_of_all: dict[str, Any] = {n: np.array([getattr(t, n) for t in each]) for n in names}
+    together = score(Totals(**sums_of_all))
     for index, sums in enumerate(each):
         for name, value in dataclasses.asdict(score(sums)).items():
             assert getattr(together, name)[index] == pytest.approx(value), name

@@ -14,7 +14,8 @@ from recordings import draw_frame
 
 from ghostlap.backend import keras
 from ghostlap.errors import GhostlapError, ImageError, PilotError
-from ghostlap.pilot import Pilot, export_onnx
+from ghostlap.pilot import Pilot
+from ghostlap.pilot_saving import export_onnx
 from ghostlap.training.fit import TrainResult
 from ghostlap.vision import preprocess
 
@@ -42,6 +43,12 @@ def test_one_frame_gives_a_number_and_none_gives_none(trained: TrainResult) -> N
     assert isinstance(alone, float)
     assert alone == pytest.approx(float(pilot.steer(frame[None])[0]), abs=1e-6)
     assert pilot.steer(np.zeros((0, 160, 320, 3), np.uint8)).shape == (0,)
+
+
+def test_only_the_rows_that_the_crop_keeps_are_needed(trained: TrainResult) -> None:
+    pilot = Pilot.load(trained.out)
+    frames = np.stack([draw_frame(steering) for steering in (-0.4, 0.1)])
+    np.testing.assert_array_equal(pilot.predict_cropped(frames[:, 60:135]), pilot.predict(frames))
 
 
 def test_a_backend_that_cannot_write_onnx_has_tensorflow_do_it(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -171,9 +173,8 @@ def test_a_seed_below_zero() -> None:
         RandomTrack(-1)
 
 
-@given(st.text(max_size=40))
-def test_any_name_is_a_track_or_refused(text: str) -> None:
-    try:
-        random_track_from_name("random:" + text)
-    except TrackError as error:
-        assert "random" in str(error)
+@settings(max_examples=50)
+@given(st.text("0123456789,=.-eantwishlgd", max_size=40))
+def test_any_name_is_understood_or_refused(text: str) -> None:
+    with contextlib.suppress(TrackError):
+        assert random_track_from_name("random:" + text).seed >= 0

@@ -19,6 +19,7 @@ from ghostlap.sim.renderer import Renderer
 from ghostlap.sim.scenery import Scene, scene_of
 from ghostlap.sim.track import Track
 from ghostlap.sim.tracks import track_named
+from ghostlap.vision import read_rgb
 
 GOLDEN = Path(__file__).parent / "golden"
 EYE_M = 1.36
@@ -149,7 +150,7 @@ def test_pictures_match_the_golden_one(lake: Track, scene: Scene) -> None:
     ]
     picture = np.concatenate([np.concatenate(list(pair), axis=1) for pair in views])
     path = GOLDEN / "renderer.png"
-    golden = cv2.cvtColor(cv2.imread(str(path)), cv2.COLOR_BGR2RGB)
+    golden = read_rgb(path)
     difference = np.abs(picture.astype(int) - golden)
     assert difference.mean() < 1.0, f"look at both; if the new one is right, write it to {path}"
     assert np.mean(difference.max(-1) > 24) < 0.01

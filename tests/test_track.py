@@ -86,8 +86,8 @@ def test_a_pose_is_found_where_it_was_put(
 
 @given(tracks, st.floats(-15, 15), st.floats(0, 1), st.floats(-4, 4))
 def test_the_nearest_place_is_found(track: Track, x_m: float, share: float, y_m: float) -> None:
-    at = track.position(share * track.length_m) + (x_m, y_m)
-    place = track.locate(*at, 0.0)
+    at = track.position(share * track.length_m) + np.array([x_m, y_m])
+    place = track.locate(at[0], at[1], 0.0)
     nearest_m = np.linalg.norm(track.stations_m - at, axis=1).min()
     assert abs(place.cte_m) <= nearest_m + 1e-3
 

@@ -158,26 +158,23 @@ def test_every_crossing_is_seen(half_m: float, points: int, turn_rad: float) -> 
 
 
 def test_stretches_that_overlap_without_crossing() -> None:
-    # A horseshoe whose ends come back to 9 m from each other.
-    angle = np.linspace(-0.95 * np.pi, 0.95 * np.pi, 120)
-    outer = 60 * np.stack([np.cos(angle), np.sin(angle)], -1)
-    inner = 30 * np.stack([np.cos(angle), np.sin(angle)], -1)[::-1]
-    horseshoe = np.concatenate([outer, inner])
-    check_track(track_through(horseshoe, 3.5, 3.5))
-    message = refusal(track_through(horseshoe, 3.5, 10.0))
+    # A dumbbell: its long sides come within 24 m of each other, its left is its inside.
+    angle = np.arange(200) * (2 * np.pi / 200)
+    breadth_m = 12 + 30 * np.cos(angle) ** 2
+    dumbbell = np.stack([100 * np.cos(angle), breadth_m * np.sin(angle)], -1)
+    check_track(track_through(dumbbell, 11.5, 3.5))
+    check_track(track_through(dumbbell, 3.5, 15.0))
+    message = refusal(track_through(dumbbell, 13.0, 3.5))
     assert "crosses or overlaps itself" in message
-    assert "m apart, where the road's widths need 20.0 m" in message
+    assert "24.0 m apart, where the road's widths need 26.0 m" in message
 
 
 def test_a_ball_of_road() -> None:
-    draw = np.random.default_rng(0)
-    points = draw.uniform(0, 60, (700, 2))
-    message = refusal(track_through(points, 0.5, 30.0))
-    assert "is tighter than the road's half width" in message
-    laps = np.concatenate([ring(50, 31.0 + 0.1 * lap) for lap in range(140)])
-    message = refusal(track_through(laps, 30.0, 0.5))
+    lap = np.linspace(0, 2 * np.pi, 5000, endpoint=False)
+    laps = ring(5000, 1.0)[(np.arange(5000) * 100) % 5000] * (33 + 3 * np.cos(lap))[:, None]
+    message = refusal(track_through(laps, 0.5, 30.0))
     assert "the road overlaps itself almost everywhere" in message
-    assert "up to 60 m wide, lie within 90 x 90 m." in message
+    assert "up to 60 m wide, lie within 72 x 72 m." in message
 
 
 def test_the_speed_that_the_tightest_bend_allows() -> None:

@@ -13,17 +13,8 @@ A pilot is a run folder:
 
 from __future__ import annotations
 
-import contextlib
-import dataclasses
-import io
 import json
-import logging
-import os
-import subprocess
-import sys
-import tempfile
-import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ghostlap.errors import GhostlapError, PilotError
-from ghostlap.files import replacing, write_json, write_text
+from ghostlap.files import write_json
 from ghostlap.vision import Preprocessing, Rgb, crop, finish, scale
 
 if TYPE_CHECKING:
@@ -44,9 +35,6 @@ FORMAT = 1
 
 SPEED_UNIT_MPH = 30.0
 """The speed output counts in this unit, the simulator's top speed, so that it is about 1."""
-
-ONNX_TOLERANCE = 1e-4
-"""ONNX Runtime and Keras must agree on steering to this."""
 
 
 class Pilot:
@@ -190,130 +178,6 @@ def _no_pilot_message(folder: Path) -> str:
     return f"{folder}: holds no {PILOT_FILE}, so it is not the run folder of a pilot."
 
 
-def save_pilot(
-    network: Any,
-    folder: Path,
-    preprocessing: Preprocessing,
-    outputs: tuple[str, ...],
-    description: dict[str, Any],
-) -> Pilot:
-    """Write a trained Keras network as a pilot; ``pilot.json`` comes last.
-
-    Args:
-        network: uncompiled Keras model, input ``(n, *preprocessing.input_shape)``.
-        folder: the run folder.
-        preprocessing: applied before the network.
-        outputs: ``("steering",)`` or ``("steering", "speed")``.
-        description: more for ``pilot.json``: training data, versions, metrics.
-
-    Returns:
-        The pilot, loaded from what was written.
-
-    Raises:
-        PilotError: ONNX Runtime and Keras disagree by more than ``ONNX_TOLERANCE``.
-    """
-    folder.mkdir(parents=True, exist_ok=True)
-    network = _without_optimizer(network)
-    for name in (KERAS_FILE, "model.h5", "model.weights.h5"):
-        with replacing(folder / name) as temporary:
-            save = network.save_weights if name == "model.weights.h5" else network.save
-            with _no_advice():
-                save(temporary)
-    write_text(folder / "model.json", network.to_json(indent=1))
-    with replacing(folder / ONNX_FILE) as temporary:
-        export_onnx(network, temporary)
-    whole = {
-        "format": FORMAT,
-        "outputs": list(outputs),
-        "preprocessing": dataclasses.asdict(preprocessing),
-        **description,
-    }
-    write_json(folder / PILOT_FILE, whole)
-    pilot = Pilot.load(folder)
-    difference = _difference(network, pilot)
-    if not difference <= ONNX_TOLERANCE:
-        (folder / PILOT_FILE).unlink()
-        raise PilotError(
-            f"{folder}: {ONNX_FILE} differs from Keras by {difference:.1e}, more than "
-            f"{ONNX_TOLERANCE:.0e}. {KERAS_FILE} is kept; is there a layer that ONNX cannot hold?"
-        )
-    add_to_description(folder, {"onnx_difference": difference})
-    return pilot
-
-
 def add_to_description(folder: Path, more: dict[str, Any]) -> None:
     """Add to what ``pilot.json`` of a run folder says."""
     write_json(folder / PILOT_FILE, {**read_description(folder), **more})
-
-
-def _without_optimizer(network: Any) -> Any:
-    """The network alone: compiled ones save files that other versions of Keras cannot open."""
-    plain = type(network).from_config(network.get_config())
-    plain.set_weights(network.get_weights())
-    return plain
-
-
-@contextlib.contextmanager
-def _no_advice() -> Iterator[None]:
-    """Silence what Keras and tf2onnx advise about formats that are written on purpose."""
-    loggers = [logging.getLogger(name) for name in ("absl", "tf2onnx")]
-    levels = [logger.level for logger in loggers]
-    for logger in loggers:
-        logger.setLevel(logging.ERROR)
-    try:
-        with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        for logger, level in zip(loggers, levels, strict=True):
-            logger.setLevel(level)
-
-
-def export_onnx(network: Any, path: Path) -> None:
-    """Write a Keras model as ONNX: ``(n, height, width, 3)`` in, ``(n, outputs)`` out."""
-    network(np.zeros((1, *network.input_shape[1:]), np.float32))  # Keras wants it called once
-    try:
-        with _no_advice():
-            network.export(str(path), format="onnx", verbose=False)
-    except ImportError:  # Keras on JAX wants one more package; TensorFlow writes the same file
-        _export_with_tensorflow(network, path)
-
-
-_EXPORT = """
-import sys
-from pathlib import Path
-from ghostlap.backend import keras
-from ghostlap.pilot import export_onnx
-export_onnx(keras.saving.load_model(sys.argv[1], compile=False), Path(sys.argv[2]))
-"""
-
-
-def _export_with_tensorflow(network: Any, path: Path) -> None:
-    """Export in a process of its own, because a process has one Keras backend only."""
-    with tempfile.TemporaryDirectory() as folder:
-        keras_path = Path(folder) / KERAS_FILE
-        network.save(keras_path)
-        ended = subprocess.run(
-            [sys.executable, "-c", _EXPORT, str(keras_path), str(path)],
-            env={**os.environ, "KERAS_BACKEND": "tensorflow"},
-            capture_output=True,
-            text=True,
-        )
-    if ended.returncode:
-        raise PilotError(
-            f"{path.parent}: the network cannot be written as ONNX. {KERAS_FILE} is kept. "
-            f"TensorFlow says: {ended.stderr.strip()[-300:]}"
-        )
-
-
-def _difference(network: Any, pilot: Pilot) -> float:
-    """The largest difference between Keras and ONNX Runtime over random pictures.
-
-    Relative where an answer is larger than full lock, as a bad network's may be.
-    """
-    shape = (32, *pilot.preprocessing.input_shape)
-    seen = np.random.default_rng(0).random(shape, np.float32)
-    keras_answers = np.asarray(network(seen, training=False))
-    onnx_answers = pilot.session.run(None, {pilot.session.get_inputs()[0].name: seen})[0]
-    size = np.maximum(1.0, np.abs(keras_answers))
-    return float((np.abs(keras_answers - onnx_answers) / size).max())

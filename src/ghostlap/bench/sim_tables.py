@@ -69,6 +69,7 @@ def _one_core(figures: dict[str, Any]) -> Table:
             f"{recording['seconds']:.1f}",
             "s",
         ),
+        ("processor time of that", f"{recording['processor_s']:.1f}", "s"),
         ("recording", f"{recording['frames_per_s']:.0f}", "frames/s"),
     ]
     for row in rows:

@@ -16,7 +16,7 @@ from ghostlap.backend import keras
 from ghostlap.bench.measures import median_s, times_s
 from ghostlap.loader import Batch, BatchLoader
 from ghostlap.models import MODELS
-from ghostlap.pilot import save_pilot
+from ghostlap.pilot_saving import save_pilot
 from ghostlap.training.config import TrainConfig
 from ghostlap.training.data import TrainingData
 from ghostlap.training.networks import compile_network, network_for

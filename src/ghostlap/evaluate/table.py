@@ -49,8 +49,12 @@ def note(lines: Sequence[Line]) -> str:
     of_pilot = [line for line in lines if line.driver == "pilot"]
     summary = of_pilot[0].summary
     sentences = [
-        f"{summary.episodes} episodes a line, {summary.score.distance_km:.1f} km; below a figure "
-        f"its 95 % interval over {summary.seeds} seeds."
+        f"{summary.episodes} episodes a line, {summary.score.distance_km:.1f} km; "
+        + (
+            f"below a figure its 95 % interval over {summary.seeds} seeds."
+            if summary.interval
+            else "no interval, because they are all of one seed."
+        )
     ]
     for line in of_pilot:
         score = line.summary.score

@@ -14,7 +14,7 @@ from ghostlap.sim.noise import Grid, field, ramp
 from ghostlap.sim.terrain import Terrain, beside_road
 from ghostlap.sim.track import Edge, Track
 
-AMBIENT = 0.42
+AMBIENT = 0.56
 """Share of full light that comes from the whole sky."""
 SKY_LIGHT = np.array((0.86, 0.98, 1.2), np.float32)
 """What stands in shadow is lit by the sky, so it is bluish."""

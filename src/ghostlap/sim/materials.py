@@ -50,7 +50,7 @@ SUBSTANCES: dict[Material, Substance] = {
     "sand": Substance(_rgb(190, 164, 112), _rgb(232, 212, 164), Pattern.SMOOTH),
     "snow": Substance(_rgb(214, 220, 230), _rgb(250, 252, 255), Pattern.SMOOTH),
     "dry_grass": Substance(_rgb(146, 128, 58), _rgb(240, 220, 148), Pattern.BLADES),
-    "grass": Substance(_rgb(40, 47, 18), _rgb(116, 120, 64), Pattern.BLADES),
+    "grass": Substance(_rgb(48, 58, 20), _rgb(132, 140, 70), Pattern.BLADES),
 }
 COBBLES = Substance(_rgb(104, 84, 70), _rgb(244, 228, 204), Pattern.COBBLES)
 ROCK: dict[str, Substance] = {

@@ -26,8 +26,6 @@ from ghostlap.sim.terrain import terrain_of
 from ghostlap.sim.things import cast_shadows, things_of
 from ghostlap.sim.track import Track
 
-_VERSION = 1
-"""Part of every key: raise it when a scene of the same inputs comes out differently."""
 _MOST_CACHED_BYTES = 2_000_000_000
 HORIZON_BINS = 4096
 
@@ -154,13 +152,20 @@ def _horizon(track: Track, conditions: Conditions) -> NDArray[np.float32]:
 
 
 def _key(track: Track, conditions: Conditions) -> str:
-    digest = hashlib.sha256(f"{_VERSION} {track.name} {track.theme} {track.markings}".encode())
+    digest = hashlib.sha256(_makers())
+    digest.update(f"{track.name} {track.theme} {track.markings}".encode())
     for field in dataclasses.fields(track):
         value = getattr(track, field.name)
         if isinstance(value, np.ndarray):
             digest.update(np.ascontiguousarray(value).tobytes())
     digest.update(json.dumps(dataclasses.asdict(conditions)).encode())
     return digest.hexdigest()[:32]
+
+
+@lru_cache(maxsize=1)
+def _makers() -> bytes:
+    """The code that bakes: a scene of another version of it is another scene."""
+    return b"".join(path.read_bytes() for path in sorted(Path(__file__).parent.glob("*.py")))
 
 
 def _read(path: Path) -> Scene | None:

@@ -124,7 +124,7 @@ def _row(where: str, cells: list[str], order: list[int]) -> list[float]:
 
 
 def _without_repeats(rows: Floats) -> Floats:
-    """Rows without those that repeat the place of the row before, as a closing row does."""
+    """Rows without those after which the same place comes again, as a closing row."""
     if len(rows) < 2:
         return rows
-    return rows[(rows[:, :2] != np.roll(rows[:, :2], 1, axis=0)).any(1)]
+    return rows[(rows[:, :2] != np.roll(rows[:, :2], -1, axis=0)).any(1)]

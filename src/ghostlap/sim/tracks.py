@@ -108,7 +108,7 @@ def jungle() -> Track:
         surface=np.full(len(line), Surface.ROAD, np.uint8),
         edge_left=edge_left,
         edge_right=edge_right,
-        start_s_m=335.0,
+        start_s_m=125.0,
     )
 
 

@@ -17,7 +17,8 @@ from rich.console import Console
 
 from ghostlap.augmentation import parse_augmentation
 from ghostlap.loader import BatchLoader
-from ghostlap.pilot import Pilot, add_to_description, save_pilot
+from ghostlap.pilot import Pilot, add_to_description
+from ghostlap.pilot_saving import save_pilot
 from ghostlap.provenance import fingerprint, versions
 from ghostlap.training.config import TrainConfig, config_to_json
 from ghostlap.training.data import TrainingData, prepare_data

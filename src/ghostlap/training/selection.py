@@ -20,7 +20,8 @@ from ghostlap.evaluate.episode import run_episodes
 from ghostlap.evaluate.plan import EpisodesTask, plan_pilot
 from ghostlap.files import replacing, write_json
 from ghostlap.metrics import Drive, Summary, summarise
-from ghostlap.pilot import FORMAT, ONNX_FILE, PILOT_FILE, export_onnx
+from ghostlap.pilot import FORMAT, ONNX_FILE, PILOT_FILE
+from ghostlap.pilot_saving import export_onnx
 from ghostlap.processes import run_tasks
 from ghostlap.sim.track import Track
 from ghostlap.sim.tracks import track_named
