@@ -13,7 +13,7 @@ from ghostlap.recording import CAMERAS, COLUMNS, Recording
 
 _PACKAGES = (
     "ghostlap", "keras", "tensorflow-cpu", "tensorflow", "jax", "torch", "numpy", "pandas",
-    "opencv-python-headless", "onnx", "onnxruntime",
+    "opencv-python-headless", "onnx", "onnxruntime", "warp-lang", "scipy", "gymnasium",
 )  # fmt: skip
 
 

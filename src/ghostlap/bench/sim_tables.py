@@ -39,6 +39,11 @@ def _one_core(figures: dict[str, Any]) -> Table:
     rows: list[tuple[str, str, str]] = [
         ("pictures, one camera", f"{pictures['frames_per_s']:.0f}", "frames/s"),
         ("cores used by that", f"{pictures['cores_used']:.2f}", ""),
+        (
+            "the same, had it had the core to itself",
+            f"{pictures['frames_per_s'] / pictures['cores_used']:.0f}",
+            "frames/s",
+        ),
         ("a pilot's rows 60:135 of them", f"{pictures['pilot_rows_per_s']:.0f}", "frames/s"),
         (
             "a world with three cameras and the expert",

@@ -11,7 +11,7 @@ land afterwards.
 
 import warp as wp
 
-wp.config.quiet = True
+wp.config.log_level = wp.LOG_ERROR  # its banner would stand between a command's own lines
 wp.set_module_options({"fast_math": True, "enable_backward": False})
 
 FAR_M = wp.constant(620.0)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import sys
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -44,6 +47,7 @@ class Renderer:
     ) -> None:
         first, end = rows if rows is not None else (0, height_px)
         _check_size(views, height_px, width_px, first, end)
+        _start_warp()
         try:
             self.device = wp.get_device(device)
         except (ValueError, RuntimeError) as error:
@@ -136,6 +140,24 @@ class Renderer:
         land.gain = wp.vec3(*map(float, scene.gain))
         land.haze_per_m = scene.haze / _HAZE_FROM_M
         return land
+
+
+@lru_cache(maxsize=1)
+def _start_warp() -> None:
+    """Start Warp without its native line on standard error that there is no CUDA driver.
+
+    Most machines have none; who asks for ``cuda`` there gets a SimulatorError.
+    """
+    sys.stderr.flush()
+    kept = os.dup(2)
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, 2)
+        wp.init()
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
 
 
 def _check_size(views: int, height_px: int, width_px: int, first: int, end: int) -> None:
