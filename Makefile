@@ -49,6 +49,7 @@ demo: $(READY)
 # RECORDING=… names the recording to measure with.
 bench: $(READY)
 	$(BIN)/ghostlap bench train $(RECORDING)
+	$(BIN)/ghostlap bench sim
 
 clean:
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,6 +1,6 @@
 """Draw docs/simulator.jpg: frames of Udacity's simulator above, of the embedded one below.
 
-    python tools/contact_sheet.py UDACITY_LAKE_RECORDING UDACITY_JUNGLE_RECORDING docs/simulator.jpg
+python tools/contact_sheet.py UDACITY_LAKE_RECORDING UDACITY_JUNGLE_RECORDING docs/simulator.jpg
 """
 
 from __future__ import annotations

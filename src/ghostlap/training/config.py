@@ -74,8 +74,8 @@ class TrainConfig:
     """Samples a step."""
     steps_per_epoch: int | None = None
     """Batches an epoch; None is one pass over the training samples."""
-    epochs: int = 12
-    """How long to train."""
+    epochs: int = 30
+    """How long to train. A recording of ten thousand samples and more needs fewer, say 12."""
     patience: int | None = None
     """Stop after so many epochs without a lower validation loss; None never stops early."""
     select_by: Literal["loss", "driving"] = "loss"
