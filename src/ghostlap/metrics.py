@@ -261,3 +261,30 @@ def rarest_km(distance_km: float) -> float:
     ``n`` mean distances is ``exp(-n)``, which is 5 % at ``n = 3.0`` (the rule of three).
     """
     return distance_km / -math.log(0.05)
+
+
+@dataclasses.dataclass(frozen=True)
+class SteeringError:
+    """How far steering is from a person's, picture by picture; it does not tell how a car drives.
+
+    The constant zero is the yardstick: with a keyboard, most of a person's steering is just that.
+    """
+
+    mse: float
+    mae: float
+    pearson_r: float
+    """0 where either never changes."""
+    zero_mse: float
+    zero_mae: float
+
+
+def steering_error(steering: NDArray[np.floating], wanted: NDArray[np.floating]) -> SteeringError:
+    """Compare steering with what was wanted; both of shape ``(n,)``, n above 0."""
+    varies = steering.std() > 0 and wanted.std() > 0
+    return SteeringError(
+        mse=float(np.mean((steering - wanted) ** 2)),
+        mae=float(np.mean(np.abs(steering - wanted))),
+        pearson_r=float(np.corrcoef(steering, wanted)[0, 1]) if varies else 0.0,
+        zero_mse=float(np.mean(wanted**2)),
+        zero_mae=float(np.mean(np.abs(wanted))),
+    )

@@ -7,6 +7,7 @@ ghostlap evaluate runs/a --track lake --track jungle --speed-limit 20 --stress
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import json
 import time
 from collections.abc import Sequence
@@ -20,6 +21,7 @@ from ghostlap.evaluate.config import EvaluateConfig, file_name_of
 from ghostlap.evaluate.episode import run_episodes
 from ghostlap.evaluate.folder import EVALUATION_FILE, begin_folder, heading, keep
 from ghostlap.evaluate.map_picture import save_map
+from ghostlap.evaluate.offline import AgainstPerson, compare, show_compared
 from ghostlap.evaluate.plan import EpisodesTask, plan_expert, plan_pilot
 from ghostlap.evaluate.results import (
     Finished,
@@ -52,17 +54,20 @@ def evaluate(config: EvaluateConfig, console: Console = console) -> dict[str, An
 
     Returns:
         What ``evaluation.json`` holds, as JSON values: ``complete``, ``lines`` (the table's),
-        ``episodes``, ``seconds``, ``driven_s``, ``real_time_factor`` and
+        ``episodes``, ``against``, ``seconds``, ``driven_s``, ``real_time_factor`` and
         ``real_time_factor_a_process`` (of this process; resumed ones count from there),
         ``config``, ``network_blake2b``, ``versions``, ``machine``.
 
     Raises:
         PilotError: the run folder holds no usable pilot, or one for frames of another size.
         TrackError: there is no such track.
+        RecordingError, ImageError: a recording to compare with cannot be used.
         EvaluationError: the folder for the results is taken, or cannot be resumed.
     """
     tracks = [track_named(name) for name in config.track]
-    check_size(Pilot.load(config.pilot), config)
+    pilot = Pilot.load(config.pilot)
+    check_size(pilot, config)
+    against = compare(pilot, config.against)
     _warn_of_speed(config, tracks, console)
     # The expert first, because it takes no time and so is there whenever the pilot is stopped.
     tasks = plan_expert(config, tracks) + plan_pilot(config, tracks)
@@ -74,7 +79,7 @@ def evaluate(config: EvaluateConfig, console: Console = console) -> dict[str, An
     finally:  # Ctrl-C, or an error in one episode: what is finished is kept
         seconds = time.perf_counter() - began_s
         speed = _real_time(finished[before:], seconds)
-        result = _saved(config, tracks, tasks, finished, speed, console)
+        result = _saved(config, tracks, tasks, finished, against, speed, console)
     return result
 
 
@@ -128,6 +133,7 @@ def _saved(
     tracks: Sequence[Track],
     tasks: Sequence[EpisodesTask],
     finished: Finished,
+    against: Sequence[AgainstPerson],
     speed: dict[str, float],
     console: Console,
 ) -> dict[str, Any]:
@@ -139,6 +145,7 @@ def _saved(
         "complete": len(finished) == len(tasks),
         "lines": [line_as_json(line) for line in lines],
         "episodes": episodes_as_json(finished),
+        "against": [dataclasses.asdict(one) for one in against],
         **speed,
         **heading(config),
     }
@@ -147,6 +154,8 @@ def _saved(
     _save_maps(config, tracks, by_pilot)
     if by_pilot:
         show(lines, console)
+    if against:
+        show_compared(against, console)
     for warning in answers_warnings(by_pilot):
         console.print(f"[yellow]warning:[/] {warning}", highlight=False)
     if not result["complete"]:

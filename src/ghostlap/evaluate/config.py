@@ -45,6 +45,9 @@ class EvaluateConfig:
     """Push the car a little now and then."""
     stress: bool = False
     """Drive under each hardship of the stress suite too: light, materials, delays, pushes."""
+    against: tyro.conf.UseAppendAction[tuple[Path, ...]] = ()
+    """Compare the pilot with a person's steering, too: the folder of a recording. May be repeated.
+    How well a pilot imitates single pictures says little about how it drives."""
     line: Literal["centre", "right_lane"] = "centre"
     """What the expert drives on, for comparison."""
     smoothing_s: float = 0.0
@@ -67,6 +70,8 @@ class EvaluateConfig:
         object.__setattr__(self, "pilot", Path(self.pilot))
         track = (self.track,) if isinstance(self.track, (str, Path)) else self.track
         object.__setattr__(self, "track", tuple(map(str, track)) or ("lake",))
+        against = (self.against,) if isinstance(self.against, (str, Path)) else self.against
+        object.__setattr__(self, "against", tuple(map(Path, against)))
         object.__setattr__(self, "size", tuple(self.size))
         for option, least in {"laps": 1, "seeds": 1, "first_seed": 0, "processes": 1}.items():
             value = getattr(self, option)

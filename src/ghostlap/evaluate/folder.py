@@ -29,13 +29,17 @@ FINISHED_FILE = "finished.jsonl"
 
 _DRIVES = "drives"
 _STRIPS = "interventions"
-_NO_DIFFERENCE = ("processes", "resume")
+_NO_DIFFERENCE = ("processes", "resume", "against")
 """Options that make no difference to what is driven."""
 
 
 def heading(config: EvaluateConfig) -> dict[str, Any]:
     """What an evaluation rests on, as JSON values."""
-    values = {**dataclasses.asdict(config), "pilot": str(config.pilot.resolve())}
+    values = {
+        **dataclasses.asdict(config),
+        "pilot": str(config.pilot.resolve()),
+        "against": [str(path.resolve()) for path in config.against],
+    }
     network = (config.pilot / ONNX_FILE).read_bytes()
     return {
         "config": json.loads(json.dumps(values)),

@@ -17,6 +17,7 @@ from rich.console import Console
 
 from ghostlap.augmentation import parse_augmentation
 from ghostlap.loader import BatchLoader
+from ghostlap.metrics import steering_error
 from ghostlap.pilot import Pilot, add_to_description
 from ghostlap.pilot_saving import save_pilot
 from ghostlap.provenance import fingerprint, versions
@@ -203,12 +204,5 @@ def offline_error(pilot: Pilot, loader: BatchLoader) -> dict[str, float]:
     for seen, batch_labels in loader.in_order():
         steering.append(pilot.predict_seen(seen)[:, 0])
         labels.append(batch_labels[:, 0])
-    predicted, wanted = np.concatenate(steering), np.concatenate(labels)
-    varies = predicted.std() > 0 and wanted.std() > 0
-    return {
-        "mse": float(np.mean((predicted - wanted) ** 2)),
-        "mae": float(np.mean(np.abs(predicted - wanted))),
-        "pearson_r": float(np.corrcoef(predicted, wanted)[0, 1]) if varies else 0.0,
-        "zero_mse": float(np.mean(wanted**2)),
-        "zero_mae": float(np.mean(np.abs(wanted))),
-    }
+    error = steering_error(np.concatenate(steering), np.concatenate(labels))
+    return dataclasses.asdict(error)
