@@ -33,6 +33,11 @@ class FakeNetwork:
     def __init__(self) -> None:
         self.weights = ""
 
+    @property
+    def network(self) -> FakeNetwork:
+        """As of a trainer: it is its own network."""
+        return self
+
     def load_weights(self, path: Path) -> None:
         self.weights = path.read_text()
 
@@ -82,11 +87,12 @@ def select(oval: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Select
         monkeypatch.setattr(selection, "run_tasks", fake_run)
         monkeypatch.setattr(selection, "export_onnx", fake_export)
         network = FakeNetwork()
+        trainer: Any = network
         checkpoints: Any = SimpleNamespace(folder=folder, epochs_done=9, best_epoch=best_loss)
         config = TrainConfig(select_by="driving", select_track=oval)
         console = Console(file=io.StringIO())
         chosen = select_by_driving(
-            config, network, checkpoints, Preprocessing(), ("steering",), console
+            config, trainer, checkpoints, Preprocessing(), ("steering",), console
         )
         return chosen, network, driven
 

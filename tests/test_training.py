@@ -29,8 +29,8 @@ from ghostlap.errors import (
 from ghostlap.pilot import Pilot
 from ghostlap.training.config import RECIPES, TrainConfig, config_from_json, config_to_json
 from ghostlap.training.fit import TrainResult, train
-from ghostlap.training.networks import WarmupSchedule, network_for, set_precision
-from ghostlap.vision import SEED, encode_jpeg
+from ghostlap.training.networks import Trainer, WarmupSchedule, network_for, set_precision
+from ghostlap.vision import SEED, encode_jpeg, scale
 
 
 def weights_of(run: Path) -> list[np.ndarray]:
@@ -379,6 +379,15 @@ def test_learning_rate_rises_and_falls() -> None:
     assert rates[110] == pytest.approx(0, abs=1e-9)
     level = WarmupSchedule(1e-3, warmup_steps=0, steps=110, cosine=False)
     assert float(level(0)) == float(level(110)) == pytest.approx(1e-3)
+
+
+def test_a_trainer_of_bytes_computes_what_the_pilots_network_does() -> None:
+    network = network_for(TrainConfig(), SEED, 1)
+    spec = dataclasses.replace(SEED, divide_by=127.5, offset=-1.0)
+    pixels = np.random.default_rng(0).integers(0, 256, (3, *SEED.input_shape), np.uint8)
+    trained = Trainer(network, spec)(pixels, training=False)
+    alone = network(scale(pixels, spec), training=False)
+    np.testing.assert_allclose(np.asarray(trained), np.asarray(alone), atol=1e-6)
 
 
 def test_bfloat16_computes_in_sixteen_bits_and_keeps_thirty_two() -> None:

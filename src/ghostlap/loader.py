@@ -24,13 +24,13 @@ from ghostlap.augmentation import Augmentation
 from ghostlap.dataset import Samples
 from ghostlap.frame_cache import FrameCache
 from ghostlap.pilot import SPEED_UNIT_MPH
-from ghostlap.vision import Preprocessing, crop, finish, scale
+from ghostlap.vision import Preprocessing, crop, finish
 
 Order = Literal["shuffled", "drawn"]
 """``shuffled``: every sample once before any comes again. ``drawn``: at random, as seed 003."""
 
-Batch = tuple[NDArray[np.float32], NDArray[np.float32]]
-"""Network input ``(n, height, width, 3)`` and labels ``(n, outputs)``."""
+Batch = tuple[NDArray[np.uint8], NDArray[np.float32]]
+"""Preprocessed pictures ``(n, height, width, 3)``, not yet scaled, and labels ``(n, outputs)``."""
 
 
 class BatchLoader:
@@ -149,7 +149,7 @@ class BatchLoader:
         labels[:, 0] = steering
         if self.outputs == 2:
             labels[:, 1] = self.samples.speed_mph[members] / SPEED_UNIT_MPH
-        return scale(pixels, self.spec), labels
+        return pixels, labels
 
 
 def _yield_to_the_network() -> None:

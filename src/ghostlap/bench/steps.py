@@ -19,7 +19,7 @@ from ghostlap.models import MODELS
 from ghostlap.pilot_saving import save_pilot
 from ghostlap.training.config import TrainConfig
 from ghostlap.training.data import TrainingData
-from ghostlap.training.networks import compile_network, network_for
+from ghostlap.training.networks import Trainer, compile_network, network_for
 from ghostlap.vision import SEED
 
 BATCH_SIZE = 100
@@ -95,13 +95,15 @@ def feeding(data: TrainingData, repeats: int) -> dict[str, float]:
     config = TrainConfig()
     network = network_for(config, SEED, 1)
     compile_network(network, config, 10_000)
+    trainer = Trainer(network_for(config, SEED, 1), SEED)
+    compile_network(trainer, config, 10_000)
     loader = BatchLoader(
         data.training, data.slots, data.cache, data.preprocessing, augmentation=PRESETS["seed003"]
     )
     bare_s, fed_s = [], []
     for turn in range(3):
         bare_s.append(bare_step_s(network, repeats))
-        fed_s.append(_fed_step_s(network, loader.stream(start=turn * 1000), repeats))
+        fed_s.append(_fed_step_s(trainer, loader.stream(start=turn * 1000), repeats))
     ratio = float(np.median(np.array(fed_s) / np.array(bare_s)))
     return {
         "bare_step_ms": float(np.median(bare_s)) * 1e3,
@@ -110,9 +112,9 @@ def feeding(data: TrainingData, repeats: int) -> dict[str, float]:
     }
 
 
-def _fed_step_s(network: Any, batches: Iterator[Batch], repeats: int) -> float:
+def _fed_step_s(trainer: Trainer, batches: Iterator[Batch], repeats: int) -> float:
     clock = StepClock()
-    network.fit(
+    trainer.fit(
         batches,
         steps_per_epoch=_STEPS_ON_STOCK + 2 * repeats,
         verbose=0,

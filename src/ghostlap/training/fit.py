@@ -24,9 +24,11 @@ from ghostlap.provenance import fingerprint, versions
 from ghostlap.training.config import TrainConfig, config_to_json
 from ghostlap.training.data import TrainingData, prepare_data
 from ghostlap.training.run_folder import CHECKPOINT_FOLDER, check_run_folder, claim_run_folder
+from ghostlap.vision import scale
 
 if TYPE_CHECKING:
     from ghostlap.training.callbacks import Checkpoints
+    from ghostlap.training.networks import Trainer
 
 HISTORY_FILE = "history.csv"
 WEIGHTS_FILE = "weights.csv"
@@ -100,18 +102,18 @@ def fit(config: TrainConfig, data: TrainingData, console: Console, began_s: floa
         **common,
     )
     validation = BatchLoader(data.validation, *where, **common)
-    network, checkpoints = _train_network(config, loader, validation, console)
+    trainer, checkpoints = _trained(config, loader, validation, console)
     best_epoch, candidates = checkpoints.best_epoch, []
     if config.select_by == "driving":
         from ghostlap.training.selection import select_by_driving
 
         selection = select_by_driving(
-            config, network, checkpoints, data.preprocessing, outputs, console
+            config, trainer, checkpoints, data.preprocessing, outputs, console
         )
         best_epoch, candidates = selection.epoch, selection.candidates
     best = checkpoints.history[best_epoch - 1]
     pilot = save_pilot(
-        network,
+        trainer.network,
         config.out,
         data.preprocessing,
         outputs,
@@ -140,13 +142,14 @@ def fit(config: TrainConfig, data: TrainingData, console: Console, began_s: floa
     )
 
 
-def _train_network(
+def _trained(
     config: TrainConfig, loader: BatchLoader, validation: BatchLoader, console: Console
-) -> tuple[Any, Checkpoints]:
-    """The network with the weights of its best epoch, and the history that led there."""
+) -> tuple[Trainer, Checkpoints]:
+    """The trainer with the weights of its best epoch, and the history that led there."""
     from ghostlap.backend import keras
     from ghostlap.training.callbacks import BEST_FILE, Checkpoints, Progress
     from ghostlap.training.networks import (
+        Trainer,
         ValidationBatches,
         compile_network,
         network_for,
@@ -157,14 +160,14 @@ def _train_network(
 
     steps_per_epoch = config.steps_per_epoch or math.ceil(len(loader.samples) / config.batch_size)
     keras.utils.set_random_seed(config.seed)
-    network = network_for(config, loader.spec, loader.outputs)
-    compile_network(network, config, steps_per_epoch * config.epochs)
+    trainer = Trainer(network_for(config, loader.spec, loader.outputs), loader.spec)
+    compile_network(trainer, config, steps_per_epoch * config.epochs)
     claim_run_folder(config)  # not before all that a user may have misspelt has been used
     checkpoints = Checkpoints(
         config.out / CHECKPOINT_FOLDER, config.out / HISTORY_FILE, config.patience
     )
-    checkpoints.restore(network)
-    weights = WeightsLogger(config.out / WEIGHTS_FILE)
+    checkpoints.restore(trainer)
+    weights = WeightsLogger(config.out / WEIGHTS_FILE, trainer.network)
     weights.start(checkpoints.epochs_done)
     progress = Progress(console, config.epochs, steps_per_epoch, checkpoints)
     callbacks = [checkpoints, weights, progress]
@@ -177,7 +180,7 @@ def _train_network(
     if not checkpoints.should_stop and checkpoints.epochs_done < config.epochs:
         batches = loader.stream(checkpoints.epochs_done * steps_per_epoch, workers=config.workers)
         with contextlib.closing(batches), progress.shown():
-            network.fit(
+            trainer.fit(
                 batches,
                 steps_per_epoch=steps_per_epoch,
                 epochs=config.epochs,
@@ -187,11 +190,11 @@ def _train_network(
                 shuffle=False,
                 verbose=0,
             )
-    network.load_weights(config.out / CHECKPOINT_FOLDER / BEST_FILE)
-    set_precision(network, "float32")
+    trainer.load_weights(config.out / CHECKPOINT_FOLDER / BEST_FILE)
+    set_precision(trainer.network, "float32")
     plot_history(checkpoints.history, config.out / "loss.png")
     plot_weights(config.out / WEIGHTS_FILE, config.out / "weights.png")
-    return network, checkpoints
+    return trainer, checkpoints
 
 
 def offline_error(pilot: Pilot, loader: BatchLoader) -> dict[str, float]:
@@ -201,8 +204,8 @@ def offline_error(pilot: Pilot, loader: BatchLoader) -> dict[str, float]:
         ``mse``, ``mae``, ``pearson_r``, and ``zero_mse``, ``zero_mae`` of constant zero steering.
     """
     steering, labels = [], []
-    for seen, batch_labels in loader.in_order():
-        steering.append(pilot.predict_seen(seen)[:, 0])
+    for pixels, batch_labels in loader.in_order():
+        steering.append(pilot.predict_seen(scale(pixels, loader.spec))[:, 0])
         labels.append(batch_labels[:, 0])
     error = steering_error(np.concatenate(steering), np.concatenate(labels))
     return dataclasses.asdict(error)

@@ -27,6 +27,7 @@ from ghostlap.sim.track import Track
 from ghostlap.sim.tracks import track_named
 from ghostlap.training.callbacks import BEST_FILE, Checkpoints
 from ghostlap.training.config import TrainConfig
+from ghostlap.training.networks import Trainer
 from ghostlap.vision import Preprocessing
 
 DRIVING_FILE = "driving.json"
@@ -43,7 +44,7 @@ class Selection:
     """What came of letting candidates drive."""
 
     epoch: int
-    """The best one, from 1; the network has its weights."""
+    """The best one, from 1; the trainer has its weights."""
     candidates: list[dict[str, float]]
     """``epoch``, ``autonomy_percent`` and ``mean_abs_cte_m`` of each, as JSON values."""
 
@@ -83,13 +84,13 @@ def selection_track(config: TrainConfig) -> Track:
 
 def select_by_driving(
     config: TrainConfig,
-    network: Any,
+    trainer: Trainer,
     checkpoints: Checkpoints,
     preprocessing: Preprocessing,
     outputs: tuple[str, ...],
     console: Console,
 ) -> Selection:
-    """Let candidates drive, and give the network the weights of the best.
+    """Let candidates drive, and give the trainer the weights of the best.
 
     Candidates are the epochs that :class:`Candidates` kept, and the one of the lowest loss.
     """
@@ -102,13 +103,13 @@ def select_by_driving(
     driven = _driven_before(checkpoints.folder)
     tasks: dict[int, list[EpisodesTask]] = {}
     for epoch in sorted(set(weights) - set(driven)):
-        network.load_weights(weights[epoch])
+        trainer.load_weights(weights[epoch])
         pilot = checkpoints.folder / f"candidate-{epoch:04d}"
-        _save_candidate(network, pilot, preprocessing, outputs)
+        _save_candidate(trainer.network, pilot, preprocessing, outputs)
         tasks[epoch] = _tasks(config, pilot)
     _drive(tasks, driven, checkpoints.folder, console)
     best = min(weights, key=lambda epoch: _rank(driven[epoch]))
-    network.load_weights(weights[best])
+    trainer.load_weights(weights[best])
     return Selection(best, [{"epoch": epoch, **driven[epoch]} for epoch in sorted(weights)])
 
 

@@ -26,11 +26,13 @@ class WeightsLogger(keras.callbacks.Callback):
     Args:
         path: the CSV file. Rows of epochs before the training's first one are kept, so that a
             resumed training goes on with the same file.
+        network: whose weights.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, network: Any) -> None:
         super().__init__()
         self.path = path
+        self.network = network
         self.rows: list[dict[str, Any]] = []
         self.before: dict[str, NDArray[np.float32]] = {}
 
@@ -59,7 +61,7 @@ class WeightsLogger(keras.callbacks.Callback):
         # By place and kind: Keras's own names depend on what else the process has built.
         return {
             f"{place:02d}-{type(layer).__name__.lower()}/{variable.name}": variable.numpy()
-            for place, layer in enumerate(self.model.layers, 1)
+            for place, layer in enumerate(self.network.layers, 1)
             for variable in layer.trainable_variables
         }
 
