@@ -82,7 +82,7 @@ def speed_warning(
     return (
         f"{track.name}: the bend at {s_m:.0f} m has a radius of {radius_m:.1f} m, too tight for "
         f"{speed_mps / _MPS_A_MPH:.1f} mph. With {lateral_limit_mps2:g} m/s2 sideways it allows "
-        f"{allowed_mps / _MPS_A_MPH:.1f} mph ({allowed_mps:.1f} m/s): nobody drives it faster, so "
+        f"{allowed_mps / _MPS_A_MPH:.1f} mph ({allowed_mps:.1f} m/s): faster cars run wide, so "
         "lower the speed limit or let the driver slow down there."
     )
 
