@@ -17,6 +17,7 @@ wp.set_module_options({"fast_math": True, "enable_backward": False})
 FAR_M = wp.constant(620.0)
 THINGS_FAR_M = wp.constant(500.0)
 NO_DEPTH = wp.constant(1.0e9)
+BUCKETS = wp.constant(16)
 SPRITE_ROWS = wp.constant(128)
 SPRITE_COLUMNS = wp.constant(64)
 SKY_TOP = wp.constant(wp.vec3(0.48, 0.61, 0.83))
@@ -69,7 +70,6 @@ class Optics:
     width: int
     first_row: int
     end_row: int
-    bonnet_row: int
 
 
 @wp.struct
@@ -157,18 +157,24 @@ def grain(land: Land, pattern: int, across: float, along: float, texels: float):
 
 
 @wp.func
-def sky(land: Land, optics: Optics, rise: float, azimuth: float, per_pixel: float):
+def mixed2(a: wp.vec2, b: wp.vec2, share: float):
+    return a + (b - a) * share
+
+
+@wp.func
+def hills_at(land: Land, azimuth: float):
+    """Rise of the far and of the nearer hills above the horizon, in one direction."""
+    bins = land.horizon.shape[0]
+    at = azimuth * (float(bins) * 0.15915494309189535)
+    k = int(at)
+    return mixed2(land.horizon[k % bins], land.horizon[(k + 1) % bins], at - float(k))
+
+
+@wp.func
+def sky(land: Land, hills: wp.vec2, rise: float, per_pixel: float):
     """What is seen ``rise`` above the horizon: far hills, or the sky above them."""
     blue = wp.clamp(rise * 2.2, 0.0, 1.0)
     colour = mixed(SKY_LOW, SKY_TOP, blue)
-    bins = float(land.horizon.shape[0])
-    at = azimuth * (bins * 0.15915494309189535)
-    k = int(at)
-    hills = mixed2(
-        land.horizon[k % land.horizon.shape[0]],
-        land.horizon[(k + 1) % land.horizon.shape[0]],
-        at - float(k),
-    )
     far = wp.vec3(0.56, 0.63, 0.64)
     near = wp.vec3(0.42, 0.47, 0.40)
     if land.theme == 1:
@@ -177,11 +183,6 @@ def sky(land: Land, optics: Optics, rise: float, azimuth: float, per_pixel: floa
         near = wp.vec3(0.13, 0.17, 0.10)
     colour = mixed(colour, far, wp.clamp((hills[0] - rise) / per_pixel + 0.5, 0.0, 1.0))
     return mixed(colour, near, wp.clamp((hills[1] - rise) / per_pixel + 0.5, 0.0, 1.0))
-
-
-@wp.func
-def mixed2(a: wp.vec2, b: wp.vec2, share: float):
-    return a + (b - a) * share
 
 
 @wp.func
@@ -367,9 +368,13 @@ def project_things(
     sun: wp.vec3,
     upright: wp.array2d(dtype=float),
     shown: wp.array2d(dtype=Shown),
-    counts: wp.array(dtype=int),
+    members: wp.array3d(dtype=int),
+    counts: wp.array2d(dtype=int),
 ):
-    """Find the upright things that each view can see."""
+    """Find the upright things that each view can see, and sort them into buckets of columns.
+
+    ``members[view, bucket, :counts[view, bucket]]`` are the numbers of things in a bucket.
+    """
     view, k = wp.tid()
     heading = eyes[view, 3]
     fx = wp.cos(heading)
@@ -398,7 +403,12 @@ def project_things(
                 thing.width = wp.where(from_right >= 0.0, width, -width)
                 thing.depth = depth
                 thing.sprite = int(upright[k, 5])
-                shown[view, wp.atomic_add(counts, view, 1)] = thing
+                shown[view, k] = thing
+                per_column = float(BUCKETS) / float(optics.width)
+                first = wp.max(int(left * per_column), 0)
+                end = wp.min(int((left + width) * per_column) + 1, BUCKETS)
+                for bucket in range(first, end):
+                    members[view, bucket, wp.atomic_add(counts, view, bucket, 1)] = k
 
 
 @wp.kernel
@@ -407,10 +417,12 @@ def paint_columns(
     optics: Optics,
     land: Land,
     shown: wp.array2d(dtype=Shown),
-    counts: wp.array(dtype=int),
+    members: wp.array3d(dtype=int),
+    counts: wp.array2d(dtype=int),
     sprites: wp.array3d(dtype=wp.uint32),
     wires: wp.array2d(dtype=float),
-    bonnet: wp.array2d(dtype=wp.vec4),
+    bonnet: wp.array2d(dtype=wp.vec3),
+    bonnet_top: wp.array(dtype=int),
     colours: wp.array3d(dtype=wp.vec3),
     depths: wp.array3d(dtype=float),
     frames: wp.array(dtype=wp.uint8, ndim=4),
@@ -425,17 +437,25 @@ def paint_columns(
     dx = forward[0] + forward[1] * aside
     dy = forward[1] - forward[0] * aside
     stretch = wp.sqrt(1.0 + aside * aside)
-    last = optics.end_row - 1
+    end_row = wp.min(optics.end_row, bonnet_top[u])
+    last = end_row - 1
 
-    # The land, from the bottom row up. depth counts along the view's forward direction.
+    # The land, from the bottom row up. depth counts along the view's forward direction. The first
+    # row's ray has half its way to flat ground behind it: the ground near the car is not steeper.
+    steepest = (float(last) + 0.5 - horizon) / optics.focal
     before = float(0.9)
+    if steepest > 0.0:
+        before = wp.max(before, 0.5 * optics.height_m / steepest)
     ground_before = height_at(land, eye[0] + dx * before, eye[1] + dy * before)
     v = int(last)
+    stride = float(1.022)
     while v >= optics.first_row:
+        if before > 60.0:
+            stride = 1.035
         fall = (float(v) + 0.5 - horizon) / optics.focal
         hit = float(-1.0)
         while before < FAR_M:
-            depth = before * 1.022 + 0.03
+            depth = before * stride + 0.03
             ray = eye[2] - fall * depth
             if ray > land.highest and fall < 0.0:
                 break
@@ -476,17 +496,19 @@ def paint_columns(
     azimuth = wp.atan2(dy, dx)
     if azimuth < 0.0:
         azimuth = azimuth + 6.283185307179586
+    hills = hills_at(land, azimuth)
     per_pixel = 1.0 / (optics.focal * stretch)
     while v >= optics.first_row:
         rise = (horizon - float(v) - 0.5) * per_pixel
-        colours[view, u, v] = sky(land, optics, rise, azimuth, per_pixel)
+        colours[view, u, v] = sky(land, hills, rise, per_pixel)
         depths[view, u, v] = NO_DEPTH
         v = v - 1
 
     # What stands upright, wherever it is nearer than the land.
     at = float(u) + 0.5
-    for n in range(counts[view]):
-        thing = shown[view, n]
+    bucket = u * BUCKETS / optics.width
+    for n in range(counts[view, bucket]):
+        thing = shown[view, members[view, bucket, n]]
         width = wp.abs(thing.width)
         if at >= thing.left and at < thing.left + width:
             share = (at - thing.left) / width
@@ -495,7 +517,7 @@ def paint_columns(
             column = wp.min(int(share * float(SPRITE_COLUMNS)), SPRITE_COLUMNS - 1)
             per_row = float(SPRITE_ROWS) / thing.height
             first = wp.max(int(wp.ceil(thing.top - 0.5)), optics.first_row)
-            end = wp.min(int(wp.ceil(thing.top + thing.height - 0.5)), optics.end_row)
+            end = wp.min(int(wp.ceil(thing.top + thing.height - 0.5)), end_row)
             for row in range(first, end):
                 if depths[view, u, row] > thing.depth:
                     texel = wp.clamp(
@@ -522,7 +544,7 @@ def paint_columns(
                 sag = wires[n, 6] * 4.0 * share * (1.0 - share)
                 up = wires[n, 2] + (wires[n, 5] - wires[n, 2]) * share - sag
                 row = int(wp.floor(horizon + (eye[2] - up) * optics.focal / cut))
-                if row >= optics.first_row and row < optics.end_row:
+                if row >= optics.first_row and row < end_row:
                     if depths[view, u, row] > cut:
                         colours[view, u, row] = mixed(
                             colours[view, u, row],
@@ -531,10 +553,9 @@ def paint_columns(
                         )
 
     for row in range(optics.first_row, optics.end_row):
-        colour = colours[view, u, row]
-        if row >= optics.bonnet_row:
-            over = bonnet[row, u]
-            colour = mixed(colour, wp.vec3(over[0], over[1], over[2]), over[3])
+        colour = bonnet[row, u]
+        if row < end_row:
+            colour = colours[view, u, row]
         colour = wp.cw_mul(colour, land.gain) * 255.0
         at_row = row - optics.first_row
         frames[view, at_row, u, 0] = wp.uint8(wp.clamp(colour[0], 0.0, 255.0))

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from ghostlap.camera import Camera
 from ghostlap.errors import SimulatorError
-from ghostlap.sim.kernels import Land, Optics, Shown, paint_columns, project_things
+from ghostlap.sim.kernels import BUCKETS, Land, Optics, Shown, paint_columns, project_things
 from ghostlap.sim.scenery import Scene
 
 _HAZE_FROM_M = 900.0
@@ -62,12 +62,17 @@ class Renderer:
         self._upright = self._array(scene.upright, float)
         self._wires = self._array(scene.wires.reshape(-1, 7), float)
         self._sprites = self._array(_packed(scene.sprites), wp.uint32)
-        self._bonnet = self._array(_bonnet(height_px, width_px), wp.vec4)
+        bonnet, bonnet_top = _bonnet(height_px, width_px)
+        self._bonnet = self._array(bonnet, wp.vec3)
+        self._bonnet_top = self._array(bonnet_top, int)
         shape = (views, width_px, height_px)
         self._colours = wp.empty(shape, dtype=wp.vec3, device=self.device)
         self._depths = wp.empty(shape, dtype=float, device=self.device)
         self._shown = wp.empty((views, max(1, len(scene.upright))), dtype=Shown, device=self.device)
-        self._counts = wp.zeros(views, dtype=int, device=self.device)
+        self._members = wp.empty(
+            (views, BUCKETS, max(1, len(scene.upright))), dtype=int, device=self.device
+        )
+        self._counts = wp.zeros((views, BUCKETS), dtype=int, device=self.device)
         self.frames = wp.empty(
             (views, end - first, width_px, 3), dtype=wp.uint8, device=self.device
         )
@@ -97,15 +102,23 @@ class Renderer:
         wp.launch(
             project_things,
             dim=(self.views, len(self._upright)),
-            inputs=[placed, self._optics, self._sun, self._upright, self._shown, self._counts],
+            inputs=[
+                placed,
+                self._optics,
+                self._sun,
+                self._upright,
+                self._shown,
+                self._members,
+                self._counts,
+            ],
             device=self.device,
         )
         wp.launch(
             paint_columns,
             dim=(self.views, self._optics.width),
             inputs=[
-                placed, self._optics, self._land, self._shown, self._counts, self._sprites,
-                self._wires, self._bonnet, self._colours, self._depths, self.frames,
+                placed, self._optics, self._land, self._shown, self._members, self._counts,
+                self._sprites, self._wires, self._bonnet, self._bonnet_top, self._colours, self._depths, self.frames,
             ],
             device=self.device,
         )  # fmt: skip
@@ -179,7 +192,6 @@ def _optics(camera: Camera, first: int, end: int) -> Optics:
     optics.middle = camera.frame_width_px / 2
     optics.width = camera.frame_width_px
     optics.first_row, optics.end_row = first, end
-    optics.bonnet_row = int(camera.frame_height_px * 0.84)
     return optics
 
 
@@ -188,18 +200,18 @@ def _packed(colours: NDArray[np.uint8]) -> NDArray[np.uint32]:
     return np.ascontiguousarray(colours).view(np.uint32)[..., 0]
 
 
-def _bonnet(height_px: int, width_px: int) -> NDArray[np.float32]:
-    """The car's bonnet at the bottom: colour and opacity, ``(rows, columns, 4)``."""
+def _bonnet(height_px: int, width_px: int) -> tuple[NDArray[np.float32], NDArray[np.int32]]:
+    """The car's bonnet at the bottom: colours ``(rows, columns, 3)``, and each column's first row."""
     rows, columns = np.mgrid[:height_px, :width_px].astype(np.float32)
     row = (rows + 0.5) * (160 / height_px)
     aside = np.abs((columns + 0.5) * (320 / width_px) - 160)
     edge = 138.0 + (aside / 112) ** 2.3 * 20
-    bonnet = np.zeros((height_px, width_px, 4), np.float32)
+    bonnet = np.zeros((height_px, width_px, 3), np.float32)
     layers = (
         (0.0, (0.60, 0.54, 0.42)), (2.0, (0.68, 0.60, 0.47)), (7.0, (0.46, 0.40, 0.31)),
         (10.5, (0.10, 0.10, 0.09)), (12.0, (0.66, 0.66, 0.60)), (15.0, (0.22, 0.22, 0.20)),
         (16.5, (0.72, 0.72, 0.66)),
     )  # fmt: skip
     for below, colour in layers:
-        bonnet[row > edge + below] = (*colour, 1)
-    return bonnet
+        bonnet[row > edge + below] = colour
+    return bonnet, (row <= edge).sum(0, dtype=np.int32)
