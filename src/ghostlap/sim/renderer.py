@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 
 from ghostlap.camera import Camera
 from ghostlap.errors import SimulatorError
-from ghostlap.sim.kernels import BUCKETS, Land, Optics, Shown, paint_columns, project_things
+from ghostlap.sim.kernels import BUCKETS, Shown, paint_columns, project_things
 from ghostlap.sim.scenery import Scene
+from ghostlap.sim.shading import Land, Optics
 
 _HAZE_FROM_M = 900.0
 """At haze 1, things at this distance have lost four fifths of their colour."""
@@ -118,7 +119,8 @@ class Renderer:
             dim=(self.views, self._optics.width),
             inputs=[
                 placed, self._optics, self._land, self._shown, self._members, self._counts,
-                self._sprites, self._wires, self._bonnet, self._bonnet_top, self._colours, self._depths, self.frames,
+                self._sprites, self._wires, self._bonnet, self._bonnet_top, self._colours,
+                self._depths, self.frames,
             ],
             device=self.device,
         )  # fmt: skip
@@ -201,7 +203,7 @@ def _packed(colours: NDArray[np.uint8]) -> NDArray[np.uint32]:
 
 
 def _bonnet(height_px: int, width_px: int) -> tuple[NDArray[np.float32], NDArray[np.int32]]:
-    """The car's bonnet at the bottom: colours ``(rows, columns, 3)``, and each column's first row."""
+    """The car's bonnet: colours ``(rows, columns, 3)``, and the first row of it in each column."""
     rows, columns = np.mgrid[:height_px, :width_px].astype(np.float32)
     row = (rows + 0.5) * (160 / height_px)
     aside = np.abs((columns + 0.5) * (320 / width_px) - 160)
