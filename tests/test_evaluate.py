@@ -428,6 +428,18 @@ def test_without_interventions_it_is_said_how_rare_they_may_be(console: Console)
     )
 
 
+def test_several_tracks_are_summed_up_and_files_go_by_their_name(console: Console) -> None:
+    lines = [
+        Line("circuits/Spa.csv", "pilot", "none", summarise([make_drive(60.0, 1)], [0])),
+        Line("random:7", "pilot", "none", summarise([make_drive(180.0, 0)], [0])),
+    ]
+    show(lines, console)
+    said = " ".join(text_of(console).split())
+    assert "circuits" not in said
+    assert "Spa pilot 90.0" in said
+    assert "All 2 tracks together: autonomy 97.5 %, 1 interventions in 2.4 km" in said
+
+
 # The command
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
 from ghostlap.evaluate.results import Finished, Line
-from ghostlap.metrics import rarest_km
+from ghostlap.metrics import autonomy_percent, rarest_km
 
 _COLUMNS = (
     "autonomy\n%", "interv.\n", "off road\n1/km", "mean |cte|\nm", "max\nm", "margin\nm",
@@ -40,7 +41,7 @@ def table(lines: Sequence[Line]) -> Table:
     for column in _COLUMNS:
         shown.add_column(column, justify="right", no_wrap=True)
     for line in _in_order(lines):
-        shown.add_row(line.track, _who(line), *_figures(line), style=_style(line))
+        shown.add_row(_short(line.track), _who(line), *_figures(line), style=_style(line))
     return shown
 
 
@@ -56,19 +57,42 @@ def note(lines: Sequence[Line]) -> str:
             else "no interval, because they are all of one seed."
         )
     ]
-    for line in of_pilot:
-        score = line.summary.score
-        if line.stress == "none" and score.interventions == 0:
-            sentences.append(
-                f"No intervention in {score.distance_km:.1f} km on {line.track}: with 95 % "
-                f"confidence fewer than one in {rarest_km(score.distance_km):.1f} km."
-            )
-        elif line.stress == "none":
-            sentences.append(
-                f"An intervention on {line.track} every {score.s_between_interventions:.0f} s "
-                f"or {score.km_between_interventions:.2f} km."
-            )
+    plain = [line for line in of_pilot if line.stress == "none"]
+    if len(plain) > 1:
+        sentences.append(_together(plain))
+    else:
+        sentences += [_how_rare(line) for line in plain]
     return " ".join(sentences)
+
+
+def _how_rare(line: Line) -> str:
+    score = line.summary.score
+    if score.interventions == 0:
+        return (
+            f"No intervention in {score.distance_km:.1f} km on {_short(line.track)}: with 95 % "
+            f"confidence fewer than one in {rarest_km(score.distance_km):.1f} km."
+        )
+    return (
+        f"An intervention on {_short(line.track)} every {score.s_between_interventions:.0f} s "
+        f"or {score.km_between_interventions:.2f} km."
+    )
+
+
+def _together(plain: Sequence[Line]) -> str:
+    """All tracks as one: interventions of all over the time of all."""
+    scores = [line.summary.score for line in plain]
+    interventions = sum(score.interventions for score in scores)
+    elapsed_s = sum(score.elapsed_s for score in scores)
+    return (
+        f"All {len(plain)} tracks together: autonomy "
+        f"{autonomy_percent(interventions, elapsed_s):.1f} %, {interventions:.0f} interventions "
+        f"in {sum(score.distance_km for score in scores):.1f} km."
+    )
+
+
+def _short(track: str) -> str:
+    """A file's name without its folder."""
+    return Path(track).stem if track.endswith(".csv") else track
 
 
 def answers_warnings(by_pilot: Finished) -> list[str]:
