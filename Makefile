@@ -39,7 +39,7 @@ demo: $(READY)
 	$(BIN)/ghostlap record --track lake --laps 1 --both-ways --recovery 0.2 --out $(DEMO)/recording
 	$(BIN)/ghostlap doctor $(DEMO)/recording
 	$(BIN)/ghostlap explore $(DEMO)/recording --out $(DEMO)/explore
-	$(BIN)/ghostlap train $(DEMO)/recording --out $(DEMO)/run --epochs 6 --cache $(DEMO)/cache
+	$(BIN)/ghostlap train $(DEMO)/recording --out $(DEMO)/run --epochs 10 --cache $(DEMO)/cache
 	$(BIN)/ghostlap evaluate $(DEMO)/run --track lake --seeds 2
 	@echo
 	@echo 'Open $(DEMO)/explore/index.html, $(DEMO)/run/loss.png and the map in $(DEMO)/run/evaluate/.'

@@ -41,7 +41,7 @@ from ghostlap.record.stretch import conditions_of, record_job
 from ghostlap.sim.track import Track
 from ghostlap.sim.tracks import track_named
 
-console = Console(stderr=True)
+console = Console(stderr=True, soft_wrap=True)
 
 _PUT_TOGETHER_EVERY_S = 5.0
 
