@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pytest
@@ -107,6 +107,28 @@ def test_bends_can_be_driven_slower() -> None:
     assert Controller(config).control(-1.0, 14.0, 0.05).throttle[0] < 0
 
 
+@pytest.mark.parametrize(
+    ("speed_mph", "throttle"), [(0.0, 1.0), (5.0, 0.75), (20.0, 0.0), (30.0, -0.5), (90.0, -1.0)]
+)
+def test_the_seeds_throttle_is_one_minus_speed_by_limit(speed_mph: float, throttle: float) -> None:
+    controller = Controller(ControlConfig(speed_limit_mph=20.0, throttle="seed"))
+    for _ in range(3):  # it has no memory
+        assert controller.control(0.1, speed_mph, 0.05).throttle[0] == pytest.approx(throttle)
+
+
+def test_the_seeds_throttle_stops_for_a_pilot_that_asks_to_stand_or_is_lost() -> None:
+    controller = Controller(ControlConfig(throttle="seed"))
+    assert controller.control(0.1, 20.0, 0.05, pilot_speed_mph=0.0).throttle[0] == -1.0
+    assert controller.control(0.1, 0.0, 0.05, pilot_speed_mph=0.0).throttle[0] == 0.0
+    assert controller.control(math.nan, 20.0, 0.05).throttle[0] == -1.0
+
+
+def test_holding_keeps_the_wheels_and_coasts() -> None:
+    controller = Controller()
+    controller.control(0.25, 20.0, 0.05)
+    assert [float(value[0]) for value in controller.hold()] == [0.25, 0.0]
+
+
 def test_a_pilot_may_ask_for_less_speed_but_not_for_more() -> None:
     config = ControlConfig(speed_limit_mph=20.0)
     assert Controller(config).control(0.0, 15.0, 0.05, pilot_speed_mph=10.0).throttle[0] < 0
@@ -124,11 +146,15 @@ def test_a_car_that_was_put_elsewhere_is_forgotten_and_no_other() -> None:
     assert steering[1] == 0.0
 
 
-@given(st.lists(st.tuples(ANY, ANY, ANY), min_size=1, max_size=6), st.floats(1e-3, 10))
+@given(
+    st.lists(st.tuples(ANY, ANY, ANY), min_size=1, max_size=6),
+    st.floats(1e-3, 10),
+    st.sampled_from(["pi", "seed"]),
+)
 def test_whatever_comes_in_a_car_can_carry_out_what_comes_out(
-    told: list[tuple[float, float, float]], elapsed_s: float
+    told: list[tuple[float, float, float]], elapsed_s: float, rule: Literal["pi", "seed"]
 ) -> None:
-    controller = Controller(ControlConfig(smoothing_s=0.1, slow_in_bends=0.3))
+    controller = Controller(ControlConfig(smoothing_s=0.1, slow_in_bends=0.3, throttle=rule))
     for steering, speed_mph, age_s in told:
         control = controller.control(steering, speed_mph, elapsed_s, age_s=age_s)
         assert np.abs(control.steering).max() <= 1

@@ -21,7 +21,7 @@ from ghostlap.errors import RecordingError
 from ghostlap.recording import read_recording
 from ghostlap.recording.driving_log import parse_log
 from ghostlap.recording.recorder import CUT_OFF_NAME, Recorder
-from ghostlap.vision import read_rgb
+from ghostlap.vision import encode_jpeg, read_rgb
 
 TINY = np.full((16, 32, 3), (200, 30, 10), np.uint8)
 DRIVE: dict[str, Any] = {"steering": 0.25, "throttle": 1.0, "brake": 0.0, "speed_mph": 30.19029}
@@ -54,6 +54,14 @@ def test_what_is_recorded_reads_back(tmp_path: Path) -> None:
     assert recording.notes == ()
     difference = read_rgb(recording.frames["center"][0]).astype(int) - frame
     assert abs(difference).mean() < 12  # red is first on both sides
+
+
+def test_a_file_that_was_a_jpeg_before_is_kept_byte_for_byte(tmp_path: Path) -> None:
+    jpeg = encode_jpeg(draw_frame(0.2), 40)
+    with Recorder(tmp_path) as recorder:
+        name, *_ = recorder.append(center=jpeg, time=START, **DRIVE)
+    assert (tmp_path / "IMG" / name).read_bytes() == jpeg
+    assert len(read_recording(tmp_path).frames) == 1
 
 
 @given(st.floats(-1, 1), st.floats(0, 1), st.floats(0, 1), st.floats(0, 100))

@@ -125,3 +125,5 @@ def test_a_picture_that_claims_to_be_huge_is_refused_before_it_is_decoded() -> N
     jpeg[start + 5 : start + 9] = (65000).to_bytes(2, "big") * 2
     with pytest.raises(ImageError, match="at most 4096 pixels. Got 65000x65000"):
         decode_rgb(bytes(jpeg), "bomb.jpg")
+    with pytest.raises(ImageError, match="frame: a side may have at most 300 pixels. Got 320x160"):
+        decode_rgb(encode_jpeg(draw_frame(0.0)), "frame", max_side_px=300)

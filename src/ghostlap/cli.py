@@ -53,9 +53,21 @@ COMMANDS = {
         "evaluate.command", "evaluate", "evaluate.config", "EvaluateConfig",
         "drive a pilot in the embedded simulator and measure how well it drives", "sim",
     ),
+    "drive": Command(
+        "drive.command", "drive", "drive.config", "DriveConfig",
+        "drive Udacity's simulator with a pilot, on port 4567", "core",
+    ),
+    "sim": Command(
+        "simulate.command", "simulate", "simulate.config", "SimulateConfig",
+        "the embedded simulator in place of Udacity's, for ghostlap drive", "sim",
+    ),
+    "video": Command(
+        "video.command", "video", "video.config", "VideoConfig",
+        "make a video of a drive, with steering, speed and path drawn in", "video",
+    ),
     "bench": Command(
         "bench.command", "bench", "bench.command", "BenchConfig",
-        "measure this machine: bench train, bench sim",
+        "measure this machine: bench train, bench sim, bench drive",
     ),
 }  # fmt: skip
 

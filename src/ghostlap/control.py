@@ -10,7 +10,7 @@ drives the embedded simulator drives Unity's too.
 from __future__ import annotations
 
 import dataclasses
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -21,6 +21,8 @@ Floats = NDArray[np.float64]
 
 _BRAKES_EASE_MPH = 10.0
 """Below it brakes are let go little by little, for a held one would soon mean reverse."""
+_SLOWEST_TARGET_MPH = 1e-3
+"""Of 1 - speed/limit, where a pilot asks to stand."""
 _LONGEST_STEP_S = 0.5
 """The speed's error counts for no longer than this between two answers."""
 
@@ -37,6 +39,9 @@ class ControlConfig:
     """Time constant by which steering follows the pilot; 0 is at once."""
     slow_in_bends: float = 0.0
     """Share of the speed limit taken off at full lock."""
+    throttle: Literal["pi", "seed"] = "pi"
+    """``pi`` holds the speed; ``seed`` is 1 - speed/limit, as in simple drive.py scripts, which
+    stays below the limit by as much as drag asks for."""
     proportional_per_mph: float = 0.2
     """Throttle for each mph too slow."""
     integral_per_mph_s: float = 0.1
@@ -71,8 +76,9 @@ class Control(NamedTuple):
 class Controller:
     """Steering and throttle for one car or several, each with a state of its own.
 
-    The speed is held by a proportional-integral controller. It stops integrating where the throttle
-    is at its end already (anti-windup), so that a long way up to speed does not end in overshoot.
+    The speed is held by a proportional-integral controller, unless the config asks for the seeds'
+    rule. It stops integrating where the throttle is at its end already (anti-windup), so that a
+    long way up to speed does not end in overshoot.
 
     Args:
         config: see :class:`ControlConfig`.
@@ -126,11 +132,19 @@ class Controller:
             lost = lost | np.isnan(asked)
             target = np.minimum(target, np.maximum(asked, 0.0))
         known = np.isfinite(speed)
-        throttle = self._throttle(np.where(known, target - speed, 0.0), elapsed_s)
+        error_mph = np.where(known, target - speed, 0.0)
+        if config.throttle == "seed":
+            throttle = np.clip(error_mph / np.maximum(target, _SLOWEST_TARGET_MPH), -1.0, 1.0)
+        else:
+            throttle = self._throttle(error_mph, elapsed_s)
         throttle = np.where(lost, -1.0, throttle)
         throttle = np.maximum(throttle, -np.clip(speed / _BRAKES_EASE_MPH, 0.0, 1.0))
         self._integral[lost] = 0.0
         return Control(self._steering.copy(), np.where(known, throttle, 0.0))
+
+    def hold(self) -> Control:
+        """For a moment of which nothing is known, as of a broken picture: wheels kept, coasting."""
+        return Control(self._steering.copy(), np.zeros_like(self._steering))
 
     def _throttle(self, error_mph: Floats, elapsed_s: float) -> Floats:
         config = self.config

@@ -51,3 +51,15 @@ class EvaluationError(GhostlapError):
 
 class ProcessError(GhostlapError):
     """Work cannot be passed to another process, or a process ended before its time."""
+
+
+class VideoError(GhostlapError):
+    """A video cannot be made of what was given, or cannot be written."""
+
+
+class WireError(GhostlapError):
+    """Something on the wire that no simulator says, or that none could be told."""
+
+
+class DriveError(GhostlapError):
+    """The drive server cannot start or go on as asked."""

@@ -172,12 +172,13 @@ def preprocess(rgb: Rgb, spec: Preprocessing = SEED) -> NDArray[np.float32]:
     return scale(finish(crop(rgb, spec), spec), spec)
 
 
-def decode_rgb(data: bytes, name: str = "picture") -> Rgb:
+def decode_rgb(data: bytes, name: str = "picture", max_side_px: int = MAX_IMAGE_SIDE_PX) -> Rgb:
     """Decode a JPEG or PNG file's bytes into a frame.
 
     Args:
         data: the whole file.
         name: what to call it in an error.
+        max_side_px: pictures that say they are larger are not decoded.
 
     Raises:
         ImageError: empty, cut off, too large, or no picture at all.
@@ -194,9 +195,9 @@ def decode_rgb(data: bytes, name: str = "picture") -> Rgb:
             f"{name}: the JPEG is cut off after {len(data)} bytes (its end marker is missing)."
         )
     width, height = _declared_size(data) or (0, 0)
-    if max(width, height) > MAX_IMAGE_SIDE_PX:
+    if max(width, height) > max_side_px:
         raise ImageError(
-            f"{name}: a side may have at most {MAX_IMAGE_SIDE_PX} pixels. Got {width}x{height}."
+            f"{name}: a side may have at most {max_side_px} pixels. Got {width}x{height}."
         )
     try:
         picture = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR_RGB)

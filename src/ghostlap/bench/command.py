@@ -6,6 +6,7 @@ differ from one minute to the next.
 
     ghostlap bench train rec/lake --out bench.json
     ghostlap bench sim --out sim.json
+    ghostlap bench drive runs/a
 """
 
 from __future__ import annotations
@@ -26,26 +27,30 @@ console = Console(stderr=True)
 
 @dataclasses.dataclass(frozen=True)
 class BenchConfig:
-    """Measure this machine at training, or at simulating.
+    """Measure this machine at training, at simulating, or at driving.
 
     train: step, loader, feeding, inference, memory, start. sim: pictures on one core, cars in a
-    batch, physics, recording, start.
+    batch, physics, recording, start. drive: from telemetry sent to steer received by simulators
+    that behave as Unity's, one and eight at once; start, memory.
 
     Example: ghostlap bench train ../shared/data/udacity-track1 --out bench.json
     """
 
-    what: Annotated[Literal["train", "sim"], tyro.conf.Positional]
+    what: Annotated[Literal["train", "sim", "drive"], tyro.conf.Positional]
     """What to measure."""
-    recording: Annotated[Path | None, tyro.conf.Positional] = None
-    """A recording to measure training with."""
+    folder: Annotated[Path | None, tyro.conf.Positional] = None
+    """train: a recording to train on. drive: the run folder of a pilot."""
     out: Path | None = None
     """Write all figures as JSON, too."""
     cache: Path | None = None
     """train: folder for decoded frames, as for train."""
     repeats: int = 25
-    """Steps, batches and frames that each median is over; fewer for what takes seconds."""
+    """Steps, batches and frames that each median is over; fewer for what takes seconds, a hundred
+    times as many for round trips to the drive server."""
     laps: int = 4
     """sim: laps of the lake to record."""
+    frames: int = 200_000
+    """drive: frames that memory is watched over; an hour of driving has about so many."""
 
 
 def bench(config: BenchConfig) -> dict[str, Any]:
@@ -59,9 +64,16 @@ def bench(config: BenchConfig) -> dict[str, Any]:
     if config.what == "train":
         from ghostlap.bench import training
 
-        assert config.recording is not None
-        figures |= training.measure(config.recording, config.cache, config.repeats, console)
+        assert config.folder is not None
+        figures |= training.measure(config.folder, config.cache, config.repeats, console)
         training.show(figures, console)
+    elif config.what == "drive":
+        from ghostlap.bench import drive
+        from ghostlap.bench.drive_tables import show
+
+        assert config.folder is not None
+        figures |= drive.measure(config.folder, config.repeats, config.frames, console)
+        show(figures, console)
     else:
         from ghostlap.bench import sim
         from ghostlap.bench.sim_tables import show
@@ -78,11 +90,17 @@ def _check(config: BenchConfig) -> None:
         raise GhostlapError(f"--repeats must be at least 3. Got {config.repeats}.")
     if config.laps < 1:
         raise GhostlapError(f"--laps must be at least 1. Got {config.laps}.")
-    if config.what == "train" and config.recording is None:
+    if config.frames < 1000:
+        raise GhostlapError(f"--frames must be at least 1000. Got {config.frames}.")
+    if config.what == "train" and config.folder is None:
         raise GhostlapError(
             "bench train needs a recording to train on. Say ghostlap bench train REC."
         )
-    if config.what == "sim" and config.recording is not None:
+    if config.what == "drive" and config.folder is None:
         raise GhostlapError(
-            f"bench sim makes its own recording. Got {config.recording}; leave it out."
+            "bench drive needs a pilot to drive with. Say ghostlap bench drive RUN."
+        )
+    if config.what == "sim" and config.folder is not None:
+        raise GhostlapError(
+            f"bench sim makes its own recording. Got {config.folder}; leave it out."
         )

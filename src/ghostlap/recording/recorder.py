@@ -75,9 +75,9 @@ class Recorder:
     def append(
         self,
         *,
-        center: Rgb,
-        left: Rgb | None = None,
-        right: Rgb | None = None,
+        center: Rgb | bytes,
+        left: Rgb | bytes | None = None,
+        right: Rgb | bytes | None = None,
         steering: float,
         throttle: float,
         brake: float,
@@ -87,7 +87,8 @@ class Recorder:
         """Record one moment.
 
         Args:
-            center, left, right: frames, ``uint8``, shape ``(height, width, 3)``, red first.
+            center, left, right: frames, ``uint8``, shape ``(height, width, 3)``, red first; or the
+                bytes of JPEG files that were decoded before, which are kept as they are.
             steering: in [-1, 1], 1 to the right.
             throttle, brake: in [0, 1].
             speed_mph: at least 0.
@@ -109,9 +110,11 @@ class Recorder:
         ]
         views = {"center": center, "left": left, "right": right}
         pictures = {
-            camera: encode_jpeg(_checked_frame(camera, rgb), self._jpeg_quality)
-            for camera, rgb in views.items()
-            if rgb is not None
+            camera: view
+            if isinstance(view, bytes)
+            else encode_jpeg(_checked_frame(camera, view), self._jpeg_quality)
+            for camera, view in views.items()
+            if view is not None
         }
         stamp = self._next_stamp(time)
         names = [f"{camera}_{stamp}.jpg" if camera in pictures else "" for camera in views]

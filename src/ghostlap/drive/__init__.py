@@ -1,0 +1,1 @@
+"""Driving Udacity's simulator: a server on port 4567."""

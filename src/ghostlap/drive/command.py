@@ -1,0 +1,124 @@
+"""``ghostlap drive``: a pilot drives Udacity's simulator.
+
+ghostlap drive runs/a
+ghostlap drive runs/a --speed-limit 20 --record runs/a/drive-1
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+from collections.abc import Callable
+from typing import Any
+
+import cv2
+import numpy as np
+from rich.console import Console
+
+from ghostlap.drive.config import PORT, DriveConfig
+from ghostlap.drive.drive_recorder import Recordings
+from ghostlap.drive.figures import Figures
+from ghostlap.drive.model_thread import Look, look_with
+from ghostlap.drive.panel import Panel, summary_line
+from ghostlap.drive.server import DriveServer
+from ghostlap.errors import DriveError
+from ghostlap.pilot import Pilot
+
+console = Console(stderr=True)
+
+_THIS_MACHINE = {"127.0.0.1", "::1", "localhost"}
+
+
+def drive(config: DriveConfig, console: Console = console) -> dict[str, Any]:
+    """Serve simulators until Ctrl-C or SIGTERM.
+
+    Args:
+        config: see :class:`DriveConfig`.
+        console: where a person sees what goes on.
+
+    Returns:
+        JSON values: ``answered`` telemetries, ``dropped`` and ``troubled`` ones of them,
+        ``not_recorded``, ``p50_ms`` and ``p99_ms`` of the last 2000 answers (None without any),
+        ``record``.
+
+    Raises:
+        PilotError: the run folder holds no usable pilot.
+        DriveError: the port is in use, there is no such interface, or this is a notebook.
+        RecordingError: ``config.record`` cannot be written.
+    """
+    _check_no_loop()
+    pilot = Pilot.load(config.pilot)
+    # Pictures are small, and each further thread would be one that the simulator misses.
+    cv2.setNumThreads(1)
+    pilot.predict(np.zeros(pilot.preprocessing.frame_shape, np.uint8))  # the first one takes longer
+    look = look_with(pilot, config.limits.image_side_px)
+    figures = Figures()
+    panel = Panel(figures, console, "waiting for the simulator: choose Autonomous Mode there")
+
+    def count_lost() -> None:
+        figures.not_recorded += 1
+
+    with panel, contextlib.ExitStack() as stack:
+        recordings = None
+        if config.record is not None:
+            recordings = Recordings(config.record, panel.say, count_lost)
+            stack.callback(recordings.close)
+        asyncio.run(_serve(config, look, panel.say, figures, recordings))
+    if figures.answered:
+        console.print(
+            f"answered {figures.answered} frames. "
+            f"{summary_line(figures, 0).partition('   ')[2].strip()}",
+            highlight=False,
+        )
+    return _result(config, figures)
+
+
+async def _serve(
+    config: DriveConfig,
+    look: Look,
+    say: Callable[[str], None],
+    figures: Figures,
+    recordings: Recordings | None,
+) -> None:
+    stopped = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        # Not on Windows, and not beside the main thread: there Ctrl-C raises KeyboardInterrupt.
+        with contextlib.suppress(NotImplementedError, RuntimeError, ValueError):
+            loop.add_signal_handler(number, stopped.set)
+    async with DriveServer(config, look, say, figures, recordings) as server:
+        _say_where(config, server.port, say)
+        await stopped.wait()
+
+
+def _check_no_loop() -> None:
+    with contextlib.suppress(RuntimeError):
+        asyncio.get_running_loop()
+        raise DriveError(
+            "drive: serves until it is stopped, which cannot be done within a notebook. "
+            "Start 'ghostlap drive' in a terminal."
+        )
+
+
+def _say_where(config: DriveConfig, port: int, say: Callable[[str], None]) -> None:
+    say(f"driving with {config.pilot} on {config.host}:{port}; Ctrl-C ends it")
+    if config.host not in _THIS_MACHINE:
+        say(
+            f"Attention: {config.host} lets other machines in. Whoever reaches this one can have "
+            "the pilot look at pictures; there is no password."
+        )
+    if port != PORT:
+        say(f"Udacity's simulator only connects to port {PORT}, so not here.")
+
+
+def _result(config: DriveConfig, figures: Figures) -> dict[str, Any]:
+    return {
+        "answered": figures.answered,
+        "dropped": figures.dropped,
+        "troubled": figures.troubled,
+        "not_recorded": figures.not_recorded,
+        "p50_ms": figures.latency_ms(50) if figures.answered else None,
+        "p99_ms": figures.latency_ms(99) if figures.answered else None,
+        "record": None if config.record is None else str(config.record),
+    }

@@ -1,0 +1,221 @@
+"""Writing down what is driven, on a thread of its own.
+
+The folder is a recording in Udacity's format. ``predictions.csv`` beside its log has a row for each
+of the log's rows, named by its center image: what the pilot said, and what the car was told.
+"""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import datetime
+import io
+import itertools
+import math
+import os
+import queue
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from ghostlap.control import Control
+from ghostlap.drive.model_thread import Answer, Waiting
+from ghostlap.errors import RecordingError
+from ghostlap.recording.recorder import Recorder
+from ghostlap.wire import FULL_LOCK_DEG
+
+PREDICTIONS_NAME = "predictions.csv"
+PREDICTION_COLUMNS = (
+    "center", "pilot_steering", "pilot_speed_mph", "steering", "throttle", "latency_ms", "lap",
+    "cte",
+)  # fmt: skip
+"""``pilot_…`` as the pilot said it, empty where it says none; ``steering`` and ``throttle`` as the
+car was told; ``lap`` and ``cte`` as the simulator sent them, if it does."""
+
+_LEAVE_AFTER_S = 10.0
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Moment:
+    """A frame that was looked at, and what came of it."""
+
+    waiting: Waiting
+    answer: Answer
+    control: Control
+    latency_s: float
+
+
+class DriveRecorder:
+    """Writes moments into a folder. Where the disk is too slow, moments are left out.
+
+    Args:
+        folder: a recording there is continued.
+        say: tells a person something.
+        count_lost: called for each moment that is not written.
+        most_waiting: moments in memory, of about 20 kB each.
+
+    Raises:
+        RecordingError: the folder cannot be written.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        say: Callable[[str], None],
+        count_lost: Callable[[], None],
+        most_waiting: int = 256,
+    ) -> None:
+        self.folder = folder
+        self._say = say
+        self._count_lost = count_lost
+        self._moments: queue.SimpleQueue[tuple[Moment, float] | None] = queue.SimpleQueue()
+        self._most_waiting = most_waiting
+        self._recorder = Recorder(folder)
+        try:
+            self._predictions = os.open(
+                folder / PREDICTIONS_NAME, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666
+            )
+        except OSError as error:
+            self._recorder.close()
+            raise RecordingError(
+                f"{folder / PREDICTIONS_NAME}: cannot be written ({error.strerror}). "
+                "Choose a folder that you may write to."
+            ) from error
+        self._broken = False
+        self._thread = threading.Thread(target=self._run, name="ghostlap-recorder", daemon=True)
+        self._thread.start()
+
+    def add(self, moment: Moment) -> None:
+        """Have a moment written. Returns at once, and raises nothing."""
+        if self._broken or self._moments.qsize() >= self._most_waiting:
+            self._count_lost()
+        else:
+            self._moments.put((moment, time.time() - moment.latency_s))
+
+    def finish(self) -> None:
+        """Have the files closed once all that waits is written. Returns at once."""
+        self._moments.put(None)
+
+    def join(self) -> None:
+        """Wait until the files are closed."""
+        self._thread.join(_LEAVE_AFTER_S)
+
+    @property
+    def is_closed(self) -> bool:
+        return not self._thread.is_alive()
+
+    def _run(self) -> None:
+        try:
+            if os.fstat(self._predictions).st_size == 0:
+                os.write(self._predictions, _csv_row(PREDICTION_COLUMNS))
+            while (item := self._moments.get()) is not None:
+                if self._broken:
+                    self._count_lost()
+                else:
+                    self._write(*item)
+        finally:
+            self._recorder.close()
+            os.close(self._predictions)
+
+    def _write(self, moment: Moment, taken_s: float) -> None:
+        try:
+            center = self._recorder.append(
+                center=moment.answer.picture,
+                time=datetime.datetime.fromtimestamp(taken_s),
+                **_log_values(moment),  # type: ignore[arg-type]
+            )[0]
+            os.write(self._predictions, _csv_row(_prediction(center, moment)))
+        except (RecordingError, OSError) as error:
+            self._broken = True
+            self._count_lost()
+            self._say(f"{error} The driving goes on, unrecorded.")
+
+
+class Recordings:
+    """A folder for each simulator that drives at the same time: ``DIR``, ``DIR-2``, ``DIR-3``, …
+
+    A simulator that comes back goes on in the folder that it left, if no other has taken it.
+
+    Args:
+        folder: the first one, opened at once, so that it is known early if it cannot be.
+        say, count_lost: see :class:`DriveRecorder`.
+
+    Raises:
+        RecordingError: the folder cannot be written.
+    """
+
+    def __init__(
+        self, folder: Path, say: Callable[[str], None], count_lost: Callable[[], None]
+    ) -> None:
+        self._folder = folder
+        self._say = say
+        self._count_lost = count_lost
+        self._unused: DriveRecorder | None = DriveRecorder(folder, say, count_lost)
+        self._recorders = {folder: self._unused}
+
+    def open(self) -> DriveRecorder | None:
+        """For one more simulator; None where none can be opened, which is said."""
+        if self._unused is not None:
+            recorder, self._unused = self._unused, None
+            return recorder
+        folder = self._first_free()
+        try:
+            self._recorders[folder] = DriveRecorder(folder, self._say, self._count_lost)
+        except RecordingError as error:
+            self._say(f"{error} The driving goes on, unrecorded.")
+            return None
+        return self._recorders[folder]
+
+    def close(self) -> None:
+        """Have everything written, and wait for it."""
+        for recorder in self._recorders.values():
+            recorder.finish()
+        for recorder in self._recorders.values():
+            recorder.join()
+
+    def _first_free(self) -> Path:
+        for number in itertools.count(1):
+            name = self._folder.name if number == 1 else f"{self._folder.name}-{number}"
+            folder = self._folder.with_name(name)
+            if folder not in self._recorders or self._recorders[folder].is_closed:
+                return folder
+        raise AssertionError("the numbers have ended")
+
+
+def _log_values(moment: Moment) -> dict[str, float]:
+    """The car as its simulator told it, in the log's units and ranges."""
+    telemetry = moment.waiting.telemetry
+    throttle = _clipped(telemetry.throttle, -1.0)
+    return {
+        "steering": _clipped(telemetry.steering_deg / FULL_LOCK_DEG, -1.0),
+        "throttle": max(throttle, 0.0),
+        "brake": max(-throttle, 0.0),
+        "speed_mph": 0.0 if math.isnan(telemetry.speed_mph) else min(abs(telemetry.speed_mph), 999),
+    }
+
+
+def _clipped(value: float, low: float) -> float:
+    return 0.0 if math.isnan(value) else max(low, min(1.0, value))
+
+
+def _prediction(center: str, moment: Moment) -> list[Any]:
+    extra = moment.waiting.telemetry.extra
+    speed_mph = moment.answer.speed_mph
+    return [
+        center,
+        f"{moment.answer.steering:.6f}",
+        "" if speed_mph is None else f"{speed_mph:.4f}",
+        f"{float(moment.control.steering[0]):.4f}",
+        f"{float(moment.control.throttle[0]):.4f}",
+        f"{moment.latency_s * 1000:.2f}",
+        f"{extra['lapNumber']:g}" if "lapNumber" in extra else "",
+        f"{extra['cte']:.4f}" if "cte" in extra else "",
+    ]
+
+
+def _csv_row(cells: Any) -> bytes:
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerow(cells)
+    return text.getvalue().encode()

@@ -1,0 +1,53 @@
+"""What a person may want to know while it drives."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections import deque
+
+_REMEMBERED = 2000
+
+
+@dataclasses.dataclass
+class CarNow:
+    """One simulator's car, as last heard of."""
+
+    steering: float = 0.0
+    """As commanded, in [-1, 1]."""
+    throttle: float = 0.0
+    speed_mph: float = math.nan
+    extra: dict[str, float] = dataclasses.field(default_factory=dict)
+    """What its simulator sent beside the usual: ``lapNumber``, ``cte``, …"""
+    by_hand: bool = False
+    """A person holds the controls."""
+    trouble: str = ""
+    """What is wrong with it right now."""
+
+
+class Figures:
+    """Counts of all simulators together, and each one's car."""
+
+    def __init__(self) -> None:
+        self.answered = 0
+        """Telemetries."""
+        self.dropped = 0
+        """Of these, answered without looking at their frame, because a newer one was there or the
+        answer to the one before was fresh enough."""
+        self.troubled = 0
+        """Of these, answered without a pilot's word: a broken image, a pilot that failed."""
+        self.not_recorded = 0
+        self.cars: dict[str, CarNow] = {}
+        self._latencies_s: deque[float] = deque(maxlen=_REMEMBERED)
+
+    def add_answer(self, latency_s: float) -> None:
+        """Count an answer, that long after its telemetry was received."""
+        self.answered += 1
+        self._latencies_s.append(latency_s)
+
+    def latency_ms(self, percent: float) -> float:
+        """The latency that so many percent of the last answers do not exceed; NaN without any."""
+        latencies = sorted(self._latencies_s.copy())
+        if not latencies:
+            return math.nan
+        return latencies[min(len(latencies) - 1, int(len(latencies) * percent / 100))] * 1000

@@ -1,0 +1,120 @@
+"""The thread that looks at frames, for all simulators in turn, each one's newest."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import queue
+import threading
+from asyncio import AbstractEventLoop
+from collections import deque
+from collections.abc import Callable
+from typing import Protocol
+
+from ghostlap.errors import GhostlapError
+from ghostlap.pilot import Pilot
+from ghostlap.vision import Rgb, crop, decode_rgb
+from ghostlap.wire import Telemetry, image_bytes
+
+_LEAVE_AFTER_S = 1.0
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Waiting:
+    """A telemetry that still wants its answer."""
+
+    telemetry: Telemetry
+    received_s: float
+    number: int
+    """Counts the telemetries of one simulator."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Answer:
+    """What a pilot says to a frame, before it is carried out."""
+
+    steering: float = 0.0
+    speed_mph: float | None = None
+    """For a pilot that answers a speed."""
+    picture: bytes = b""
+    """The frame's file, as it came."""
+    problem: str = ""
+    """Why there is no answer, where there is none."""
+
+
+Look = Callable[[Telemetry], Answer]
+
+
+def look_with(pilot: Pilot, max_side_px: int) -> Look:
+    """How a pilot looks at a telemetry. What it gives back raises nothing.
+
+    Frames of another size than the pilot was trained on are cropped by the same share of rows.
+
+    Args:
+        pilot: ready to drive.
+        max_side_px: frames that say they are larger are not even decoded.
+    """
+    with_speed = "speed" in pilot.outputs
+
+    def answer_to(frame: Rgb) -> tuple[float, float | None]:
+        spec = pilot.preprocessing.for_frames(*frame.shape[:2])
+        answers = pilot.predict_cropped([crop(frame, spec)])[0]
+        return float(answers[0]), float(answers[1]) if with_speed else None
+
+    def look(telemetry: Telemetry) -> Answer:
+        try:
+            picture = image_bytes(telemetry)
+            frame = decode_rgb(picture, "the simulator's image", max_side_px)
+        except GhostlapError as error:
+            return Answer(problem=str(error))
+        try:
+            steering, speed_mph = answer_to(frame)
+        except Exception as error:  # whatever it is, the simulator is owed an answer
+            return Answer(problem=f"the pilot failed ({type(error).__name__}: {error})")
+        return Answer(steering, speed_mph, picture)
+
+    return look
+
+
+class Asker(Protocol):
+    """A simulator, as this thread knows it."""
+
+    newest: deque[Waiting]
+    """At most one: what to look at when its turn comes. Never empty while it is asking."""
+
+    def answered(self, waiting: Waiting, answer: Answer) -> None:
+        """Called in the event loop."""
+        ...
+
+
+class ModelThread:
+    """Looks at frames beside the event loop, which so can answer even while a pilot is stuck.
+
+    Args:
+        look: answers to a telemetry; raises nothing.
+        loop: where answers are delivered.
+    """
+
+    def __init__(self, look: Look, loop: AbstractEventLoop) -> None:
+        self._look = look
+        self._loop = loop
+        self._askers: queue.SimpleQueue[Asker | None] = queue.SimpleQueue()
+        # A daemon, so that a pilot that is stuck for ever cannot keep the process from ending.
+        self._thread = threading.Thread(target=self._run, name="ghostlap-pilot", daemon=True)
+        self._thread.start()
+
+    def ask(self, asker: Asker) -> None:
+        """Queue up; once until :meth:`Asker.answered`, so that turns are fair."""
+        self._askers.put(asker)
+
+    def stop(self) -> None:
+        """End, after the frame at hand."""
+        self._askers.put(None)
+        self._thread.join(_LEAVE_AFTER_S)
+
+    def _run(self) -> None:
+        while (asker := self._askers.get()) is not None:
+            waiting = asker.newest.pop()
+            answer = self._look(waiting.telemetry)
+            with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
+                self._loop.call_soon_threadsafe(asker.answered, waiting, answer)

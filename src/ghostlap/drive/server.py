@@ -1,0 +1,186 @@
+"""The server that simulators connect to."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import functools
+import itertools
+import logging
+import math
+from collections.abc import Callable
+
+from websockets.asyncio.server import Server, ServerConnection, serve
+from websockets.frames import CloseCode
+
+from ghostlap.drive.config import PORT, DriveConfig
+from ghostlap.drive.connection import SimulatorConnection, acknowledge_early
+from ghostlap.drive.drive_recorder import Recordings
+from ghostlap.drive.figures import Figures
+from ghostlap.drive.model_thread import Look, ModelThread
+from ghostlap.drive.session import Session
+from ghostlap.errors import DriveError
+
+_TICK_S = 0.05
+_STOP_WITHIN_S = 2.0
+_CLOSE_TIMEOUT_S = 1.0
+_BACKLOG = 32
+"""Also how many connections are accepted before others have their turn."""
+
+# A hostile client could fill a terminal with what the library says of it.
+_quiet = logging.getLogger("ghostlap.drive.websockets")
+_quiet.addHandler(logging.NullHandler())
+_quiet.propagate = False
+_quiet.setLevel(logging.CRITICAL)
+
+
+class DriveServer:
+    """Serves simulators with what a pilot answers.
+
+        async with DriveServer(config, look_with(pilot, 1024)) as server:
+            await stopped.wait()
+
+    Args:
+        config: see :class:`DriveConfig`.
+        look: answers to a telemetry, on a thread of its own; raises nothing.
+        say: tells a person something; must not wait.
+        figures: where to count.
+        recordings: where simulators are recorded, if they are.
+    """
+
+    def __init__(
+        self,
+        config: DriveConfig,
+        look: Look,
+        say: Callable[[str], None] = lambda _: None,
+        figures: Figures | None = None,
+        recordings: Recordings | None = None,
+    ) -> None:
+        self.figures = figures or Figures()
+        self.limits = config.limits
+        self._config = config
+        self._look = look
+        self._say = say
+        self._recordings = recordings
+        self._connections: dict[SimulatorConnection, None] = {}
+        self._sessions: dict[SimulatorConnection, Session] = {}
+        self._numbers = itertools.count(1)
+
+    @property
+    def port(self) -> int:
+        """The one that is listened on."""
+        port: int = self._server.sockets[0].getsockname()[1]
+        return port
+
+    async def start(self) -> None:
+        """Listen.
+
+        Raises:
+            DriveError: the port is in use, or there is no such interface.
+        """
+        config = self._config
+        self._loop = asyncio.get_running_loop()
+        try:
+            self._server: Server = await serve(
+                self._serve_one,
+                config.host,
+                config.port,
+                compression=None,
+                open_timeout=config.limits.handshake_s,
+                ping_interval=None,  # the protocol has its own
+                close_timeout=_CLOSE_TIMEOUT_S,
+                max_size=config.limits.message_bytes,
+                logger=_quiet,
+                server_header=None,
+                create_connection=functools.partial(SimulatorConnection, self),  # type: ignore[arg-type]
+                backlog=_BACKLOG,
+                start_serving=False,
+            )
+            for listening in self._server.sockets:
+                acknowledge_early(listening)
+            await self._server.start_serving()
+        except OSError as error:
+            raise DriveError(_cannot_listen(config, error)) from error
+        self._model_thread = ModelThread(self._look, self._loop)
+        self._ticking = asyncio.create_task(self._tick())
+
+    async def stop(self) -> None:
+        """Close every connection with 1012, which says that the service restarts, and be gone."""
+        self._ticking.cancel()
+        self._server.close(code=CloseCode.SERVICE_RESTART, reason="the drive server ends")
+        for connection in self._connections.keys() - self._sessions.keys():
+            connection.abort()  # nobody to say good-bye to yet
+        closed = asyncio.ensure_future(self._server.wait_closed())
+        done, _ = await asyncio.wait([closed], timeout=_STOP_WITHIN_S)
+        if not done:
+            for connection in list(self._connections):
+                connection.abort()
+            await closed
+        with contextlib.suppress(asyncio.CancelledError):
+            await self._ticking
+        self._model_thread.stop()
+
+    async def __aenter__(self) -> DriveServer:
+        await self.start()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.stop()
+
+    def opened(self, connection: SimulatorConnection) -> None:
+        """A client connected; where there are too many, the one silent for longest has to go."""
+        if len(self._connections) >= self.limits.connections:
+            longest_silent = min(self._connections, key=self._active_s)
+            del self._connections[longest_silent]
+            longest_silent.abort()
+        self._connections[connection] = None
+
+    def closed(self, connection: SimulatorConnection) -> None:
+        """A client is gone."""
+        self._connections.pop(connection, None)
+
+    def _active_s(self, connection: SimulatorConnection) -> float:
+        session = self._sessions.get(connection)
+        return session.active_s if session else -math.inf
+
+    async def _serve_one(self, connection: ServerConnection) -> None:
+        assert isinstance(connection, SimulatorConnection)
+        host, port = (connection.remote_address or ("gone already", 0))[:2]
+        session = Session(
+            name=f"simulator {next(self._numbers)} ({host}:{port})",
+            config=self._config,
+            link=connection,
+            ask=self._model_thread.ask,
+            say=self._say,
+            figures=self.figures,
+            now_s=self._loop.time,
+            record=self._recordings.open if self._recordings else lambda: None,
+        )
+        self._sessions[connection] = session
+        try:
+            connection.deliver_to(session.received)
+            await connection.wait_closed()
+        finally:
+            del self._sessions[connection]
+            session.ended(connection.ended_because)
+
+    async def _tick(self) -> None:
+        while True:
+            await asyncio.sleep(_TICK_S)
+            for session in list(self._sessions.values()):
+                session.tick()
+
+
+def _cannot_listen(config: DriveConfig, error: OSError) -> str:
+    where = f"{config.host}:{config.port}"
+    if error.errno == errno.EADDRINUSE:
+        other = "" if config.port != PORT else ", or another program that drives the simulator"
+        return (
+            f"{where}: the port is in use. Is 'ghostlap drive' running already{other}? "
+            "End that first; the simulator connects to one server only."
+        )
+    return (
+        f"{where}: cannot listen there ({error.strerror or error}). "
+        "--host must be an address of this machine: 127.0.0.1 for itself alone, 0.0.0.0 for all."
+    )

@@ -1,0 +1,173 @@
+"""``ghostlap sim``: the embedded simulator in place of Udacity's.
+
+ghostlap drive runs/a &
+ghostlap sim --track lake --autonomous --laps 1
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rich.console import Console
+from rich.live import Live
+from rich.text import Text
+
+from ghostlap.errors import SimulatorError
+from ghostlap.evaluate.results import Line, line_as_json
+from ghostlap.metrics import Intervention, summarise
+from ghostlap.sim.client import UnityClient
+from ghostlap.sim.conditions import FIXED, drawn_conditions
+from ghostlap.sim.tracks import track_named
+from ghostlap.sim.unity_numbers import number_format
+from ghostlap.sim.world import Start, World
+from ghostlap.simulate.config import SimulateConfig
+from ghostlap.simulate.loop import End, Simulator
+from ghostlap.simulate.pace import RealTime, Uncapped
+
+console = Console(stderr=True, soft_wrap=True)
+
+_WHY = {
+    Intervention.OFF_ROAD: "left the road",
+    Intervention.STANDING: "stood for 3 s",
+    Intervention.TURNED: "points against the driving direction",
+}
+
+
+def simulate(config: SimulateConfig, console: Console = console) -> dict[str, Any]:
+    """Simulate for a drive server until the drive is over, or Ctrl-C.
+
+    Args:
+        config: see :class:`SimulateConfig`.
+        console: where the live line and the figures are shown.
+
+    Returns:
+        ``ended`` (:class:`End`), ``frames``, ``commands``, ``connections``, ``chains_stopped``, and
+        ``score``: the closed-loop figures, None where nothing was driven.
+
+    Raises:
+        TrackError: there is no such track.
+        SimulatorError: impossible options, or no server was heard of within ``--wait-s``.
+    """
+    if not config.autonomous:
+        raise SimulatorError(
+            "ghostlap sim drives itself with --autonomous, which connects to 'ghostlap drive RUN'. "
+            "Got no --autonomous. To record the expert's driving, use 'ghostlap record'."
+        )
+    track = track_named(config.track)
+    drawn = config.conditions == "seed"
+    conditions = drawn_conditions(track.theme, config.seed) if drawn else FIXED[track.theme]
+    start = Start(track.start_s_m, 1 if config.direction == "forward" else -1)
+    world = World(track, conditions, [start])
+    world.frames()  # paints the scene and compiles the kernels, before anyone waits for a picture
+    client = UnityClient(config.host, config.port, number_format(config.locale))
+    pace = (Uncapped if config.uncapped else RealTime)(config.frame_rate_hz)
+    simulator = Simulator(
+        world,
+        client,
+        pace,
+        laps=config.laps,
+        seconds=config.seconds,
+        wait_s=config.wait_s,
+        on_intervention=lambda why: console.print(
+            f"[yellow]put back[/] at {world.truth().distance_m[0]:.0f} m: the car {_WHY[why]}",
+            highlight=False,
+        ),
+    )
+    try:
+        end = _run(simulator, config, console)
+    finally:
+        client.close()
+    if end is End.NO_COMMANDS and not client.commands:
+        raise SimulatorError(
+            f"No drive server told the car anything on {config.host}:{config.port} for "
+            f"{config.wait_s:g} s. Start one first: ghostlap drive RUN --port {config.port}."
+        )
+    return _result(simulator, config, end, console)
+
+
+def _run(simulator: Simulator, config: SimulateConfig, console: Console) -> End:
+    client, told = simulator.client, _Told(config, console)
+    with Live(console=console, refresh_per_second=4, transient=True) as live:
+        try:
+            while True:
+                end = simulator.frame()
+                told.about(client)
+                live.update(_line(simulator, config), refresh=False)
+                if end is not None:
+                    return end
+        except KeyboardInterrupt:
+            return End.STOPPED
+
+
+class _Told:
+    """Says once what a person should know about the connection, when it changes."""
+
+    def __init__(self, config: SimulateConfig, console: Console) -> None:
+        self._config, self._console = config, console
+        self._connected: bool | None = None
+        self._dropped = 0
+
+    def about(self, client: UnityClient) -> None:
+        place = f"{self._config.host}:{self._config.port}"
+        if client.connected != self._connected:
+            if client.connected:
+                self._print(f"connected to the drive server on {place}")
+            elif self._connected is None:
+                self._print(f"waiting for a drive server on {place}: ghostlap drive RUN starts one")
+            else:
+                self._print(f"the drive server on {place} is gone; trying again until it is back")
+            self._connected = client.connected
+        if client.dropped and not self._dropped:
+            self._print(
+                f"[yellow]warning:[/] a steer cannot be read in {self._config.locale}, so the "
+                "simulator does not answer it. Controls must be strings like 1234E-4."
+            )
+        self._dropped = client.dropped
+
+    def _print(self, text: str) -> None:
+        self._console.print(text, highlight=False)
+
+
+def _line(simulator: Simulator, config: SimulateConfig) -> Text:
+    if not simulator.driven_s:
+        return Text("")
+    told, truth = simulator.world.telemetry(), simulator.world.truth()
+    return Text(
+        f"{config.track}  {simulator.driven_s:6.1f} s  lap {int(truth.lap[0])}  "
+        f"{truth.distance_m[0]:6.0f} m  {told.speed_mph[0]:4.1f} mph  "
+        f"steering {told.steering[0]:+.2f}  cte {truth.cte_m[0]:+.2f} m  "
+        f"put back {simulator.interventions}"
+    )
+
+
+def _result(
+    simulator: Simulator, config: SimulateConfig, end: End, console: Console
+) -> dict[str, Any]:
+    client, drive = simulator.client, simulator.drive()
+    result: dict[str, Any] = {
+        "ended": end.value,
+        "frames": simulator.frames,
+        "commands": client.commands,
+        "connections": client.connections,
+        "chains_stopped": client.dropped,
+        "score": None,
+    }
+    if drive is None:
+        console.print("Nothing was driven: no command came.")
+        return result
+    summary = summarise([drive], [config.seed])
+    score = summary.score
+    result["score"] = line_as_json(Line(config.track, "server", "none", summary))
+    console.print(
+        f"[bold]{score.laps:.0f} laps[/], {score.distance_km:.2f} km in {score.elapsed_s:.1f} s at "
+        f"{score.mean_speed_mph:.1f} mph; autonomy {score.autonomy_percent:.1f} %, put back "
+        f"{score.interventions:.0f} times, off road {score.off_road_per_km:.2f} times a km",
+        f"|cross-track error| mean {score.mean_abs_cte_m:.2f} m, max {summary.max_abs_cte_m:.2f} "
+        f"m; margin to the edge at least {summary.min_margin_m:.2f} m; steering rate "
+        f"{score.steering_rate_per_s:.2f} 1/s",
+        f"{client.commands} commands, {simulator.frames} pictures, {client.connections} "
+        f"connections; {client.dropped} commands could not be read",
+        sep="\n",
+        highlight=False,
+    )
+    return result

@@ -1,0 +1,164 @@
+"""What is driven is written down as a recording, beside the loop and never in its way."""
+
+from __future__ import annotations
+
+import csv
+import math
+import threading
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from ghostlap.control import Control
+from ghostlap.drive.drive_recorder import (
+    PREDICTION_COLUMNS,
+    PREDICTIONS_NAME,
+    DriveRecorder,
+    Moment,
+    Recordings,
+)
+from ghostlap.drive.model_thread import Answer, Waiting
+from ghostlap.errors import RecordingError
+from ghostlap.recording import read_recording
+from ghostlap.recording.recorder import Recorder
+from ghostlap.vision import encode_jpeg, read_picture
+from ghostlap.wire import Telemetry
+
+JPEG = encode_jpeg(np.full((160, 320, 3), 90, np.uint8))
+
+
+def moment(steering: float = 0.1, speed_mph: float | None = None, **telemetry: Any) -> Moment:
+    told = Telemetry(**{"steering_deg": -5.0, "throttle": 0.5, "speed_mph": 12.5, **telemetry})
+    return Moment(
+        Waiting(told, 0.0, 1),
+        Answer(steering, speed_mph, JPEG),
+        Control(np.array([0.25]), np.array([-0.5])),
+        0.002,
+    )
+
+
+def recorded(folder: Path, *moments: Moment, most_waiting: int = 256) -> tuple[list[str], int]:
+    """Write moments; returns what was said, and how many were lost."""
+    said: list[str] = []
+    lost: list[None] = []
+    recorder = DriveRecorder(folder, said.append, lambda: lost.append(None), most_waiting)
+    for one in moments:
+        recorder.add(one)
+    recorder.finish()
+    recorder.join()
+    assert recorder.is_closed
+    return said, len(lost)
+
+
+def predictions(folder: Path) -> list[dict[str, str]]:
+    with (folder / PREDICTIONS_NAME).open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_a_drive_is_a_recording_with_what_was_predicted_beside_it(tmp_path: Path) -> None:
+    more = moment(-0.2, 14.0, throttle=-0.3, extra={"lapNumber": 2.0, "cte": -0.5})
+    assert recorded(tmp_path, moment(), more) == ([], 0)
+    frames = read_recording(tmp_path).frames
+    np.testing.assert_allclose(frames["steering"], -0.2)
+    np.testing.assert_allclose(frames["throttle"], [0.5, 0.0])
+    np.testing.assert_allclose(frames["brake"], [0.0, 0.3])
+    np.testing.assert_allclose(frames["speed_mph"], 12.5)
+    assert read_picture(frames["center"][0]) == JPEG, "the simulator's own bytes"
+    rows = predictions(tmp_path)
+    assert [row["center"] for row in rows] == [Path(path).name for path in frames["center"]]
+    assert tuple(rows[0]) == PREDICTION_COLUMNS
+    assert list(rows[0].values())[1:] == ["0.100000", "", "0.2500", "-0.5000", "2.00", "", ""]
+    assert list(rows[1].values())[1:] == [
+        "-0.200000", "14.0000", "0.2500", "-0.5000", "2.00", "2", "-0.5000",
+    ]  # fmt: skip
+
+
+def test_a_second_drive_goes_on_below_the_first(tmp_path: Path) -> None:
+    recorded(tmp_path, moment())
+    recorded(tmp_path, moment(), moment())
+    assert len(read_recording(tmp_path).frames) == len(predictions(tmp_path)) == 3
+
+
+@pytest.mark.parametrize("number", [math.nan, 1e9, -1e9])
+def test_whatever_a_simulator_tells_the_log_takes_it(tmp_path: Path, number: float) -> None:
+    strange = moment(math.nan, steering_deg=number, throttle=number, speed_mph=number)
+    assert recorded(tmp_path, strange) == ([], 0)
+    assert len(read_recording(tmp_path).frames) == 1
+
+
+def test_what_a_slow_disk_cannot_take_is_left_out_and_counted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    writing, go_on = threading.Event(), threading.Event()
+    append = Recorder.append
+
+    def slow(self: Recorder, **values: Any) -> tuple[str, str, str]:
+        writing.set()
+        go_on.wait(20)
+        return append(self, **values)
+
+    monkeypatch.setattr(Recorder, "append", slow)
+    lost: list[None] = []
+    recorder = DriveRecorder(tmp_path, print, lambda: lost.append(None), most_waiting=3)
+    recorder.add(moment())
+    writing.wait(20)
+    for _ in range(10):
+        recorder.add(moment())  # returns at once
+    assert len(lost) == 7
+    go_on.set()
+    recorder.finish()
+    recorder.join()
+    assert len(read_recording(tmp_path).frames) == len(predictions(tmp_path)) == 4
+
+
+def test_a_full_disk_is_said_once_and_the_driving_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(self: Recorder, **_: Any) -> tuple[str, str, str]:
+        raise RecordingError(f"{self.folder}: the row cannot be saved (No space left on device).")
+
+    monkeypatch.setattr(Recorder, "append", full)
+    said, lost = recorded(tmp_path, *[moment()] * 5)
+    assert said == [
+        f"{tmp_path}: the row cannot be saved (No space left on device). "
+        "The driving goes on, unrecorded."
+    ]
+    assert lost == 5
+
+
+def test_each_simulator_has_a_folder_of_its_own(tmp_path: Path) -> None:
+    recordings = Recordings(tmp_path / "drive", print, lambda: None)
+    first, second, third = recordings.open(), recordings.open(), recordings.open()
+    assert first is not None
+    assert second is not None
+    assert third is not None
+    assert [one.folder.name for one in (first, second, third)] == ["drive", "drive-2", "drive-3"]
+    second.finish()
+    second.join()
+    again = recordings.open()
+    assert again is not None
+    assert again.folder == second.folder
+    recordings.close()
+    assert first.is_closed
+    assert again.is_closed
+
+
+def test_a_folder_that_cannot_be_written_is_named_at_once(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(RecordingError, match="cannot record here"):
+        Recordings(tmp_path / "file", print, lambda: None)
+    (tmp_path / "drive" / PREDICTIONS_NAME).mkdir(parents=True)
+    with pytest.raises(RecordingError, match="predictions.csv: cannot be written"):
+        Recordings(tmp_path / "drive", print, lambda: None)
+
+
+def test_a_further_folder_that_cannot_be_written_is_said(tmp_path: Path) -> None:
+    (tmp_path / "drive-2").write_text("")
+    said: list[str] = []
+    recordings = Recordings(tmp_path / "drive", said.append, lambda: None)
+    assert recordings.open() is not None
+    assert recordings.open() is None
+    assert said[0].endswith("The driving goes on, unrecorded.")
+    recordings.close()

@@ -1,0 +1,520 @@
+"""The drive server on a real socket, with clients that behave as Unity's, and with hostile ones."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import threading
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from raw_simulator import (
+    ACCEPT,
+    BINARY,
+    CLOSE,
+    REQUEST,
+    TEXT,
+    WEBSOCKET_PING,
+    WEBSOCKET_PONG,
+    RawSimulator,
+    frame,
+    leave_all,
+    open_connection,
+    telemetry,
+)
+
+from ghostlap.drive import connection as connection_module
+from ghostlap.drive.config import DriveConfig, Limits
+from ghostlap.drive.connection import SimulatorConnection, acknowledge_early
+from ghostlap.drive.model_thread import Answer, look_with
+from ghostlap.drive.server import DriveServer
+from ghostlap.errors import DriveError
+from ghostlap.vision import SEED, encode_jpeg
+from ghostlap.wire import Telemetry
+
+JPEG = encode_jpeg(np.full((160, 320, 3), 90, np.uint8))
+
+
+def of_speed(telemetry: Telemetry) -> Answer:
+    """A pilot whose steering tells one telemetry from another."""
+    return Answer(telemetry.speed_mph / 1000)
+
+
+def serving(
+    drive: Callable[[DriveServer], Coroutine[Any, Any, None]],
+    look: Callable[[Telemetry], Answer] = of_speed,
+    say: Callable[[str], None] = lambda _: None,
+    **options: Any,
+) -> None:
+    """Run a server of its own port around a test, with patience for a busy machine by default."""
+    patient: dict[str, Any] = {"port": 0, "wake_after_s": 1000.0, "late_after_s": 1000.0}
+    config = DriveConfig(pilot=Path("none"), **{**patient, **options})
+
+    async def run() -> None:
+        async with DriveServer(config, look, say) as server:
+            try:
+                await drive(server)
+            finally:
+                await leave_all()
+
+    asyncio.run(run())
+
+
+def test_the_first_second_is_the_one_that_works() -> None:
+    async def drive(server: DriveServer) -> None:
+        simulator = await RawSimulator.connect(server.port)
+        head = simulator.response.decode()
+        assert head.startswith("HTTP/1.1 101 ")
+        assert f"Sec-WebSocket-Accept: {ACCEPT}\r\n" in head
+        assert "Sec-WebSocket-Extensions" not in head
+        await simulator.nothing_more()  # no steer on connect
+        simulator.say(telemetry(JPEG * 12, speed="123.4000"))
+        assert await simulator.hear() == (
+            '42["steer",{"steering_angle":"1234E-4","throttle":"-10000E-4"}]'
+        )
+        simulator.say('42["telemetry",null]')
+        assert await simulator.hear() == '42["manual",{}]'
+        await simulator.nothing_more()
+
+    serving(drive)
+
+
+def test_two_chains_of_several_simulators_each_have_their_own_answers() -> None:
+    async def one(server: DriveServer, number: int) -> None:
+        simulator = await RawSimulator.connect(server.port)
+        speed = f"{number}.0000"
+        for _ in range(2):
+            simulator.say(telemetry(speed=speed))
+        for _ in range(30):
+            assert (await simulator.steered())[0] == number / 1000
+            simulator.say(telemetry(speed=speed))
+        for _ in range(2):
+            await simulator.steered()
+        await simulator.nothing_more()
+
+    async def drive(server: DriveServer) -> None:
+        await asyncio.gather(*(one(server, number) for number in range(1, 9)))
+        assert server.figures.answered == 8 * 32
+        assert 0 < server.figures.latency_ms(50) <= server.figures.latency_ms(99)
+
+    serving(drive)
+
+
+def test_a_decimal_comma_changes_nothing() -> None:
+    async def drive(server: DriveServer) -> None:
+        simulator = await RawSimulator.connect(server.port)
+        for speed in ("1.234,0000", "12,3000", "0,0000"):
+            simulator.say(telemetry(speed=speed))
+            steering, _ = await simulator.steered()
+            assert steering == min(1.0, float(speed.replace(".", "").replace(",", ".")) / 1000)
+
+    serving(drive)
+
+
+class FaultyPilot:
+    """A pilot that fails whenever it looks."""
+
+    preprocessing = SEED
+    outputs = ("steering",)
+
+    def predict_cropped(self, cropped: Any) -> Any:
+        raise ValueError("no such layer")
+
+
+@pytest.mark.parametrize(
+    ("image", "said"),
+    [
+        (JPEG, "the pilot failed (ValueError: no such layer)"),
+        (JPEG[:500], "the simulator's image: the JPEG is cut off"),
+        (b"", "the telemetry has no image"),
+        (
+            encode_jpeg(np.zeros((20, 700, 3), np.uint8)),
+            "the simulator's image: a side may have at most 640 pixels. Got 700x20.",
+        ),
+    ],
+)
+def test_a_failing_pilot_or_a_broken_image_is_answered_and_said_once(
+    image: bytes, said: str
+) -> None:
+    lines: list[str] = []
+    look = look_with(FaultyPilot(), 640)  # type: ignore[arg-type]
+
+    async def drive(server: DriveServer) -> None:
+        simulator = await RawSimulator.connect(server.port)
+        for _ in range(3):
+            simulator.say(telemetry(image))
+            assert await simulator.steered() == (0.0, 0.0)
+        await simulator.nothing_more()
+
+    serving(drive, look, lines.append)
+    assert sum(said in line for line in lines) == 1
+
+
+class StraightPilot:
+    """A pilot that answers with the mean of what it sees."""
+
+    preprocessing = SEED
+    outputs = ("steering", "speed")
+
+    def predict_cropped(self, cropped: list[Any]) -> Any:
+        assert len(cropped) == 1
+        return np.array([[cropped[0].mean() / 1000, 12.0]], np.float32)
+
+
+@pytest.mark.parametrize("size", [(160, 320), (320, 640), (80, 160)])
+def test_frames_of_any_size_are_cropped_by_their_share(size: tuple[int, int]) -> None:
+    picture = np.zeros((*size, 3), np.uint8)
+    rows = SEED.for_frames(*size)
+    picture[rows.crop_top_px : rows.crop_bottom_px] = 200
+    look = look_with(StraightPilot(), 1024)  # type: ignore[arg-type]
+    answer = look(telemetry_of(encode_jpeg(picture, 100)))
+    assert answer.problem == ""
+    assert answer.steering == pytest.approx(0.2, abs=0.005)
+    assert answer.speed_mph == 12.0
+
+
+def telemetry_of(jpeg: bytes) -> Telemetry:
+    import base64
+
+    return Telemetry(speed_mph=0.0, image=base64.b64encode(jpeg).decode())
+
+
+def test_a_silent_simulator_is_woken() -> None:
+    async def drive(server: DriveServer) -> None:
+        simulator = await RawSimulator.connect(server.port)
+        assert await simulator.hear() == '42["manual",{}]'
+
+    serving(drive, wake_after_s=0.05)
+
+
+def test_while_the_pilot_looks_newer_frames_take_the_place_of_older_ones() -> None:
+    looking, go_on = threading.Event(), threading.Event()
+    seen: list[float] = []
+
+    def slow(telemetry: Telemetry) -> Answer:
+        seen.append(telemetry.speed_mph)
+        looking.set()
+        go_on.wait(20)
+        return of_speed(telemetry)
+
+    async def drive(server: DriveServer) -> None:
+        simulator = await RawSimulator.connect(server.port)
+        simulator.say(telemetry(speed="1.0000"))
+        await asyncio.to_thread(looking.wait, 20)
+        for speed in range(2, 7):
+            simulator.say(telemetry(speed=f"{speed}.0000"))
+        await simulator.nothing_more()  # all have arrived; none is answered yet
+        go_on.set()
+        for _ in range(6):
+            await simulator.steered()
+        simulator.say(telemetry(speed="9.0000"))
+        assert (await simulator.steered())[0] == 0.009
+        await simulator.nothing_more()
+
+    serving(drive, slow)
+    assert len(seen) <= 3
+    assert seen[-1] == 9.0
+
+
+def test_a_stuck_pilot_stops_every_car() -> None:
+    go_on = threading.Event()
+
+    def stuck(telemetry: Telemetry) -> Answer:
+        go_on.wait(60)
+        return Answer(0.5)
+
+    async def drive(server: DriveServer) -> None:
+        try:
+            for _ in range(2):
+                simulator = await RawSimulator.connect(server.port)
+                for _ in range(2):
+                    simulator.say(telemetry(speed="20.0000"))
+                    assert await simulator.steered() == (0.0, -1.0)
+        finally:
+            go_on.set()
+
+    serving(drive, stuck, late_after_s=0.1)
+
+
+def test_the_end_is_said_and_a_restart_on_the_same_port_works() -> None:
+    port, simulators = 0, list[RawSimulator]()
+
+    async def drive(server: DriveServer) -> None:
+        nonlocal port
+        port = server.port
+        simulator = await RawSimulator.connect(port)
+        simulator.say(telemetry())
+        await simulator.steered()
+        simulators.append(simulator)
+
+    async def run() -> None:
+        nonlocal port
+        for _ in range(2):
+            config = DriveConfig(pilot=Path("none"), port=port)
+            async with DriveServer(config, of_speed) as server:
+                await drive(server)
+                closing = asyncio.create_task(simulators[-1].closing_code())
+            assert await closing == 1012
+        await leave_all()
+
+    asyncio.run(run())
+
+
+def test_stopping_waits_for_nobody() -> None:
+    """Neither for one who does not shake hands, nor for one who does not say good-bye."""
+
+    async def run() -> None:
+        config = DriveConfig(pilot=Path("none"), port=0, limits=Limits(handshake_s=1000.0))
+        async with DriveServer(config, of_speed) as server:
+            await open_connection(server.port)
+            await RawSimulator.connect(server.port)
+        await leave_all()
+
+    asyncio.run(asyncio.wait_for(run(), 20))
+
+
+def test_a_port_in_use_is_named() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(DriveError, match=f"127.0.0.1:{port}: the port is in use. Is 'ghostlap"):
+            serving(lambda server: asyncio.sleep(0), port=port)
+
+
+def test_an_interface_that_is_not_here_is_named() -> None:
+    with pytest.raises(DriveError, match=r"192.0.2.1:0: cannot listen there .*0.0.0.0 for all"):
+        serving(lambda server: asyncio.sleep(0), host="192.0.2.1")
+
+
+@pytest.mark.skipif(connection_module.QUICK_ACK is None, reason="only Linux has TCP_QUICKACK")
+def test_every_read_is_acknowledged_at_once() -> None:
+    calls: list[tuple[int, int, int]] = []
+
+    class Spy:
+        def setsockopt(self, *arguments: int) -> None:
+            calls.append(arguments)  # type: ignore[arg-type]
+
+    async def drive(server: DriveServer) -> None:
+        simulator = await RawSimulator.connect(server.port)
+        (connection,) = server._connections
+        connection._socket = Spy()
+        for already in range(3):
+            simulator.say(telemetry())
+            await simulator.steered()
+            assert len(calls) > already
+
+    serving(drive)
+    assert set(calls) == {(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)}
+
+
+def test_where_there_is_no_quick_acknowledgement_segments_are_small(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with socket.socket() as listening:
+        before = listening.getsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG)
+        monkeypatch.setattr(connection_module, "QUICK_ACK", 12)
+        acknowledge_early(listening)
+        assert listening.getsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG) == before
+        monkeypatch.setattr(connection_module, "QUICK_ACK", None)
+        calls: list[tuple[int, ...]] = []
+        acknowledge_early(Recorded(calls))  # type: ignore[arg-type]
+        assert calls == [(socket.IPPROTO_TCP, socket.TCP_MAXSEG, 536)]
+
+
+class Recorded:
+    """A socket that only notes what it is told."""
+
+    def __init__(self, calls: list[tuple[int, ...]]) -> None:
+        self.calls = calls
+
+    def setsockopt(self, *arguments: int) -> None:
+        self.calls.append(arguments)
+
+
+def test_a_server_without_quick_acknowledgement_serves_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connection_module, "QUICK_ACK", None)
+
+    async def drive(server: DriveServer) -> None:
+        simulator = await RawSimulator.connect(server.port)
+        simulator.say(telemetry(JPEG))
+        await simulator.steered()
+
+    serving(drive)
+
+
+async def junk_frame(server: DriveServer, data: bytes) -> None:
+    stranger = await RawSimulator.connect(server.port)
+    stranger.write(data)
+    assert await stranger.closing_code() in (1002, 1007, 1008, 1009)
+
+
+async def junk_request(server: DriveServer, data: bytes) -> None:
+    reader, writer = await open_connection(server.port)
+    writer.write(data)
+    answer = await asyncio.wait_for(reader.read(), 20)
+    assert not answer.startswith(b"HTTP/1.1 101")
+
+
+JUNK_FRAMES = {
+    "binary": frame(BINARY, b"\x00\x01"),
+    "empty": frame(TEXT, b""),
+    "no packet": frame(TEXT, b"hello"),
+    "no UTF-8": frame(TEXT, b"4\xff\xfe"),
+    "too long": frame(TEXT, b"4" * 1_000_001),
+    "not masked": b"\x81\x02hi",
+    "no such opcode": frame(3, b"x"),
+    "a thousand empty fragments": frame(TEXT, b"4", False) + frame(0, b"", False) * 5000,
+    "too many": frame(TEXT, b"2") * 2000,
+    "too many pings": frame(WEBSOCKET_PING, b"") * 6000,
+    "a continuation of nothing": frame(0, b"x"),
+}
+JUNK_REQUESTS = {
+    "no HTTP": b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n",
+    "a browser": b"GET / HTTP/1.1\r\nHost: x\r\n\r\n",
+    "polling": REQUEST.replace(b"transport=websocket", b"transport=polling").replace(
+        b"Upgrade: websocket\r\nConnection: Upgrade\r\n", b""
+    ),
+    "endless headers": b"GET / HTTP/1.1\r\n" + b"x: y\r\n" * 2000 + b"\r\n",
+    "an endless line": b"GET /" + b"a" * 100_000 + b" HTTP/1.1\r\n\r\n",
+}
+
+
+@pytest.mark.parametrize("kind", [*JUNK_FRAMES, *JUNK_REQUESTS])
+def test_hostile_clients_are_left_while_a_good_one_drives_on(kind: str) -> None:
+    async def drive(server: DriveServer) -> None:
+        good = await RawSimulator.connect(server.port)
+        for _ in range(3):
+            good.say(telemetry(speed="5.0000"))
+            if kind in JUNK_FRAMES:
+                await junk_frame(server, JUNK_FRAMES[kind])
+            else:
+                await junk_request(server, JUNK_REQUESTS[kind])
+            assert (await good.steered())[0] == 0.005
+        await good.nothing_more()
+
+    serving(drive, limits=Limits(messages_per_s=1000))
+
+
+@pytest.mark.parametrize("nuisance", [frame(WEBSOCKET_PING, b"x" * 125), frame(TEXT, b"2" * 100)])
+def test_a_client_that_does_not_read_is_left(nuisance: bytes) -> None:
+    async def drive(server: DriveServer) -> None:
+        deaf = await RawSimulator.connect(server.port)
+        (connection,) = server._connections
+        connection._socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+        client = deaf.writer.get_extra_info("socket")
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        deaf.writer.transport.pause_reading()  # type: ignore[attr-defined]
+        good = await RawSimulator.connect(server.port)
+        while connection in server._connections:
+            deaf.write(nuisance * 50)
+            good.say(telemetry(speed="5.0000"))
+            assert (await good.steered())[0] == 0.005
+
+    serving(drive, limits=Limits(unread_bytes=20_000, messages_per_s=1_000_000))
+
+
+def test_half_a_handshake_is_given_up() -> None:
+    async def drive(server: DriveServer) -> None:
+        reader, writer = await open_connection(server.port)
+        writer.write(REQUEST[:50])
+        assert await asyncio.wait_for(reader.read(), 20) == b""
+
+    serving(drive, limits=Limits(handshake_s=0.1))
+
+
+def test_who_is_silent_for_longest_makes_room_and_a_good_one_never() -> None:
+    async def drive(server: DriveServer) -> None:
+        good = await RawSimulator.connect(server.port)
+        good.say(telemetry())
+        await good.steered()
+        for _ in range(20):
+            await open_connection(server.port)
+            good.say(telemetry())
+            await good.steered()
+            assert len(server._connections) <= 4
+        late = await RawSimulator.connect(server.port)
+        late.say(telemetry())
+        await late.steered()
+        good.say(telemetry())
+        await good.steered()
+
+    serving(drive, limits=Limits(connections=4))
+
+
+def test_hundreds_of_hostile_connections_leave_nothing_behind() -> None:
+    async def drive(server: DriveServer) -> None:
+        good = await RawSimulator.connect(server.port)
+        for i in range(300):
+            _, writer = await open_connection(server.port)
+            writer.write([b"", b"junk\r\n\r\n", REQUEST, REQUEST + frame(BINARY, b"x")][i % 4])
+            writer.transport.abort()
+            if i % 20 == 0:
+                good.say(telemetry(speed="5.0000"))
+                assert (await good.steered())[0] == 0.005
+        while len(server._connections) > 1 or len(server._sessions) > 1:
+            await asyncio.sleep(0.01)
+        await good.nothing_more()
+
+    serving(drive)
+
+
+def test_a_message_that_comes_with_the_handshake_is_not_lost() -> None:
+    async def drive(server: DriveServer) -> None:
+        request = REQUEST + frame(TEXT, telemetry(speed="7.0000").encode())
+        simulator = await RawSimulator.connect(server.port, request)
+        assert (await simulator.steered())[0] == 0.007
+
+    serving(drive)
+
+
+def test_a_websocket_ping_has_its_pong_and_a_close_its_answer() -> None:
+    async def drive(server: DriveServer) -> None:
+        simulator = await RawSimulator.connect(server.port)
+        simulator.write(frame(WEBSOCKET_PING, b"hi"))
+        assert await simulator.hear_frame() == (WEBSOCKET_PONG, b"hi")
+        simulator.write(frame(CLOSE, b"\x03\xe8"))
+        assert await simulator.closing_code() == 1000
+
+    serving(drive)
+
+
+def test_the_connection_is_a_protocol_that_reads_little_at_a_time() -> None:
+    assert issubclass(SimulatorConnection, asyncio.BufferedProtocol)
+
+
+def test_a_current_socket_io_client_is_served() -> None:
+    socketio = pytest.importorskip("socketio", reason="needs python-socketio")
+    pytest.importorskip("websocket", reason="needs websocket-client")
+
+    def client(port: int) -> list[dict[str, str]]:
+        steers: list[dict[str, str]] = []
+        enough = threading.Event()
+        client = socketio.Client(reconnection=False)
+
+        @client.on("connect")
+        def connected() -> None:
+            tell()
+
+        @client.on("steer")
+        def steer(command: dict[str, str]) -> None:
+            steers.append(command)
+            if len(steers) == 3:
+                enough.set()
+            else:
+                tell()
+
+        def tell() -> None:
+            client.emit("telemetry", {"speed": "5,0000", "image": "AAAA"})
+
+        client.connect(f"http://127.0.0.1:{port}", transports=["websocket"])
+        enough.wait(20)
+        client.disconnect()
+        return steers
+
+    async def drive(server: DriveServer) -> None:
+        steers = await asyncio.to_thread(client, server.port)
+        assert [steer["steering_angle"] for steer in steers] == ["50E-4"] * 3
+
+    serving(drive)
