@@ -25,7 +25,7 @@ from ghostlap.record.command import record
 from ghostlap.record.config import RecordConfig
 from ghostlap.sim.conditions import FIXED
 from ghostlap.sim.expert import Expert, ExpertDriver
-from ghostlap.sim.renderer import Renderer
+from ghostlap.sim.renderer import Renderer, start_warp
 from ghostlap.sim.scenery import scene_of
 from ghostlap.sim.track import Track
 from ghostlap.sim.tracks import track_named
@@ -60,6 +60,7 @@ def measure(repeats: int, laps: int, console: Console) -> dict[str, Any]:
         ("recording", lambda: recording(laps)),
         ("limit_after", lambda: one_core_limits(repeats)),
     ]
+    start_warp()
     if wp.get_cuda_device_count():
         parts += [
             ("cuda_batch", lambda: batches(CUDA_CARS, "cuda", repeats)),

@@ -48,7 +48,7 @@ class Renderer:
     ) -> None:
         first, end = rows if rows is not None else (0, height_px)
         _check_size(views, height_px, width_px, first, end)
-        _start_warp()
+        start_warp()
         try:
             self.device = wp.get_device(device)
         except (ValueError, RuntimeError) as error:
@@ -158,7 +158,7 @@ class Renderer:
 
 
 @lru_cache(maxsize=1)
-def _start_warp() -> None:
+def start_warp() -> None:
     """Start Warp without its native line on standard error that there is no CUDA driver.
 
     Most machines have none; who asks for ``cuda`` there gets a SimulatorError.
