@@ -71,7 +71,8 @@ def test_from_start_to_stop(tmp_path: Path, number: signal.Signals) -> None:
     assert result["answered"] == 2
     assert result["p50_ms"] > 0
     assert heavy == []
-    assert len(read_recording(tmp_path / "drive").frames) == 2
+    # The second one may have connected before the first was seen to be gone.
+    assert sum(len(read_recording(folder).frames) for folder in tmp_path.glob("drive*")) == 2
 
 
 def test_mistakes_are_named_before_anything_is_served(tmp_path: Path) -> None:

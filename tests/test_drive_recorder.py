@@ -46,9 +46,8 @@ def recorded(folder: Path, *moments: Moment, most_waiting: int = 256) -> tuple[l
     recorder = DriveRecorder(folder, said.append, lambda: lost.append(None), most_waiting)
     for one in moments:
         recorder.add(one)
-    recorder.finish()
+    recorder.close()
     recorder.join()
-    assert recorder.is_closed
     return said, len(lost)
 
 
@@ -108,7 +107,7 @@ def test_what_a_slow_disk_cannot_take_is_left_out_and_counted(
         recorder.add(moment())  # returns at once
     assert len(lost) == 7
     go_on.set()
-    recorder.finish()
+    recorder.close()
     recorder.join()
     assert len(read_recording(tmp_path).frames) == len(predictions(tmp_path)) == 4
 
@@ -135,14 +134,44 @@ def test_each_simulator_has_a_folder_of_its_own(tmp_path: Path) -> None:
     assert second is not None
     assert third is not None
     assert [one.folder.name for one in (first, second, third)] == ["drive", "drive-2", "drive-3"]
+    for one in (first, second):
+        one.add(moment())
     second.finish()
-    second.join()
     again = recordings.open()
-    assert again is not None
-    assert again.folder == second.folder
+    assert again is second
+    again.add(moment())
     recordings.close()
-    assert first.is_closed
-    assert again.is_closed
+    assert len(read_recording(first.folder).frames) == 1
+    assert len(read_recording(second.folder).frames) == 2
+
+
+def test_the_next_simulator_tries_a_disk_that_was_full_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said: list[str] = []
+    failed = threading.Event()
+
+    def full(self: Recorder, **_: Any) -> tuple[str, str, str]:
+        raise RecordingError("no room.")
+
+    def say(text: str) -> None:
+        said.append(text)
+        failed.set()
+
+    recordings = Recordings(tmp_path, say, lambda: None)
+    with monkeypatch.context() as while_full:
+        while_full.setattr(Recorder, "append", full)
+        recorder = recordings.open()
+        assert recorder is not None
+        recorder.add(moment())
+        failed.wait(20)
+    recorder.finish()
+    again = recordings.open()
+    assert again is recorder
+    again.add(moment())
+    recordings.close()
+    assert said == ["no room. The driving goes on, unrecorded."]
+    assert len(read_recording(tmp_path).frames) == 1
 
 
 def test_a_folder_that_cannot_be_written_is_named_at_once(tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ from ghostlap.errors import GhostlapError
 from ghostlap.files import write_json
 from ghostlap.provenance import machine, versions
 
-console = Console(stderr=True)
+console = Console(stderr=True, soft_wrap=True)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -67,8 +67,7 @@ def drive(config: DriveConfig, console: Console = console) -> dict[str, Any]:
         asyncio.run(_serve(config, look, panel.say, figures, recordings))
     if figures.answered:
         console.print(
-            f"answered {figures.answered} frames. "
-            f"{summary_line(figures, 0).partition('   ')[2].strip()}",
+            f"{figures.answered} frames, {summary_line(figures, 0).partition('   ')[2].strip()}",
             highlight=False,
         )
     return _result(config, figures)

@@ -23,13 +23,13 @@ class Limits:
     connections: int = 64
     """At once. One more takes the place of the one that has been silent for longest."""
     message_bytes: int = 1_000_000
-    """Of one message; the simulator's have about 15,000."""
+    """Of one message; the simulator's have about 17,000."""
     image_side_px: int = 1024
     """Width and height that a frame may say it has; larger ones are not decoded."""
     handshake_s: float = 5.0
     """Time for a connection to say what it wants."""
-    messages_per_s: int = 5_000
-    """Of one client; the fastest simulator sends about 1,000."""
+    messages_per_s: int = 20_000
+    """Of one client; the fastest one that waits for its answers sends about 5,000."""
     unread_bytes: int = 262_144
     """Answers that wait for a client to read them, before it is left."""
 
@@ -57,8 +57,9 @@ class DriveConfig:
     """Speed to hold, in mph, up to 30, which is all that the simulator's car can do."""
     throttle: Literal["pi", "seed"] = "pi"
     """How: pi holds it; seed is 1 - speed/limit, as in simple drive.py scripts, and slower."""
-    slow_in_bends: float = 0.0
-    """Share of the speed limit taken off at full lock."""
+    slow_in_bends: float = 0.5
+    """Share of the speed limit taken off at full lock; less steering, less of it. It keeps a fast
+    car on roads whose bends are too tight for the limit, and costs little elsewhere."""
     smoothing_s: float = 0.0
     """Time constant by which steering follows the pilot; 0 is at once."""
     record: Path | None = None

@@ -10,7 +10,6 @@ import csv
 import dataclasses
 import datetime
 import io
-import itertools
 import math
 import os
 import queue
@@ -68,6 +67,7 @@ class DriveRecorder:
         most_waiting: int = 256,
     ) -> None:
         self.folder = folder
+        self.is_free = True
         self._say = say
         self._count_lost = count_lost
         self._moments: queue.SimpleQueue[tuple[Moment, float] | None] = queue.SimpleQueue()
@@ -77,6 +77,8 @@ class DriveRecorder:
             self._predictions = os.open(
                 folder / PREDICTIONS_NAME, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666
             )
+            if os.fstat(self._predictions).st_size == 0:
+                os.write(self._predictions, _csv_row(PREDICTION_COLUMNS))
         except OSError as error:
             self._recorder.close()
             raise RecordingError(
@@ -94,7 +96,15 @@ class DriveRecorder:
         else:
             self._moments.put((moment, time.time() - moment.latency_s))
 
+    def take(self) -> None:
+        """Write for a simulator from now on; after a disk was full, try again."""
+        self.is_free = self._broken = False
+
     def finish(self) -> None:
+        """Its simulator is gone: it may be taken by another."""
+        self.is_free = True
+
+    def close(self) -> None:
         """Have the files closed once all that waits is written. Returns at once."""
         self._moments.put(None)
 
@@ -102,14 +112,8 @@ class DriveRecorder:
         """Wait until the files are closed."""
         self._thread.join(_LEAVE_AFTER_S)
 
-    @property
-    def is_closed(self) -> bool:
-        return not self._thread.is_alive()
-
     def _run(self) -> None:
         try:
-            if os.fstat(self._predictions).st_size == 0:
-                os.write(self._predictions, _csv_row(PREDICTION_COLUMNS))
             while (item := self._moments.get()) is not None:
                 if self._broken:
                     self._count_lost()
@@ -152,36 +156,31 @@ class Recordings:
         self._folder = folder
         self._say = say
         self._count_lost = count_lost
-        self._unused: DriveRecorder | None = DriveRecorder(folder, say, count_lost)
-        self._recorders = {folder: self._unused}
+        self._recorders = [DriveRecorder(folder, say, count_lost)]
 
     def open(self) -> DriveRecorder | None:
         """For one more simulator; None where none can be opened, which is said."""
-        if self._unused is not None:
-            recorder, self._unused = self._unused, None
-            return recorder
-        folder = self._first_free()
-        try:
-            self._recorders[folder] = DriveRecorder(folder, self._say, self._count_lost)
-        except RecordingError as error:
-            self._say(f"{error} The driving goes on, unrecorded.")
-            return None
-        return self._recorders[folder]
+        recorder = next((one for one in self._recorders if one.is_free), None) or self._new()
+        if recorder is not None:
+            recorder.take()
+        return recorder
 
     def close(self) -> None:
         """Have everything written, and wait for it."""
-        for recorder in self._recorders.values():
-            recorder.finish()
-        for recorder in self._recorders.values():
+        for recorder in self._recorders:
+            recorder.close()
+        for recorder in self._recorders:
             recorder.join()
 
-    def _first_free(self) -> Path:
-        for number in itertools.count(1):
-            name = self._folder.name if number == 1 else f"{self._folder.name}-{number}"
-            folder = self._folder.with_name(name)
-            if folder not in self._recorders or self._recorders[folder].is_closed:
-                return folder
-        raise AssertionError("the numbers have ended")
+    def _new(self) -> DriveRecorder | None:
+        name = f"{self._folder.name}-{len(self._recorders) + 1}"
+        folder = self._folder.with_name(name)
+        try:
+            self._recorders.append(DriveRecorder(folder, self._say, self._count_lost))
+        except RecordingError as error:
+            self._say(f"{error} The driving goes on, unrecorded.")
+            return None
+        return self._recorders[-1]
 
 
 def _log_values(moment: Moment) -> dict[str, float]:

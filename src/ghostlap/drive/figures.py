@@ -32,8 +32,8 @@ class Figures:
         self.answered = 0
         """Telemetries."""
         self.dropped = 0
-        """Of these, answered without looking at their frame, because a newer one was there or the
-        answer to the one before was fresh enough."""
+        """Of these, answered without looking at their frame, because the pilot was too slow. One of
+        two that come together does not count: the simulator's two chains show the same."""
         self.troubled = 0
         """Of these, answered without a pilot's word: a broken image, a pilot that failed."""
         self.not_recorded = 0

@@ -8,7 +8,7 @@ import threading
 import time
 from types import TracebackType
 
-from rich.console import Console
+from rich.console import Console, Group
 from rich.live import Live
 from rich.table import Table
 from rich.text import Text
@@ -18,6 +18,7 @@ from ghostlap.drive.figures import CarNow, Figures
 _REFRESH_S = 0.25
 _WHEEL_CELLS = 10
 _MOST_CARS = 8
+_CELLS = 5
 
 
 class Panel:
@@ -78,21 +79,23 @@ class Panel:
         self._frames_per_s = smoothing * self._frames_per_s + (1 - smoothing) * rate
         self._counted = (now, answered)
 
-    def picture(self) -> Table:
+    def picture(self) -> Group:
         """The figures as they are now."""
         table = Table.grid(padding=(0, 2))
+        for _ in range(_CELLS - 1):
+            table.add_column(no_wrap=True)
+        table.add_column(overflow="fold")
         cars = list(self._figures.cars.copy().items())
         if not cars:
-            table.add_row(self._waiting_for)
+            return Group(Text(self._waiting_for))
         for name, car in cars[:_MOST_CARS]:
             table.add_row(*_car_cells(name, car))
         if len(cars) > _MOST_CARS:
             table.add_row(f"and {len(cars) - _MOST_CARS} more")
-        grid = Table.grid()
-        grid.add_row(table)
+        lines: list[Table | Text] = [table]
         if self._figures.answered:
-            grid.add_row(summary_line(self._figures, self._frames_per_s))
-        return grid
+            lines.append(Text(summary_line(self._figures, self._frames_per_s), no_wrap=True))
+        return Group(*lines)
 
 
 def summary_line(figures: Figures, frames_per_s: float) -> str:

@@ -81,6 +81,7 @@ class DriveServer:
         """
         config = self._config
         self._loop = asyncio.get_running_loop()
+        self._model_thread = ModelThread(self._look, self._loop)
         try:
             self._server: Server = await serve(
                 self._serve_one,
@@ -101,8 +102,8 @@ class DriveServer:
                 acknowledge_early(listening)
             await self._server.start_serving()
         except OSError as error:
+            self._model_thread.stop()
             raise DriveError(_cannot_listen(config, error)) from error
-        self._model_thread = ModelThread(self._look, self._loop)
         self._ticking = asyncio.create_task(self._tick())
 
     async def stop(self) -> None:

@@ -30,6 +30,8 @@ POLICY_VIOLATION = 1008
 NORMAL = 1000
 GOING_AWAY = 1001
 
+_TWINS_S = 0.008
+"""Frames of the simulator's two chains that come so close together show the same."""
 _STUCK_ANSWER_S = 0.1
 """Once a pilot is known to be stuck, a car is told to brake this soon."""
 _LONGEST_WAKE_S = 32.0
@@ -145,7 +147,9 @@ class Session:
             control = self._carry_out(waiting, answer, now)
             served = self._served_by(waiting, now)
             self._reply(served, control, now)
-            self._figures.dropped += len(served) - 1
+            self._figures.dropped += sum(
+                abs(one.received_s - waiting.received_s) > _TWINS_S for one in served
+            )
         if self._waiting:
             self._asking = True
             self._ask(self)
@@ -279,9 +283,10 @@ class Session:
 
     def _say_rarely(self, what: str, kind: str) -> None:
         now = self._now_s()
-        if (
-            now - self._said_s.get(kind, -math.inf) > _SAY_AGAIN_S
-            and len(self._said_s) < _MOST_SAID
-        ):
+        if kind in self._said_s:
+            is_due = now - self._said_s[kind] > _SAY_AGAIN_S
+        else:
+            is_due = len(self._said_s) < _MOST_SAID
+        if is_due:
             self._said_s[kind] = now
             self._say(f"{self.name}: {what}")
