@@ -54,8 +54,8 @@ def test_imports_go_one_way(part: str) -> None:
 def test_driving_needs_no_training_framework() -> None:
     """What a small computer has to load to drive is the core install and nothing more."""
     code = (
-        "import sys, onnxruntime, ghostlap.pilot, ghostlap.recording.recorder, ghostlap.cli;"
-        "heavy = {'keras', 'tensorflow', 'pandas', 'matplotlib', 'h5py', 'optuna', 'filelock'};"
+        "import sys, onnxruntime, ghostlap.drive.command, ghostlap.cli;"
+        "heavy = {'keras', 'tensorflow', 'pandas', 'matplotlib', 'h5py', 'optuna', 'warp', 'scipy'};"
         "sys.exit(str(heavy & set(sys.modules)) if heavy & set(sys.modules) else 0)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)

@@ -67,25 +67,25 @@ def free_port() -> int:
 
 def test_quiet_and_busy_stretches_and_a_restart(tmp_path: Path) -> None:
     pilot, port = make_pilot(tmp_path / "pilot"), free_port()
-    client = UnityClient("127.0.0.1", port)
     half = len(PHASES_S) // 2
-    for phases in (PHASES_S[:half], PHASES_S[half:]):
-        with server(pilot, port):
-            assert drive(client, 20.0, commands=50) >= 50
-            for seconds, busy in phases:
-                if busy:
-                    assert drive(client, seconds) > 20
-                else:
-                    time.sleep(seconds)
-            assert drive(client, 5.0) > 100
-    assert client.steering == pytest.approx(-0.5, abs=0.02)
-    assert (client.connections, client.dropped) == (2, 0)
+    with contextlib.closing(UnityClient("127.0.0.1", port)) as client:
+        for phases in (PHASES_S[:half], PHASES_S[half:]):
+            with server(pilot, port):
+                assert drive(client, 20.0, commands=50) >= 50
+                for seconds, busy in phases:
+                    if busy:
+                        assert drive(client, seconds) > 20
+                    else:
+                        time.sleep(seconds)
+                assert drive(client, 5.0) > 100
+        assert client.steering == pytest.approx(-0.5, abs=0.02)
+        assert (client.connections, client.dropped) == (2, 0)
 
 
 def test_ten_thousand_hostile_connections_beside_a_good_one(tmp_path: Path) -> None:
     pilot, port = make_pilot(tmp_path / "pilot"), free_port()
-    client, ended = UnityClient("127.0.0.1", port), threading.Event()
-    with server(pilot, port):
+    ended = threading.Event()
+    with server(pilot, port), contextlib.closing(UnityClient("127.0.0.1", port)) as client:
         assert drive(client, 20.0, commands=50) >= 50
         hostile = threading.Thread(target=annoy, args=(port, ended))
         hostile.start()
@@ -97,4 +97,4 @@ def test_ten_thousand_hostile_connections_beside_a_good_one(tmp_path: Path) -> N
         hostile.join()
         assert served > 100
         assert drive(client, 5.0) > 100
-    assert client.connections == 1
+        assert client.connections == 1
