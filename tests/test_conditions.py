@@ -10,7 +10,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ghostlap.errors import SimulatorError
-from ghostlap.sim.conditions import FIXED, ROADS, VERGES, Conditions, drawn_conditions
+from ghostlap.sim.conditions import (
+    FIXED,
+    MATERIALS,
+    ROADS,
+    VERGES,
+    Conditions,
+    conditions_of,
+    drawn_conditions,
+    wide_conditions,
+)
 
 
 @given(seed=st.integers(0, 10_000), theme=st.sampled_from(["lake", "jungle", "circuit"]))
@@ -26,6 +35,26 @@ def test_seeds_differ_in_every_respect() -> None:
         assert len({getattr(conditions, name) for conditions in drawn}) == 60
     own = [c for c in drawn if (c.road, c.verge) == (FIXED["lake"].road, FIXED["lake"].verge)]
     assert 20 <= len(own) <= 42
+
+
+@given(seed=st.integers(0, 10_000), theme=st.sampled_from(["lake", "jungle", "circuit"]))
+def test_wide_conditions_are_valid_and_never_hide_the_road(seed: int, theme: Any) -> None:
+    wide = wide_conditions(theme, seed)
+    assert wide == conditions_of("wide", theme, seed)
+    assert wide.lines or wide.road != wide.verge
+
+
+def test_wide_conditions_reach_what_drawn_ones_never_show() -> None:
+    wide = [wide_conditions("lake", seed) for seed in range(400)]
+    assert {conditions.road for conditions in wide} == set(MATERIALS)
+    assert any(not conditions.lines for conditions in wide)
+    assert min(conditions.sun_elevation_deg for conditions in wide) < 8
+    assert min(conditions.brightness for conditions in wide) < 0.4
+    assert max(conditions.haze for conditions in wide) == 8
+
+
+def test_fixed_conditions_need_no_seed() -> None:
+    assert conditions_of("fixed", "jungle", 5) == conditions_of("seed", "jungle", None)
 
 
 @pytest.mark.parametrize(

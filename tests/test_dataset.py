@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -11,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from recordings import make_recording
 
-from ghostlap.dataset import Samples, balance, balanced_rows, make_samples, seconds
+from ghostlap.dataset import Samples, balance, balanced_rows, labels_ahead, make_samples, seconds
 from ghostlap.errors import DatasetError
 from ghostlap.recording import CAMERAS, Recording, read_recording
 from ghostlap.splits import split
@@ -202,3 +203,30 @@ def test_what_cannot_be_split_is_said() -> None:
         split(samples_of(np.zeros(1)), "time")
     with pytest.raises(DatasetError, match=r"must be in \(0, 1\). Got 1.5"):
         split(samples_of(np.arange(50) / 15), "time", 1.5)
+
+
+def driven(times_ms: list[int], steering: list[float]) -> pd.DataFrame:
+    start = np.datetime64("2020-01-01", "ms")
+    time = start + np.array(times_ms, "timedelta64[ms]")
+    return pd.DataFrame({"time": time, "steering": steering, "speed_mph": [20.0] * len(steering)})
+
+
+def test_labels_ahead_are_what_the_driver_does_a_moment_later() -> None:
+    frames = driven([0, 100, 200, 300], [0.0, 0.2, 0.4, 0.0])
+    later = labels_ahead(frames, 0.15)
+    np.testing.assert_allclose(later["steering"], [0.3, 0.2, np.nan, np.nan])
+    assert labels_ahead(frames, 0.0)["steering"].tolist() == frames["steering"].tolist()
+
+
+def test_labels_ahead_do_not_reach_into_another_stretch() -> None:
+    # A pause of ten seconds, then a clock that was set back.
+    frames = driven([0, 100, 10_000, 10_100, 50, 150], [0.0, 0.1, 0.5, 0.6, -0.5, -0.6])
+    later = labels_ahead(frames, 0.1)["steering"]
+    np.testing.assert_allclose(later, [0.1, np.nan, 0.6, np.nan, -0.6, np.nan], atol=1e-12)
+
+
+def test_samples_with_a_lead_leave_out_rows_without_a_later_label(tmp_path: Path) -> None:
+    recording = read_recording(make_recording(tmp_path / "rec", rows=6))
+    plain, early = make_samples([recording]), make_samples([recording], lead_s=0.05)
+    assert len(early) == len(plain) - 3
+    np.testing.assert_array_equal(early.time_s, plain.time_s[:-3])

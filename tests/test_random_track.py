@@ -143,7 +143,7 @@ def test_names_are_short() -> None:
     assert named == RandomTrack(7, length_m=900, hills=0)
 
 
-FORM = " Write random:SEED[,length=METRES][,twist=0..1][,hills=0..1]."
+FORM = " Write random:SEED[,length=METRES][,twist=0..1][,hills=0..1][,width=METRES]."
 
 
 @pytest.mark.parametrize(
@@ -159,6 +159,7 @@ FORM = " Write random:SEED[,length=METRES][,twist=0..1][,hills=0..1]."
         ("random:1,hills=0,hills=1", "random:1,hills=0,hills=1: hills is given twice." + FORM),
         ("random:1,twist=1.1", "twist of a random track must be from 0 to 1. Got 1.1."),
         ("random:1,hills=nan", "hills of a random track must be from 0 to 1. Got nan."),
+        ("random:1,width=30", "width of a random track must be from 5 to 16. Got 30."),
         ("random:1,length=20", "length of a random track must be from 300 to 5000. Got 20."),
     ],
 )
@@ -166,6 +167,14 @@ def test_names_that_say_nothing(name: str, message: str) -> None:
     with pytest.raises(TrackError) as caught:
         random_track_from_name(name)
     assert str(caught.value) == message
+
+
+def test_a_given_width_changes_nothing_else() -> None:
+    drawn = random_track(RandomTrack(3))
+    wide = random_track(random_track_from_name("random:3,width=14"))
+    assert wide.name == "random:3,width=14"
+    np.testing.assert_array_equal(wide.half_left_m, 7.0)
+    np.testing.assert_array_equal(wide.points_m, drawn.points_m)
 
 
 def test_a_seed_below_zero() -> None:

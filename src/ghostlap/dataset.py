@@ -23,6 +23,12 @@ if TYPE_CHECKING:
 MIN_SPEED_SHARE = 0.5
 """By default, rows slower than this share of a recording's median speed are no driving."""
 
+STRETCH_GAP_S = 1.0
+"""Rows further apart in time belong to different stretches of driving."""
+
+_ROUNDING_S = 1e-6
+"""Of times; they are whole milliseconds."""
+
 NOMINAL_STEP_S = 1 / 15
 """The simulator records at 15 Hz; rows without a time are taken to be that far apart."""
 
@@ -157,6 +163,7 @@ def make_samples(
     cap: int | None = 400,
     seed: int = 0,
     min_speed_share: float = 0.0,
+    lead_s: float = 0.0,
 ) -> Samples:
     """Samples of several recordings, balanced together.
 
@@ -168,6 +175,7 @@ def make_samples(
         bins, cap, seed: see :func:`balance`.
         min_speed_share: rows slower than this share of their recording's median speed are left
             out (:func:`slow_rows`).
+        lead_s: labels are what the driver did so much later (:func:`labels_ahead`).
 
     Returns:
         One sample for each camera of each row kept, row after row.
@@ -182,8 +190,9 @@ def make_samples(
         raise DatasetError(f"cameras must be some of {', '.join(CAMERAS)}. Got {list(cameras)}.")
     tables = []
     for number, recording in enumerate(recordings):
-        table = recording.frames.assign(recording=number, time_s=seconds(recording.frames))
-        tables.append(table[usable_rows(recording.frames, min_speed_share)])
+        table = labels_ahead(recording.frames, lead_s)
+        usable = usable_rows(table, min_speed_share)
+        tables.append(table.assign(recording=number, time_s=seconds(recording.frames))[usable])
     frames = pd.concat(tables, ignore_index=True)
     if frames.empty:
         folders = ", ".join(str(recording.folder) for recording in recordings)
@@ -209,6 +218,38 @@ def make_samples(
         time_s=np.repeat(frames["time_s"].to_numpy(), views).astype(np.float64),
     )
     return samples.take(paths != "")  # a recording may lack a camera
+
+
+def labels_ahead(frames: pd.DataFrame, lead_s: float) -> pd.DataFrame:
+    """Steering and speed as they were a moment later, so that a pilot is early rather than late.
+
+    Between a picture and the wheels' answer lies time: exposure, network, wire, the car itself. A
+    pilot that learns what the driver does ``lead_s`` later makes up for so much of it in bends.
+
+    Args:
+        frames: a recording's table.
+        lead_s: how much later; 0 changes nothing.
+
+    Returns:
+        The table with ``steering`` and ``speed_mph`` interpolated at each row's time plus
+        ``lead_s``. They are NaN where driving had stopped by then, or where what is interpolated
+        between is not known.
+    """
+    if lead_s == 0 or frames.empty:
+        return frames
+    step_s = np.diff(seconds(frames), prepend=-np.inf)
+    begins = ~((step_s > 0) & (step_s <= STRETCH_GAP_S))
+    # A clock that never goes back, on which stretches lie too far apart to reach across.
+    clock_s = np.cumsum(np.where(begins, STRETCH_GAP_S + lead_s, step_s))
+    needed_s = clock_s + lead_s - _ROUNDING_S
+    after = np.searchsorted(clock_s, needed_s).clip(max=len(frames) - 1)
+    stretch = np.cumsum(begins)
+    goes_on = (stretch[after] == stretch) & (clock_s[after] >= needed_s)
+    later = {
+        name: np.where(goes_on, np.interp(clock_s + lead_s, clock_s, frames[name]), np.nan)
+        for name in ("steering", "speed_mph")
+    }
+    return frames.assign(**later)
 
 
 def seconds(frames: pd.DataFrame) -> NDArray[np.float64]:

@@ -10,6 +10,7 @@ from typing import Literal
 import tyro
 
 from ghostlap.errors import EvaluationError
+from ghostlap.sim.conditions import ConditionsKind
 
 Direction = Literal["both", "forward", "backward"]
 
@@ -39,8 +40,9 @@ class EvaluateConfig:
     """Speed to hold, in mph."""
     direction: Direction = "both"
     """Which way round: forward, backward, or an episode each way."""
-    conditions: Literal["seed", "fixed"] = "seed"
-    """Light and materials drawn from the seeds, or as Udacity's simulator shows the track."""
+    conditions: ConditionsKind = "seed"
+    """Light and materials drawn from the seeds (wide: also night, colour casts, roads of dirt), or
+    fixed as Udacity's simulator shows the track."""
     pushes: bool = True
     """Push the car a little now and then."""
     stress: bool = False

@@ -37,7 +37,8 @@ from ghostlap.record.folder import (
     remove_parts,
 )
 from ghostlap.record.plan import Job, Stretch, jobs_of, plan, track_names
-from ghostlap.record.stretch import conditions_of, record_job
+from ghostlap.record.stretch import record_job
+from ghostlap.sim.conditions import conditions_of
 from ghostlap.sim.track import Track
 from ghostlap.sim.tracks import track_named
 
@@ -179,7 +180,10 @@ def _about(
                 "length_m": round(track.length_m, 3),
                 "blake2b": fingerprint_of(track),
                 "conditions": [
-                    {"seed": seed, **dataclasses.asdict(conditions_of(track, seed))}
+                    {
+                        "seed": seed,
+                        **dataclasses.asdict(conditions_of(config.conditions, track.theme, seed)),
+                    }
                     for seed in seeds
                 ],
             }

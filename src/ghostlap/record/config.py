@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 import tyro
 
 from ghostlap.errors import SimulatorError
+from ghostlap.sim.conditions import ConditionsKind
 
 CameraName = Literal["center", "left", "right"]
 
@@ -45,8 +46,9 @@ class RecordConfig:
     """Of the road, that the expert keeps to."""
     noise: float = 0.0
     """Standard deviation of an unsteady hand, in steering."""
-    conditions: Literal["seed", "fixed"] = "seed"
-    """Light, weather and materials: drawn from the seed, or always those of the track's theme."""
+    conditions: ConditionsKind = "seed"
+    """Light, weather and materials: drawn from the seed, or always those of the track's theme. wide
+    draws also night, colour casts, roads of dirt or snow, no lines, a sun at the horizon."""
     variants: int = 4
     """Different drawn conditions for each track; they change along the lap."""
     cameras: tuple[CameraName, ...] = ("center", "left", "right")

@@ -2,7 +2,8 @@
 
 A pilot that has only seen one light and one kind of asphalt tells road from verge by their colours.
 Drawn conditions take that away: sun, haze, tint, the materials of road and verge, and how many
-trees there are, all from one seed.
+trees there are, all from one seed. Wide ones go on to where a person would still just drive: night,
+colour casts, roads of dirt or snow, no lines, a sun at the horizon.
 """
 
 from __future__ import annotations
@@ -70,6 +71,9 @@ class Conditions:
                 )
 
 
+ConditionsKind = Literal["fixed", "seed", "wide"]
+"""As Udacity's simulator shows a theme; drawn from a seed; drawn from a wider range."""
+
 FIXED: dict[Theme, Conditions] = {
     "lake": Conditions(),
     "jungle": Conditions(
@@ -81,6 +85,13 @@ FIXED: dict[Theme, Conditions] = {
     "circuit": Conditions(road="asphalt_new", verge="grass"),
 }
 """``--conditions fixed``: each theme as Udacity's simulator shows it."""
+
+
+def conditions_of(kind: ConditionsKind, theme: Theme, seed: int | None) -> Conditions:
+    """Conditions of a kind; fixed ones need no seed."""
+    if kind == "fixed" or seed is None:
+        return FIXED[theme]
+    return drawn_conditions(theme, seed) if kind == "seed" else wide_conditions(theme, seed)
 
 
 def drawn_conditions(theme: Theme, seed: int) -> Conditions:
@@ -104,3 +115,37 @@ def drawn_conditions(theme: Theme, seed: int) -> Conditions:
         tree_density=float(draw.uniform(0.4, 1.6)),
         texture_seed=int(draw.integers(2**31)),
     )
+
+
+def wide_conditions(theme: Theme, seed: int) -> Conditions:
+    """Conditions from a seed for training: the limits of what a road can look like.
+
+    Any material may be the road beside any other; without lines the two always differ.
+    """
+    draw = np.random.default_rng([seed, 73])
+    own = FIXED[theme]
+    road, verge = own.road, own.verge
+    if draw.random() < 0.75:
+        road = MATERIALS[draw.integers(len(MATERIALS))] if draw.random() < 0.5 else _of(ROADS, draw)
+        verge = _of(VERGES, draw)
+    lines = bool(draw.random() < 0.75) or road == verge
+    tint = np.exp(draw.normal(0.0, 0.14, 3))
+    low_sun = draw.random() < 0.3
+    return dataclasses.replace(
+        own,
+        road=road,
+        verge=verge,
+        lines=lines,
+        sun_azimuth_deg=float(draw.uniform(0, 360)),
+        sun_elevation_deg=float(draw.uniform(5, 25) if low_sun else draw.uniform(25, 80)),
+        shadow_depth=float(draw.uniform(0.3, 0.9)),
+        brightness=float(np.exp(draw.uniform(np.log(0.3), np.log(1.4)))),
+        tint=(float(tint[0]), float(tint[1]), float(tint[2])),
+        haze=float(draw.choice([0.3, 1.0, 1.0, 2.5, 8.0])),
+        tree_density=float(draw.uniform(0.2, 1.8)),
+        texture_seed=int(draw.integers(2**31)),
+    )
+
+
+def _of(materials: tuple[Material, ...], draw: np.random.Generator) -> Material:
+    return materials[draw.integers(len(materials))]

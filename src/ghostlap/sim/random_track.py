@@ -34,6 +34,7 @@ STRETCHES_APART_M = 25.0
 """Of centre lines: less, and the scenery of one stretch would stand on another."""
 
 _LENGTHS_M = (300.0, 5000.0)
+_WIDTHS_M = (5.0, 16.0)
 _MARKINGS: dict[Theme, Markings] = {
     "lake": "double_yellow",
     "jungle": "two_lanes",
@@ -58,13 +59,17 @@ class RandomTrack:
     """From 0, long bends of 40 m radius and more, to 1, hairpins of 14 m."""
     hills: float | None = None
     """From 0, flat, to 1, grades of up to 14 %."""
+    width_m: float | None = None
+    """Of the road; drawn from 7.2 to 10 m."""
 
     def __post_init__(self) -> None:
         if not 0 <= self.seed < 2**63:
             raise TrackError(
                 f"The seed of a random track must be a whole number from 0. Got {self.seed}."
             )
-        limits = {"length_m": _LENGTHS_M, "twist": (0.0, 1.0), "hills": (0.0, 1.0)}
+        limits = {
+            "length_m": _LENGTHS_M, "twist": (0.0, 1.0), "hills": (0.0, 1.0), "width_m": _WIDTHS_M,
+        }  # fmt: skip
         for name, (low, high) in limits.items():
             value = getattr(self, name)
             if value is not None and not low <= value <= high:
@@ -76,7 +81,10 @@ class RandomTrack:
     @property
     def name(self) -> str:
         """As :func:`random_track_from_name` reads it."""
-        given = {"length": self.length_m, "twist": self.twist, "hills": self.hills}
+        given = {
+            "length": self.length_m, "twist": self.twist, "hills": self.hills,
+            "width": self.width_m,
+        }  # fmt: skip
         options = [
             f",{name}={float(value)!r}".removesuffix(".0")
             for name, value in given.items()
@@ -91,11 +99,11 @@ def random_track_from_name(name: str) -> RandomTrack:
     Raises:
         TrackError: the name is of another form, or a value is out of range.
     """
-    form = f"Write {RANDOM_PREFIX}SEED[,length=METRES][,twist=0..1][,hills=0..1]."
+    form = f"Write {RANDOM_PREFIX}SEED[,length=METRES][,twist=0..1][,hills=0..1][,width=METRES]."
     seed, *options = name.removeprefix(RANDOM_PREFIX).split(",")
     if not (seed.isascii() and seed.isdigit() and len(seed) <= 18):
         raise TrackError(f"{name}: the seed must be a whole number from 0. Got {seed!r}. {form}")
-    known = {"length": "length_m", "twist": "twist", "hills": "hills"}
+    known = {"length": "length_m", "twist": "twist", "hills": "hills", "width": "width_m"}
     values: dict[str, float] = {}
     for option in options:
         key, _, text = option.partition("=")
@@ -120,7 +128,8 @@ def random_track(config: RandomTrack) -> Track:
         own if given is None else given
         for given, own in zip((config.length_m, config.twist, config.hills), drawn, strict=True)
     )
-    half_width_m = draw.uniform(3.6, 5.0)
+    drawn_half_width_m = draw.uniform(3.6, 5.0)
+    half_width_m = drawn_half_width_m if config.width_m is None else config.width_m / 2
     line = _course(config.seed, length_m, twist)
     land = _land(draw, line, hills)
     count = len(line)

@@ -5,14 +5,14 @@ from __future__ import annotations
 import dataclasses
 import math
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 from gymnasium import spaces
 from numpy.typing import NDArray
 
 from ghostlap.errors import SimulatorError
-from ghostlap.sim.conditions import FIXED, Conditions, drawn_conditions
+from ghostlap.sim.conditions import Conditions, ConditionsKind, conditions_of
 from ghostlap.sim.eyes import CameraName
 from ghostlap.sim.track import Track
 from ghostlap.sim.tracks import track_named
@@ -45,7 +45,7 @@ class Task:
     """Size of a whole frame."""
     rows: tuple[int, int] | None = None
     """The rows of it that are observed, from the first to before the second; None is all."""
-    conditions: Conditions | Literal["fixed", "seed"] = "fixed"
+    conditions: Conditions | ConditionsKind = "fixed"
     """Light and materials: the theme's own, given ones, or drawn at each ``reset``."""
     variants: int = 4
     """How many different ``seed`` conditions there are. A scene takes a second or so to make when
@@ -66,9 +66,10 @@ class Task:
     def __post_init__(self) -> None:
         if not self.cameras:
             raise SimulatorError('An environment needs a camera, like cameras=("center",). Got ().')
-        if not (isinstance(self.conditions, Conditions) or self.conditions in ("fixed", "seed")):
+        kinds = get_args(ConditionsKind)
+        if not (isinstance(self.conditions, Conditions) or self.conditions in kinds):
             raise SimulatorError(
-                'conditions must be "fixed", "seed" or a Conditions object. '
+                'conditions must be "fixed", "seed", "wide" or a Conditions object. '
                 f"Got {self.conditions!r}."
             )
         if self.direction not in (1, -1, None):
@@ -104,7 +105,7 @@ class Driving:
 
     def reset(self, draw: np.random.Generator, options: dict[str, Any] | None) -> None:
         """Start all cars anew, under conditions that may be new."""
-        if self.task.conditions == "seed":
+        if self.task.conditions in ("seed", "wide"):
             self.world = self._world_of(int(draw.integers(self.task.variants)))
         for car in range(self.cars):
             self.start(car, draw, options)
@@ -160,10 +161,8 @@ class Driving:
         if variant not in self._worlds:
             task, theme = self.task, self.track.theme
             conditions = task.conditions
-            if conditions == "fixed":
-                conditions = FIXED[theme]
-            elif conditions == "seed":
-                conditions = drawn_conditions(theme, variant)
+            if not isinstance(conditions, Conditions):
+                conditions = conditions_of(conditions, theme, variant)
             self._worlds[variant] = World(
                 self.track,
                 conditions,

@@ -16,7 +16,7 @@ from ghostlap.errors import SimulatorError
 from ghostlap.evaluate.results import Line, line_as_json
 from ghostlap.metrics import Intervention, summarise
 from ghostlap.sim.client import UnityClient
-from ghostlap.sim.conditions import FIXED, drawn_conditions
+from ghostlap.sim.conditions import conditions_of
 from ghostlap.sim.tracks import track_named
 from ghostlap.sim.unity_numbers import number_format
 from ghostlap.sim.world import Start, World
@@ -54,8 +54,7 @@ def simulate(config: SimulateConfig, console: Console = console) -> dict[str, An
             "Got no --autonomous. To record the expert's driving, use 'ghostlap record'."
         )
     track = track_named(config.track)
-    drawn = config.conditions == "seed"
-    conditions = drawn_conditions(track.theme, config.seed) if drawn else FIXED[track.theme]
+    conditions = conditions_of(config.conditions, track.theme, config.seed)
     start = Start(track.start_s_m, 1 if config.direction == "forward" else -1)
     world = World(track, conditions, [start])
     world.frames()  # paints the scene and compiles the kernels, before anyone waits for a picture

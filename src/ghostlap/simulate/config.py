@@ -7,6 +7,7 @@ import math
 from typing import Literal
 
 from ghostlap.errors import SimulatorError
+from ghostlap.sim.conditions import ConditionsKind
 from ghostlap.sim.unity_numbers import number_format
 
 
@@ -27,8 +28,9 @@ class SimulateConfig:
     """lake, jungle, random:SEED or a CSV file."""
     direction: Literal["forward", "backward"] = "forward"
     """Which way round."""
-    conditions: Literal["fixed", "seed"] = "fixed"
-    """Light and materials: as Udacity's simulator shows the track, or drawn from the seed."""
+    conditions: ConditionsKind = "fixed"
+    """Light and materials: as Udacity's simulator shows the track, or drawn from the seed (wide:
+    also night, colour casts, roads of dirt)."""
     seed: int = 0
     """Of drawn conditions."""
     laps: int | None = None

@@ -35,6 +35,9 @@ class TrainConfig:
     """Start from this earlier pilot (a run folder): its network, weights and preprocessing."""
     speed: bool = False
     """Learn the speed as a second output."""
+    spread: bool = False
+    """Learn, as one more output, how far off the steering tends to be for what is seen: its
+    standard deviation. A driver can slow down where it is large."""
     preprocessing: Preprocessing = SEED
     """What the network sees of a frame; adapts itself to the frames' size."""
 
@@ -42,6 +45,8 @@ class TrainConfig:
     """Views to learn from."""
     side_offset: float = 0.30
     """Steering added for the left camera and taken off for the right one: the feedback gain."""
+    lead_s: float = 0.0
+    """Learn what the driver did so many seconds later, which makes up for delays in bends."""
     min_speed_share: float = MIN_SPEED_SHARE
     """Rows slower than this share of their recording's median speed are left out: standing,
     reversing and turning round are not driving. 0 keeps all."""
@@ -111,7 +116,7 @@ class TrainConfig:
         at_least = {
             "side_offset": 1e-6, "bins": 1, "cap": 1, "batch_size": 1, "steps_per_epoch": 1,
             "epochs": 1, "patience": 1, "workers": 1, "warmup_steps": 0, "weight_decay": 0.0,
-            "min_speed_share": 0.0,
+            "min_speed_share": 0.0, "lead_s": 0.0,
             "seed": 0, "learning_rate": 1e-12, "select_every": 1, "select_speed": 1.0,
         }  # fmt: skip
         for name, least in at_least.items():
@@ -120,6 +125,12 @@ class TrainConfig:
                 raise TrainingError(
                     f"--{name.replace('_', '-')} must be at least {least}. Got {value}."
                 )
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """What the network answers, in the order of :data:`ghostlap.pilot.OUTPUTS`."""
+        asked = {"steering": True, "speed": self.speed, "spread": self.spread}
+        return tuple(name for name, wanted in asked.items() if wanted)
 
 
 RECIPES: dict[str, TrainConfig] = {

@@ -49,6 +49,7 @@ def prepare_data(config: TrainConfig, console: Console) -> TrainingData:
         cap=config.cap,
         seed=config.seed,
         min_speed_share=config.min_speed_share,
+        lead_s=config.lead_s,
     )
     cache = FrameCache(config.cache or cache_folder(), preprocessing.frame_shape)
     with console.status("decoding frames …") as status:
