@@ -63,3 +63,11 @@ class WireError(GhostlapError):
 
 class DriveError(GhostlapError):
     """The drive server cannot start or go on as asked."""
+
+
+class DaggerError(GhostlapError):
+    """A pilot cannot be improved by corrections as asked."""
+
+
+class DemoError(GhostlapError):
+    """A demo cannot be made, or gone on with, as asked."""
