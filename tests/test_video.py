@@ -25,6 +25,7 @@ from ghostlap.camera import FULL_LOCK_RAD, WHEELBASE_M, Camera
 from ghostlap.drive.drive_recorder import PREDICTION_COLUMNS
 from ghostlap.drive.drive_recorder import PREDICTIONS_NAME as DRIVES_PREDICTIONS_NAME
 from ghostlap.errors import PilotError, RecordingError, VideoError
+from ghostlap.training.fit import TrainResult
 from ghostlap.video.command import video
 from ghostlap.video.config import VideoConfig
 from ghostlap.video.dashboard import LOG_COLOUR, PILOT_COLOUR, draw_dashboard
@@ -501,3 +502,38 @@ def test_the_path_lies_on_real_roads(shared_data: Path) -> None:
         seen = rgb[rows[rows < 135], columns[rows < 135]].astype(int)
         greyness = seen.max(axis=1) - seen.min(axis=1)
         assert np.median(greyness) < 40, "asphalt is grey"
+
+
+def test_where_a_pilot_looks_is_drawn_in(
+    trained: TrainResult, small_recording: Path, tmp_path: Path
+) -> None:
+    shown = []
+    for name, saliency in (("with", True), ("without", False)):
+        out = tmp_path / f"{name}.mp4"
+        result = video(
+            VideoConfig(small_recording, out=out, pilot=trained.out, saliency=saliency, seconds=0.3)
+        )
+        assert result["pictures"] == 5
+        assert result["seconds"] == pytest.approx(0.35)
+        shown.append(decoded(out)[0][2].astype(int))
+    difference = np.abs(shown[0] - shown[1]).max(axis=-1)
+    assert np.median(difference[125:STRIP_TOP]) > 10, "the rows that the pilot sees, 60 to 135"
+    assert np.median(difference[:115]) < 5
+
+
+def test_more_seconds_than_there_are_give_all(small_recording: Path) -> None:
+    shots = shots_of(small_recording, 8.0)
+    assert shots.first(99) is shots
+    assert shots.steering is not None
+    first = shots.first(1.0)
+    assert (len(first.paths), first.end_s) == (8, 1.0)
+    np.testing.assert_array_equal(first.steering, shots.steering[:8])
+    assert first.pilot_steering is None
+
+
+def test_saliency_needs_a_pilot_that_has_it(small_recording: Path, tmp_path: Path) -> None:
+    with pytest.raises(VideoError, match="--saliency shows where a pilot looks. Name it with"):
+        VideoConfig(small_recording, saliency=True)
+    pilot = make_pilot(tmp_path / "tiny", 0.1)
+    with pytest.raises(PilotError, match=r"holds no saliency.onnx"):
+        video(VideoConfig(small_recording, out=tmp_path / "a.mp4", pilot=pilot, saliency=True))

@@ -29,6 +29,10 @@ class Command(NamedTuple):
 
 
 COMMANDS = {
+    "demo": Command(
+        "demo.command", "demo", "demo.config", "DemoConfig",
+        "from nothing to a pilot that drives, with proof: every stage below, and a report", "all",
+    ),
     "doctor": Command(
         "doctor.command", "doctor", "doctor.command", "DoctorConfig",
         "what is wrong with a recording; --fix OUT writes a clean copy",
@@ -52,6 +56,14 @@ COMMANDS = {
     "evaluate": Command(
         "evaluate.command", "evaluate", "evaluate.config", "EvaluateConfig",
         "drive a pilot in the embedded simulator and measure how well it drives", "sim",
+    ),
+    "report": Command(
+        "report.command", "report", "report.config", "ReportConfig",
+        "one page about a run: does it drive, where, worst moments, data, training", "all",
+    ),
+    "explain": Command(
+        "explain.command", "explain", "explain.config", "ExplainConfig",
+        "where a pilot looks, and whether it would steer back",
     ),
     "drive": Command(
         "drive.command", "drive", "drive.config", "DriveConfig",

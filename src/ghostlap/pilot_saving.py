@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from ghostlap.errors import PilotError
+from ghostlap.errors import ModelError, PilotError
 from ghostlap.files import replacing, write_json, write_text
 from ghostlap.pilot import (
     FORMAT,
@@ -27,6 +27,8 @@ from ghostlap.pilot import (
     Pilot,
     add_to_description,
 )
+from ghostlap.saliency import SALIENCY_FILE
+from ghostlap.saliency_graph import write_saliency_graph
 from ghostlap.vision import Preprocessing
 
 ONNX_TOLERANCE = 1e-4
@@ -46,7 +48,7 @@ def save_pilot(
         network: uncompiled Keras model, input ``(n, *preprocessing.input_shape)``.
         folder: the run folder.
         preprocessing: applied before the network.
-        outputs: ``("steering",)`` or ``("steering", "speed")``.
+        outputs: what it answers, of :data:`ghostlap.pilot.OUTPUTS`.
         description: more for ``pilot.json``: training data, versions, metrics.
 
     Returns:
@@ -65,11 +67,13 @@ def save_pilot(
     write_text(folder / "model.json", network.to_json(indent=1))
     with replacing(folder / ONNX_FILE) as temporary:
         export_onnx(network, temporary)
+    no_saliency = _save_saliency(folder)
     whole = {
         "format": FORMAT,
         "outputs": list(outputs),
         "preprocessing": dataclasses.asdict(preprocessing),
         **description,
+        **({"no_saliency": no_saliency} if no_saliency else {}),
     }
     write_json(folder / PILOT_FILE, whole)
     pilot = Pilot.load(folder)
@@ -82,6 +86,16 @@ def save_pilot(
         )
     add_to_description(folder, {"onnx_difference": difference})
     return pilot
+
+
+def _save_saliency(folder: Path) -> str:
+    """Write where the pilot looks beside it; or say why not, for it drives without."""
+    (folder / SALIENCY_FILE).unlink(missing_ok=True)
+    try:
+        write_saliency_graph(folder / ONNX_FILE, folder / SALIENCY_FILE)
+    except ModelError as error:
+        return str(error)
+    return ""
 
 
 def _without_optimizer(network: Any) -> Any:

@@ -29,6 +29,7 @@ from ghostlap.errors import ImageError, VideoError
 from ghostlap.files import replacing
 from ghostlap.pilot import Pilot
 from ghostlap.recording.driving_log import LOG_NAME
+from ghostlap.saliency import Saliency
 from ghostlap.video.config import ENDING, VideoConfig
 from ghostlap.video.painter import Painter, Tally, painter_for
 from ghostlap.video.shots import Shots, shots_of
@@ -54,12 +55,14 @@ def video(config: VideoConfig, console: Console = console) -> dict[str, Any]:
         VideoError: there are no pictures, the video exists or cannot be written, or would be too
             large or small.
         RecordingError: the log cannot be read, or none of its pictures is there.
-        PilotError: there is no pilot in the run folder.
+        PilotError: there is no pilot in the run folder, or it has no saliency to show.
         KeyboardInterrupt: after Ctrl-C, when what was encoded until then is in the file.
     """
     out = _out_of(config)
     shots = shots_of(Path(config.folder), config.fps)
-    pilot = None if config.pilot is None else Pilot.load(config.pilot)
+    if config.seconds is not None:
+        shots = shots.first(config.seconds)
+    pilot = _pilot_of(config)
     tally = Tally()
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
@@ -92,6 +95,12 @@ def video(config: VideoConfig, console: Console = console) -> dict[str, Any]:
     }
 
 
+def _pilot_of(config: VideoConfig) -> Pilot | Saliency | None:
+    if config.pilot is None:
+        return None
+    return (Saliency if config.saliency else Pilot).load(config.pilot)
+
+
 @dataclasses.dataclass(frozen=True)
 class _Made:
     seconds: float
@@ -117,7 +126,7 @@ def _out_of(config: VideoConfig) -> Path:
 def _make(
     config: VideoConfig,
     shots: Shots,
-    pilot: Pilot | None,
+    pilot: Pilot | Saliency | None,
     path: Path,
     tally: Tally,
     console: Console,

@@ -38,18 +38,24 @@ class VideoConfig:
     pilot: Path | None = None
     """Run folder of a pilot whose steering is drawn in, too: what it would do at each picture.
     Without: what the pilot said that drove, where its predictions.csv stands beside the log."""
+    saliency: bool = False
+    """Draw in where the --pilot looks, too: what its convolutions respond to."""
+    seconds: float | None = None
+    """Only so much from the beginning. Without: all."""
     plain: bool = False
     """Only the pictures, nothing drawn in."""
     force: bool = False
     """Replace the video if it exists."""
 
     def __post_init__(self) -> None:
-        for name, low, high in (("fps", 0.1, 1000), ("scale", 0.1, 16)):
+        for name, low, high in (("fps", 0.1, 1000), ("scale", 0.1, 16), ("seconds", 0.1, 1e6)):
             value = getattr(self, name)
             if value is not None and not (math.isfinite(value) and low <= value <= high):
                 raise VideoError(f"--{name} must be from {low} to {high}. Got {value}.")
         if self.out is not None and Path(self.out).suffix.lower() != ENDING:
             raise VideoError(f"--out must be a file ending in {ENDING}. Got {self.out}.")
+        if self.saliency and self.pilot is None:
+            raise VideoError("--saliency shows where a pilot looks. Name it with --pilot RUN.")
         if self.plain and self.pilot is not None:
             raise VideoError(
                 f"--plain draws nothing, so --pilot {self.pilot} would be for nothing. "

@@ -10,6 +10,7 @@ import numpy as np
 
 from ghostlap.errors import VideoError
 from ghostlap.pilot import Pilot
+from ghostlap.saliency import Saliency, overlay
 from ghostlap.video.config import VideoConfig
 from ghostlap.video.dashboard import LOG_COLOUR, PILOT_COLOUR, draw_dashboard
 from ghostlap.video.path import draw_band, draw_line
@@ -57,7 +58,8 @@ class Painter:
     """Of the first picture, ``(height, width, 3)``; others are fitted into the same space."""
     height_px: int
     width_px: int
-    pilot: Pilot | None
+    pilot: Pilot | Saliency | None
+    """One that also says where it looks has that drawn in, too."""
     plain: bool
 
     def paint(self, rgb: Rgb, shots: Shots, i: int, tally: Tally) -> Rgb:
@@ -65,12 +67,11 @@ class Painter:
         pilot_steering = None
         if shots.pilot_steering is not None:
             pilot_steering = float(shots.pilot_steering[i])
+        fits = rgb.shape == self.picture_shape
         if self.pilot is not None:
-            seen = rgb.shape == self.pilot.preprocessing.frame_shape
-            pilot_steering = self.pilot.steer(rgb) if seen else math.nan
+            rgb, pilot_steering = _asked(self.pilot, rgb)
         steering = None if shots.steering is None else float(shots.steering[i])
         speed_mph = None if shots.speed_mph is None else float(shots.speed_mph[i])
-        fits = rgb.shape == self.picture_shape
         if not fits:
             tally.other_size += 1
             height, width = rgb.shape[:2]
@@ -108,7 +109,19 @@ class Painter:
         return framed
 
 
-def painter_for(config: VideoConfig, first: Rgb, name: str, pilot: Pilot | None) -> Painter:
+def _asked(pilot: Pilot | Saliency, rgb: Rgb) -> tuple[Rgb, float]:
+    """A picture with what the pilot looks at, if it says so, and what it would steer."""
+    if rgb.shape != pilot.preprocessing.frame_shape:
+        return rgb, math.nan
+    if isinstance(pilot, Pilot):
+        return rgb, pilot.steer(rgb)
+    look = pilot.look(rgb)
+    return overlay(rgb, look.maps, pilot.preprocessing), look.steering
+
+
+def painter_for(
+    config: VideoConfig, first: Rgb, name: str, pilot: Pilot | Saliency | None
+) -> Painter:
     """Settle the video's size by the first picture that can be shown.
 
     Args:

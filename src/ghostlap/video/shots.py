@@ -8,6 +8,7 @@ import math
 import os
 import re
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -49,6 +50,24 @@ class Shots:
     """What a pilot said while it drove, NaN where nothing; None where none is known to have."""
     notes: tuple[str, ...] = ()
     """What was left out or looks odd."""
+
+    def first(self, seconds: float) -> Shots:
+        """Those that begin before so many seconds are over."""
+        count = int(np.searchsorted(self.starts_s, seconds))
+        if count == len(self.paths):
+            return self
+        cut: dict[str, Any] = {
+            name: None if values is None else values[:count]
+            for name in ("steering", "speed_mph", "pilot_steering")
+            for values in (getattr(self, name),)
+        }
+        return dataclasses.replace(
+            self,
+            paths=self.paths[:count],
+            starts_s=self.starts_s[:count],
+            end_s=float(self.starts_s[count]),
+            **cut,
+        )
 
 
 def shots_of(folder: Path, fps: float | None) -> Shots:

@@ -1,0 +1,1 @@
+"""Where a pilot looks, and whether it would steer back."""
