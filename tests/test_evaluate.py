@@ -25,7 +25,7 @@ from ghostlap.evaluate.command import evaluate
 from ghostlap.evaluate.config import EvaluateConfig, file_name_of
 from ghostlap.evaluate.driver import ReferenceDriver, view_of
 from ghostlap.evaluate.episode import EpisodesResult, Referee, run_episodes
-from ghostlap.evaluate.incidents import MOST_INCIDENTS, incidents_of
+from ghostlap.evaluate.incidents import MOST_INCIDENTS, incidents_of, rows_around, worst_of
 from ghostlap.evaluate.map_picture import save_map
 from ghostlap.evaluate.plan import Episode, EpisodesTask, Push, plan_expert, plan_pilot
 from ghostlap.evaluate.results import Line, read_drive, save_drive
@@ -393,6 +393,17 @@ def test_incidents_are_taken_from_all_drives_before_a_second_of_one(track: Track
     assert [incident.episode for incident in incidents] == [0, 1, 2, 0]
 
 
+def test_the_worst_moment_is_the_farthest_from_the_middle_of_all_drives(track: Track) -> None:
+    world = World(track, FIXED["circuit"], [Start()], height_px=24, width_px=48)
+    along = np.linspace(0, 90, 201)
+    drives = [make_drive(10.0, s_m=along, cte_m=0.5), make_drive(10.0, s_m=along, cte_m=0.2)]
+    drives[1].cte_m[150] = -1.5
+    worst = worst_of(world, [Episode(seed, Start(), ()) for seed in range(2)], drives)
+    assert (worst.episode, worst.row) == (1, 150)
+    assert worst.rows == rows_around(drives[1], 150) == (110, 130, 140, 146, 150, 160)
+    assert worst.frames.shape == (6, 24, 48, 3)
+
+
 def test_a_map_shows_either_way_round(track: Track, tmp_path: Path) -> None:
     along = np.linspace(0, track.length_m - 1, 201)
     drives = [make_drive(10.0, interventions, s_m=along, cte_m=1.5) for interventions in (3, 0)]
@@ -455,7 +466,14 @@ def test_a_good_driver_scores_as_the_expert_does(
     assert pilot["laps"] == 4
     assert pilot["km_between_interventions"] is None
     assert pilot["mean_abs_cte_m"] == pytest.approx(expert["mean_abs_cte_m"])
-    assert not list((tmp_path / "a" / "evaluate" / "oval-25mph" / "interventions").iterdir())
+    out = tmp_path / "a" / "evaluate" / "oval-25mph"
+    assert not list((out / "interventions").iterdir())
+    worst = sorted((out / "moments").iterdir())  # one a seed, though nobody had to take over
+    assert [path.name.split("-")[1] for path in worst] == ["0", "1"]
+    for path in worst:
+        name, _, row = path.stem.partition("-row-")
+        count = len(rows_around(read_drive(out / "drives" / f"{name}.csv"), int(row)))
+        assert read_rgb(path).shape == (24, 48 * count, 3)
 
 
 def test_everything_is_written_and_can_be_computed_again(
@@ -574,6 +592,7 @@ def test_evaluating_again_replaces_what_was_there(
     out = pilot / "evaluate" / "oval-25mph"
     assert len(list((out / "drives").iterdir())) == 4
     assert len((out / "finished.jsonl").read_text().splitlines()) == 2
+    assert {path.name.split("-")[1] for path in (out / "moments").iterdir()} == {"0"}
 
 
 @pytest.mark.parametrize("way", ["forward", "backward"])

@@ -71,6 +71,8 @@ class Drive:
     """:class:`Intervention` codes."""
     pushed: NDArray[np.bool_]
     """Whether the car is pushed after this moment."""
+    spread: Floats
+    """That the pilot last answered, of its steering; NaN where it answers none."""
 
     def __post_init__(self) -> None:
         sizes = {field.name: getattr(self, field.name).shape for field in dataclasses.fields(self)}

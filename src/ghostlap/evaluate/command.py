@@ -26,10 +26,11 @@ from ghostlap.evaluate.plan import EpisodesTask, plan_expert, plan_pilot
 from ghostlap.evaluate.results import (
     Finished,
     episodes_as_json,
+    foresight_of,
     line_as_json,
     table_lines,
 )
-from ghostlap.evaluate.table import answers_warnings, show
+from ghostlap.evaluate.table import answers_warnings, foresight_note, show
 from ghostlap.files import write_json
 from ghostlap.metrics import totals
 from ghostlap.pilot import Pilot
@@ -54,9 +55,10 @@ def evaluate(config: EvaluateConfig, console: Console = console) -> dict[str, An
 
     Returns:
         What ``evaluation.json`` holds, as JSON values: ``complete``, ``lines`` (the table's),
-        ``episodes``, ``against``, ``seconds``, ``driven_s``, ``real_time_factor`` and
-        ``real_time_factor_a_process`` (of this process; resumed ones count from there),
-        ``config``, ``network_blake2b``, ``versions``, ``machine``.
+        ``episodes``, ``against``, ``foresight`` (how well the spread announced interventions),
+        ``seconds``, ``driven_s``, ``real_time_factor`` and ``real_time_factor_a_process`` (of
+        this process; resumed ones count from there), ``config``, ``network_blake2b``,
+        ``versions``, ``machine``.
 
     Raises:
         PilotError: the run folder holds no usable pilot, or one for frames of another size.
@@ -67,6 +69,7 @@ def evaluate(config: EvaluateConfig, console: Console = console) -> dict[str, An
     tracks = [track_named(name) for name in config.track]
     pilot = Pilot.load(config.pilot)
     check_size(pilot, config)
+    _check_spread(pilot, config)
     against = compare(pilot, config.against)
     _warn_of_speed(config, tracks, console)
     # The expert first, because it takes no time and so is there whenever the pilot is stopped.
@@ -95,6 +98,15 @@ def check_size(pilot: Pilot, config: EvaluateConfig) -> None:
             f"{config.pilot}: the pilot was trained on frames of {width_px}x{height_px} pixels. "
             f"The simulator's camera takes {config.size[0]}x{config.size[1]}. With --size "
             f"{width_px} {height_px} it takes such frames, of the same view."
+        )
+
+
+def _check_spread(pilot: Pilot, config: EvaluateConfig) -> None:
+    if config.slow_when_unsure and not pilot.can_be_unsure:
+        raise PilotError(
+            f"{config.pilot}: --slow-when-unsure {config.slow_when_unsure:g} needs a pilot that "
+            f"answers a spread; this one answers {', '.join(pilot.outputs)}. Train one with "
+            "'ghostlap train --spread', or leave the option out."
         )
 
 
@@ -141,11 +153,13 @@ def _saved(
     finished.sort(key=lambda pair: tasks.index(pair[0]))
     by_pilot = [(task, result) for task, result in finished if not task.by_expert]
     lines = table_lines(finished)
+    seen = foresight_of(finished)
     result = {
         "complete": len(finished) == len(tasks),
         "lines": [line_as_json(line) for line in lines],
         "episodes": episodes_as_json(finished),
         "against": [dataclasses.asdict(one) for one in against],
+        "foresight": None if seen is None else dataclasses.asdict(seen),
         **speed,
         **heading(config),
     }
@@ -154,6 +168,8 @@ def _saved(
     _save_maps(config, tracks, by_pilot)
     if by_pilot:
         show(lines, console)
+    if seen is not None:
+        console.print(foresight_note(seen), highlight=False)
     if against:
         show_compared(against, console)
     for warning in answers_warnings(by_pilot):

@@ -23,6 +23,8 @@ class Driver(Protocol):
     """Whether the last answer for a car was no number, shape ``(cars,)``."""
     out_of_range: NDArray[np.bool_]
     """Whether it was beyond full lock, likewise."""
+    spread: Floats
+    """That was last answered of the steering, likewise; NaN where there is none."""
 
     def control(self, world: World) -> tuple[Floats, Floats]:
         """Steering and throttle, each of shape ``(cars,)``."""
@@ -39,6 +41,7 @@ class ReferenceDriver(ExpertDriver):
     def __init__(self, track: Track, config: Expert, cars: int) -> None:
         super().__init__(track, config, cars)
         self.not_a_number = self.out_of_range = np.zeros(cars, bool)
+        self.spread = np.full(cars, np.nan)
 
     def reset(self, car: int) -> None:
         """It knows from the world where each car is and how it steers, and remembers nothing."""
@@ -59,24 +62,33 @@ class PilotDriver:
         self.controller = Controller(control, cars)
         self.not_a_number: NDArray[np.bool_] = np.zeros(cars, bool)
         self.out_of_range: NDArray[np.bool_] = np.zeros(cars, bool)
+        self.spread: Floats = np.full(cars, np.nan)
         self._asked_s = 0.0
 
     def control(self, world: World) -> tuple[Floats, Floats]:
         """What the pilot answers to what it sees now, carried out by the controller."""
-        answers = self.pilot.predict_cropped(world.frames()[:, 0])
+        return self.carry_out(self.pilot.predict_cropped(world.frames()[:, 0]), world)
+
+    def carry_out(self, answers: NDArray[np.float32], world: World) -> tuple[Floats, Floats]:
+        """Steering and throttle for answers to what the cars see now, ``(cars, outputs)``."""
         self.not_a_number = np.asarray(~np.isfinite(answers).all(axis=1), bool)
         self.out_of_range = np.asarray(np.abs(answers[:, 0]) > 1, bool) & ~self.not_a_number
+        spread = self.pilot.named(answers, "spread")
+        if spread is not None:
+            self.spread = spread.astype(np.float64)
         elapsed_s, self._asked_s = world.time_s - self._asked_s, world.time_s
         return self.controller.control(
             answers[:, 0],
             world.telemetry().speed_mph,
             elapsed_s,
-            pilot_speed_mph=answers[:, 1] if "speed" in self.pilot.outputs else None,
+            pilot_speed_mph=self.pilot.named(answers, "speed"),
+            unsure=self.pilot.unsure(answers),
         )
 
     def reset(self, car: int) -> None:
         """Forget how a car was driven."""
         self.controller.reset(car)
+        self.spread[car] = np.nan
 
 
 def view_of(pilot: Pilot) -> dict[str, Any]:

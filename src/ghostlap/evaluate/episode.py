@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ghostlap.evaluate.driver import Driver, PilotDriver, ReferenceDriver, view_of
-from ghostlap.evaluate.incidents import Incident, incidents_of
+from ghostlap.evaluate.incidents import Incident, incidents_of, worst_of
 from ghostlap.evaluate.plan import EpisodesTask, Push
 from ghostlap.evaluate.stress import TICK_S
 from ghostlap.metrics import Drive, Intervention
@@ -43,6 +43,8 @@ class EpisodesResult:
     """Answers beyond full lock, which were clipped, one count an episode."""
     seconds: float
     """That it took, scenery included."""
+    worst: Incident | None = None
+    """What was seen where a car was farthest from the middle; None for the expert."""
 
 
 def run_episodes(task: EpisodesTask, report: Callable[[float], None]) -> EpisodesResult:
@@ -67,7 +69,7 @@ def run_episodes(task: EpisodesTask, report: Callable[[float], None]) -> Episode
         truth, telemetry = world.truth(), world.telemetry()
         interventions = referee.judge(truth, telemetry)
         pushed = [bool(queue) and queue[0].time_s <= (tick + 0.5) * TICK_S for queue in pushes]
-        log.add(world.time_s, truth, telemetry, interventions, np.array(pushed))
+        log.add(world.time_s, truth, telemetry, interventions, np.array(pushed), driver.spread)
         log.close(truth.lap >= task.laps)
         progress.tell(tick, truth)
         if not log.open.any() or tick == last_tick:
@@ -76,7 +78,7 @@ def run_episodes(task: EpisodesTask, report: Callable[[float], None]) -> Episode
             world.put_back(int(car))
             driver.reset(int(car))
         for car in np.flatnonzero(pushed):
-            _push(world, int(car), pushes[car].popleft())
+            push_car(world, int(car), pushes[car].popleft())
         frame_arrives = not task.stress.drop_every or (tick + 1) % task.stress.drop_every
         if frame_arrives:
             command = driver.control(world)
@@ -93,6 +95,7 @@ def run_episodes(task: EpisodesTask, report: Callable[[float], None]) -> Episode
         not_a_number=tuple(not_a_number.tolist()),
         out_of_range=tuple(out_of_range.tolist()),
         seconds=time.perf_counter() - began_s,
+        worst=None if task.by_expert else worst_of(world, task.episodes, drives),
     )
 
 
@@ -108,7 +111,8 @@ def world_and_driver(task: EpisodesTask) -> tuple[World, Driver]:
     return world, PilotDriver(pilot, task.control, len(starts))
 
 
-def _push(world: World, car: int, push: Push) -> None:
+def push_car(world: World, car: int, push: Push) -> None:
+    """Push a car as drawn, but not off the road."""
     room_m = max(0.0, float(world.truth().margin_m[car]) - _KEPT_ON_ROAD_M)
     world.push(car, float(np.clip(push.cte_m, -room_m, room_m)), push.heading_rad)
 
@@ -147,12 +151,14 @@ class DriveLog:
         telemetry: Telemetry,
         interventions: NDArray[np.int8],
         pushed: NDArray[np.bool_],
+        spread: NDArray[np.float64] | float = np.nan,
     ) -> None:
         self._rows.append(
             (
                 np.full(len(pushed), time_s), truth.s_m, truth.cte_m, truth.heading_error_rad,
                 truth.margin_m, truth.distance_m, truth.lap, telemetry.speed_mph,
                 telemetry.steering, telemetry.throttle, interventions, pushed,
+                np.full(len(pushed), spread),
             )
         )  # fmt: skip
         self._ends[self.open] = len(self._rows)

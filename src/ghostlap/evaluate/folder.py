@@ -17,7 +17,7 @@ from typing import Any
 from ghostlap.errors import EvaluationError
 from ghostlap.evaluate.config import EvaluateConfig
 from ghostlap.evaluate.episode import EpisodesResult
-from ghostlap.evaluate.incidents import save_strip
+from ghostlap.evaluate.incidents import save_frames, save_strip
 from ghostlap.evaluate.plan import EpisodesTask
 from ghostlap.evaluate.results import Finished, drive_name, read_drive, save_drive
 from ghostlap.files import write_json
@@ -29,6 +29,7 @@ FINISHED_FILE = "finished.jsonl"
 
 _DRIVES = "drives"
 _STRIPS = "interventions"
+_MOMENTS = "moments"
 _NO_DIFFERENCE = ("processes", "resume", "against")
 """Options that make no difference to what is driven."""
 
@@ -66,13 +67,14 @@ def begin_folder(config: EvaluateConfig, tasks: Sequence[EpisodesTask]) -> Finis
         raise EvaluationError(
             f"{folder}: the folder is not empty, and no evaluation wrote it. Take another --name."
         )
-    for name in (_DRIVES, _STRIPS):
+    for name in (_DRIVES, _STRIPS, _MOMENTS):
         shutil.rmtree(folder / name, ignore_errors=True)
     for picture in folder.glob("map-*.png"):
         picture.unlink()
     (folder / FINISHED_FILE).unlink(missing_ok=True)
     (folder / _DRIVES).mkdir(parents=True)
     (folder / _STRIPS).mkdir()
+    (folder / _MOMENTS).mkdir()
     write_json(folder / EVALUATION_FILE, {"complete": False, **heading(config)})
     return []
 
@@ -101,6 +103,9 @@ def keep(folder: Path, index: int, task: EpisodesTask, result: EpisodesResult) -
             + ("" if task.stress.name == "none" else f", stress: {task.stress.name}"),
             folder / _STRIPS / f"{drive_name(task, episode)}-{drive.time_s[incident.row]:.0f}s.png",
         )
+    for incident in (*result.incidents, *filter(None, [result.worst])):
+        name = drive_name(task, task.episodes[incident.episode])
+        save_frames(incident, folder / _MOMENTS / moment_name(name, incident.row))
     line = {
         "task": index,
         "not_a_number": result.not_a_number,
@@ -110,6 +115,11 @@ def keep(folder: Path, index: int, task: EpisodesTask, result: EpisodesResult) -
     with open(folder / FINISHED_FILE, "a", encoding="utf-8") as file:
         file.write(json.dumps(line) + "\n")
     return _read_back(folder, task, line)
+
+
+def moment_name(drive: str, row: int) -> str:
+    """The file of the frames around a row of a drive; which rows, :func:`rows_around` says."""
+    return f"{drive}-row-{row}.jpg"
 
 
 def _read_back(folder: Path, task: EpisodesTask, line: dict[str, Any]) -> EpisodesResult:

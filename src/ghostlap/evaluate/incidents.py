@@ -1,4 +1,4 @@
-"""What was seen around an intervention: frames taken again from the drive's own poses."""
+"""What was seen around a moment: frames taken again from the drive's own poses."""
 
 from __future__ import annotations
 
@@ -13,22 +13,25 @@ from ghostlap.evaluate.plan import Episode
 from ghostlap.files import replacing
 from ghostlap.metrics import Drive, Intervention
 from ghostlap.sim.world import Start, World
+from ghostlap.vision import encode_jpeg
 
 MOST_INCIDENTS = 4
 """Shown of one task: a pilot that fails everywhere fails alike."""
 
 MOMENTS_S = (-2.0, -1.0, -0.5, -0.2, 0.0, 0.5)
-"""Before and after the intervention; a moment later the car has been put back."""
+"""Before and after the moment; a little after an intervention the car has been put back."""
+
+_JPEG_QUALITY = 82
 
 
 @dataclasses.dataclass(frozen=True)
 class Incident:
-    """An intervention with what was seen around it."""
+    """An intervention, or a worst moment, with what was seen around it."""
 
     episode: int
     """Index in the task."""
     row: int
-    """Of the drive, where the intervention is."""
+    """Of the drive, where the moment is."""
     rows: tuple[int, ...]
     """Of the drive, one a frame."""
     frames: NDArray[np.uint8]
@@ -46,9 +49,31 @@ def incidents_of(
         drives: with or without interventions.
     """
     chosen = _chosen([np.flatnonzero(drive.intervention) for drive in drives])
-    if not chosen:
-        return ()
-    rows = [_rows_around(drives[episode], row) for episode, row in chosen]
+    return _seen(world, episodes, drives, chosen) if chosen else ()
+
+
+def worst_of(world: World, episodes: Sequence[Episode], drives: Sequence[Drive]) -> Incident:
+    """Take frames around the moment of the largest |cross-track error| of all drives.
+
+    It is worth a look even where nobody had to take over.
+
+    Args:
+        world, episodes, drives: as for :func:`incidents_of`; one drive at least.
+    """
+    largest_m = [float(np.abs(drive.cte_m).max()) for drive in drives]
+    episode = int(np.argmax(largest_m))
+    row = int(np.abs(drives[episode].cte_m).argmax())
+    return _seen(world, episodes, drives, [(episode, row)])[0]
+
+
+def _seen(
+    world: World,
+    episodes: Sequence[Episode],
+    drives: Sequence[Drive],
+    chosen: Sequence[tuple[int, int]],
+) -> tuple[Incident, ...]:
+    """The frames around each chosen episode and row, at least one."""
+    rows = [rows_around(drives[episode], row) for episode, row in chosen]
     starts = [
         _start_at(drives[episode], row, episodes[episode].start.direction)
         for (episode, _), around in zip(chosen, rows, strict=True)
@@ -81,8 +106,8 @@ def _chosen(interventions: Sequence[NDArray[np.intp]]) -> list[tuple[int, int]]:
     return [(episode, row) for _, episode, row in ranked[:MOST_INCIDENTS]]
 
 
-def _rows_around(drive: Drive, row: int) -> tuple[int, ...]:
-    """The rows at the moments, none of them beyond an intervention before or after."""
+def rows_around(drive: Drive, row: int) -> tuple[int, ...]:
+    """The rows at :data:`MOMENTS_S`, none of them beyond an intervention before or after."""
     others = np.flatnonzero(drive.intervention)
     first = max([0, *(others[others < row] + 1)])
     last = min([len(drive.time_s) - 1, *others[others > row]])
@@ -97,6 +122,12 @@ def _start_at(drive: Drive, row: int, direction: int) -> Start:
         cte_m=float(drive.cte_m[row]),
         heading_error_rad=float(drive.heading_error_rad[row]),
     )
+
+
+def save_frames(incident: Incident, picture: Path) -> None:
+    """Write the frames as they are, side by side, as one JPEG."""
+    with replacing(picture) as temporary:
+        temporary.write_bytes(encode_jpeg(np.hstack(list(incident.frames)), _JPEG_QUALITY))
 
 
 def save_strip(incident: Incident, drive: Drive, title: str, picture: Path) -> None:

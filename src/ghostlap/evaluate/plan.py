@@ -12,7 +12,7 @@ import numpy as np
 from ghostlap.control import ControlConfig
 from ghostlap.evaluate.config import Direction, EvaluateConfig
 from ghostlap.evaluate.stress import NO_STRESS, STRESS_SUITE, Stress
-from ghostlap.sim.conditions import FIXED, Conditions, drawn_conditions
+from ghostlap.sim.conditions import Conditions, conditions_of
 from ghostlap.sim.expert import Expert
 from ghostlap.sim.track import Track
 from ghostlap.sim.vehicle import MPS_A_MPH
@@ -136,8 +136,7 @@ def _tasks(
     pushes = HARD_PUSHES if stress.hard_pushes else SMALL_PUSHES if config.pushes else None
     tasks = []
     for seed in range(config.first_seed, config.first_seed + config.seeds):
-        drawn = config.conditions == "seed"
-        conditions = drawn_conditions(track.theme, seed) if drawn else FIXED[track.theme]
+        conditions = conditions_of(config.conditions, track.theme, seed)
         episodes = tuple(
             draw_episode(track, seed, direction, pushes, seconds)
             for direction in DIRECTIONS[config.direction]
@@ -152,6 +151,7 @@ def _tasks(
                     speed_limit_mph=config.speed_limit,
                     smoothing_s=config.smoothing_s,
                     slow_in_bends=config.slow_in_bends,
+                    slow_when_unsure=config.slow_when_unsure,
                 ),
                 laps=config.laps,
                 seconds=seconds,

@@ -13,6 +13,7 @@ import numpy as np
 from ghostlap.errors import EvaluationError
 from ghostlap.evaluate.config import file_name_of
 from ghostlap.evaluate.episode import EpisodesResult
+from ghostlap.evaluate.foresight import Foresight, foresight
 from ghostlap.evaluate.plan import Episode, EpisodesTask
 from ghostlap.files import replacing
 from ghostlap.metrics import Drive, Summary, summarise
@@ -20,6 +21,7 @@ from ghostlap.metrics import Drive, Summary, summarise
 _DIGITS = {
     "time_s": 3, "s_m": 3, "cte_m": 4, "heading_error_rad": 5, "margin_m": 4, "distance_m": 3,
     "laps": 0, "speed_mph": 3, "steering": 5, "throttle": 4, "intervention": 0, "pushed": 0,
+    "spread": 5,
 }  # fmt: skip
 """Decimals of a column of a drive's file."""
 
@@ -48,6 +50,17 @@ def table_lines(finished: Finished) -> list[Line]:
         Line(*key, summarise([drive for _, drive in group], [episode.seed for episode, _ in group]))
         for key, group in groups.items()
     ]
+
+
+def foresight_of(finished: Finished) -> Foresight | None:
+    """How well the pilot's spread announced interventions, on all tracks and without stress."""
+    driven = [
+        ((task.track, episode.seed), drive)
+        for task, result in finished
+        if not task.by_expert and task.stress.name == "none"
+        for episode, drive in zip(task.episodes, result.drives, strict=True)
+    ]
+    return foresight([drive for _, drive in driven], [group for group, _ in driven])
 
 
 def line_as_json(line: Line) -> dict[str, Any]:
@@ -125,9 +138,10 @@ def read_drive(path: str | Path) -> Drive:
     try:
         with open(path, newline="", encoding="utf-8") as file:
             header, *rows = csv.reader(file)
-        if header != list(_DIGITS):
+        if header not in (list(_DIGITS), list(_DIGITS)[:-1]):  # older ones have no spread
             raise ValueError(f"its columns are {header}")
         columns = dict(zip(header, np.array(rows, float).T, strict=True))
+        columns.setdefault("spread", np.full(len(rows), np.nan))
     except (OSError, ValueError) as error:
         raise EvaluationError(
             f"{path}: not a drive that 'ghostlap evaluate' wrote ({error})."

@@ -9,6 +9,7 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
+from ghostlap.evaluate.foresight import AHEAD_S, Foresight
 from ghostlap.evaluate.results import Finished, Line
 from ghostlap.metrics import autonomy_percent, rarest_km
 
@@ -93,6 +94,28 @@ def _together(plain: Sequence[Line]) -> str:
 def _short(track: str) -> str:
     """A file's name without its folder."""
     return Path(track).stem if track.endswith(".csv") else track
+
+
+_IN_WORDS = {
+    "steering": "|steering|",
+    "speed_steering": "speed times |steering|",
+    "steering_change": "the steering's change",
+}
+
+
+def foresight_note(seen: Foresight) -> str:
+    """How well the spread announced interventions, beside what needs no spread."""
+
+    def figure(name: str) -> str:
+        low_high = "–".join(f"{limit:.2f}" for limit in seen.interval.get(name, ()))
+        return f"{seen.auroc[name]:.2f}" + (f" ({low_high})" if low_high else "")
+
+    others = ", ".join(f"{words} {figure(name)}" for name, words in _IN_WORDS.items())
+    return (
+        f"The spread announces an intervention within {AHEAD_S:g} s with an AUROC of "
+        f"{figure('spread')}; chance is 0.5. Beside it: {others}. From {seen.moments} moments, "
+        f"{seen.troubled} of them before an intervention."
+    )
 
 
 def answers_warnings(by_pilot: Finished) -> list[str]:

@@ -94,7 +94,7 @@ def page_html(
     if notes:
         parts += [
             '<ul class="notes">',
-            *(f"<li>{_text_html(note)}</li>" for note in notes),
+            *(f"<li>{text_html(note)}</li>" for note in notes),
             "</ul>",
         ]
     for picture in pictures:
@@ -146,14 +146,15 @@ def _facts_html(number: int, facts: RecordingFacts, recordings: int) -> str:
 
 def _figure_html(folder: Path, picture: Picture) -> str:
     return (
-        f"<p>{_text_html(picture.look_for)}</p>"
+        f"<p>{text_html(picture.look_for)}</p>"
         f'<figure id="{escape(Path(picture.file).stem)}">'
         f'<img src="{_data_uri(folder / picture.file, picture.photographic)}" '
         f'alt="{escape(picture.alt)}" title="{escape(picture.file)}"></figure>'
     )
 
 
-def _text_html(text: str) -> str:
+def text_html(text: str) -> str:
+    """Plain text as HTML; words between backquotes are set as code."""
     pieces = [escape(piece) for piece in text.split("`")]
     return "".join(f"<code>{p}</code>" if i % 2 else p for i, p in enumerate(pieces))
 

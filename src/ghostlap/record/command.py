@@ -38,7 +38,6 @@ from ghostlap.record.folder import (
 )
 from ghostlap.record.plan import Job, Stretch, jobs_of, plan, track_names
 from ghostlap.record.stretch import record_job
-from ghostlap.sim.conditions import conditions_of
 from ghostlap.sim.track import Track
 from ghostlap.sim.tracks import track_named
 
@@ -180,10 +179,7 @@ def _about(
                 "length_m": round(track.length_m, 3),
                 "blake2b": fingerprint_of(track),
                 "conditions": [
-                    {
-                        "seed": seed,
-                        **dataclasses.asdict(conditions_of(config.conditions, track.theme, seed)),
-                    }
+                    {"seed": seed, **dataclasses.asdict(config.conditions_for(track.theme, seed))}
                     for seed in seeds
                 ],
             }

@@ -11,7 +11,8 @@ from typing import Annotated, Any, Literal
 import tyro
 
 from ghostlap.errors import SimulatorError
-from ghostlap.sim.conditions import ConditionsKind
+from ghostlap.sim.conditions import Conditions, ConditionsKind, Material, conditions_of
+from ghostlap.sim.track import Theme
 
 CameraName = Literal["center", "left", "right"]
 
@@ -49,6 +50,9 @@ class RecordConfig:
     conditions: ConditionsKind = "seed"
     """Light, weather and materials: drawn from the seed, or always those of the track's theme. wide
     draws also night, colour casts, roads of dirt or snow, no lines, a sun at the horizon."""
+    road: Material | None = None
+    """The road's material, whatever the conditions say: dirt, say, which looks like the shoulders
+    of some bends."""
     variants: int = 4
     """Different drawn conditions for each track; they change along the lap."""
     cameras: tuple[CameraName, ...] = ("center", "left", "right")
@@ -90,6 +94,11 @@ class RecordConfig:
             raise SimulatorError(
                 f"--size is width and height, 16 to 4096 pixels. Got {self.size[0]} {self.size[1]}."
             )
+
+    def conditions_for(self, theme: Theme, seed: int | None) -> Conditions:
+        """Light, weather and materials of a drawn variant, or without a seed of the theme."""
+        conditions = conditions_of(self.conditions, theme, seed)
+        return dataclasses.replace(conditions, road=self.road) if self.road else conditions
 
 
 def flag(name: str) -> str:

@@ -12,7 +12,7 @@ from ghostlap.record.folder import Part
 from ghostlap.record.plan import Job, Stretch
 from ghostlap.record.truth import TruthLog
 from ghostlap.recording.recorder import Recorder
-from ghostlap.sim.conditions import Conditions, conditions_of
+from ghostlap.sim.conditions import Conditions
 from ghostlap.sim.expert import Expert, ExpertDriver
 from ghostlap.sim.track import Track
 from ghostlap.sim.tracks import track_named
@@ -44,7 +44,7 @@ def record_stretch(config: RecordConfig, stretch: Stretch, report: Report) -> in
         RecordingError: the folder cannot be written.
     """
     track = _track(stretch.track)
-    conditions = conditions_of(config.conditions, track.theme, stretch.conditions_seed)
+    conditions = config.conditions_for(track.theme, stretch.conditions_seed)
     expert = Expert(
         speed_limit_mph=config.speed_limit,
         line=config.line,

@@ -126,7 +126,7 @@ def wide_conditions(theme: Theme, seed: int) -> Conditions:
     own = FIXED[theme]
     road, verge = own.road, own.verge
     if draw.random() < 0.75:
-        road = MATERIALS[draw.integers(len(MATERIALS))] if draw.random() < 0.5 else _of(ROADS, draw)
+        road = _of(ROADS if draw.random() < 0.5 else MATERIALS, draw)
         verge = _of(VERGES, draw)
     lines = bool(draw.random() < 0.75) or road == verge
     tint = np.exp(draw.normal(0.0, 0.14, 3))
