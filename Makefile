@@ -33,21 +33,9 @@ unit: $(READY)
 test-all: lint types
 	$(BIN)/pytest -m 'slow or not slow'
 
-# A lap each way round the lake, driven by the built-in expert, all the way to a pilot that drives.
-DEMO := build/demo
+# From nothing to a pilot that drives, with proof: some minutes; goes on where it was interrupted.
 demo: $(READY)
-	rm -rf $(DEMO)
-	$(BIN)/ghostlap record --track lake --laps 1 --both-ways --recovery 0.2 --out $(DEMO)/recording
-	$(BIN)/ghostlap doctor $(DEMO)/recording
-	$(BIN)/ghostlap explore $(DEMO)/recording --out $(DEMO)/explore
-	$(BIN)/ghostlap train $(DEMO)/recording --out $(DEMO)/run --epochs 10 --cache $(DEMO)/cache
-	$(BIN)/ghostlap evaluate $(DEMO)/run --track lake --seeds 2
-	@echo
-	@echo 'Open $(DEMO)/explore/index.html, $(DEMO)/run/loss.png and the map in $(DEMO)/run/evaluate/.'
-	@echo 'Then try:'
-	@echo '  $(BIN)/ghostlap train YOUR_RECORDING --out runs/a'
-	@echo '  $(BIN)/ghostlap evaluate runs/a --track lake --stress'
-	@echo '  $(BIN)/ghostlap --help'
+	$(BIN)/ghostlap demo --out build/demo
 
 # RECORDING=… names the recording to measure with.
 bench: $(READY)

@@ -47,6 +47,7 @@ def make_drive(seconds: float = 10.0, interventions: int = 0, **columns: Any) ->
         "margin_m": 4.0,
         "intervention": codes,
         "pushed": np.zeros(rows, bool),
+        "spread": np.nan,
         **columns,
     }
     return Drive(
@@ -57,10 +58,24 @@ def make_drive(seconds: float = 10.0, interventions: int = 0, **columns: Any) ->
     )
 
 
-def make_pilot(folder: Path, steering: float, spec: Preprocessing = TINY) -> Path:
+def make_pilot(
+    folder: Path,
+    steering: float,
+    spec: Preprocessing = TINY,
+    *,
+    validation: dict[str, float] | None = None,
+    **others: float,
+) -> Path:
     """A run folder with a pilot that always answers the same steering, whatever it sees.
 
     A network of three layers written by hand: it looks at the picture, and makes nothing of it.
+
+    Args:
+        folder: made.
+        steering: the answer.
+        spec: preprocessing.
+        validation: figures on validation samples, for ``pilot.json``.
+        others: further answers, by name, as the network gives them.
     """
     folder.mkdir(parents=True, exist_ok=True)
     nodes = [
@@ -69,23 +84,28 @@ def make_pilot(folder: Path, steering: float, spec: Preprocessing = TINY) -> Pat
         helper.make_node("Add", ["zero", "answer"], ["steering"]),
     ]
     height, width, channels = spec.input_shape
+    answers = {"steering": steering, **others}
     graph = helper.make_graph(
         nodes,
         "constant",
         [helper.make_tensor_value_info("seen", TensorProto.FLOAT, ["n", height, width, channels])],
-        [helper.make_tensor_value_info("steering", TensorProto.FLOAT, ["n", 1])],
+        [helper.make_tensor_value_info("steering", TensorProto.FLOAT, ["n", len(answers)])],
         [
-            helper.make_tensor("nothing", TensorProto.FLOAT, [height, 1], [0.0] * height),
-            helper.make_tensor("answer", TensorProto.FLOAT, [1], [steering]),
+            helper.make_tensor(
+                "nothing", TensorProto.FLOAT, [height, len(answers)], [0.0] * height * len(answers)
+            ),
+            helper.make_tensor("answer", TensorProto.FLOAT, [len(answers)], [*answers.values()]),
         ],
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
     onnx.save(model, folder / ONNX_FILE)
-    description = {
+    description: dict[str, Any] = {
         "format": FORMAT,
-        "outputs": ["steering"],
+        "outputs": list(answers),
         "preprocessing": dataclasses.asdict(spec),
     }
+    if validation is not None:
+        description["metrics"] = {"validation": validation}
     write_json(folder / PILOT_FILE, description)
     return folder
 

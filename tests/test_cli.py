@@ -43,7 +43,7 @@ def test_mistakes_end_with_a_message_and_no_traceback(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run("fly") == 2
-    assert "error: no such command: 'fly'. Commands: doctor" in capsys.readouterr().err
+    assert "error: no such command: 'fly'. Commands: demo, doctor" in capsys.readouterr().err
     assert run("train", str(tmp_path / "nowhere"), "--out", str(tmp_path / "r")) == 2
     assert "nowhere: no such folder" in capsys.readouterr().err
     assert run("train", "x", "--recipe", "cake") == 2

@@ -131,10 +131,11 @@ def test_the_panel_says_how_each_car_drives() -> None:
     )
     figures.cars["simulator 2 (127.0.0.1:6)"] = CarNow(trouble="the pilot answers NaN")
     figures.cars["simulator 3 (127.0.0.1:7)"] = CarNow(by_hand=True)
+    figures.cars["simulator 4 (127.0.0.1:8)"] = CarNow(slowed=True)
     for latency_ms in range(1, 101):
         figures.add_answer(latency_ms / 1000)
     figures.dropped, figures.troubled, figures.not_recorded = 3, 2, 1
-    one, two, three, together = [line.rstrip() for line in shown(figures).splitlines()]
+    one, two, three, four, together = [line.rstrip() for line in shown(figures).splitlines()]
     assert one.split() == [
         "simulator", "1", "├─────●────┼──────────┤", "-0.500", "12.3", "mph", "throttle", "+0.25",
         "lap", "2",
@@ -142,6 +143,7 @@ def test_the_panel_says_how_each_car_drives() -> None:
     assert two.endswith("the pilot answers NaN")
     assert three.endswith("by hand")
     assert "? mph" in three
+    assert four.endswith("unsure: slowing down")
     assert "in 51.0 ms (p50), 100.0 ms (p99)   dropped 3" in together
     assert together.endswith("in trouble 2   not recorded 1")
 

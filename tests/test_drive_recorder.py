@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import math
 import threading
 from pathlib import Path
@@ -68,9 +69,9 @@ def test_a_drive_is_a_recording_with_what_was_predicted_beside_it(tmp_path: Path
     rows = predictions(tmp_path)
     assert [row["center"] for row in rows] == [Path(path).name for path in frames["center"]]
     assert tuple(rows[0]) == PREDICTION_COLUMNS
-    assert list(rows[0].values())[1:] == ["0.100000", "", "0.2500", "-0.5000", "2.00", "", ""]
+    assert list(rows[0].values())[1:] == ["0.100000", "", "", "0.2500", "-0.5000", "2.00", "", ""]
     assert list(rows[1].values())[1:] == [
-        "-0.200000", "14.0000", "0.2500", "-0.5000", "2.00", "2", "-0.5000",
+        "-0.200000", "14.0000", "", "0.2500", "-0.5000", "2.00", "2", "-0.5000",
     ]  # fmt: skip
 
 
@@ -78,6 +79,26 @@ def test_a_second_drive_goes_on_below_the_first(tmp_path: Path) -> None:
     recorded(tmp_path, moment())
     recorded(tmp_path, moment(), moment())
     assert len(read_recording(tmp_path).frames) == len(predictions(tmp_path)) == 3
+
+
+def test_a_pilots_spread_is_written_down(tmp_path: Path) -> None:
+    unsure = moment(0.1)
+    unsure = dataclasses.replace(unsure, answer=Answer(0.1, None, JPEG, spread=0.25, unsure=0.7))
+    recorded(tmp_path, unsure)
+    assert predictions(tmp_path)[0]["pilot_spread"] == "0.250000"
+
+
+def test_predictions_that_an_older_version_began_keep_their_columns(tmp_path: Path) -> None:
+    recorded(tmp_path, moment(0.1))
+    path = tmp_path / PREDICTIONS_NAME
+    older = [name for name in PREDICTION_COLUMNS if name != "pilot_spread"]
+    center = predictions(tmp_path)[0]["center"]
+    path.write_text(",".join(older) + f"\n{center},0.1,,0.25,-0.5,2.00,,\n")
+    recorded(tmp_path, moment(-0.2, 14.0))
+    row = predictions(tmp_path)[1]
+    assert list(row) == older
+    assert (row["pilot_steering"], row["pilot_speed_mph"]) == ("-0.200000", "14.0000")
+    assert (row["steering"], row["latency_ms"]) == ("0.2500", "2.00")
 
 
 @pytest.mark.parametrize("number", [math.nan, 1e9, -1e9])

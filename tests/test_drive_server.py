@@ -7,7 +7,8 @@ import socket
 import threading
 from collections.abc import Callable, Coroutine
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -32,6 +33,7 @@ from ghostlap.drive.connection import SimulatorConnection, acknowledge_early
 from ghostlap.drive.model_thread import Answer, look_with
 from ghostlap.drive.server import DriveServer
 from ghostlap.errors import DriveError
+from ghostlap.pilot import Pilot
 from ghostlap.vision import SEED, encode_jpeg
 from ghostlap.wire import Telemetry
 
@@ -114,11 +116,16 @@ def test_a_decimal_comma_changes_nothing() -> None:
     serving(drive)
 
 
-class FaultyPilot:
-    """A pilot that fails whenever it looks."""
+class FakePilot(Pilot):
+    """A pilot without a network."""
 
-    preprocessing = SEED
-    outputs = ("steering",)
+    def __init__(self, *outputs: str, description: dict[str, Any] | None = None) -> None:
+        session = SimpleNamespace(get_inputs=lambda: [SimpleNamespace(name="seen")])
+        super().__init__(cast(Any, session), SEED, outputs, description or {})
+
+
+class FaultyPilot(FakePilot):
+    """A pilot that fails whenever it looks."""
 
     def predict_cropped(self, cropped: Any) -> Any:
         raise ValueError("no such layer")
@@ -140,7 +147,7 @@ def test_a_failing_pilot_or_a_broken_image_is_answered_and_said_once(
     image: bytes, said: str
 ) -> None:
     lines: list[str] = []
-    look = look_with(FaultyPilot(), 640)  # type: ignore[arg-type]
+    look = look_with(FaultyPilot("steering"), 640)
 
     async def drive(server: DriveServer) -> None:
         simulator = await RawSimulator.connect(server.port)
@@ -153,15 +160,13 @@ def test_a_failing_pilot_or_a_broken_image_is_answered_and_said_once(
     assert sum(said in line for line in lines) == 1
 
 
-class StraightPilot:
-    """A pilot that answers with the mean of what it sees."""
+class StraightPilot(FakePilot):
+    """A pilot that answers with the mean of what it sees, 12 mph, and a tenth of the mean."""
 
-    preprocessing = SEED
-    outputs = ("steering", "speed")
-
-    def predict_cropped(self, cropped: list[Any]) -> Any:
-        assert len(cropped) == 1
-        return np.array([[cropped[0].mean() / 1000, 12.0]], np.float32)
+    def predict_cropped(self, cropped: Any) -> Any:
+        (rows,) = cropped
+        answer = {"steering": rows.mean() / 1000, "speed": 12.0, "spread": rows.mean() / 10000}
+        return np.array([[answer[name] for name in self.outputs]], np.float32)
 
 
 @pytest.mark.parametrize("size", [(160, 320), (320, 640), (80, 160)])
@@ -169,11 +174,22 @@ def test_frames_of_any_size_are_cropped_by_their_share(size: tuple[int, int]) ->
     picture = np.zeros((*size, 3), np.uint8)
     rows = SEED.for_frames(*size)
     picture[rows.crop_top_px : rows.crop_bottom_px] = 200
-    look = look_with(StraightPilot(), 1024)  # type: ignore[arg-type]
+    look = look_with(StraightPilot("steering", "speed"), 1024)
     answer = look(telemetry_of(encode_jpeg(picture, 100)))
     assert answer.problem == ""
     assert answer.steering == pytest.approx(0.2, abs=0.005)
     assert answer.speed_mph == 12.0
+    assert (answer.spread, answer.unsure) == (None, 0.0)
+
+
+def test_a_pilot_with_a_spread_says_how_unsure_it_is() -> None:
+    usual = {"metrics": {"validation": {"spread_p50": 0.01, "spread_p99": 0.03}}}
+    picture = encode_jpeg(np.full((160, 320, 3), 200, np.uint8), 100)
+    pilot = StraightPilot("steering", "spread", description=usual)
+    answer = look_with(pilot, 1024)(telemetry_of(picture))
+    assert answer.spread == pytest.approx(0.02, abs=0.0005)
+    assert answer.unsure == pytest.approx(0.5, abs=0.03)
+    assert answer.speed_mph is None
 
 
 def telemetry_of(jpeg: bytes) -> Telemetry:

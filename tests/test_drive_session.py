@@ -395,3 +395,28 @@ def test_every_telemetry_has_exactly_one_answer(steps: list[tuple[str, Any]]) ->
     driven.pass_s(1.0)
     assert sum("steer" in text for text in driven.sent) == told
     assert driven.sent.count(MANUAL) >= by_hand + wakes
+
+
+def test_a_car_that_is_slowed_for_an_unsure_pilot_is_said_once() -> None:
+    driven = Driven(slow_when_unsure=0.5)
+    for second in range(12):
+        driven.now_s += 1.0
+        driven.session.received(telemetry(speed="20.0000"))
+        driven.answer(driven.look(), unsure=1.0 if second < 6 else 0.0)
+        car = driven.figures.cars["simulator 1"]
+        assert car.slowed == (second < 6)
+        if second == 3:
+            assert driven.steers()[-1][1] < 0, "20 mph is too fast for half of 20"
+    assert [line for line in driven.said if "unsure" in line] == [
+        "simulator 1: unsure: slowing down"
+    ]
+
+
+def test_an_unsure_pilot_is_not_said_where_nothing_is_slowed() -> None:
+    driven = Driven(slow_when_unsure=0.0)
+    for _ in range(5):
+        driven.now_s += 1.0
+        driven.session.received(telemetry())
+        driven.answer(driven.look(), unsure=1.0)
+    assert not any("unsure" in line for line in driven.said)
+    assert not driven.figures.cars["simulator 1"].slowed

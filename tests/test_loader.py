@@ -82,7 +82,7 @@ def test_drawn_repeats_samples_as_the_seeds_generator_does(parts: Any) -> None:
 
 
 def test_speed_is_a_second_label_in_units_of_thirty_mph(parts: Any) -> None:
-    _, labels = loader(parts, outputs=2, augmentation=None).in_order_batch(0)
+    _, labels = loader(parts, outputs=("steering", "speed"), augmentation=None).in_order_batch(0)
     assert labels.shape == (8, 2)
     np.testing.assert_allclose(labels[:, 1], parts[0].speed_mph[:8] / 30)
 

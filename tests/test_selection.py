@@ -91,9 +91,7 @@ def select(oval: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Select
         checkpoints: Any = SimpleNamespace(folder=folder, epochs_done=9, best_epoch=best_loss)
         config = TrainConfig(select_by="driving", select_track=oval)
         console = Console(file=io.StringIO())
-        chosen = select_by_driving(
-            config, trainer, checkpoints, Preprocessing(), ("steering",), console
-        )
+        chosen = select_by_driving(config, trainer, checkpoints, Preprocessing(), console)
         return chosen, network, driven
 
     return select

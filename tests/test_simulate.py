@@ -350,9 +350,13 @@ def test_impossible_options_are_told(options: dict[str, Any], message: str) -> N
         SimulateConfig(**options)
 
 
-def test_without_autonomous_it_says_what_there_is() -> None:
-    with pytest.raises(SimulatorError, match="with --autonomous, .* use 'ghostlap record'"):
-        simulate(SimulateConfig())
+def test_options_that_would_be_passed_over_are_told() -> None:
+    with pytest.raises(SimulatorError, match="--port is only for .* The page has --page-port"):
+        SimulateConfig(port=8000)
+    with pytest.raises(SimulatorError, match="--laps is only for a drive server, --autonomous"):
+        SimulateConfig(laps=1)
+    with pytest.raises(SimulatorError, match="--page-port is for the page"):
+        SimulateConfig(autonomous=True, page_port=1)
 
 
 def test_options_of_the_command_line() -> None:

@@ -382,7 +382,7 @@ def test_learning_rate_rises_and_falls() -> None:
 
 
 def test_a_trainer_of_bytes_computes_what_the_pilots_network_does() -> None:
-    network = network_for(TrainConfig(), SEED, 1)
+    network = network_for(TrainConfig(), SEED)
     spec = dataclasses.replace(SEED, divide_by=127.5, offset=-1.0)
     pixels = np.random.default_rng(0).integers(0, 256, (3, *SEED.input_shape), np.uint8)
     trained = Trainer(network, spec)(pixels, training=False)
@@ -391,7 +391,7 @@ def test_a_trainer_of_bytes_computes_what_the_pilots_network_does() -> None:
 
 
 def test_bfloat16_computes_in_sixteen_bits_and_keeps_thirty_two() -> None:
-    network = network_for(TrainConfig(precision="bfloat16"), SEED, 1)
+    network = network_for(TrainConfig(precision="bfloat16"), SEED)
     assert {layer.compute_dtype for layer in network.layers[:-1]} == {"bfloat16"}
     assert network.layers[-1].compute_dtype == "float32"
     assert {str(weights.dtype) for weights in network.get_weights()} == {"float32"}

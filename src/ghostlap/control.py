@@ -23,6 +23,9 @@ _BRAKES_EASE_MPH = 10.0
 """Below it brakes are let go little by little, for a held one would soon mean reverse."""
 _SLOWEST_TARGET_MPH = 1e-3
 """Of 1 - speed/limit, where a pilot asks to stand."""
+_UNSURE_S = 0.5
+"""Time constant by which the speed follows how unsure a pilot is, so that no single picture makes
+the car jerk."""
 _LONGEST_STEP_S = 0.5
 """The speed's error counts for no longer than this between two answers."""
 
@@ -39,6 +42,8 @@ class ControlConfig:
     """Time constant by which steering follows the pilot; 0 is at once."""
     slow_in_bends: float = 0.0
     """Share of the speed limit taken off at full lock."""
+    slow_when_unsure: float = 0.0
+    """Share of the speed taken off where the pilot is as unsure as can be; less so, less of it."""
     throttle: Literal["pi", "seed"] = "pi"
     """``pi`` holds the speed; ``seed`` is 1 - speed/limit, as in simple drive.py scripts, which
     stays below the limit by as much as drag asks for."""
@@ -54,6 +59,7 @@ class ControlConfig:
             raise GhostlapError(f"The speed limit must be above 0 mph. Got {self.speed_limit_mph}.")
         limits = {
             "steering_limit": (0, 1), "smoothing_s": (0, 10), "slow_in_bends": (0, 1),
+            "slow_when_unsure": (0, 0.9),
             "proportional_per_mph": (0, 10), "integral_per_mph_s": (0, 10),
             "late_after_s": (0, 3600),
         }  # fmt: skip
@@ -89,11 +95,14 @@ class Controller:
         self.config = config or ControlConfig()
         self._steering = np.zeros(cars)
         self._integral = np.zeros(cars)
+        self.unsure = np.zeros(cars)
+        """How unsure the pilot has been of late, in [0, 1], shape ``(cars,)``."""
 
     def reset(self, car: int | slice = slice(None)) -> None:
         """Forget about a car, or all: it was put somewhere else."""
         self._steering[car] = 0.0
         self._integral[car] = 0.0
+        self.unsure[car] = 0.0
 
     def control(
         self,
@@ -102,6 +111,7 @@ class Controller:
         elapsed_s: float,
         *,
         pilot_speed_mph: ArrayLike | None = None,
+        unsure: ArrayLike = 0.0,
         age_s: ArrayLike = 0.0,
     ) -> Control:
         """What to do now.
@@ -114,6 +124,8 @@ class Controller:
             speed_mph: as measured, of that shape.
             elapsed_s: since the last call.
             pilot_speed_mph: what the pilot answers for the speed, if it does.
+            unsure: how unsure the pilot is (:meth:`ghostlap.pilot.Pilot.unsure`), from 0 to 1;
+                NaN counts as 1.
             age_s: time since the picture was taken that the pilot answered to.
         """
         config, shape = self.config, self._steering.shape
@@ -131,6 +143,7 @@ class Controller:
             asked = np.asarray(pilot_speed_mph, float)
             lost = lost | np.isnan(asked)
             target = np.minimum(target, np.maximum(asked, 0.0))
+        target = target * (1 - config.slow_when_unsure * self._unsure_of_late(unsure, elapsed_s))
         known = np.isfinite(speed)
         error_mph = np.where(known, target - speed, 0.0)
         if config.throttle == "seed":
@@ -145,6 +158,11 @@ class Controller:
     def hold(self) -> Control:
         """For a moment of which nothing is known, as of a broken picture: wheels kept, coasting."""
         return Control(self._steering.copy(), np.zeros_like(self._steering))
+
+    def _unsure_of_late(self, unsure: ArrayLike, elapsed_s: float) -> Floats:
+        now = np.clip(np.nan_to_num(np.asarray(unsure, float), nan=1.0), 0.0, 1.0)
+        self.unsure = self.unsure + (now - self.unsure) * -np.expm1(-elapsed_s / _UNSURE_S)
+        return self.unsure
 
     def _throttle(self, error_mph: Floats, elapsed_s: float) -> Floats:
         config = self.config

@@ -71,3 +71,7 @@ class DaggerError(GhostlapError):
 
 class DemoError(GhostlapError):
     """A demo cannot be made, or gone on with, as asked."""
+
+
+class CockpitError(GhostlapError):
+    """The cockpit cannot start, or cannot do what its page asks for."""

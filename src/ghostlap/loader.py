@@ -30,7 +30,10 @@ Order = Literal["shuffled", "drawn"]
 """``shuffled``: every sample once before any comes again. ``drawn``: at random, as seed 003."""
 
 Batch = tuple[NDArray[np.uint8], NDArray[np.float32]]
-"""Preprocessed pictures ``(n, height, width, 3)``, not yet scaled, and labels ``(n, outputs)``."""
+"""Preprocessed pictures ``(n, height, width, 3)``, not yet scaled, and labels ``(n, labels)``."""
+
+LABELLED = ("steering", "speed")
+"""Outputs of which a recording says what is right."""
 
 
 class BatchLoader:
@@ -45,7 +48,8 @@ class BatchLoader:
         side_offset: the gain with which labels follow geometric augmentation.
         batch_size: samples a batch.
         order: see :data:`Order`.
-        outputs: 1 for steering, 2 for steering and speed (in ``SPEED_UNIT_MPH``).
+        outputs: of the network, by name; batches hold a label for each that is ``LABELLED``, the
+            speed's in ``SPEED_UNIT_MPH``.
         seed: of order and augmentation.
     """
 
@@ -60,7 +64,7 @@ class BatchLoader:
         side_offset: float = 0.30,
         batch_size: int = 100,
         order: Order = "shuffled",
-        outputs: int = 1,
+        outputs: tuple[str, ...] = ("steering",),
         seed: int = 0,
     ) -> None:
         self.samples = samples
@@ -145,11 +149,11 @@ class BatchLoader:
             steering = plan.steering
             for i, slot in enumerate(slots):
                 pixels[i] = finish(plan.apply(i, frames[slot]), self.spec)
-        labels = np.empty((len(members), self.outputs), np.float32)
-        labels[:, 0] = steering
-        if self.outputs == 2:
-            labels[:, 1] = self.samples.speed_mph[members] / SPEED_UNIT_MPH
-        return pixels, labels
+        label: dict[str, NDArray[np.floating]] = {"steering": steering}
+        if "speed" in self.outputs:
+            label["speed"] = self.samples.speed_mph[members] / SPEED_UNIT_MPH
+        columns = [label[name] for name in self.outputs if name in LABELLED]
+        return pixels, np.stack(columns, axis=1).astype(np.float32)
 
 
 def _yield_to_the_network() -> None:

@@ -37,6 +37,14 @@ SPEED_UNIT_MPH = 30.0
 """The speed output counts in this unit, the simulator's top speed, so that it is about 1."""
 
 
+OUTPUTS = ("steering", "speed", "spread")
+"""What a network may answer, in this order: the steering, the speed to drive, and the spread, which
+is the standard deviation that the pilot expects of its steering's error."""
+
+USUAL_PERCENTILES = (50, 95, 99)
+"""Of the spread on validation samples, in ``pilot.json``."""
+
+
 class Pilot:
     """A network with its preprocessing, ready to drive. Make one with :meth:`load`."""
 
@@ -53,6 +61,7 @@ class Pilot:
         self.description = description
         """All that ``pilot.json`` says."""
         self._input = session.get_inputs()[0].name
+        self._usual_spread = _usual_spread(description)
 
     @classmethod
     def load(cls, folder: str | Path, threads: int = 1) -> Pilot:
@@ -91,6 +100,7 @@ class Pilot:
                 f"{folder}: {ONNX_FILE} wants pictures of {shape}, {PILOT_FILE} says "
                 f"{preprocessing.input_shape}. The two files are not of one run."
             )
+        _check_outputs(folder, outputs)
         return cls(session, preprocessing, outputs, description)
 
     def steer(self, frames: Rgb | NDArray[np.uint8]) -> Any:
@@ -140,9 +150,63 @@ class Pilot:
     def predict_seen(self, seen: NDArray[np.float32]) -> NDArray[np.float32]:
         """Like :meth:`predict`, of preprocessed pictures ``(n, height, width, 3)``."""
         answers: NDArray[np.float32] = self.session.run(None, {self._input: seen})[0]
-        if "speed" in self.outputs:
-            answers = answers * np.array([1.0, SPEED_UNIT_MPH], np.float32)
-        return answers
+        units = [SPEED_UNIT_MPH if name == "speed" else 1.0 for name in self.outputs]
+        return answers * np.array(units, np.float32)
+
+    def named(self, answers: NDArray[np.float32], name: str) -> NDArray[np.float32] | None:
+        """One of the outputs, out of what :meth:`predict` gives; None if the pilot has it not."""
+        return answers[..., self.outputs.index(name)] if name in self.outputs else None
+
+    @property
+    def can_be_unsure(self) -> bool:
+        """Whether it answers a spread, and its run folder says how large that usually is."""
+        return "spread" in self.outputs and self._usual_spread is not None
+
+    def unsure(self, answers: NDArray[np.float32]) -> NDArray[np.float64]:
+        """How unsure the pilot is: 0 where its spread is usual, 1 where it is extraordinary.
+
+        Args:
+            answers: what :meth:`predict` gives.
+
+        Returns:
+            In [0, 1], of the shape of the answers without their last axis: 0 up to the median
+            spread of validation samples, 1 from their 99th percentile on, linear between; NaN
+            where the spread is. 0 throughout if the pilot cannot be unsure.
+        """
+        spread = self.named(answers, "spread")
+        if spread is None or self._usual_spread is None:
+            return np.zeros(answers.shape[:-1])
+        usual, rare = self._usual_spread
+        return np.clip((spread.astype(float) - usual) / max(rare - usual, 1e-6), 0.0, 1.0)
+
+
+def usual_spread(spread: NDArray[np.floating]) -> dict[str, float]:
+    """How large a pilot's spread usually is, for ``metrics.validation`` of ``pilot.json``.
+
+    Args:
+        spread: of validation samples, shape ``(n,)``.
+    """
+    return {
+        f"spread_p{percent}": float(np.percentile(spread, percent)) for percent in USUAL_PERCENTILES
+    }
+
+
+def _usual_spread(description: dict[str, Any]) -> tuple[float, float] | None:
+    try:
+        validation = description["metrics"]["validation"]
+        return float(validation["spread_p50"]), float(validation["spread_p99"])
+    except (KeyError, TypeError, ValueError):
+        return None
+
+
+def _check_outputs(folder: Path, outputs: tuple[str, ...]) -> None:
+    in_order = tuple(name for name in OUTPUTS if name in outputs)
+    if outputs != in_order or "steering" not in outputs:
+        raise PilotError(
+            f"{folder / PILOT_FILE}: outputs must be some of {', '.join(OUTPUTS)}, in this order "
+            f"and with the steering. Got {', '.join(map(str, outputs))}. A newer Ghostlap may "
+            "have written it."
+        )
 
 
 def read_description(folder: Path) -> dict[str, Any]:

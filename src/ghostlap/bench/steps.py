@@ -49,7 +49,7 @@ def step_times(repeats: int) -> list[dict[str, Any]]:
     for model in MODELS:
         for precision in ("float32", "bfloat16"):
             config = TrainConfig(model=model, precision=precision)
-            network = network_for(config, SEED, 1)
+            network = network_for(config, SEED)
             compile_network(network, config, 1000)
             step_s = bare_step_s(network, repeats)
             found.append(
@@ -93,9 +93,9 @@ def feeding(data: TrainingData, repeats: int) -> dict[str, float]:
     Both are timed in turn, three times, so that a noisy neighbour hits both.
     """
     config = TrainConfig()
-    network = network_for(config, SEED, 1)
+    network = network_for(config, SEED)
     compile_network(network, config, 10_000)
-    trainer = Trainer(network_for(config, SEED, 1), SEED)
+    trainer = Trainer(network_for(config, SEED), SEED)
     compile_network(trainer, config, 10_000)
     loader = BatchLoader(
         data.training, data.slots, data.cache, data.preprocessing, augmentation=PRESETS["seed003"]
@@ -138,7 +138,7 @@ class StepClock(keras.callbacks.Callback):
 
 def inference(repeats: int) -> dict[str, float]:
     """Milliseconds from frame to steering: the pilot, and the seeds' ``model.predict``."""
-    network = network_for(TrainConfig(), SEED, 1)
+    network = network_for(TrainConfig(), SEED)
     frames = np.random.default_rng(0).integers(0, 256, (16, *SEED.frame_shape), np.uint8)
     cycle = itertools.cycle(frames)
     with tempfile.TemporaryDirectory() as folder:

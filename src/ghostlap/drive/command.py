@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import signal
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
@@ -20,10 +20,15 @@ from ghostlap.drive.config import PORT, DriveConfig
 from ghostlap.drive.drive_recorder import Recordings
 from ghostlap.drive.figures import Figures
 from ghostlap.drive.model_thread import Look, look_with
+from ghostlap.drive.onlooker import CockpitOnlooker
 from ghostlap.drive.panel import Panel, summary_line
 from ghostlap.drive.server import DriveServer
 from ghostlap.errors import DriveError
 from ghostlap.pilot import Pilot
+
+if TYPE_CHECKING:
+    from ghostlap.cockpit.site import Site
+    from ghostlap.cockpit.unity import UnityDrive
 
 console = Console(stderr=True)
 
@@ -46,6 +51,7 @@ def drive(config: DriveConfig, console: Console = console) -> dict[str, Any]:
         PilotError: the run folder holds no usable pilot.
         DriveError: the port is in use, there is no such interface, or this is a notebook.
         RecordingError: ``config.record`` cannot be written.
+        CockpitError: the page cannot be served.
     """
     _check_no_loop()
     pilot = Pilot.load(config.pilot)
@@ -64,7 +70,8 @@ def drive(config: DriveConfig, console: Console = console) -> dict[str, Any]:
         if config.record is not None:
             recordings = Recordings(config.record, panel.say, count_lost)
             stack.callback(recordings.close)
-        asyncio.run(_serve(config, look, panel.say, figures, recordings))
+        page = _page_of(config) if config.cockpit else None
+        asyncio.run(_serve(config, look, panel.say, figures, recordings, page))
     if figures.answered:
         console.print(
             f"{figures.answered} frames, {summary_line(figures, 0).partition('   ')[2].strip()}",
@@ -79,6 +86,7 @@ async def _serve(
     say: Callable[[str], None],
     figures: Figures,
     recordings: Recordings | None,
+    page: Site[UnityDrive] | None,
 ) -> None:
     stopped = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -86,9 +94,36 @@ async def _serve(
         # Not on Windows, and not beside the main thread: there Ctrl-C raises KeyboardInterrupt.
         with contextlib.suppress(NotImplementedError, RuntimeError, ValueError):
             loop.add_signal_handler(number, stopped.set)
-    async with DriveServer(config, look, say, figures, recordings) as server:
+    async with contextlib.AsyncExitStack() as stack:
+        onlooker = None
+        if page is not None:
+            await stack.enter_async_context(page)
+            onlooker = CockpitOnlooker(page.source)
+            say(f"the cockpit is at {page.address}")
+        server = await stack.enter_async_context(
+            DriveServer(config, look, say, figures, recordings, onlooker)
+        )
         _say_where(config, server.port, say)
         await stopped.wait()
+
+
+def _page_of(config: DriveConfig) -> Site[UnityDrive]:
+    """The page that shows the drive.
+
+    Raises:
+        CockpitError: the web server's packages are not installed.
+    """
+    from ghostlap.cockpit.command import check_installed
+
+    check_installed()
+    from ghostlap.cockpit.config import CockpitConfig
+    from ghostlap.cockpit.site import Site
+    from ghostlap.cockpit.unity import UnityDrive
+
+    run = config.pilot.absolute()
+    page = CockpitConfig(host=config.page_host, port=config.page_port, runs=run.parent)
+    shown = UnityDrive(page, run, config.speed_limit, config.limits.image_side_px)
+    return Site(page, shown)
 
 
 def _check_no_loop() -> None:

@@ -60,11 +60,22 @@ class DriveConfig:
     slow_in_bends: float = 0.5
     """Share of the speed limit taken off at full lock; less steering, less of it. It keeps a fast
     car on roads whose bends are too tight for the limit, and costs little elsewhere."""
+    slow_when_unsure: float = 0.0
+    """Share of the speed taken off where the pilot is as unsure as can be; less so, less of it. It
+    needs a pilot trained with --spread."""
     smoothing_s: float = 0.0
     """Time constant by which steering follows the pilot; 0 is at once."""
     record: Path | None = None
     """Write what is driven here: a recording as the simulator's, and predictions.csv beside it.
     A second simulator at the same time gets this folder's name with -2, and so on."""
+    cockpit: bool = False
+    """Show the drive in the browser: what the pilot sees and where it looks, with the speed limit
+    to be changed while it drives."""
+    page_host: str = "127.0.0.1"
+    """Network interface of that page. 0.0.0.0 lets other machines in, by an address with a token.
+    """
+    page_port: int = 8000
+    """Of that page; 0 takes any that is free."""
     host: str = "127.0.0.1"
     """Network interface to listen on; 0.0.0.0 lets other machines in, whoever they are."""
     port: int = PORT
@@ -84,8 +95,12 @@ class DriveConfig:
             raise DriveError(
                 f"--speed-limit must be above 0 and at most 30 mph. Got {self.speed_limit}."
             )
-        if not 0 <= self.port <= 65535:
-            raise DriveError(f"--port must be from 0 to 65535. Got {self.port}.")
+        for option in ("port", "page_port"):
+            if not 0 <= getattr(self, option) <= 65535:
+                raise DriveError(
+                    f"--{option.replace('_', '-')} must be from 0 to 65535. "
+                    f"Got {getattr(self, option)}."
+                )
         for option in ("wake_after_s", "late_after_s"):
             if not 0 < getattr(self, option) < math.inf:
                 raise DriveError(
@@ -99,6 +114,7 @@ class DriveConfig:
             speed_limit_mph=self.speed_limit,
             throttle=self.throttle,
             slow_in_bends=self.slow_in_bends,
+            slow_when_unsure=self.slow_when_unsure,
             smoothing_s=self.smoothing_s,
             late_after_s=self.late_after_s,
         )

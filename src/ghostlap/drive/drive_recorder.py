@@ -27,8 +27,8 @@ from ghostlap.wire import FULL_LOCK_DEG
 
 PREDICTIONS_NAME = "predictions.csv"
 PREDICTION_COLUMNS = (
-    "center", "pilot_steering", "pilot_speed_mph", "steering", "throttle", "latency_ms", "lap",
-    "cte",
+    "center", "pilot_steering", "pilot_speed_mph", "pilot_spread", "steering", "throttle",
+    "latency_ms", "lap", "cte",
 )  # fmt: skip
 """``pilot_…`` as the pilot said it, empty where it says none; ``steering`` and ``throttle`` as the
 car was told; ``lap`` and ``cte`` as the simulator sent them, if it does."""
@@ -79,6 +79,7 @@ class DriveRecorder:
             )
             if os.fstat(self._predictions).st_size == 0:
                 os.write(self._predictions, _csv_row(PREDICTION_COLUMNS))
+            self._columns = _columns_of(folder / PREDICTIONS_NAME)
         except OSError as error:
             self._recorder.close()
             raise RecordingError(
@@ -130,11 +131,15 @@ class DriveRecorder:
                 time=datetime.datetime.fromtimestamp(taken_s),
                 **_log_values(moment),  # type: ignore[arg-type]
             )[0]
-            os.write(self._predictions, _csv_row(_prediction(center, moment)))
+            os.write(self._predictions, _csv_row(self._prediction(center, moment)))
         except (RecordingError, OSError) as error:
             self._broken = True
             self._count_lost()
             self._say(f"{error} The driving goes on, unrecorded.")
+
+    def _prediction(self, center: str, moment: Moment) -> list[str]:
+        values = _prediction(center, moment)
+        return [values.get(column, "") for column in self._columns]
 
 
 class Recordings:
@@ -199,19 +204,31 @@ def _clipped(value: float, low: float) -> float:
     return 0.0 if math.isnan(value) else max(low, min(1.0, value))
 
 
-def _prediction(center: str, moment: Moment) -> list[Any]:
-    extra = moment.waiting.telemetry.extra
-    speed_mph = moment.answer.speed_mph
-    return [
-        center,
-        f"{moment.answer.steering:.6f}",
-        "" if speed_mph is None else f"{speed_mph:.4f}",
-        f"{float(moment.control.steering[0]):.4f}",
-        f"{float(moment.control.throttle[0]):.4f}",
-        f"{moment.latency_s * 1000:.2f}",
-        f"{extra['lapNumber']:g}" if "lapNumber" in extra else "",
-        f"{extra['cte']:.4f}" if "cte" in extra else "",
-    ]
+def _columns_of(path: Path) -> list[str]:
+    """Of the predictions to go on with, which an older Ghostlap may have begun."""
+    with open(path, newline="", encoding="utf-8", errors="replace") as file:
+        return next(csv.reader(file), [])
+
+
+def _prediction(center: str, moment: Moment) -> dict[str, str]:
+    """The cells of a row, by column; what there is not is left out."""
+    extra, answer = moment.waiting.telemetry.extra, moment.answer
+    row = {
+        "center": center,
+        "pilot_steering": f"{answer.steering:.6f}",
+        "steering": f"{float(moment.control.steering[0]):.4f}",
+        "throttle": f"{float(moment.control.throttle[0]):.4f}",
+        "latency_ms": f"{moment.latency_s * 1000:.2f}",
+    }
+    if answer.speed_mph is not None:
+        row["pilot_speed_mph"] = f"{answer.speed_mph:.4f}"
+    if answer.spread is not None:
+        row["pilot_spread"] = f"{answer.spread:.6f}"
+    if "lapNumber" in extra:
+        row["lap"] = f"{extra['lapNumber']:g}"
+    if "cte" in extra:
+        row["cte"] = f"{extra['cte']:.4f}"
+    return row
 
 
 def _csv_row(cells: Any) -> bytes:

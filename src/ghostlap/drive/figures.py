@@ -21,6 +21,8 @@ class CarNow:
     """What its simulator sent beside the usual: ``lapNumber``, ``cte``, …"""
     by_hand: bool = False
     """A person holds the controls."""
+    slowed: bool = False
+    """It is slowed down, because the pilot is unsure."""
     trouble: str = ""
     """What is wrong with it right now."""
 

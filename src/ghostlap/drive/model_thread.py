@@ -40,6 +40,10 @@ class Answer:
     """The frame's file, as it came."""
     problem: str = ""
     """Why there is no answer, where there is none."""
+    spread: float | None = None
+    """Of the steering, for a pilot that answers it."""
+    unsure: float = 0.0
+    """How unsure the pilot is, from 0 to 1 (:meth:`ghostlap.pilot.Pilot.unsure`)."""
 
 
 Look = Callable[[Telemetry], Answer]
@@ -54,12 +58,18 @@ def look_with(pilot: Pilot, max_side_px: int) -> Look:
         pilot: ready to drive.
         max_side_px: frames that say they are larger are not even decoded.
     """
-    with_speed = "speed" in pilot.outputs
 
-    def answer_to(frame: Rgb) -> tuple[float, float | None]:
+    def answer_to(frame: Rgb, picture: bytes) -> Answer:
         spec = pilot.preprocessing.for_frames(*frame.shape[:2])
         answers = pilot.predict_cropped([crop(frame, spec)])[0]
-        return float(answers[0]), float(answers[1]) if with_speed else None
+        speed_mph, spread = (pilot.named(answers, name) for name in ("speed", "spread"))
+        return Answer(
+            steering=float(answers[0]),
+            speed_mph=None if speed_mph is None else float(speed_mph),
+            spread=None if spread is None else float(spread),
+            unsure=float(pilot.unsure(answers)),
+            picture=picture,
+        )
 
     def look(telemetry: Telemetry) -> Answer:
         try:
@@ -68,10 +78,9 @@ def look_with(pilot: Pilot, max_side_px: int) -> Look:
         except GhostlapError as error:
             return Answer(problem=str(error))
         try:
-            steering, speed_mph = answer_to(frame)
+            return answer_to(frame, picture)
         except Exception as error:  # whatever it is, the simulator is owed an answer
             return Answer(problem=f"the pilot failed ({type(error).__name__}: {error})")
-        return Answer(steering, speed_mph, picture)
 
     return look
 

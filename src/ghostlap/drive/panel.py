@@ -116,6 +116,8 @@ def _car_cells(name: str, car: CarNow) -> list[Text]:
         state = Text(car.trouble, "bold red")
     elif car.by_hand:
         state = Text("by hand", "yellow")
+    elif car.slowed:
+        state = Text("unsure: slowing down", "yellow")
     else:
         state = Text(_extra(car.extra))
     speed = "    ?" if math.isnan(car.speed_mph) else f"{car.speed_mph:5.1f}"

@@ -19,6 +19,7 @@ from ghostlap.drive.connection import SimulatorConnection, acknowledge_early
 from ghostlap.drive.drive_recorder import Recordings
 from ghostlap.drive.figures import Figures
 from ghostlap.drive.model_thread import Look, ModelThread
+from ghostlap.drive.onlooker import Onlooker
 from ghostlap.drive.session import Session
 from ghostlap.errors import DriveError
 
@@ -47,6 +48,7 @@ class DriveServer:
         say: tells a person something; must not wait.
         figures: where to count.
         recordings: where simulators are recorded, if they are.
+        onlooker: who watches, if somebody does.
     """
 
     def __init__(
@@ -56,13 +58,14 @@ class DriveServer:
         say: Callable[[str], None] = lambda _: None,
         figures: Figures | None = None,
         recordings: Recordings | None = None,
+        onlooker: Onlooker | None = None,
     ) -> None:
         self.figures = figures or Figures()
         self.limits = config.limits
         self._config = config
         self._look = look
         self._say = say
-        self._recordings = recordings
+        self._recordings, self._onlooker = recordings, onlooker
         self._connections: dict[SimulatorConnection, None] = {}
         self._sessions: dict[SimulatorConnection, Session] = {}
         self._numbers = itertools.count(1)
@@ -157,6 +160,7 @@ class DriveServer:
             figures=self.figures,
             now_s=self._loop.time,
             record=self._recordings.open if self._recordings else lambda: None,
+            onlooker=self._onlooker,
         )
         self._sessions[connection] = session
         try:

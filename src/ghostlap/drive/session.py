@@ -9,10 +9,12 @@ from collections.abc import Callable
 from typing import Protocol
 
 from ghostlap.control import Control, Controller
+from ghostlap.drive.caution import Caution
 from ghostlap.drive.config import DriveConfig
 from ghostlap.drive.drive_recorder import Moment
 from ghostlap.drive.figures import CarNow, Figures
 from ghostlap.drive.model_thread import Answer, Asker, Waiting
+from ghostlap.drive.onlooker import Onlooker
 from ghostlap.errors import WireError
 from ghostlap.wire import (
     MANUAL,
@@ -74,6 +76,7 @@ class Session:
         figures: of the server.
         now_s: a monotonic clock.
         record: opens where the drive is recorded, if it is.
+        onlooker: who watches, if somebody does.
     """
 
     def __init__(
@@ -86,6 +89,7 @@ class Session:
         figures: Figures,
         now_s: Callable[[], float],
         record: Callable[[], Recorder | None] = lambda: None,
+        onlooker: Onlooker | None = None,
     ) -> None:
         self.name = name
         self.newest: deque[Waiting] = deque(maxlen=1)
@@ -98,10 +102,11 @@ class Session:
         self._say = say
         self._figures = figures
         self._now_s = now_s
-        self._record = record
+        self._record, self._onlooker = record, onlooker
         self._recorder: Recorder | None = None
         self._wire = Wire(secrets.token_hex(8), config.limits.message_bytes)
         self._controller = Controller(config.control())
+        self._caution = Caution(config.slow_when_unsure)
         self._car = CarNow()
         self._waiting: deque[Waiting] = deque()
         self._asking = False
@@ -216,7 +221,7 @@ class Session:
         if answer.problem:
             return self._hold(answer.problem)
         age_s = now - waiting.received_s
-        control = self._control(waiting, answer.steering, answer.speed_mph, now, age_s)
+        control = self._control(waiting, answer, now, age_s)
         speed = 0.0 if answer.speed_mph is None else answer.speed_mph
         if not (math.isfinite(answer.steering) and math.isfinite(speed)):
             self._trouble("the pilot answers NaN: braking to a stop", "NaN")
@@ -224,24 +229,25 @@ class Session:
             self._trouble(f"the pilot takes {age_s:.1f} s for a frame: braking to a stop", "late")
         else:
             self._car.trouble = ""
+        if self._caution.begins(float(self._controller.unsure[0]), now):
+            self._say(f"{self.name}: unsure: slowing down")
+        self._car.slowed = self._caution.slows
+        moment = Moment(waiting, answer, control, age_s)
         if self._recorder is not None:
-            self._recorder.add(Moment(waiting, answer, control, age_s))
+            self._recorder.add(moment)
+        if self._onlooker is not None:
+            self._onlooker.see(self.name, moment)
+            self._controller.config = self._onlooker.changed(self._controller.config)
         return control
 
-    def _control(
-        self,
-        waiting: Waiting,
-        steering: float,
-        pilot_speed_mph: float | None,
-        now: float,
-        age_s: float,
-    ) -> Control:
+    def _control(self, waiting: Waiting, answer: Answer, now: float, age_s: float) -> Control:
         elapsed_s, self._controlled_s = now - self._controlled_s, now
         return self._controller.control(
-            steering,
+            answer.steering,
             waiting.telemetry.speed_mph,
             elapsed_s,
-            pilot_speed_mph=pilot_speed_mph,
+            pilot_speed_mph=answer.speed_mph,
+            unsure=answer.unsure,
             age_s=age_s,
         )
 
@@ -262,7 +268,8 @@ class Session:
         waiting = list(self._waiting)
         self._waiting.clear()
         self._figures.dropped += len(waiting)
-        self._reply(waiting, self._control(waiting[-1], math.nan, None, now, math.inf), now)
+        none = Answer(steering=math.nan)
+        self._reply(waiting, self._control(waiting[-1], none, now, math.inf), now)
 
     def _hold(self, problem: str) -> Control:
         self._figures.troubled += 1

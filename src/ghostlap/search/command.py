@@ -42,8 +42,11 @@ _HOPELESS_AFTER = 3
 """If so many first trials all fail, something else than what was drawn is wrong."""
 
 _CHANGES_THE_MEASURE = frozenset(
-    {"side_offset", "cap", "bins", "cameras", "validation", "split", "seed", "loss", "speed"}
-)
+    (
+        "side_offset", "cap", "bins", "cameras", "validation", "split", "seed", "loss", "speed",
+        "spread",
+    )
+)  # fmt: skip
 """Options that change the labels, the validation samples or the loss itself."""
 
 

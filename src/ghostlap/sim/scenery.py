@@ -5,6 +5,7 @@ Making one takes about a second; it is then kept on disk, so that the next proce
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import hashlib
 import json
@@ -185,10 +186,14 @@ def _read(path: Path) -> Scene | None:
 
 
 def _forget_oldest(folder: Path) -> None:
-    """Keep the cache within its bound."""
-    kept = sorted(folder.glob("*.npz"), key=lambda path: path.stat().st_mtime, reverse=True)
+    """Keep the cache within its bound. Other processes do the same, so any file may be gone."""
+    kept = []
+    for path in folder.glob("*.npz"):
+        with contextlib.suppress(FileNotFoundError):
+            about = path.stat()
+            kept.append((about.st_mtime, about.st_size, path))
     total = 0
-    for path in kept:
-        total += path.stat().st_size
+    for _, size, path in sorted(kept, reverse=True):
+        total += size
         if total > _MOST_CACHED_BYTES:
             path.unlink(missing_ok=True)

@@ -1,5 +1,6 @@
-"""``ghostlap sim``: the embedded simulator in place of Udacity's.
+"""``ghostlap sim``: the embedded simulator in the browser, or in place of Udacity's.
 
+ghostlap sim --track lake
 ghostlap drive runs/a &
 ghostlap sim --track lake --autonomous --laps 1
 """
@@ -12,6 +13,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
+from ghostlap.cockpit.command import cockpit
 from ghostlap.errors import SimulatorError
 from ghostlap.evaluate.results import Line, line_as_json
 from ghostlap.metrics import Intervention, summarise
@@ -34,7 +36,7 @@ _WHY = {
 
 
 def simulate(config: SimulateConfig, console: Console = console) -> dict[str, Any]:
-    """Simulate for a drive server until the drive is over, or Ctrl-C.
+    """Open the cockpit until Ctrl-C; or simulate for a drive server until the drive is over.
 
     Args:
         config: see :class:`SimulateConfig`.
@@ -42,17 +44,16 @@ def simulate(config: SimulateConfig, console: Console = console) -> dict[str, An
 
     Returns:
         ``ended`` (:class:`End`), ``frames``, ``commands``, ``connections``, ``chains_stopped``, and
-        ``score``: the closed-loop figures, None where nothing was driven.
+        ``score``: the closed-loop figures, None where nothing was driven. Of the cockpit, what
+        :func:`ghostlap.cockpit.command.cockpit` gives.
 
     Raises:
+        CockpitError: the page cannot be served.
         TrackError: there is no such track.
         SimulatorError: impossible options, or no server was heard of within ``--wait-s``.
     """
     if not config.autonomous:
-        raise SimulatorError(
-            "ghostlap sim drives itself with --autonomous, which connects to 'ghostlap drive RUN'. "
-            "Got no --autonomous. To record the expert's driving, use 'ghostlap record'."
-        )
+        return cockpit(config.cockpit(), console)
     track = track_named(config.track)
     conditions = conditions_of(config.conditions, track.theme, config.seed)
     start = Start(track.start_s_m, 1 if config.direction == "forward" else -1)

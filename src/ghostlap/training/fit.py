@@ -18,7 +18,7 @@ from rich.console import Console
 from ghostlap.augmentation import parse_augmentation
 from ghostlap.loader import BatchLoader
 from ghostlap.metrics import steering_error
-from ghostlap.pilot import Pilot, add_to_description
+from ghostlap.pilot import Pilot, add_to_description, usual_spread
 from ghostlap.pilot_saving import save_pilot
 from ghostlap.provenance import fingerprint, versions
 from ghostlap.training.config import TrainConfig, config_to_json
@@ -88,9 +88,8 @@ def train(config: TrainConfig, console: Console = console) -> TrainResult:
 
 def fit(config: TrainConfig, data: TrainingData, console: Console, began_s: float) -> TrainResult:
     """Train on data that is ready, from the last checkpoint if there is one, and save the pilot."""
-    outputs = ("steering", "speed") if config.speed else ("steering",)
     common: dict[str, Any] = {
-        "batch_size": config.batch_size, "outputs": len(outputs), "seed": config.seed,
+        "batch_size": config.batch_size, "outputs": config.outputs, "seed": config.seed,
     }  # fmt: skip
     where = (data.slots, data.cache, data.preprocessing)
     loader = BatchLoader(
@@ -107,16 +106,14 @@ def fit(config: TrainConfig, data: TrainingData, console: Console, began_s: floa
     if config.select_by == "driving":
         from ghostlap.training.selection import select_by_driving
 
-        selection = select_by_driving(
-            config, trainer, checkpoints, data.preprocessing, outputs, console
-        )
+        selection = select_by_driving(config, trainer, checkpoints, data.preprocessing, console)
         best_epoch, candidates = selection.epoch, selection.candidates
     best = checkpoints.history[best_epoch - 1]
     pilot = save_pilot(
         trainer.network,
         config.out,
         data.preprocessing,
-        outputs,
+        config.outputs,
         {
             "training": {
                 **config_to_json(config),
@@ -160,7 +157,7 @@ def _trained(
 
     steps_per_epoch = config.steps_per_epoch or math.ceil(len(loader.samples) / config.batch_size)
     keras.utils.set_random_seed(config.seed)
-    trainer = Trainer(network_for(config, loader.spec, loader.outputs), loader.spec)
+    trainer = Trainer(network_for(config, loader.spec), loader.spec)
     compile_network(trainer, config, steps_per_epoch * config.epochs)
     claim_run_folder(config)  # not before all that a user may have misspelt has been used
     checkpoints = Checkpoints(
@@ -201,11 +198,14 @@ def offline_error(pilot: Pilot, loader: BatchLoader) -> dict[str, float]:
     """How far the pilot is from the labels, beside one that always drives straight ahead.
 
     Returns:
-        ``mse``, ``mae``, ``pearson_r``, and ``zero_mse``, ``zero_mae`` of constant zero steering.
+        ``mse``, ``mae``, ``pearson_r``, and ``zero_mse``, ``zero_mae`` of constant zero steering;
+        of a pilot with a spread what it usually is: ``spread_p50``, ``spread_p95``, ``spread_p99``.
     """
-    steering, labels = [], []
+    answers, labels = [], []
     for pixels, batch_labels in loader.in_order():
-        steering.append(pilot.predict_seen(scale(pixels, loader.spec))[:, 0])
+        answers.append(pilot.predict_seen(scale(pixels, loader.spec)))
         labels.append(batch_labels[:, 0])
-    error = steering_error(np.concatenate(steering), np.concatenate(labels))
-    return dataclasses.asdict(error)
+    answer = np.concatenate(answers)
+    figures = dataclasses.asdict(steering_error(answer[:, 0], np.concatenate(labels)))
+    spread = pilot.named(answer, "spread")
+    return figures if spread is None else {**figures, **usual_spread(spread)}

@@ -11,23 +11,20 @@ from ghostlap.loader import Batch, BatchLoader
 from ghostlap.models import build_model
 from ghostlap.pilot import KERAS_FILE, read_description
 from ghostlap.training.config import TrainConfig
+from ghostlap.training.losses import SMALLEST_SPREAD, loss_of
 from ghostlap.vision import Preprocessing
 
 ops = keras.ops
 
-SPEED_WEIGHT = 0.1
-"""Of the speed's error in the loss, beside the steering's."""
 
-HUBER_DELTA = 0.2
-"""Steering errors beyond this count linearly, not squared, in the Huber loss."""
-
-
-def network_for(config: TrainConfig, preprocessing: Preprocessing, outputs: int) -> Any:
+def network_for(config: TrainConfig, preprocessing: Preprocessing) -> Any:
     """The network to train, new or an earlier pilot's, in the precision asked for."""
     if config.init is None:
-        network = build_model(config.model, preprocessing.input_shape, outputs)
+        network = build_model(config.model, preprocessing.input_shape, len(config.outputs))
+        if "spread" in config.outputs:
+            network = _with_spread(network)
     else:
-        network = _earlier_network(config, preprocessing, outputs)
+        network = _earlier_network(config, preprocessing)
     if config.precision == "bfloat16":
         set_precision(network, "mixed_bfloat16")
     return network
@@ -53,7 +50,21 @@ class Trainer(keras.Model):
         return self.network(seen, training=training)
 
 
-def _earlier_network(config: TrainConfig, preprocessing: Preprocessing, outputs: int) -> Any:
+def _with_spread(network: Any) -> Any:
+    """The network with its last answer made a standard deviation, above ``SMALLEST_SPREAD``.
+
+    Layers of Keras's own, because ``model.h5`` holds no others.
+    """
+    layers, outputs = keras.layers, network.output_shape[-1]
+    answers = layers.Reshape((outputs, 1))(network.outputs[0])
+    plain = layers.Cropping1D((0, 1))(answers)
+    spread = layers.Activation("softplus")(layers.Cropping1D((outputs - 1, 0))(answers))
+    spread = layers.Rescaling(1.0, offset=SMALLEST_SPREAD)(spread)
+    joined = layers.Flatten()(layers.Concatenate(axis=1)([plain, spread]))
+    return keras.Model(network.inputs[0], joined, name=network.name)
+
+
+def _earlier_network(config: TrainConfig, preprocessing: Preprocessing) -> Any:
     assert config.init is not None
     description = read_description(config.init)
     if Preprocessing.from_json(description["preprocessing"]) != preprocessing:
@@ -65,21 +76,22 @@ def _earlier_network(config: TrainConfig, preprocessing: Preprocessing, outputs:
         network = keras.saving.load_model(config.init / KERAS_FILE, compile=False)
     except (OSError, ValueError, TypeError) as error:
         raise PilotError(f"--init {config.init}: {KERAS_FILE} cannot be read ({error}).") from error
-    if network.output_shape != (None, outputs):
+    if tuple(description["outputs"]) != config.outputs:
         raise PilotError(
-            f"--init {config.init}: that pilot has {network.output_shape[-1]} output(s), "
-            f"{outputs} are asked for. Leave --speed as it was."
+            f"--init {config.init}: that pilot answers {', '.join(description['outputs'])}; "
+            f"{', '.join(config.outputs)} are asked for. Leave --speed and --spread as they were."
         )
     return network
 
 
 def set_precision(network: Any, policy: str) -> None:
-    """Let all layers but the last compute in ``mixed_bfloat16`` or ``float32``.
+    """Let all layers before the last that learns compute in ``mixed_bfloat16`` or ``float32``.
 
-    Weights are kept in 32 bits in both. The last layer always computes in 32 bits, because
-    steering needs the digits.
+    Weights are kept in 32 bits in both. From the last one that learns on all is computed in
+    32 bits, because steering needs the digits.
     """
-    for layer in network.layers[:-1]:
+    last = max(i for i, layer in enumerate(network.layers) if layer.weights)
+    for layer in network.layers[:last]:
         layer.dtype_policy = keras.dtype_policies.get(policy)
 
 
@@ -97,29 +109,8 @@ def compile_network(network: Any, config: TrainConfig, steps: int) -> None:
         optimizer = keras.optimizers.Adam(learning_rate)
     # XLA compiles convolutions for processors badly: a step takes three times as long.
     jit = False if keras.backend.backend() == "tensorflow" else "auto"
-    network.compile(optimizer, _loss(config), jit_compile=jit)
+    network.compile(optimizer, loss_of(config), jit_compile=jit)
     optimizer.build(network.trainable_variables)  # so that a checkpoint can fill it
-
-
-def _loss(config: TrainConfig) -> Any:
-    """Mean over samples of the error's square, or Huber's measure of it.
-
-    With a second output the speed's error counts ``SPEED_WEIGHT``, and not at all where the
-    recording has no speed (NaN).
-    """
-    weights = [1.0, SPEED_WEIGHT] if config.speed else [1.0]
-
-    def loss(labels: Any, answers: Any) -> Any:
-        known = ops.logical_not(ops.isnan(labels))
-        error = ops.where(known, answers - ops.where(known, labels, 0.0), 0.0)
-        measure = ops.square(error)
-        if config.loss == "huber":
-            size = ops.abs(error)
-            linear = HUBER_DELTA * (2 * size - HUBER_DELTA)
-            measure = ops.where(size <= HUBER_DELTA, measure, linear)
-        return ops.sum(measure * ops.convert_to_tensor(weights, measure.dtype), axis=-1)
-
-    return loss
 
 
 class WarmupSchedule(keras.optimizers.schedules.LearningRateSchedule):

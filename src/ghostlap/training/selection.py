@@ -87,7 +87,6 @@ def select_by_driving(
     trainer: Trainer,
     checkpoints: Checkpoints,
     preprocessing: Preprocessing,
-    outputs: tuple[str, ...],
     console: Console,
 ) -> Selection:
     """Let candidates drive, and give the trainer the weights of the best.
@@ -105,7 +104,7 @@ def select_by_driving(
     for epoch in sorted(set(weights) - set(driven)):
         trainer.load_weights(weights[epoch])
         pilot = checkpoints.folder / f"candidate-{epoch:04d}"
-        _save_candidate(trainer.network, pilot, preprocessing, outputs)
+        _save_candidate(trainer.network, pilot, preprocessing, config.outputs)
         tasks[epoch] = _tasks(config, pilot)
     _drive(tasks, driven, checkpoints.folder, console)
     best = min(weights, key=lambda epoch: _rank(driven[epoch]))

@@ -1,0 +1,39 @@
+"""When to tell a person that a car is slowed down because its pilot is unsure."""
+
+from __future__ import annotations
+
+import math
+
+_SLOWS_FROM = 0.5
+"""So unsure a pilot is worth a word."""
+
+_OVER_AFTER_S = 5.0
+"""A pilot that has been sure for so long may be unsure anew."""
+
+
+class Caution:
+    """Tells apart the occurrences of a pilot being unsure, so that each is said once.
+
+    Args:
+        slow_when_unsure: the share of the speed that is taken off; with 0 there is none.
+    """
+
+    def __init__(self, slow_when_unsure: float) -> None:
+        self.slows = False
+        """Whether the car is slowed down now."""
+        self._works = slow_when_unsure > 0
+        self._last_s = -math.inf
+
+    def begins(self, unsure: float, now_s: float) -> bool:
+        """Whether an occurrence begins now.
+
+        Args:
+            unsure: how unsure the pilot has been of late, from 0 to 1.
+            now_s: a monotonic clock.
+        """
+        self.slows = self._works and unsure > _SLOWS_FROM
+        if not self.slows:
+            return False
+        is_new = now_s - self._last_s > _OVER_AFTER_S
+        self._last_s = now_s
+        return is_new

@@ -1,0 +1,70 @@
+"""What a training makes small: the error of what is answered, and of how sure it is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from ghostlap.backend import keras
+from ghostlap.loader import LABELLED
+from ghostlap.training.config import TrainConfig
+
+ops = keras.ops
+
+SPEED_WEIGHT = 0.1
+"""Of the speed's error in the loss, beside the steering's."""
+
+HUBER_DELTA = 0.2
+"""Steering errors beyond this count linearly, not squared, in the Huber loss."""
+
+SPREAD_WEIGHT = 0.02
+"""Of the spread's likelihood beside the steering's error, which is about that large."""
+
+SMALLEST_SPREAD = 0.02
+"""Of a network's answers: no label of a person's steering is more certain than that."""
+
+Loss = Callable[[Any, Any], Any]
+"""Of labels ``(n, labels)`` and answers ``(n, outputs)``, shape ``(n,)``."""
+
+
+def loss_of(config: TrainConfig) -> Loss:
+    """Mean over samples of the error's square, or Huber's measure of it.
+
+    With a speed its error counts ``SPEED_WEIGHT``, and not at all where the recording has none
+    (NaN). With a spread its :func:`unlikeliness` counts ``SPREAD_WEIGHT``.
+    """
+    names = [name for name in config.outputs if name in LABELLED]
+    weights = [SPEED_WEIGHT if name == "speed" else 1.0 for name in names]
+
+    def loss(labels: Any, answers: Any) -> Any:
+        known = ops.logical_not(ops.isnan(labels))
+        error = answers[:, : len(names)] - ops.where(known, labels, 0.0)
+        error = ops.where(known, error, 0.0)
+        measure = ops.square(error)
+        if config.loss == "huber":
+            size = ops.abs(error)
+            linear = HUBER_DELTA * (2 * size - HUBER_DELTA)
+            measure = ops.where(size <= HUBER_DELTA, measure, linear)
+        whole = ops.sum(measure * ops.convert_to_tensor(weights, measure.dtype), axis=-1)
+        if "spread" in config.outputs:
+            spread = answers[:, config.outputs.index("spread")]
+            whole = whole + SPREAD_WEIGHT * unlikeliness(error[:, 0], spread)
+        return whole
+
+    return loss
+
+
+def unlikeliness(error: Any, spread: Any) -> Any:
+    """How unlikely errors are if they are normal with these standard deviations.
+
+    The negative logarithm of the likelihood (Kendall & Gal, arXiv 1703.04977), shifted so that
+    it is never negative. The errors are taken as they are: the steering learns nothing from it.
+    Learned together, the steering would neglect whatever is called uncertain (Seitzer et al.,
+    arXiv 2203.09168, weigh against that; here it cannot happen).
+
+    Args:
+        error: of the steering, shape ``(n,)``.
+        spread: the standard deviations, at least ``SMALLEST_SPREAD``, likewise.
+    """
+    error = ops.stop_gradient(error)
+    return ops.log(spread / SMALLEST_SPREAD) + ops.square(error / spread) / 2
