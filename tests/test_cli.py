@@ -11,6 +11,7 @@ import pytest
 from trainings import short_training
 
 from ghostlap.cli import COMMANDS, main
+from ghostlap.drive.config import DriveConfig
 from ghostlap.training.config import TrainConfig
 
 
@@ -51,6 +52,17 @@ def test_mistakes_end_with_a_message_and_no_traceback(
     assert run("train", "x", "--epochs", "many") == 2
     assert run("train", "x", "--epochs", "0") == 2
     assert "--epochs must be at least 1. Got 0" in capsys.readouterr().err
+
+
+def test_a_pilot_may_be_named_by_a_flag(monkeypatch: pytest.MonkeyPatch) -> None:
+    from ghostlap.drive import command
+
+    seen: list[DriveConfig] = []
+    monkeypatch.setattr(command, "drive", seen.append)
+    assert run("drive", "--speed-limit", "10", "--pilot", "generalist") == 0
+    assert run("drive", "--pilot=generalist", "--speed-limit", "10") == 0
+    assert [config.pilot for config in seen] == [Path("generalist")] * 2
+    assert [config.speed_limit for config in seen] == [10, 10]
 
 
 def test_a_package_that_is_not_installed_is_named(

@@ -11,10 +11,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 from recordings import draw_frame
+from small_pilot import make_pilot
 
 from ghostlap.backend import keras
 from ghostlap.errors import GhostlapError, ImageError, PilotError
-from ghostlap.pilot import Pilot
+from ghostlap.pilot import Pilot, run_file
 from ghostlap.pilot_saving import export_onnx
 from ghostlap.training.fit import TrainResult
 from ghostlap.vision import preprocess
@@ -126,3 +127,21 @@ def test_a_broken_description_is_refused(copy: Path) -> None:
     path.write_text(json.dumps({**whole, "preprocessing": other}))
     with pytest.raises(PilotError, match="The two files are not of one run"):
         Pilot.load(copy)
+
+
+def test_a_pilot_that_comes_along_is_found_by_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ghostlap.pilot.BUILT_IN", tmp_path / "along")
+    make_pilot(tmp_path / "along" / "handy")
+    monkeypatch.chdir(tmp_path)
+    assert Pilot.load("handy").outputs == ("steering",)
+    # A folder for its results is not in the way; another pilot of that name is meant instead.
+    (tmp_path / "handy" / "evaluate").mkdir(parents=True)
+    assert run_file(Path("handy"), "x.onnx") == tmp_path / "along" / "handy" / "x.onnx"
+    make_pilot(tmp_path / "handy")
+    assert run_file(Path("handy"), "x.onnx") == Path("handy") / "x.onnx"
+    with pytest.raises(PilotError, match="Pilots that come along: handy"):
+        Pilot.load("handier")
+    with pytest.raises(PilotError, match="no such run folder"):
+        Pilot.load(tmp_path / "elsewhere" / "handy")

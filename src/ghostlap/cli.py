@@ -65,6 +65,10 @@ COMMANDS = {
         "explain.command", "explain", "explain.config", "ExplainConfig",
         "where a pilot looks, and whether it would steer back",
     ),
+    "dagger": Command(
+        "dagger.command", "dagger", "dagger.config", "DaggerConfig",
+        "let a pilot drive, correct it, and train it further on that", "train,sim",
+    ),
     "drive": Command(
         "drive.command", "drive", "drive.config", "DriveConfig",
         "drive Udacity's simulator with a pilot, on port 4567", "core",
@@ -82,6 +86,9 @@ COMMANDS = {
         "measure this machine: bench train, bench sim, bench drive",
     ),
 }  # fmt: skip
+
+_OF_A_PILOT = ("evaluate", "report", "explain", "drive", "dagger")
+"""Commands whose first argument is a pilot."""
 
 _USAGE = """usage: ghostlap COMMAND [options]
 
@@ -136,6 +143,8 @@ def _run(name: str, arguments: list[str]) -> Any:
     command = COMMANDS[name]
     function: Callable[[Any], Any] = _load(command.module, command.function)
     config_class = _load(command.config_module, command.config)
+    if name in _OF_A_PILOT:
+        arguments = _pilot_by_place(arguments)
     config = tyro.cli(
         config_class,
         prog=f"ghostlap {name}",
@@ -143,6 +152,16 @@ def _run(name: str, arguments: list[str]) -> Any:
         **({"default": _recipe(arguments)} if name == "train" else {}),
     )
     return function(config)
+
+
+def _pilot_by_place(arguments: list[str]) -> list[str]:
+    """``--pilot RUN`` is what a command's first argument is, too: ``drive --pilot generalist``."""
+    for i, argument in enumerate(arguments):
+        if argument == "--pilot" and i + 1 < len(arguments):
+            return [arguments[i + 1], *arguments[:i], *arguments[i + 2 :]]
+        if argument.startswith("--pilot="):
+            return [argument.partition("=")[2], *arguments[:i], *arguments[i + 1 :]]
+    return arguments
 
 
 def _recipe(arguments: list[str]) -> Any:

@@ -33,6 +33,9 @@ ONNX_FILE = "model.onnx"
 KERAS_FILE = "model.keras"
 FORMAT = 1
 
+BUILT_IN = Path(__file__).parent / "pilots"
+"""Run folders that come along, to be named where a run folder is asked for."""
+
 SPEED_UNIT_MPH = 30.0
 """The speed output counts in this unit, the simulator's top speed, so that it is about 1."""
 
@@ -83,7 +86,7 @@ class Pilot:
         options.log_severity_level = 4
         try:
             session = onnxruntime.InferenceSession(
-                str(folder / ONNX_FILE), options, providers=["CPUExecutionProvider"]
+                str(run_file(folder, ONNX_FILE)), options, providers=["CPUExecutionProvider"]
             )
             preprocessing = Preprocessing.from_json(description["preprocessing"])
             outputs = tuple(description["outputs"])
@@ -209,13 +212,26 @@ def _check_outputs(folder: Path, outputs: tuple[str, ...]) -> None:
         )
 
 
+def run_file(folder: Path, name: str) -> Path:
+    """Where a file of a run folder is, be it the user's or one of a pilot that comes along.
+
+    Args:
+        folder: a run folder; or the name of one in ``BUILT_IN``, where that folder holds no pilot.
+        name: of the file, which need not be there.
+    """
+    along = BUILT_IN / folder.name
+    if str(folder) != folder.name or (folder / PILOT_FILE).exists() or not along.is_dir():
+        return folder / name
+    return along / name
+
+
 def read_description(folder: Path) -> dict[str, Any]:
     """What ``pilot.json`` of a run folder says.
 
     Raises:
         PilotError: it is missing, broken, or of a newer Ghostlap.
     """
-    path = folder / PILOT_FILE
+    path = run_file(folder, PILOT_FILE)
     try:
         description = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -233,7 +249,11 @@ def read_description(folder: Path) -> dict[str, Any]:
 
 def _no_pilot_message(folder: Path) -> str:
     if not folder.exists():
-        return f"{folder}: no such run folder. 'ghostlap train REC --out {folder}' makes one."
+        along = ", ".join(sorted(path.parent.name for path in BUILT_IN.glob(f"*/{PILOT_FILE}")))
+        return (
+            f"{folder}: no such run folder. 'ghostlap train REC --out {folder}' makes one. "
+            f"Pilots that come along: {along or 'none'}."
+        )
     if (folder / "config.json").exists():
         return (
             f"{folder}: the training there is not finished, so there is no {PILOT_FILE} yet. "

@@ -26,7 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ghostlap.errors import GhostlapError, PilotError
-from ghostlap.pilot import read_description
+from ghostlap.pilot import read_description, run_file
 from ghostlap.vision import Preprocessing, Rgb, crop, preprocess
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ class Saliency:
         """
         folder = Path(folder)
         description = read_description(folder)
-        path = folder / SALIENCY_FILE
+        path = run_file(folder, SALIENCY_FILE)
         if not path.is_file():
             raise PilotError(_none_message(folder, description))
         try:

@@ -21,7 +21,7 @@ from ghostlap.evaluate.incidents import save_frames, save_strip
 from ghostlap.evaluate.plan import EpisodesTask
 from ghostlap.evaluate.results import Finished, drive_name, read_drive, save_drive
 from ghostlap.files import write_json
-from ghostlap.pilot import ONNX_FILE
+from ghostlap.pilot import ONNX_FILE, run_file
 from ghostlap.provenance import machine, versions
 
 EVALUATION_FILE = "evaluation.json"
@@ -41,7 +41,7 @@ def heading(config: EvaluateConfig) -> dict[str, Any]:
         "pilot": str(config.pilot.resolve()),
         "against": [str(path.resolve()) for path in config.against],
     }
-    network = (config.pilot / ONNX_FILE).read_bytes()
+    network = run_file(config.pilot, ONNX_FILE).read_bytes()
     return {
         "config": json.loads(json.dumps(values)),
         "network_blake2b": hashlib.blake2b(network, digest_size=16).hexdigest(),

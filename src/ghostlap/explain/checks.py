@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from onnx import numpy_helper
 
 from ghostlap.explain.moments import Moments
-from ghostlap.pilot import Pilot
+from ghostlap.pilot import Pilot, run_file
 from ghostlap.saliency import SALIENCY_FILE, Saliency, open_session
 from ghostlap.saliency_graph import PREFIX
 from ghostlap.vision import Rgb, crop
@@ -58,7 +58,7 @@ def sanity(folder: Path, saliency: Saliency, moments: Moments, seed: int) -> dic
         shows how much of a map is the same whatever is seen; ``edges`` with the picture's edges.
     """
     maps = saliency.maps(moments.frames)
-    model = onnx.load(str(folder / SALIENCY_FILE))
+    model = onnx.load(str(run_file(folder, SALIENCY_FILE)))
     kernels = _kernels(model)
 
     def shuffled(names: list[str], shuffle: int) -> dict[str, float]:
@@ -122,7 +122,7 @@ def _kernels(model: onnx.ModelProto) -> list[str]:
 
 def shuffled_network(folder: Path, saliency: Saliency, seed: int) -> Saliency:
     """The network of a run folder with the weights of all its convolutions in random order."""
-    model = onnx.load(str(folder / SALIENCY_FILE))
+    model = onnx.load(str(run_file(folder, SALIENCY_FILE)))
     return _shuffled(model, _kernels(model), [seed, 0], saliency)
 
 

@@ -24,7 +24,7 @@ from ghostlap.explain.counterfactual import responses, side_gains, summary, writ
 from ghostlap.explain.moments import Moments, draw_moments
 from ghostlap.explain.pictures import draw_counterfactual, draw_sheet
 from ghostlap.files import write_json
-from ghostlap.pilot import ONNX_FILE, Pilot
+from ghostlap.pilot import ONNX_FILE, Pilot, run_file
 from ghostlap.provenance import versions
 from ghostlap.saliency import SALIENCY_FILE, Saliency
 from ghostlap.saliency_graph import write_saliency_graph
@@ -129,7 +129,7 @@ def load_saliency(folder: Path) -> Saliency:
     Raises:
         PilotError: there is no pilot, or its network has no convolution.
     """
-    if not (folder / SALIENCY_FILE).is_file():
+    if not run_file(folder, SALIENCY_FILE).is_file():
         try:
             write_saliency_graph(folder / ONNX_FILE, folder / SALIENCY_FILE)
         except ModelError as error:

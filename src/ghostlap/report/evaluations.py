@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ghostlap.evaluate.folder import EVALUATION_FILE
-from ghostlap.pilot import ONNX_FILE
+from ghostlap.pilot import ONNX_FILE, run_file
 
 FIGURES = (
     "autonomy_percent", "interventions", "off_road_per_km", "distance_km", "elapsed_s",
@@ -99,7 +99,7 @@ def read_evaluations(run: Path) -> tuple[list[Evaluation], list[str]]:
     folders = sorted(path.parent for path in (run / "evaluate").glob(f"*/{EVALUATION_FILE}"))
     if len(folders) > _MOST_FOLDERS:
         problems.append(f"Only the first {_MOST_FOLDERS} of {len(folders)} evaluations are shown.")
-    network = hashlib.blake2b((run / ONNX_FILE).read_bytes(), digest_size=16).hexdigest()
+    network = hashlib.blake2b(run_file(run, ONNX_FILE).read_bytes(), digest_size=16).hexdigest()
     for folder in folders[:_MOST_FOLDERS]:
         try:
             found.append(_read(folder, network))

@@ -11,6 +11,7 @@ import tyro
 from ghostlap.dataset import MIN_SPEED_SHARE
 from ghostlap.errors import TrainingError
 from ghostlap.loader import Order
+from ghostlap.pilot import PILOT_FILE, run_file
 from ghostlap.splits import SplitBy
 from ghostlap.vision import SEED, Preprocessing
 
@@ -170,6 +171,8 @@ def config_to_json(config: TrainConfig) -> dict[str, Any]:
     values["recordings"] = [str(Path(path).resolve()) for path in config.recordings]
     for name in ("out", "init", "cache"):
         values[name] = None if values[name] is None else str(Path(values[name]).resolve())
+    if config.init is not None:  # which may be the name of a pilot that comes along
+        values["init"] = str(run_file(config.init, PILOT_FILE).parent.resolve())
     return values
 
 

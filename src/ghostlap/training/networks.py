@@ -9,7 +9,7 @@ from ghostlap.backend import keras
 from ghostlap.errors import PilotError
 from ghostlap.loader import Batch, BatchLoader
 from ghostlap.models import build_model
-from ghostlap.pilot import KERAS_FILE, read_description
+from ghostlap.pilot import KERAS_FILE, read_description, run_file
 from ghostlap.training.config import TrainConfig
 from ghostlap.training.losses import SMALLEST_SPREAD, loss_of
 from ghostlap.vision import Preprocessing
@@ -73,7 +73,7 @@ def _earlier_network(config: TrainConfig, preprocessing: Preprocessing) -> Any:
             f"{description['preprocessing']}. Continue with the same."
         )
     try:
-        network = keras.saving.load_model(config.init / KERAS_FILE, compile=False)
+        network = keras.saving.load_model(run_file(config.init, KERAS_FILE), compile=False)
     except (OSError, ValueError, TypeError) as error:
         raise PilotError(f"--init {config.init}: {KERAS_FILE} cannot be read ({error}).") from error
     if tuple(description["outputs"]) != config.outputs:

@@ -1,0 +1,1 @@
+"""A pilot drives, the expert or a person says what was right, the pilot learns from it."""

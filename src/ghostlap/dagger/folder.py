@@ -1,0 +1,159 @@
+"""The folder of an improvement: what is finished is kept at once, and gone on from."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import hashlib
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from ghostlap.dagger.config import NO_DIFFERENCE, DaggerConfig, from_json, to_json
+from ghostlap.dagger.results import Measured, Row
+from ghostlap.errors import DaggerError
+from ghostlap.files import write_json
+from ghostlap.pilot import ONNX_FILE
+from ghostlap.provenance import machine, versions
+
+DAGGER_FILE = "dagger.json"
+"""Options, the rows of the table so far, and the best pilot once it is complete."""
+
+_LOCK_FILE = ".lock"
+
+
+@dataclasses.dataclass
+class Kept:
+    """What is finished of an improvement."""
+
+    rows: list[Row] = dataclasses.field(default_factory=list)
+    expert: Measured | None = None
+    """How the expert drives where the pilots are measured."""
+
+
+@contextlib.contextmanager
+def claimed(out: Path) -> Iterator[None]:
+    """Make the folder, and keep a second improvement from writing into it meanwhile.
+
+    Raises:
+        DaggerError: it holds something else, cannot be made, or another one is at work there.
+    """
+    from filelock import FileLock, Timeout
+
+    lock = FileLock(out / _LOCK_FILE)
+    try:
+        if out.exists() and not (out / DAGGER_FILE).exists():
+            others = [path.name for path in out.iterdir() if path.name != _LOCK_FILE]
+            if others:
+                raise DaggerError(
+                    f"{out}: the folder holds {others[0]}, and nothing to go on with. Name another "
+                    "--out."
+                )
+        out.mkdir(parents=True, exist_ok=True)
+        lock.acquire(timeout=0)
+    except OSError as error:  # Timeout is one too
+        if isinstance(error, Timeout):
+            raise DaggerError(
+                f"{out}: another 'ghostlap dagger' is at work there. Wait for it, or name another "
+                "--out."
+            ) from error
+        raise DaggerError(f"{out}: cannot be written ({error.strerror}).") from error
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def resumed_config(config: DaggerConfig) -> DaggerConfig:
+    """The options that an improvement was begun with.
+
+    Raises:
+        DaggerError: there is none.
+    """
+    saved = _read(config.folder)
+    if saved is None:
+        raise DaggerError(
+            f"{config.folder}: no {DAGGER_FILE} there, so nothing to resume. Leave out --resume."
+        )
+    begun = from_json(saved["config"])
+    return dataclasses.replace(
+        begun, out=config.folder, processes=config.processes, cache=config.cache or begun.cache
+    )
+
+
+def kept_in(config: DaggerConfig) -> Kept:
+    """What is finished already.
+
+    Raises:
+        DaggerError: it cannot be read, or is of other options or another pilot.
+    """
+    folder = config.folder
+    saved = _read(folder)
+    if saved is None:
+        return Kept()
+    before, now = dict(saved["config"]), what_is_improved(config)
+    changed = [
+        f"{name} was {before.get(name)!r}, now {value!r}"
+        for name, value in now["config"].items()
+        if name not in (*NO_DIFFERENCE, "out") and before.get(name) != value
+    ]
+    if saved["network_blake2b"] != now["network_blake2b"]:
+        changed.append("the pilot has been trained anew")
+    if changed:
+        raise DaggerError(
+            f"{folder}: what was begun there had other options ({'; '.join(changed)}). Use its "
+            f"options ('ghostlap dagger {config.pilot} --out {folder} --resume' takes them), or "
+            "name another --out."
+        )
+    try:
+        expert = saved["expert"]
+        return Kept(
+            [Row.from_json(row) for row in saved["rows"]],
+            None if expert is None else Measured(**expert),
+        )
+    except (KeyError, TypeError) as error:
+        raise _unreadable(folder / DAGGER_FILE, error) from error
+
+
+def what_is_improved(config: DaggerConfig) -> dict[str, Any]:
+    """The options and the pilot to begin with, as JSON values."""
+    network = (config.pilot / ONNX_FILE).read_bytes()
+    return {
+        "config": to_json(config),
+        "network_blake2b": hashlib.blake2b(network, digest_size=16).hexdigest(),
+    }
+
+
+def save(config: DaggerConfig, kept: Kept, **more: Any) -> dict[str, Any]:
+    """Write ``dagger.json``, and give what it holds."""
+    values = {
+        "complete": False,
+        "rows": [dataclasses.asdict(row) for row in kept.rows],
+        "expert": None if kept.expert is None else dataclasses.asdict(kept.expert),
+        **more,
+        **what_is_improved(config),
+        "versions": versions(),
+        "machine": machine(),
+    }
+    write_json(config.folder / DAGGER_FILE, values)
+    return values
+
+
+def _read(folder: Path) -> dict[str, Any] | None:
+    path = folder / DAGGER_FILE
+    try:
+        saved = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(saved["config"], dict) or "network_blake2b" not in saved:
+            raise ValueError("it is of something else")
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise _unreadable(path, error) from error
+    return dict(saved)
+
+
+def _unreadable(path: Path, error: Exception) -> DaggerError:
+    return DaggerError(
+        f"{path}: cannot be read ({type(error).__name__}: {error}). Name another --out."
+    )
