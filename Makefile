@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: setup test test-all lint types unit demo bench clean
+.PHONY: setup test test-all lint types unit demo generalist bench clean
 
 setup: $(READY)
 
@@ -36,6 +36,10 @@ test-all: lint types
 # From nothing to a pilot that drives, with proof: some minutes; goes on where it was interrupted.
 demo: $(READY)
 	$(BIN)/ghostlap demo --out build/demo
+
+# The pilot that comes along, recorded and trained anew: about half an hour on two cores.
+generalist: $(READY)
+	$(BIN)/python tools/generalist.py
 
 # RECORDING=… names the recording to measure with.
 bench: $(READY)

@@ -126,7 +126,7 @@ def wide_conditions(theme: Theme, seed: int) -> Conditions:
     own = FIXED[theme]
     road, verge = own.road, own.verge
     if draw.random() < 0.75:
-        road = _of(ROADS if draw.random() < 0.5 else MATERIALS, draw)
+        road = _of(MATERIALS if draw.random() < 0.5 else ROADS, draw)
         verge = _of(VERGES, draw)
     lines = bool(draw.random() < 0.75) or road == verge
     tint = np.exp(draw.normal(0.0, 0.14, 3))

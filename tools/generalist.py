@@ -1,0 +1,126 @@
+"""Record and train the pilot that comes along, anew: ``make generalist``, about half an hour.
+
+Everything that it learns from is driven by the expert: lake, jungle and random tracks with seeds
+under 1000, under wide conditions. What is finished is kept, so it can be interrupted. ``--install``
+puts the pilot into the package.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+import shutil
+import time
+from pathlib import Path
+
+from ghostlap.pilot import BUILT_IN, KERAS_FILE, ONNX_FILE, PILOT_FILE
+from ghostlap.record.command import record
+from ghostlap.record.config import RecordConfig
+from ghostlap.saliency import SALIENCY_FILE
+from ghostlap.training.config import TrainConfig
+from ghostlap.training.fit import train
+from ghostlap.training.run_folder import CONFIG_FILE
+
+NAME = "generalist"
+
+_EASY = [f"random:{seed}" for seed in range(15)]
+_TWISTY = [f"random:{seed},twist=0.9" for seed in range(15, 30)]
+_WIDE_ROADS = [f"random:{seed},twist=1,width={8 + seed % 5 * 2}" for seed in range(30, 40)]
+_THEIR_SHOULDERS_ARE_DIRT = [f"random:{seed}" for seed in (42, 44, 50, 53, 59, 61)]
+
+RECORDINGS = {
+    "varied": RecordConfig(
+        track=(*_EASY, *_TWISTY, *_WIDE_ROADS, "lake", "jungle"), laps=1, variants=4, seed=0,
+    ),
+    # A road of dirt beside a shoulder of dirt is what pilots fail on most.
+    "dirt": RecordConfig(
+        track=(*_THEIR_SHOULDERS_ARE_DIRT, "lake"), laps=1, both_ways=True, road="dirt",
+        variants=6, seed=1,
+    ),
+    "built-in-tracks": RecordConfig(
+        track=("lake", "jungle"), laps=1, both_ways=True, variants=8, seed=2
+    ),
+}  # fmt: skip
+
+AUGMENTATION = (
+    "default,hue.p=0.3,hue.low=-20,hue.high=20,saturation.p=0.4,saturation.low=0.3,"
+    "saturation.high=1.6,brightness.low=0.35,brightness.high=1.4,contrast.p=0.4,contrast.low=0.6,"
+    "contrast.high=1.4,shadow.p=0.4"
+)
+
+
+def main() -> None:
+    """Record what is missing, train what is not trained, install if asked to."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--out", type=Path, default=Path("build/generalist"))
+    parser.add_argument("--install", action="store_true", help="replace the package's copy")
+    arguments = parser.parse_args()
+    began_s = time.perf_counter()
+    recordings = [_recorded(name, config, arguments.out) for name, config in RECORDINGS.items()]
+    run = _trained(tuple(recordings), arguments.out)
+    print(f"{run}: recorded and trained in {(time.perf_counter() - began_s) / 60:.1f} min")
+    if arguments.install:
+        print(f"installed in {_install(run)}")
+
+
+def _recorded(name: str, config: RecordConfig, out: Path) -> Path:
+    folder = out / name
+    about = folder / "recording.json"
+    if about.exists() and json.loads(about.read_text())["complete"]:
+        return folder
+    record(
+        dataclasses.replace(
+            config,
+            out=folder,
+            recovery=0.25,
+            conditions="wide",
+            rate_hz=5.0,
+            resume=about.exists(),
+        )
+    )
+    return folder
+
+
+def _trained(recordings: tuple[Path, ...], out: Path) -> Path:
+    run = out / "run"
+    if not (run / PILOT_FILE).exists():
+        train(
+            TrainConfig(
+                recordings=recordings,
+                out=run,
+                cache=out / "cache",
+                speed=True,
+                side_offset=0.25,
+                lead_s=0.1,
+                min_speed_share=0.2,
+                cap=3000,
+                validation=0.1,
+                augment=AUGMENTATION,
+                batch_size=100,
+                epochs=20,
+                precision="bfloat16",
+                resume=(run / CONFIG_FILE).exists(),
+            )
+        )
+    return run
+
+
+def _install(run: Path) -> Path:
+    """Copy what is needed to drive, to look inside and to train further; without local paths."""
+    folder = BUILT_IN / NAME
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in (ONNX_FILE, SALIENCY_FILE, KERAS_FILE):
+        shutil.copyfile(run / name, folder / name)
+    description = json.loads((run / PILOT_FILE).read_text())
+    training = description["training"]
+    training["recordings"] = [Path(path).name for path in training["recordings"]]
+    for seen in training["recordings_seen"]:
+        seen["folder"] = Path(seen["folder"]).name
+    training.update(out=NAME, cache=None)
+    (folder / PILOT_FILE).write_text(json.dumps(description, indent=1) + "\n")
+    return folder
+
+
+if __name__ == "__main__":
+    main()
