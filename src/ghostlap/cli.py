@@ -75,7 +75,7 @@ COMMANDS = {
     ),
     "sim": Command(
         "simulate.command", "simulate", "simulate.config", "SimulateConfig",
-        "the embedded simulator in place of Udacity's, for ghostlap drive", "sim",
+        "drive the embedded simulator in the browser; --autonomous: in place of Udacity's", "sim",
     ),
     "video": Command(
         "video.command", "video", "video.config", "VideoConfig",

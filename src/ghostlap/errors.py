@@ -33,6 +33,10 @@ class PilotError(GhostlapError):
     """A run folder holds no usable pilot."""
 
 
+class LegacyError(GhostlapError):
+    """A model from elsewhere cannot be read, or does what no pilot could."""
+
+
 class TrainingError(GhostlapError):
     """A training cannot start or go on."""
 
@@ -71,6 +75,10 @@ class DaggerError(GhostlapError):
 
 class DemoError(GhostlapError):
     """A demo cannot be made, or gone on with, as asked."""
+
+
+class ExchangeError(GhostlapError):
+    """Data or a model cannot be brought in or out as asked."""
 
 
 class CockpitError(GhostlapError):

@@ -1,0 +1,1 @@
+"""The cockpit: drive, teach and watch in the browser."""

@@ -1,0 +1,106 @@
+"""The cockpit of the embedded simulator, which ``ghostlap sim`` opens."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+import webbrowser
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+
+from ghostlap.cockpit.config import CockpitConfig
+from ghostlap.errors import CockpitError
+
+if TYPE_CHECKING:
+    from ghostlap.cockpit.site import Site
+
+console = Console(stderr=True, soft_wrap=True)
+
+
+def cockpit(config: CockpitConfig, console: Console = console) -> dict[str, Any]:
+    """Serve the page and drive the simulator until Ctrl-C or SIGTERM.
+
+    Args:
+        config: see :class:`CockpitConfig`.
+        console: where the page's address is shown.
+
+    Returns:
+        ``recordings``: the names of those that were made.
+
+    Raises:
+        CockpitError: the port is in use, something is not installed, or this is a notebook.
+        TrackError: there is no such track.
+        PilotError: ``config.pilot`` is none.
+    """
+    check_installed()
+    check_no_loop()
+    from ghostlap.cockpit.simulator import Simulator
+
+    console.print(f"making {config.track} …", highlight=False)
+    simulator = Simulator(config)
+    asyncio.run(_serve(simulator, config, console))
+    return {"recordings": simulator.recorded}
+
+
+async def _serve(simulator: Any, config: CockpitConfig, console: Console) -> None:
+    from ghostlap.cockpit.site import Site
+
+    async with Site(config, simulator) as site:
+        say_where(config, site.address, console)
+        if config.open_browser:
+            await asyncio.to_thread(webbrowser.open, site.address)
+        await stop_signal(site)
+
+
+async def stop_signal(site: Site[Any]) -> None:
+    """Wait for Ctrl-C or SIGTERM."""
+    stopped = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        # Not on Windows, and not beside the main thread: there Ctrl-C raises KeyboardInterrupt.
+        with contextlib.suppress(NotImplementedError, RuntimeError, ValueError):
+            loop.add_signal_handler(number, stopped.set)
+    await stopped.wait()
+
+
+def say_where(config: CockpitConfig, address: str, console: Console) -> None:
+    """Show a person where the page is."""
+    console.print(f"the cockpit is at [bold]{address}[/]; Ctrl-C ends it", highlight=False)
+    if not config.is_private:
+        console.print(
+            "[yellow]warning:[/] other machines can reach it. Whoever has this address can drive, "
+            "record and train here; the connection is not encrypted.",
+            highlight=False,
+        )
+
+
+def check_installed() -> None:
+    """Make sure that the web server's packages are there.
+
+    Raises:
+        CockpitError: they are not.
+    """
+    try:
+        import starlette  # noqa: F401
+        import uvicorn  # noqa: F401
+    except ModuleNotFoundError as error:
+        raise CockpitError(
+            f"The cockpit needs the package {error.name}, which is not installed. "
+            "Install Ghostlap with it: pip install 'ghostlap[sim,cockpit]'"
+        ) from None
+
+
+def check_no_loop() -> None:
+    """Make sure that this is no notebook.
+
+    Raises:
+        CockpitError: an event loop runs already.
+    """
+    with contextlib.suppress(RuntimeError):
+        asyncio.get_running_loop()
+        raise CockpitError(
+            "The cockpit serves until it is stopped, which cannot be done within a notebook. "
+            "Start 'ghostlap sim' in a terminal."
+        )

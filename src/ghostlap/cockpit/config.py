@@ -1,0 +1,57 @@
+"""All options of the cockpit."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from ghostlap.errors import CockpitError
+
+if TYPE_CHECKING:
+    from ghostlap.sim.conditions import ConditionsKind
+
+LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
+
+
+@dataclasses.dataclass(frozen=True)
+class CockpitConfig:
+    """Drive the embedded simulator in the browser, record, train, and let a pilot drive."""
+
+    host: str = "127.0.0.1"
+    """Network interface of the page; another than this machine's own asks for a token."""
+    port: int = 8000
+    """Of the page; 0 takes any that is free."""
+    open_browser: bool = False
+    """Open the page in a browser."""
+    recordings: Path = Path("recordings")
+    """Where recordings are kept."""
+    runs: Path = Path("runs")
+    """Where run folders are."""
+    pilot: str | None = None
+    """A run folder's name, to begin with."""
+    track: str = "lake"
+    """lake, jungle, random:SEED or a CSV file."""
+    direction: Literal["forward", "backward"] = "forward"
+    """Which way round."""
+    conditions: ConditionsKind = "fixed"
+    """Light and materials."""
+    seed: int = 0
+    """Of drawn conditions."""
+    speed_limit: float = 20.0
+    """Speed that a pilot holds, in mph."""
+
+    def __post_init__(self) -> None:
+        for name in ("recordings", "runs"):
+            object.__setattr__(self, name, Path(getattr(self, name)))
+        if not 0 <= self.port <= 65535:
+            raise CockpitError(f"--port must be from 0 to 65535. Got {self.port}.")
+        if not self.host:
+            raise CockpitError("--host must be an address of this machine. Got nothing.")
+        if not 1 <= self.speed_limit <= 30:
+            raise CockpitError(f"--speed-limit must be from 1 to 30 mph. Got {self.speed_limit}.")
+
+    @property
+    def is_private(self) -> bool:
+        """Whether only this machine can reach the page."""
+        return self.host in LOOPBACK

@@ -1,0 +1,291 @@
+"""The thread that gives the drive its time: real time, and a picture as soon as the hands move.
+
+Physics and the picture go together: whatever time has passed is driven with the newest controls,
+and then painted. Input brings the next picture forward, so that a key shows at once. Nothing queues
+up: a machine that is too slow shows fewer pictures, and no old ones.
+"""
+
+from __future__ import annotations
+
+import functools
+import queue
+import threading
+import time
+from collections.abc import Callable
+from typing import Any, Protocol, TypeVar
+
+from ghostlap.cockpit.cabin import Cabin
+from ghostlap.cockpit.copilot import Copilot
+from ghostlap.cockpit.protocol import (
+    ChoosePilot,
+    ChooseTrack,
+    Command,
+    Input,
+    Kind,
+    Pause,
+    Record,
+    Reset,
+    SetMode,
+    ShowCameras,
+    ShowSaliency,
+    SpeedLimit,
+    picture,
+)
+from ghostlap.cockpit.stage import Stage
+from ghostlap.cockpit.tape import Tape
+from ghostlap.errors import CockpitError, GhostlapError
+from ghostlap.vision import encode_jpeg
+
+Made = TypeVar("Made")
+
+PICTURE_S = 1 / 30
+_SOONEST_S = 1 / 60
+"""Between a picture and one that input brings forward."""
+_CATCH_UP_S = 0.1
+"""Time lost beyond this is never made up for: on a busy machine slow motion is easier to drive than
+a car that jumps, and making up for lost time would lose more."""
+_IDLE_S = 0.25
+"""Between states, while nothing moves."""
+_EVERY_CAMERAS, _EVERY_STATE = 6, 2
+"""Pictures for one of these."""
+_LEAVE_AFTER_S = 15.0
+
+
+class Outlet(Protocol):
+    """Where the engine's news go; nothing waits, and any thread may call."""
+
+    def publish(self, pictures: dict[Kind, bytes], state: dict[str, Any] | None) -> None: ...
+
+    def say(self, level: str, text: str) -> None: ...
+
+    def new_map(self, road: dict[str, Any] | None) -> None: ...
+
+
+class Engine:
+    """Drives a cabin in real time.
+
+    Args:
+        cabin: what to drive.
+        outlet: where pictures and states go.
+        open_tape: makes a recording for a track's name.
+        load_pilot: loads the pilot of a run, to hold a speed.
+        make_stage: makes a stage as a page asked for it.
+        clock: seconds that pass.
+    """
+
+    def __init__(
+        self,
+        cabin: Cabin,
+        outlet: Outlet,
+        open_tape: Callable[[str], Tape],
+        load_pilot: Callable[[str, float], Copilot],
+        make_stage: Callable[[ChooseTrack], Stage],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._cabin, self._outlet, self._clock = cabin, outlet, clock
+        self._open_tape, self._load_pilot, self._make_stage = open_tape, load_pilot, make_stage
+        self._tasks: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
+        self._watchers = 0
+        self._frame = 0
+        self._shown: object = None
+        """What the last picture showed, by the world's time and the stage."""
+        self._saliency, self._cameras = False, True
+        self._cameras_at = -_EVERY_CAMERAS
+        self._hurry = False
+        self._making: set[str] = set()
+        self._last_state_s = -1.0
+        self._thread = threading.Thread(target=self._run, name="ghostlap-engine", daemon=True)
+
+    def start(self) -> None:
+        """Let time pass."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End, with the recording closed."""
+        self._tasks.put(None)
+        self._thread.join(_LEAVE_AFTER_S)
+
+    def tell(self, command: Command) -> None:
+        """Carry out what the driver asks for, soon. Any thread may call."""
+        self._tasks.put(lambda: self._carry_out(command))
+
+    def sit(self, taken: bool) -> None:
+        """Say whether somebody sits in the driver's seat."""
+        self._tasks.put(lambda: self._cabin.sit(taken))
+
+    def watched_by(self, pages: int) -> None:
+        """Say how many pages want pictures; without any, none are painted."""
+        self._tasks.put(lambda: self._watch(pages))
+
+    def recording_name(self) -> str | None:
+        """The recording under way; any thread may ask."""
+        tape = self._cabin.tape
+        return None if tape is None else tape.name
+
+    def _run(self) -> None:
+        driven_s = due_s = self._clock()
+        try:
+            while self._do_until(due_s):
+                now_s = self._clock()
+                if self._hurry:
+                    due_s, self._hurry = min(due_s, driven_s + _SOONEST_S), False
+                if now_s < due_s:
+                    continue
+                self._cabin.tick(min(now_s - driven_s, _CATCH_UP_S))
+                driven_s = now_s
+                self._show(now_s)
+                due_s = max(now_s + PICTURE_S, self._clock())
+        except Exception as error:
+            self._outlet.say("error", f"the drive has ended: {type(error).__name__}: {error}")
+            raise
+        finally:
+            self._cabin.stop_recording()
+
+    def _do_until(self, due_s: float) -> bool:
+        """Do what there is to do until then, or until a picture should come sooner."""
+        while True:
+            try:
+                task = self._tasks.get(timeout=max(0.0, due_s - self._clock()))
+            except queue.Empty:
+                return True
+            if task is None:
+                return False
+            try:
+                task()
+            except GhostlapError as error:
+                self._outlet.say("error", str(error))
+            if self._hurry and self._tasks.empty():
+                return True
+
+    def _carry_out(self, command: Command) -> None:
+        cabin = self._cabin
+        match command:
+            case Input():
+                before = cabin.hands.held
+                cabin.hold(command)
+                after = cabin.hands.held
+                self._hurry = (before.keys, before.steering, before.throttle) != (
+                    after.keys, after.steering, after.throttle,
+                )  # fmt: skip
+            case SetMode():
+                cabin.set_mode(command.mode)
+            case Record():
+                self._record(command.on)
+            case Reset():
+                cabin.reset()
+            case ChoosePilot(run=""):
+                cabin.choose(None)
+            case ChoosePilot():
+                limit_mph = cabin.speed_limit_mph
+                self._beside(
+                    "pilot", lambda: self._load_pilot(command.run, limit_mph), cabin.choose
+                )
+            case ChooseTrack():
+                self._beside("track", lambda: self._make_stage(command), self._enter)
+                self._outlet.say("info", f"making {command.track}: a moment, please")
+            case SpeedLimit():
+                cabin.set_speed_limit(command.mph)
+            case ShowSaliency():
+                self._saliency = command.on
+                if command.on and (cabin.copilot is None or not cabin.copilot.has_saliency):
+                    self._outlet.say("warning", _no_saliency(cabin.copilot))
+            case ShowCameras():
+                self._cameras = command.on
+            case Pause():
+                cabin.paused = command.on
+        self._shown = None
+
+    def _beside(self, what: str, make: Callable[[], Made], use: Callable[[Made], None]) -> None:
+        """Make something that takes long on another thread; use it here, once it is there.
+
+        Raises:
+            CockpitError: one such thing is being made already.
+        """
+        if what in self._making:
+            raise CockpitError(f"One {what} at a time: the one chosen before is being made ready.")
+        self._making.add(what)
+
+        def take(made: Made) -> None:
+            self._making.discard(what)
+            use(made)
+
+        def fail(error: GhostlapError) -> None:
+            self._making.discard(what)
+            raise error
+
+        def work() -> None:
+            try:
+                made = make()
+            except GhostlapError as error:
+                self._tasks.put(functools.partial(fail, error))
+            else:
+                self._tasks.put(functools.partial(take, made))
+
+        threading.Thread(target=work, name="ghostlap-beside", daemon=True).start()
+
+    def _enter(self, stage: Stage) -> None:
+        self._cabin.enter(stage)
+        self._shown = None
+        self._outlet.new_map(stage.road_map)
+
+    def _record(self, on: bool) -> None:
+        cabin = self._cabin
+        if not on:
+            if cabin.tape is not None:
+                tape = cabin.tape
+                cabin.stop_recording()
+                self._outlet.say("info", f"recorded {tape.name}: {tape.rows} rows")
+        elif cabin.tape is None:
+            cabin.record(self._open_tape(cabin.stage.track_name))
+
+    def _watch(self, pages: int) -> None:
+        self._watchers, self._shown = pages, None
+
+    def _show(self, now_s: float) -> None:
+        """Paint what is asked for, and tell."""
+        cabin = self._cabin
+        showing = (cabin.stage.world.time_s, id(cabin.stage))
+        moves = showing != self._shown
+        if not self._watchers or (not moves and now_s - self._last_state_s < _IDLE_S):
+            return
+        self._shown = showing
+        pictures = self._pictures(now_s) if moves else {}
+        state = None
+        if self._frame % _EVERY_STATE == 0 or not moves:
+            self._last_state_s = now_s
+            state = {
+                **cabin.state(), "t": now_s, "frame": self._frame, "saliency": self._shows_saliency,
+            }  # fmt: skip
+        self._outlet.publish(pictures, state)
+        self._frame += moves
+
+    def _cameras_are_due(self, stage: Stage) -> bool:
+        """Every so many pictures; while recording, wait for those that are taken anyway."""
+        waited = self._frame - self._cameras_at
+        if self._cabin.tape is not None:
+            return waited >= _EVERY_CAMERAS and stage.three_are_taken
+        return waited >= _EVERY_CAMERAS
+
+    @property
+    def _shows_saliency(self) -> bool:
+        copilot = self._cabin.copilot
+        return self._saliency and copilot is not None and copilot.has_saliency
+
+    def _pictures(self, now_s: float) -> dict[Kind, bytes]:
+        stage, copilot = self._cabin.stage, self._cabin.copilot
+        main = stage.main_picture()
+        if copilot is not None and self._shows_saliency:
+            found = {Kind.SALIENCY: encode_jpeg(copilot.glow(main))}
+        else:
+            found = {Kind.MAIN: encode_jpeg(main)}
+        if self._cameras and self._cameras_are_due(stage):
+            self._cameras_at = self._frame
+            three = map(encode_jpeg, stage.three_pictures())
+            found |= dict(zip((Kind.LEFT, Kind.CENTER, Kind.RIGHT), three, strict=True))
+        return {kind: picture(kind, self._frame, now_s, jpeg) for kind, jpeg in found.items()}
+
+
+def _no_saliency(copilot: Copilot | None) -> str:
+    if copilot is None:
+        return "saliency shows what a pilot looks at; choose one first"
+    return f"{copilot.name} has no saliency; 'ghostlap explain' makes it"

@@ -1,0 +1,167 @@
+"""Who may speak to the server: this machine's own pages, or whoever has the token.
+
+A page of another site that is open in the same browser can reach 127.0.0.1 too. It is told apart by
+the ``Origin`` that the browser adds to websockets and to whatever changes something, and a name
+that somebody made point to 127.0.0.1 (DNS rebinding) by the ``Host`` header.
+"""
+
+from __future__ import annotations
+
+import hmac
+import ipaddress
+import secrets
+from collections.abc import Awaitable, Callable, MutableMapping
+from http.cookies import CookieError, SimpleCookie
+from typing import Any
+from urllib.parse import parse_qs, urlencode, urlsplit
+
+Scope = MutableMapping[str, Any]
+App = Callable[..., Awaitable[None]]
+
+COOKIE = "ghostlap-token"
+_SAFE_METHODS = frozenset({"GET", "HEAD"})
+_HEADERS = (
+    (
+        b"content-security-policy",
+        b"default-src 'self'; img-src 'self' blob: data:; object-src 'none'; base-uri 'none'; "
+        b"form-action 'self'; frame-ancestors 'none'",
+    ),
+    (b"x-content-type-options", b"nosniff"),
+    (b"x-frame-options", b"DENY"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"cross-origin-resource-policy", b"same-origin"),
+    (b"cross-origin-opener-policy", b"same-origin"),
+)
+
+
+def new_token() -> str:
+    """One that nobody can guess."""
+    return secrets.token_urlsafe(24)
+
+
+class Gate:
+    """Lets through to an ASGI application who may, and refuses others with a plain text.
+
+    Args:
+        app: what is behind it.
+        token: that is asked for, where other machines can reach the server; None asks for none and
+            lets in only whoever asks for a loopback address.
+    """
+
+    def __init__(self, app: App, token: str | None) -> None:
+        self._app, self._token = app, token
+
+    async def __call__(self, scope: Scope, receive: App, send: App) -> None:
+        if scope["type"] not in ("http", "websocket"):
+            await self._app(scope, receive, send)
+            return
+        headers = _headers(scope)
+        refusal = self._refusal(scope, headers)
+        if refusal:
+            await _refuse(scope, send, refusal)
+        elif self._brings_token(scope) and scope["type"] == "http":
+            await self._remember(scope, send)
+        else:
+            await self._app(scope, receive, _with_headers(send))
+
+    def _refusal(self, scope: Scope, headers: dict[str, list[str]]) -> str:
+        """Why not; nothing where they may."""
+        hosts, origins = headers.get("host", []), headers.get("origin", [])
+        if len(hosts) != 1 or not _name_of(hosts[0]):
+            return "A request must name one host."
+        if self._token is None and not _is_loopback(_name_of(hosts[0])):
+            return "This page is for its own machine: open it by http://127.0.0.1 and its port."
+        changes = scope["type"] == "websocket" or scope["method"] not in _SAFE_METHODS
+        if changes and origins and (len(origins) > 1 or not _same(origins[0], hosts[0])):
+            return "Pages of another site may not speak to this server."
+        if self._token is not None and not (self._has_cookie(headers) or self._brings_token(scope)):
+            return "Open the address that the terminal shows, with its token."
+        return ""
+
+    def _has_cookie(self, headers: dict[str, list[str]]) -> bool:
+        for text in headers.get("cookie", []):
+            try:
+                cookie = SimpleCookie(text).get(COOKIE)
+            except CookieError:
+                continue
+            if cookie is not None and self._is_token(cookie.value):
+                return True
+        return False
+
+    def _brings_token(self, scope: Scope) -> bool:
+        if self._token is None:
+            return False
+        given = parse_qs(scope["query_string"].decode("latin-1")).get("token", [])
+        return len(given) == 1 and self._is_token(given[0])
+
+    def _is_token(self, given: str) -> bool:
+        return hmac.compare_digest(given.encode("utf-8", "replace"), (self._token or "").encode())
+
+    async def _remember(self, scope: Scope, send: App) -> None:
+        """Keep the token in a cookie, and the address without it."""
+        query = parse_qs(scope["query_string"].decode("latin-1"))
+        query.pop("token")
+        where = urlencode(query, doseq=True)
+        path = scope["raw_path"].decode("latin-1").split("?")[0]
+        location = "/" + path.lstrip("/") + (f"?{where}" if where else "")
+        cookie = f"{COOKIE}={self._token}; Path=/; HttpOnly; SameSite=Strict"
+        await _answer(
+            send, 303, b"",
+            [(b"location", location.encode("latin-1")), (b"set-cookie", cookie.encode())],
+        )  # fmt: skip
+
+
+def _headers(scope: Scope) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for name, value in scope["headers"]:
+        found.setdefault(name.decode("latin-1").lower(), []).append(value.decode("latin-1"))
+    return found
+
+
+def _name_of(host: str) -> str:
+    """The name in ``name:port``, lower case; empty where that is none."""
+    try:
+        parts = urlsplit(f"//{host}")
+        is_plain = parts.netloc == host and "@" not in host and parts.port != 0
+        return (parts.hostname or "").rstrip(".") if is_plain else ""
+    except ValueError:
+        return ""
+
+
+def _is_loopback(name: str) -> bool:
+    if name == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(name).is_loopback
+    except ValueError:
+        return False
+
+
+def _same(origin: str, host: str) -> bool:
+    try:
+        parts = urlsplit(origin)
+    except ValueError:
+        return False
+    return parts.scheme in ("http", "https") and parts.netloc.lower() == host.lower()
+
+
+async def _refuse(scope: Scope, send: App, why: str) -> None:
+    if scope["type"] == "websocket":
+        await send({"type": "websocket.close", "code": 1008, "reason": why})
+    else:
+        await _answer(send, 403, why.encode(), [(b"content-type", b"text/plain; charset=utf-8")])
+
+
+async def _answer(send: App, status: int, body: bytes, more: list[tuple[bytes, bytes]]) -> None:
+    headers = [*_HEADERS, *more, (b"content-length", str(len(body)).encode())]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
+
+
+def _with_headers(send: App) -> App:
+    async def sending(message: dict[str, Any]) -> None:
+        if message["type"] == "http.response.start":
+            message = {**message, "headers": [*message.get("headers", []), *_HEADERS]}
+        await send(message)
+
+    return sending

@@ -1,0 +1,251 @@
+"""Recordings and runs that a page may name: names only, never paths.
+
+A recording is a folder with a log in the recordings folder; a drive is one in a run folder, and is
+named ``RUN:DRIVE``. Deleting moves a folder to ``.trash`` beside it, from where it can be restored;
+only emptying the trash deletes anything.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import os
+import shutil
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from ghostlap.cockpit.runs import RunFacts
+from ghostlap.errors import CockpitError, GhostlapError
+from ghostlap.pilot import PILOT_FILE
+from ghostlap.recording.driving_log import LOG_NAME, DrivingLog, read_log
+from ghostlap.recording.image_names import NO_TIME
+
+TRASH = ".trash"
+_BETWEEN = ":"
+_MOST_ENTRIES = 500
+"""Of a folder's content, and of what is listed."""
+_GAP_MS = 1000
+"""A longer pause between two rows is not driven time."""
+_KEPT_LOGS = 16
+
+
+class Library:
+    """What there is in two folders; any thread may ask.
+
+    Args:
+        recordings: where recordings are kept; made when the first one is recorded.
+        runs: where run folders are.
+    """
+
+    def __init__(self, recordings: Path, runs: Path) -> None:
+        self.recordings, self.runs = recordings, runs
+        self._lock = threading.RLock()
+        self._runs = RunFacts()
+        self._facts: dict[Path, tuple[object, dict[str, Any]]] = {}
+        self._logs: dict[Path, tuple[object, DrivingLog]] = {}
+
+    def names(self) -> dict[str, Path]:
+        """The folders of all recordings and drives, by name."""
+        found = {path.name: path for path in _folders(self.recordings) if _is_recording(path)}
+        for run in _folders(self.runs):
+            for path in _folders(run):
+                if _is_recording(path) and len(found) < _MOST_ENTRIES:
+                    found[f"{run.name}{_BETWEEN}{path.name}"] = path
+        return found
+
+    def folder(self, name: str) -> Path:
+        """Of a recording or a drive.
+
+        Raises:
+            CockpitError: there is none of that name.
+        """
+        return _named(name, self.names(), "recording")
+
+    def run_names(self) -> dict[str, Path]:
+        """The folders of all finished runs, by name."""
+        return {path.name: path for path in _folders(self.runs) if (path / PILOT_FILE).is_file()}
+
+    def run_folder(self, name: str) -> Path:
+        """Of a run.
+
+        Raises:
+            CockpitError: there is none of that name.
+        """
+        return _named(name, self.run_names(), "run")
+
+    def new_recording(self, name: str) -> Path:
+        """A folder that is not there yet, named so or nearly."""
+        return _free(self.recordings / name)
+
+    def list_recordings(self) -> list[dict[str, Any]]:
+        """Name, rows, seconds, thumbnail, kind and completeness of each, the newest first."""
+        listed = []
+        for name, folder in self.names().items():
+            with contextlib.suppress(OSError):
+                facts = self._facts_of(folder)
+                picture = f"/api/recordings/{_quoted(name)}/frames/{facts['rows'] // 2}.jpg"
+                listed.append(
+                    {"name": name, **facts, "thumbnail": picture if facts["rows"] else None,
+                     "kind": "drive" if _BETWEEN in name else "recording"}
+                )  # fmt: skip
+        listed.sort(key=lambda one: str(one["name"]), reverse=True)
+        return listed
+
+    def list_runs(self) -> list[dict[str, Any]]:
+        """Name, outputs, autonomy and whether there is a saliency, of each."""
+        return [
+            {"name": name, **self._runs.of(folder)}
+            for name, folder in sorted(self.run_names().items())
+        ]
+
+    def log(self, name: str) -> tuple[Path, DrivingLog]:
+        """A recording's folder and its log, as long as it does not change read once.
+
+        Raises:
+            CockpitError: there is no such recording.
+            RecordingError: it cannot be read.
+        """
+        folder = self.folder(name)
+        stamp = stamp_of(folder)
+        with self._lock:
+            known = self._logs.get(folder)
+            if known is None or known[0] != stamp:
+                known = stamp, read_log(folder / LOG_NAME)
+                self._logs.pop(folder, None)
+                self._logs[folder] = known
+                while len(self._logs) > _KEPT_LOGS:
+                    del self._logs[next(iter(self._logs))]
+        return folder, known[1]
+
+    def trash_names(self) -> dict[str, Path]:
+        """What lies in the trash, by the name that it had."""
+        found = {path.name: path for path in _folders(self.recordings / TRASH)}
+        for run in _folders(self.runs):
+            for path in _folders(run / TRASH):
+                found[f"{run.name}{_BETWEEN}{path.name}"] = path
+        return found
+
+    def throw_away(self, name: str) -> None:
+        """Move a recording to the trash.
+
+        Raises:
+            CockpitError: there is none of that name, or it cannot be moved.
+        """
+        with self._lock:
+            folder = self.folder(name)
+            with _moving(name):
+                (folder.parent / TRASH).mkdir(exist_ok=True)
+                folder.rename(_free(folder.parent / TRASH / folder.name))
+
+    def restore(self, name: str) -> None:
+        """Move it back.
+
+        Raises:
+            CockpitError: it is not in the trash, or a recording has its name by now.
+        """
+        with self._lock:
+            folder = _named(name, self.trash_names(), "recording in the trash")
+            back = folder.parent.parent / folder.name
+            if back.exists():
+                raise CockpitError(f"{name} cannot be restored: there is one of this name again.")
+            with _moving(name):
+                folder.rename(back)
+
+    def empty_trash(self) -> int:
+        """Delete what lies in the trash; gives how many."""
+        with self._lock:
+            doomed = self.trash_names()
+            for name, folder in doomed.items():
+                with _moving(name):
+                    shutil.rmtree(folder)
+        return len(doomed)
+
+    def free_gb(self) -> float:
+        """Free space where recordings go."""
+        folder = self.recordings.absolute()
+        while not folder.exists():
+            folder = folder.parent
+        return shutil.disk_usage(folder).free / 1e9
+
+    def _facts_of(self, folder: Path) -> dict[str, Any]:
+        stamp = stamp_of(folder)
+        with self._lock:
+            known = self._facts.get(folder)
+        if known is None or known[0] != stamp:
+            known = stamp, _read_facts(folder)
+            with self._lock:
+                if len(self._facts) > _MOST_ENTRIES:
+                    self._facts.clear()
+                self._facts[folder] = known
+        return known[1]
+
+
+def stamp_of(folder: Path) -> tuple[int, int, int]:
+    """Changes whenever a recording does."""
+    log = (folder / LOG_NAME).stat()
+    return log.st_mtime_ns, log.st_size, folder.stat().st_mtime_ns
+
+
+def _read_facts(folder: Path) -> dict[str, Any]:
+    try:
+        log = read_log(folder / LOG_NAME)
+    except GhostlapError:
+        return {"rows": 0, "seconds": 0.0, "complete": False}
+    whole = not any(note.kind == "cut-off" for note in log.notes)
+    return {"rows": len(log), "seconds": driven_s(log), "complete": whole}
+
+
+def driven_s(log: DrivingLog) -> float:
+    """Time that a log's rows cover, without the pauses between."""
+    times = [time_ms for time_ms in log.times_ms if time_ms != NO_TIME]
+    steps = (after - before for before, after in itertools.pairwise(times))
+    return sum(step for step in steps if 0 < step <= _GAP_MS) / 1000
+
+
+def _folders(parent: Path) -> Iterator[Path]:
+    """The folders in a folder that are no links and not hidden, in the order of their names."""
+    try:
+        with os.scandir(parent) as entries:
+            names = [
+                entry.name
+                for _, entry in zip(range(_MOST_ENTRIES), entries, strict=False)
+                if entry.is_dir(follow_symlinks=False) and not entry.name.startswith(".")
+            ]
+    except OSError:
+        return
+    yield from (parent / name for name in sorted(names))
+
+
+def _is_recording(folder: Path) -> bool:
+    return (folder / LOG_NAME).is_file()
+
+
+def _named(name: str, known: dict[str, Path], what: str) -> Path:
+    if name not in known:
+        raise CockpitError(f"There is no {what} {name[:80]!r} here.")
+    return known[name]
+
+
+def _free(folder: Path) -> Path:
+    """The same path, or with -2, -3, … where it is taken."""
+    number, free = 1, folder
+    while free.exists():
+        number += 1
+        free = folder.with_name(f"{folder.name}-{number}")
+    return free
+
+
+@contextlib.contextmanager
+def _moving(name: str) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise CockpitError(f"{name}: cannot be moved or deleted ({error.strerror}).") from error
+
+
+def _quoted(name: str) -> str:
+    from urllib.parse import quote
+
+    return quote(name, safe="")

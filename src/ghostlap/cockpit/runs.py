@@ -1,0 +1,89 @@
+"""What a list of runs says of each."""
+
+from __future__ import annotations
+
+import json
+import threading
+from pathlib import Path
+from typing import Any
+
+from ghostlap.errors import PilotError
+from ghostlap.pilot import PILOT_FILE, read_description
+from ghostlap.saliency import SALIENCY_FILE
+
+EVALUATION_FILE = "evaluation.json"
+"""As :mod:`ghostlap.evaluate.folder` names it, which needs the simulator's libraries."""
+_EVALUATIONS = "evaluate"
+_MOST_BYTES = 16 * 1024 * 1024
+_MOST_KEPT = 500
+
+
+class RunFacts:
+    """Facts of runs, read again when their files change; any thread may ask."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._known: dict[Path, tuple[object, dict[str, Any]]] = {}
+
+    def of(self, folder: Path) -> dict[str, Any]:
+        """``outputs``, ``autonomy_percent`` of its last evaluation, and ``has_saliency``."""
+        newest = _newest_evaluation(folder)
+        files = folder / PILOT_FILE, folder / SALIENCY_FILE, newest
+        stamp = [None if file is None else _stamp(file) for file in files]
+        with self._lock:
+            known = self._known.get(folder)
+        if known is None or known[0] != stamp:
+            facts = {
+                "outputs": _outputs(folder),
+                "autonomy_percent": None if newest is None else _autonomy_in(newest),
+                "has_saliency": (folder / SALIENCY_FILE).is_file(),
+            }
+            known = stamp, facts
+            with self._lock:
+                if len(self._known) >= _MOST_KEPT:
+                    self._known.clear()
+                self._known[folder] = known
+        return known[1]
+
+
+def _outputs(folder: Path) -> list[str]:
+    try:
+        outputs = read_description(folder).get("outputs")
+    except PilotError:
+        return []
+    return [str(name) for name in outputs] if isinstance(outputs, list) else []
+
+
+def _newest_evaluation(folder: Path) -> Path | None:
+    try:
+        found = [one / EVALUATION_FILE for one in (folder / _EVALUATIONS).iterdir()]
+    except OSError:
+        return None
+    stamped = [(stamp, path) for path in found if (stamp := _stamp(path)) is not None]
+    return max(stamped)[1] if stamped else None
+
+
+def _stamp(file: Path) -> tuple[int, int] | None:
+    try:
+        found = file.stat()
+    except OSError:
+        return None
+    return found.st_mtime_ns, found.st_size
+
+
+def _autonomy_in(evaluation: Path) -> float | None:
+    """The lowest of the tracks that the pilot drove without hardships."""
+    try:
+        if evaluation.stat().st_size > _MOST_BYTES:
+            return None
+        lines = json.loads(evaluation.read_text(encoding="utf-8"))["lines"]
+        return min(
+            (
+                float(line["autonomy_percent"])
+                for line in lines
+                if line["driver"] == "pilot" and line["stress"] == "none"
+            ),
+            default=None,
+        )
+    except (OSError, ValueError, LookupError, TypeError, RecursionError):
+        return None

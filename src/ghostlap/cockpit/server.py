@@ -1,0 +1,221 @@
+"""The server of the page: its files, one websocket, and what the library has to say."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import logging
+import socket
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import uvicorn
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import BaseRoute, Route, WebSocketRoute
+from starlette.websockets import WebSocket
+
+from ghostlap.cockpit.gate import Gate
+from ghostlap.cockpit.hub import Client, Hub
+from ghostlap.cockpit.protocol import (
+    MAX_MESSAGE_BYTES,
+    Leave,
+    Ping,
+    Seen,
+    Take,
+    parse,
+)
+from ghostlap.errors import CockpitError
+
+PAGE = Path(__file__).with_name("page")
+_TYPES = {
+    ".html": "text/html", ".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml",
+    ".png": "image/png",
+}  # fmt: skip
+_MESSAGES_PER_S, _BURST = 300.0, 600.0
+_POLICY_VIOLATION, _TOO_BIG, _TRY_AGAIN_LATER = 1008, 1009, 1013
+_MOST_CONNECTIONS = 128
+_PING_S = 10.0
+SILENT_S = 10.0
+"""A page says something every few seconds. One that does not, drives no longer."""
+
+# Whoever connects could fill a terminal with what the library says of it.
+_quiet = logging.getLogger("uvicorn")
+_quiet.addHandler(logging.NullHandler())
+_quiet.propagate = False
+
+
+class CockpitServer:
+    """Serves the page in the running event loop.
+
+    Args:
+        hub: the pages.
+        routes: more than the page itself and its websocket.
+        token: that is asked for; None for a server that only this machine reaches.
+    """
+
+    def __init__(
+        self, hub: Hub, routes: Sequence[BaseRoute] = (), token: str | None = None
+    ) -> None:
+        self._hub = hub
+        app = Starlette(
+            routes=[
+                Route("/", _index),
+                Route("/static/{name}", _file),
+                WebSocketRoute("/ws", self._page),
+                *routes,
+            ]
+        )
+        config = uvicorn.Config(
+            Gate(app, token),
+            log_config=None,
+            log_level="critical",
+            access_log=False,
+            lifespan="off",
+            http="h11",
+            ws="websockets-sansio",
+            ws_max_size=MAX_MESSAGE_BYTES,
+            ws_per_message_deflate=False,
+            ws_ping_interval=_PING_S,
+            ws_ping_timeout=_PING_S,
+            limit_concurrency=_MOST_CONNECTIONS,
+            proxy_headers=False,
+            server_header=False,
+            timeout_graceful_shutdown=1,
+        )
+        self._server = _Server(config)
+
+    async def start(self, host: str, port: int) -> int:
+        """Listen; gives the port.
+
+        Raises:
+            CockpitError: the port is in use, or there is no such interface.
+        """
+        listening = _listen(host, port)
+        self._serving = asyncio.create_task(self._server.serve(sockets=[listening]))
+        while not self._server.started and not self._serving.done():
+            await asyncio.sleep(0.01)
+        if self._serving.done():
+            self._serving.result()
+        return int(listening.getsockname()[1])
+
+    async def stop(self) -> None:
+        """Tell all pages that the server ends, and be gone."""
+        self._server.should_exit = True
+        await self._serving
+
+    async def _page(self, websocket: WebSocket) -> None:
+        await websocket.accept()
+        if self._hub.is_full:
+            await websocket.close(_TRY_AGAIN_LATER, "too many pages are open")
+            return
+        client = self._hub.join()
+        tasks = (
+            asyncio.create_task(self._listen_to(client, websocket)),
+            asyncio.create_task(client.send(websocket.send_text, websocket.send_bytes)),
+        )
+        try:
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            self._hub.leave(client)
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _listen_to(self, client: Client, websocket: WebSocket) -> None:
+        allowed, counted_s = _BURST, time.monotonic()
+        while True:
+            try:
+                async with asyncio.timeout(SILENT_S):
+                    event = await websocket.receive()
+            except TimeoutError:
+                self._hub.stand_up(client)
+                continue
+            if event["type"] != "websocket.receive":
+                return
+            now_s = time.monotonic()
+            allowed = min(_BURST, allowed + (now_s - counted_s) * _MESSAGES_PER_S) - 1
+            counted_s = now_s
+            if allowed < 0:
+                await websocket.close(_POLICY_VIOLATION, "too many messages")
+                return
+            text = event.get("text")
+            if text is None:
+                await websocket.close(_POLICY_VIOLATION, "messages must be text")
+                return
+            try:
+                self._heard(client, text)
+            except CockpitError as error:
+                client.say({"type": "say", "level": "error", "text": str(error)})
+
+    def _heard(self, client: Client, text: str) -> None:
+        message = parse(text)
+        match message:
+            case Seen():
+                client.seen(message.frame)
+            case Ping():
+                client.say({"type": "pong", "t": message.t})
+            case Take():
+                self._hub.take(client)
+            case Leave():
+                self._hub.stand_up(client)
+            case _:
+                self._hub.tell(client, message)
+
+
+class _Server(uvicorn.Server):
+    @contextlib.contextmanager
+    def capture_signals(self):  # type: ignore[no-untyped-def]
+        """Leave signals to the command: an engine has to be stopped as well."""
+        yield
+
+
+async def _index(request: Request) -> Response:
+    return await asyncio.to_thread(_page_file, "index.html")
+
+
+async def _file(request: Request) -> Response:
+    return await asyncio.to_thread(_page_file, request.path_params["name"])
+
+
+def _page_file(name: str) -> Response:
+    """A file of the page: one of those that are there, never a path."""
+    known = {path.name: path for path in PAGE.iterdir() if path.suffix in _TYPES}
+    if name not in known:
+        return PlainTextResponse("There is no such file.", 404)
+    path = known[name]
+    headers = {"cache-control": "no-cache"}
+    return Response(path.read_bytes(), 200, headers, f"{_TYPES[path.suffix]}")
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        listening = socket.socket(family, kind, protocol)
+    except OSError as error:
+        raise CockpitError(_cannot_listen(host, port, error)) from error
+    try:
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listening.bind(address)
+    except OSError as error:
+        listening.close()
+        raise CockpitError(_cannot_listen(host, port, error)) from error
+    listening.setblocking(False)
+    return listening
+
+
+def _cannot_listen(host: str, port: int, error: OSError) -> str:
+    if error.errno == errno.EADDRINUSE:
+        return (
+            f"{host}:{port}: the port is in use. Is the cockpit open already? End it first, or "
+            "choose another port."
+        )
+    return (
+        f"{host}:{port}: cannot listen there ({error.strerror or error}). The page's host must be "
+        "an address of this machine: 127.0.0.1 for itself alone, 0.0.0.0 for all."
+    )

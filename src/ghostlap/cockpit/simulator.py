@@ -1,0 +1,113 @@
+"""The embedded simulator as what the cockpit drives."""
+
+from __future__ import annotations
+
+import datetime
+import re
+from pathlib import Path
+from typing import Any
+
+from ghostlap.cockpit.cabin import Cabin
+from ghostlap.cockpit.config import CockpitConfig
+from ghostlap.cockpit.copilot import Copilot
+from ghostlap.cockpit.engine import Engine, Outlet
+from ghostlap.cockpit.library import Library
+from ghostlap.cockpit.protocol import CONDITIONS, ChooseTrack, Command
+from ghostlap.cockpit.stage import Stage
+from ghostlap.cockpit.tape import Tape
+from ghostlap.errors import CockpitError
+from ghostlap.sim.random_track import RANDOM_PREFIX
+from ghostlap.sim.tracks import TRACKS
+
+_RANDOM = re.compile(re.escape(RANDOM_PREFIX) + r"\d{1,9}")
+"""What a page may ask for besides the built-in tracks and the one that the cockpit began with: any
+other name could be a file's."""
+
+
+class Simulator:
+    """Makes the first stage, and an engine once there is somewhere to publish.
+
+    Raises:
+        TrackError: there is no such track.
+        PilotError: the first pilot is none.
+    """
+
+    kind = "sim"
+
+    def __init__(self, config: CockpitConfig) -> None:
+        self._tapes: list[Path] = []
+        self.library = Library(config.recordings, config.runs)
+        self._config = config
+        direction = 1 if config.direction == "forward" else -1
+        self._stage = Stage(config.track, config.conditions, config.seed, direction)
+        self._copilot: Copilot | None = None
+        if config.pilot is not None:
+            self._copilot = self._load_pilot(config.pilot, config.speed_limit)
+
+    def start(self, outlet: Outlet) -> None:
+        """Let time pass."""
+        self._say = outlet.say
+        cabin = Cabin(self._stage, outlet.say, self._config.speed_limit)
+        if self._copilot is not None:
+            cabin.choose(self._copilot)
+        self._engine = Engine(cabin, outlet, self._open_tape, self._load_pilot, self._make_stage)
+        self._engine.start()
+
+    def stop(self) -> None:
+        """End; what was recorded is whole."""
+        self._engine.stop()
+
+    def hello(self) -> dict[str, Any]:
+        """What a page is told when it comes."""
+        return {
+            "source": self.kind,
+            "tracks": self.tracks,
+            "options": {
+                "conditions": list(CONDITIONS),
+                "random_track": f"{RANDOM_PREFIX}7",
+                "speed_limits_mph": [1, 30],
+            },
+            "map": self._stage.road_map,
+        }
+
+    @property
+    def tracks(self) -> list[str]:
+        """That a page may name; besides, any ``random:NUMBER``."""
+        return list(dict.fromkeys([*TRACKS, self._config.track]))
+
+    def tell(self, command: Command) -> None:
+        self._engine.tell(command)
+
+    def sit(self, taken: bool) -> None:
+        self._engine.sit(taken)
+
+    def watched_by(self, pages: int) -> None:
+        self._engine.watched_by(pages)
+
+    @property
+    def recorded(self) -> list[str]:
+        """Names of the recordings that were made and are there."""
+        return [folder.name for folder in self._tapes if folder.is_dir()]
+
+    def recording_name(self) -> str | None:
+        """The recording under way."""
+        return self._engine.recording_name()
+
+    def _open_tape(self, track: str) -> Tape:
+        stem = re.sub(r"[^A-Za-z0-9]+", "-", Path(track).stem).strip("-") or "track"
+        began = f"{datetime.datetime.now():%Y-%m-%d-%H%M%S}-{stem}"
+        tape = Tape(self.library.new_recording(began), lambda text: self._say("error", text))
+        self._tapes.append(tape.folder)
+        return tape
+
+    def _load_pilot(self, run: str, speed_limit_mph: float) -> Copilot:
+        return Copilot(run, self.library.run_folder(run), speed_limit_mph)
+
+    def _make_stage(self, wanted: ChooseTrack) -> Stage:
+        if wanted.track not in self.tracks and not _RANDOM.fullmatch(wanted.track):
+            raise CockpitError(
+                f"There is no track {wanted.track[:60]!r}. Known are {', '.join(self.tracks)} and "
+                f"{RANDOM_PREFIX}SEED."
+            )
+        self._stage = Stage(wanted.track, wanted.conditions, wanted.seed, wanted.direction)
+        return self._stage

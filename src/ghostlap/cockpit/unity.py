@@ -1,0 +1,175 @@
+"""Udacity's own simulator as what the cockpit shows: its pictures come from the drive server."""
+
+from __future__ import annotations
+
+import math
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from ghostlap.cockpit.config import CockpitConfig
+from ghostlap.cockpit.glow import salient
+from ghostlap.cockpit.hub import Outlet
+from ghostlap.cockpit.library import Library
+from ghostlap.cockpit.protocol import Command, Kind, ShowSaliency, SpeedLimit, picture
+from ghostlap.errors import GhostlapError
+from ghostlap.saliency import SALIENCY_FILE, Saliency
+from ghostlap.vision import decode_rgb, encode_jpeg
+
+_PICTURE_S = 1 / 30
+"""No more pictures are shown than this, however many come."""
+_ALONE_S = 2.0
+"""Of several simulators one is shown, until it has been silent for so long."""
+_EVERY_STATE = 2
+_LEAVE_AFTER_S = 2.0
+_METRES = {"cte": "cte_m", "distance": "distance_m"}
+
+
+class Seen(NamedTuple):
+    """A picture that was answered, and what came of it."""
+
+    jpeg: bytes
+    steering: float
+    """As the car is told, in [-1, 1]."""
+    throttle: float
+    pilot_steering: float
+    spread: float | None
+    speed_mph: float
+    latency_s: float
+    extra: dict[str, float]
+    """What else the simulator sent: ``lapNumber``, ``cte``, …"""
+
+
+class UnityDrive:
+    """Shows what a drive server sees and answers, and lets the page change the speed limit.
+
+    Args:
+        config: where recordings and runs are.
+        run: the folder of the pilot that drives.
+        speed_limit_mph: the one to begin with.
+        max_side_px: pictures that say they are larger are not decoded.
+        clock: seconds that pass.
+
+    Raises:
+        PilotError: the pilot's saliency is there and cannot be read.
+    """
+
+    def __init__(
+        self,
+        config: CockpitConfig,
+        run: Path,
+        speed_limit_mph: float,
+        max_side_px: int,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.library = Library(config.recordings, config.runs)
+        self.speed_limit_mph = speed_limit_mph
+        """The one to hold; the page may change it."""
+        self._run, self._clock, self._max_side_px = run, clock, max_side_px
+        self._saliency = Saliency.load(run) if (run / SALIENCY_FILE).is_file() else None
+        self._shows_saliency = False
+        self._shown_car: tuple[str, float] | None = None
+        self._newest: Seen | None = None
+        self._news = threading.Event()
+        self._frame = 0
+        self._watchers = 0
+        self._stopped = False
+        self._outlet: Outlet | None = None
+        self._thread = threading.Thread(target=self._work, name="ghostlap-cockpit", daemon=True)
+
+    def see(self, car: str, seen: Seen) -> None:
+        """A simulator's picture was answered. Returns at once; the newest is shown."""
+        now_s = self._clock()
+        shown = self._shown_car
+        if shown is None or shown[0] == car or now_s - shown[1] > _ALONE_S:
+            self._shown_car = car, now_s
+            self._newest = seen
+            self._news.set()
+
+    @property
+    def tracks(self) -> list[str]:
+        """None: the simulator chooses its own."""
+        return []
+
+    def start(self, outlet: Outlet) -> None:
+        self._outlet = outlet
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._stopped = True
+        self._news.set()
+        self._thread.join(_LEAVE_AFTER_S)
+
+    def hello(self) -> dict[str, Any]:
+        return {"source": "unity", "tracks": [], "options": {"speed_limits_mph": [1, 30]},
+                "map": None}  # fmt: skip
+
+    def tell(self, command: Command) -> None:
+        """Carry out what can be asked of Udacity's simulator: the speed limit and the saliency."""
+        outlet = self._outlet
+        if isinstance(command, SpeedLimit):
+            self.speed_limit_mph = command.mph
+        elif isinstance(command, ShowSaliency):
+            self._shows_saliency = command.on and self._saliency is not None
+            if command.on and self._saliency is None and outlet is not None:
+                outlet.say(
+                    "warning", f"{self._run.name} has no saliency; 'ghostlap explain' makes it"
+                )
+        elif outlet is not None:
+            outlet.say("info", "Udacity's simulator is driven by the pilot; this is done there")
+
+    def sit(self, taken: bool) -> None:
+        """Nobody's hands are on this car's wheel."""
+
+    def watched_by(self, pages: int) -> None:
+        self._watchers = pages
+
+    def recording_name(self) -> str | None:
+        """None: what the drive server records is not in the library before it ends."""
+        return None
+
+    def _work(self) -> None:
+        shown_s = -math.inf
+        while self._news.wait() and not self._stopped:
+            wait_s = shown_s + _PICTURE_S - self._clock()
+            if wait_s > 0:
+                time.sleep(wait_s)
+            self._news.clear()
+            seen, shown_s = self._newest, self._clock()
+            if seen is not None and self._watchers and self._outlet is not None:
+                self._show(seen, shown_s, self._outlet)
+
+    def _show(self, seen: Seen, now_s: float, outlet: Outlet) -> None:
+        kind, jpeg = Kind.MAIN, seen.jpeg
+        if self._shows_saliency and self._saliency is not None:
+            try:
+                frame = decode_rgb(seen.jpeg, "the simulator's image", self._max_side_px)
+                kind, jpeg = Kind.SALIENCY, encode_jpeg(salient(self._saliency, frame))
+            except GhostlapError as error:
+                outlet.say("error", str(error))
+        state = self._state(seen, now_s) if self._frame % _EVERY_STATE == 0 else None
+        outlet.publish({kind: picture(kind, self._frame, now_s, jpeg)}, state)
+        self._frame += 1
+
+    def _state(self, seen: Seen, now_s: float) -> dict[str, Any]:
+        nothing = dict.fromkeys(
+            ("cte_m", "margin_m", "lap", "lap_s", "best_lap_s", "distance_m", "autonomy_percent",
+             "recording", "expert_steering", "track", "direction", "conditions", "x", "y",
+             "heading_rad")
+        )  # fmt: skip
+        told = {
+            ours: seen.extra[theirs] for theirs, ours in _METRES.items() if theirs in seen.extra
+        }
+        lap = seen.extra.get("lapNumber")
+        return {
+            **nothing, **told,
+            "t": now_s, "frame": self._frame, "mode": "autonomous", "driving": "pilot",
+            "paused": False, "off_road": False, "interventions": 0, "input_ack": 0,
+            "speed_mph": seen.speed_mph, "speed_limit_mph": self.speed_limit_mph,
+            "steering": seen.steering, "throttle": seen.throttle,
+            "lap": None if lap is None or not math.isfinite(lap) else int(lap),
+            "pilot": self._run.name, "pilot_steering": seen.pilot_steering, "spread": seen.spread,
+            "latency_ms": seen.latency_s * 1000, "saliency": self._shows_saliency,
+        }  # fmt: skip
