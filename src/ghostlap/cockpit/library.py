@@ -18,7 +18,7 @@ from typing import Any
 
 from ghostlap.cockpit.runs import RunFacts
 from ghostlap.errors import CockpitError, GhostlapError
-from ghostlap.pilot import PILOT_FILE
+from ghostlap.pilot import BUILT_IN, PILOT_FILE
 from ghostlap.recording.driving_log import LOG_NAME, DrivingLog, read_log
 from ghostlap.recording.image_names import NO_TIME
 
@@ -64,8 +64,9 @@ class Library:
         return _named(name, self.names(), "recording")
 
     def run_names(self) -> dict[str, Path]:
-        """The folders of all finished runs, by name."""
-        return {path.name: path for path in _folders(self.runs) if (path / PILOT_FILE).is_file()}
+        """The folders of all finished runs, by name, and of the pilots that come along."""
+        folders = [*_folders(BUILT_IN), *_folders(self.runs)]
+        return {path.name: path for path in folders if (path / PILOT_FILE).is_file()}
 
     def run_folder(self, name: str) -> Path:
         """Of a run.

@@ -17,6 +17,8 @@ _PATIENCE_S = 300.0
 _MOST_KEPT = 500
 _NICENESS = 15
 _UNKNOWN = {"errors": None, "warnings": None}
+_MOST_TRIES = 3
+"""Of a recording that the doctor could not look at, as one that was just being written."""
 
 
 class Verdicts:
@@ -26,6 +28,7 @@ class Verdicts:
         self._lock = threading.Lock()
         self._known: dict[Path, tuple[object, dict[str, Any]]] = {}
         self._wanted: dict[Path, None] = {}
+        self._failed: dict[Path, int] = {}
         self._process: subprocess.Popen[bytes] | None = None
         self._working = self._stopped = False
 
@@ -67,7 +70,10 @@ class Verdicts:
                 self._wanted.pop(folder, None)
                 if len(self._known) >= _MOST_KEPT:
                     self._known.clear()
-                self._known[folder] = stamp, verdict
+                    self._failed.clear()
+                self._failed[folder] = self._failed.get(folder, 0) + (verdict is _UNKNOWN)
+                if verdict is not _UNKNOWN or self._failed[folder] >= _MOST_TRIES:
+                    self._known[folder] = stamp, verdict
 
     def _examine(self, folder: Path) -> dict[str, Any]:
         command = [sys.executable, "-m", "ghostlap", "doctor", str(folder.absolute()), "--json"]
