@@ -56,7 +56,7 @@ def demo(
     except Timeout:
         raise DemoError(f"{config.out}: a demo is at work there. Name another --out.") from None
     with lock:
-        _go_on(Demo(config, console), about, stages)
+        _go_on(Demo(config, console, about["stages"]), about, stages)
     _tell_the_end(config, about, console)
     return about
 
@@ -109,7 +109,7 @@ def _remove(out: Path) -> None:
 
 
 def _go_on(demo: Demo, about: dict[str, Any], stages: Sequence[Stage]) -> None:
-    finished: dict[str, Any] = about["stages"]
+    finished = demo.finished
     for number, stage in enumerate(stages, 1):
         title = f"{number}/{len(stages)} {stage.name}: {stage.what}"
         if stage.name in finished:

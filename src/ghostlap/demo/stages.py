@@ -19,6 +19,8 @@ class Demo:
 
     config: DemoConfig
     console: Console
+    finished: dict[str, Any]
+    """Of each finished stage its ``seconds`` and its ``result``."""
 
     @property
     def amount(self) -> Amount:
@@ -148,10 +150,15 @@ def drive_once(demo: Demo) -> dict[str, Any]:
 
 
 def make_video(demo: Demo) -> dict[str, Any]:
+    from ghostlap.recording import read_recording
     from ghostlap.video.command import video
     from ghostlap.video.config import VideoConfig
 
-    return video(VideoConfig(demo.drive, force=True), demo.console)
+    # The drive did not keep to real time, so its file names do not tell its pace.
+    driven_s = demo.finished["drive"]["result"]["score"]["elapsed_s"]
+    fps = len(read_recording(demo.drive).frames) / driven_s
+    config = VideoConfig(demo.drive, fps=fps, pilot=demo.run, saliency=True, force=True)
+    return video(config, demo.console)
 
 
 def write_report(demo: Demo) -> dict[str, Any]:
