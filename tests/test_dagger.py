@@ -17,12 +17,13 @@ from drives import TINY, make_drive, make_pilot, write_track
 from recordings import image_names, make_recording
 from rich.console import Console
 
+from ghostlap.claims import claimed
 from ghostlap.dagger import command
 from ghostlap.dagger.command import dagger
 from ghostlap.dagger.config import FIRST_DRIVEN_SEED, DaggerConfig, from_json, to_json
 from ghostlap.dagger.corrections import read_corrections, write_learned
 from ghostlap.dagger.drive import LabelTask, drive_and_label
-from ghostlap.dagger.folder import claimed
+from ghostlap.dagger.folder import DAGGER_FILE
 from ghostlap.dagger.plan import bins_as_wide, label_tasks
 from ghostlap.dagger.plots import plot_iterations
 from ghostlap.dagger.results import Measured, NewFrames, Row, new_frames
@@ -616,7 +617,7 @@ def test_a_pilot_that_does_not_say_how_it_was_trained(tmp_path: Path, oval: str)
 
 
 def test_a_folder_of_something_else_is_left_alone(pilot: Path, oval: str, tmp_path: Path) -> None:
-    with pytest.raises(DaggerError, match="the folder holds rec, and nothing to go on with|holds"):
+    with pytest.raises(DaggerError, match="the folder holds .* and no improvement"):
         improve(config_for(pilot, oval, out=tmp_path))
     out = tmp_path / "out"
     improve(config_for(pilot, oval, iterations=1, out=out))
@@ -632,7 +633,10 @@ def test_a_folder_of_something_else_is_left_alone(pilot: Path, oval: str, tmp_pa
 
 def test_two_at_work_in_one_folder(pilot: Path, oval: str) -> None:
     config = config_for(pilot, oval)
-    with claimed(config.folder), pytest.raises(DaggerError, match="is at work there"):
+    with (
+        claimed(config.folder, DAGGER_FILE, "improvement", DaggerError),
+        pytest.raises(DaggerError, match="is at work there"),
+    ):
         improve(config)
 
 

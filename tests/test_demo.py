@@ -105,7 +105,7 @@ def test_other_options_do_not_mix_with_what_is_there(tmp_path: Path) -> None:
 
 def test_folders_of_others_are_left_alone(tmp_path: Path) -> None:
     (tmp_path / "thesis.txt").write_text("mine")
-    with pytest.raises(DemoError, match="not empty, and holds no demo"):
+    with pytest.raises(DemoError, match="holds thesis.txt and no demo"):
         demo(DemoConfig(out=tmp_path, fresh=True), quiet(), stages([]))
     (tmp_path / DEMO_FILE).write_text("[]")
     with pytest.raises(DemoError, match="is not what a demo writes"):

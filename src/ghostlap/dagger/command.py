@@ -11,13 +11,15 @@ from typing import Any
 
 from rich.console import Console
 
+from ghostlap.claims import claimed
 from ghostlap.dagger.config import DaggerConfig
 from ghostlap.dagger.corrections import read_corrections
-from ghostlap.dagger.folder import DAGGER_FILE, Kept, claimed, kept_in, resumed_config, save
+from ghostlap.dagger.folder import DAGGER_FILE, Kept, kept_in, resumed_config, save
 from ghostlap.dagger.loop import Evaluate, Loop, Train
 from ghostlap.dagger.plan import evaluation_of, original_training
 from ghostlap.dagger.plots import plot_iterations
 from ghostlap.dagger.results import Row, best_of, rank, table_of, write_table
+from ghostlap.errors import DaggerError
 from ghostlap.evaluate.command import check_size, evaluate
 from ghostlap.pilot import Pilot
 from ghostlap.sim.track_checks import speed_warning
@@ -84,7 +86,7 @@ def dagger(
         warning = speed_warning(track, config.speed_limit * MPS_A_MPH)
         if warning:
             console.print(f"[yellow]warning:[/] {warning}", highlight=False)
-    with claimed(config.folder):
+    with claimed(config.folder, DAGGER_FILE, "improvement", DaggerError):
         kept = kept_in(config)
         loop = Loop(config, training, tracks, corrected, kept, console, train, evaluate)
         try:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import hashlib
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +18,6 @@ from ghostlap.provenance import machine, versions
 DAGGER_FILE = "dagger.json"
 """Options, the rows of the table so far, and the best pilot once it is complete."""
 
-_LOCK_FILE = ".lock"
-
 
 @dataclasses.dataclass
 class Kept:
@@ -30,39 +26,6 @@ class Kept:
     rows: list[Row] = dataclasses.field(default_factory=list)
     expert: Measured | None = None
     """How the expert drives where the pilots are measured."""
-
-
-@contextlib.contextmanager
-def claimed(out: Path) -> Iterator[None]:
-    """Make the folder, and keep a second improvement from writing into it meanwhile.
-
-    Raises:
-        DaggerError: it holds something else, cannot be made, or another one is at work there.
-    """
-    from filelock import FileLock, Timeout
-
-    lock = FileLock(out / _LOCK_FILE)
-    try:
-        if out.exists() and not (out / DAGGER_FILE).exists():
-            others = [path.name for path in out.iterdir() if path.name != _LOCK_FILE]
-            if others:
-                raise DaggerError(
-                    f"{out}: the folder holds {others[0]}, and nothing to go on with. Name another "
-                    "--out."
-                )
-        out.mkdir(parents=True, exist_ok=True)
-        lock.acquire(timeout=0)
-    except OSError as error:  # Timeout is one too
-        if isinstance(error, Timeout):
-            raise DaggerError(
-                f"{out}: another 'ghostlap dagger' is at work there. Wait for it, or name another "
-                "--out."
-            ) from error
-        raise DaggerError(f"{out}: cannot be written ({error.strerror}).") from error
-    try:
-        yield
-    finally:
-        lock.release()
 
 
 def resumed_config(config: DaggerConfig) -> DaggerConfig:

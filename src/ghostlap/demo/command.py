@@ -12,10 +12,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock, Timeout
 from rich.console import Console
 from rich.rule import Rule
 
+from ghostlap.claims import claimed
 from ghostlap.demo.config import DemoConfig
 from ghostlap.demo.stages import STAGES, Demo, Stage
 from ghostlap.errors import DemoError
@@ -24,7 +24,6 @@ from ghostlap.provenance import machine, versions
 from ghostlap.sim.tracks import track_named
 
 DEMO_FILE = "demo.json"
-_LOCK_FILE = ".demo.lock"
 
 console = Console(stderr=True, soft_wrap=True)
 
@@ -49,19 +48,14 @@ def demo(
         GhostlapError: a stage's own.
     """
     track_named(config.track)  # said before anything is made
-    about = _claimed(config)
-    lock = FileLock(config.out / _LOCK_FILE)
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        raise DemoError(f"{config.out}: a demo is at work there. Name another --out.") from None
-    with lock:
+    with claimed(config.out, DEMO_FILE, "demo", DemoError):
+        about = _begun(config)
         _go_on(Demo(config, console, about["stages"]), about, stages)
     _tell_the_end(config, about, console)
     return about
 
 
-def _claimed(config: DemoConfig) -> dict[str, Any]:
+def _begun(config: DemoConfig) -> dict[str, Any]:
     """What ``demo.json`` says of an earlier call with these options, or the beginning of one."""
     path = config.out / DEMO_FILE
     if path.exists():
@@ -75,11 +69,6 @@ def _claimed(config: DemoConfig) -> dict[str, Any]:
                 f"{config.out}: holds a demo with other options, {about['config']}. Add --fresh to "
                 "remove it and begin anew, or name another --out."
             )
-    elif config.out.exists() and any(config.out.iterdir()):
-        raise DemoError(
-            f"{config.out}: the folder is not empty, and holds no demo. Name another --out."
-        )
-    config.out.mkdir(parents=True, exist_ok=True)
     about = {
         "config": config.what_is_made(),
         "stages": {},

@@ -22,9 +22,10 @@ from typing import Any, Literal
 import tyro
 from rich.console import Console
 
+from ghostlap.claims import claimed
 from ghostlap.errors import CacheError, GhostlapError, RecordingError, TrainingError
 from ghostlap.files import write_json
-from ghostlap.search.folder import claimed, read_trials, save_trials
+from ghostlap.search.folder import SEARCH_FILE, read_trials, save_trials
 from ghostlap.search.report import line, options_text, plot_search, ranked, table, write_table
 from ghostlap.search.space import (
     Dimension,
@@ -126,7 +127,7 @@ def search(
     )
     dimensions = parse_space(config.space)
     base = _base_config(config, dimensions)
-    with claimed(config.out):
+    with claimed(config.out, SEARCH_FILE, "search", TrainingError):
         trials = read_trials(config.out, _what_is_searched(config))
         _warn_of_other_measures(dimensions, console)
         try:

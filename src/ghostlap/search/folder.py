@@ -6,10 +6,9 @@ update of Optuna, and a trial that was under way when the process died leaves no
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,39 +19,6 @@ from ghostlap.search.trial import Trial
 
 SEARCH_FILE = "search.json"
 """The search's options and its finished trials; rewritten whole after each trial."""
-
-_LOCK_FILE = ".lock"
-
-
-@contextlib.contextmanager
-def claimed(out: Path) -> Iterator[None]:
-    """Make the folder, and keep a second search from writing into it meanwhile.
-
-    Raises:
-        TrainingError: it holds something else, cannot be made, or another search is at work there.
-    """
-    from filelock import FileLock, Timeout
-
-    lock = FileLock(out / _LOCK_FILE)
-    try:
-        if out.exists() and not (out / SEARCH_FILE).exists():
-            others = [path.name for path in out.iterdir() if path.name != _LOCK_FILE]
-            if others:
-                raise TrainingError(
-                    f"{out}: the folder holds {others[0]} and no search. Name another --out."
-                )
-        out.mkdir(parents=True, exist_ok=True)
-        lock.acquire(timeout=0)
-    except OSError as error:  # Timeout is one too
-        if isinstance(error, Timeout):
-            raise TrainingError(
-                f"{out}: another search is at work there. Wait for it, or name another --out."
-            ) from error
-        raise TrainingError(f"{out}: cannot be written ({error.strerror}).") from error
-    try:
-        yield
-    finally:
-        lock.release()
 
 
 def read_trials(out: Path, search: dict[str, Any]) -> list[Trial]:
