@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 from collections.abc import Iterator
@@ -32,6 +33,18 @@ def write_text(path: Path, text: str) -> None:
 def write_json(path: Path, values: Any) -> None:
     """Write JSON for people too: indented, with a final newline. NaN is refused."""
     write_text(path, json.dumps(values, indent=2, allow_nan=False) + "\n")
+
+
+def append_row(file: int, row: bytes) -> None:
+    """Append a row to an open file in one write, whole or not at all.
+
+    Raises:
+        OSError: it cannot be written; what a full disk took of it is taken back.
+    """
+    size = os.fstat(file).st_size
+    if os.write(file, row) < len(row):
+        os.ftruncate(file, size)
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 def cache_folder() -> Path:

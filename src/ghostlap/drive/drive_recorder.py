@@ -22,6 +22,7 @@ from typing import Any
 from ghostlap.control import Control
 from ghostlap.drive.model_thread import Answer, Waiting
 from ghostlap.errors import RecordingError
+from ghostlap.files import append_row
 from ghostlap.recording.recorder import Recorder
 from ghostlap.wire import FULL_LOCK_DEG
 
@@ -131,7 +132,7 @@ class DriveRecorder:
                 time=datetime.datetime.fromtimestamp(taken_s),
                 **_log_values(moment),  # type: ignore[arg-type]
             )[0]
-            os.write(self._predictions, _csv_row(self._prediction(center, moment)))
+            append_row(self._predictions, _csv_row(self._prediction(center, moment)))
         except (RecordingError, OSError) as error:
             self._broken = True
             self._count_lost()

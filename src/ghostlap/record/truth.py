@@ -8,13 +8,13 @@ named by its center image. Places are the car's, in the conventions of :mod:`gho
 from __future__ import annotations
 
 import csv
-import errno
 import io
 import os
 from collections.abc import Iterable
 from pathlib import Path
 
 from ghostlap.errors import RecordingError
+from ghostlap.files import append_row
 from ghostlap.record.plan import Stretch
 from ghostlap.sim.world import World
 
@@ -69,8 +69,7 @@ class TruthLog:
         """
         row = truth_row(center, stretch, world).encode()
         try:
-            if os.write(self._file, row) < len(row):
-                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            append_row(self._file, row)
         except OSError as error:
             raise RecordingError(
                 f"{self._path}: cannot be written ({error.strerror}). What was recorded before is "

@@ -10,7 +10,6 @@ before the log names it, and a row reaches the log in one write.
 from __future__ import annotations
 
 import datetime
-import errno
 import math
 import os
 from pathlib import Path
@@ -18,6 +17,7 @@ from types import TracebackType
 from typing import NoReturn
 
 from ghostlap.errors import RecordingError
+from ghostlap.files import append_row
 from ghostlap.recording.driving_log import LOG_NAME, parse_log
 from ghostlap.recording.image_names import NO_TIME, ms_of, stamp_of
 from ghostlap.vision import Rgb, encode_jpeg
@@ -123,7 +123,7 @@ class Recorder:
         try:
             for camera, picture in pictures.items():
                 self._save(picture, self._images / f"{camera}_{stamp}.jpg")
-            self._write_row(row.encode())
+            append_row(self._log, row.encode())
         except OSError as error:
             self._give_up(error)
         self.rows_written += 1
@@ -196,14 +196,6 @@ class Recorder:
         except BaseException:
             temporary.unlink(missing_ok=True)
             raise
-
-    def _write_row(self, row: bytes) -> None:
-        assert self._log is not None
-        size = os.fstat(self._log).st_size
-        written = os.write(self._log, row)
-        if written < len(row):  # the disk filled up within the row: take its beginning back
-            os.ftruncate(self._log, size)
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     def _give_up(self, error: OSError) -> NoReturn:
         raise RecordingError(

@@ -15,7 +15,6 @@ columns may follow.
 from __future__ import annotations
 
 import csv
-import errno
 import io
 import math
 import os
@@ -25,6 +24,7 @@ from types import TracebackType
 from typing import Literal, NamedTuple, NoReturn, get_args
 
 from ghostlap.errors import RecordingError
+from ghostlap.files import append_row
 from ghostlap.recording.driving_log import MAX_LOG_BYTES, MAX_ROWS
 from ghostlap.recording.image_names import image_name_of
 
@@ -98,11 +98,8 @@ class WhoDroveLog:
         row = _csv_row(
             [center, driver, f"{pilot_steering:.6f}" if asked else "", *(f"{n:.5f}" for n in more)]
         )
-        size = os.fstat(self._file).st_size
         try:
-            if os.write(self._file, row) < len(row):
-                os.ftruncate(self._file, size)  # the disk filled up within the row
-                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            append_row(self._file, row)
         except OSError as error:
             self._cannot_write(error, "The rows before are safe. Make room, then go on.")
 
