@@ -81,6 +81,14 @@ COMMANDS = {
         "video.command", "video", "video.config", "VideoConfig",
         "make a video of a drive, with steering, speed and path drawn in", "video",
     ),
+    "convert": Command(
+        "exchange.command", "convert", "exchange.config", "ConvertConfig",
+        "write a recording, tub, LeRobot dataset or table in another format", "convert",
+    ),
+    "export": Command(
+        "exchange.command", "export", "exchange.config", "ExportConfig",
+        "a pilot's network for other programs: ONNX from raw frames, TFLite, Keras",
+    ),
     "bench": Command(
         "bench.command", "bench", "bench.command", "BenchConfig",
         "measure this machine: bench train, bench sim, bench drive",

@@ -54,6 +54,16 @@ _READING: dict[NoteKind, tuple[Severity, str, str]] = {
         "headers between the rows, passed over: recordings were joined",
         "--fix leaves them out",
     ),
+    "deleted": (
+        "note",
+        "records marked as deleted, passed over",
+        "none needed; donkeycar's tub editor brings them back",
+    ),
+    "pilot": (
+        "note",
+        "records in which no person steered, passed over",
+        "none needed; a pilot's driving is not to be cloned",
+    ),
 }
 
 
@@ -63,15 +73,26 @@ def check_reading(recording: Recording) -> Iterator[Finding]:
     for kind, count in counts.items():
         severity, message, fix = _READING[kind]
         first = next(note for note in recording.notes if note.kind == kind)
-        yield Finding(kind, severity, count, message, f"line {first.line}: {first.message}", fix)
+        yield Finding(
+            kind, severity, count, message, f"{recording.counts} {first.line}: {first.message}", fix
+        )
 
 
 def bad_values(recording: Recording) -> NDArray[np.bool_]:
     """The rows with a value that is not finite or out of range, shape ``(rows,)``."""
     bad = np.zeros(len(recording.frames), dtype=bool)
-    for column in (*LIMITS, "speed_mph"):
+    for column in _checked_columns(recording):
         bad |= _bad_in(recording, column)
     return bad
+
+
+def _checked_columns(recording: Recording) -> tuple[str, ...]:
+    """All with a number, but no speed where the car measures none, as most donkeycars do not."""
+    return tuple(LIMITS) if _lacks_speed(recording) else (*LIMITS, "speed_mph")
+
+
+def _lacks_speed(recording: Recording) -> bool:
+    return bool(recording.frames["speed_mph"].isna().all())
 
 
 def _bad_in(recording: Recording, column: str) -> NDArray[np.bool_]:
@@ -82,7 +103,16 @@ def _bad_in(recording: Recording, column: str) -> NDArray[np.bool_]:
 
 def check_values(recording: Recording) -> Iterator[Finding]:
     """NaN, infinite and out-of-range values."""
-    for column in (*LIMITS, "speed_mph"):
+    if _lacks_speed(recording):
+        yield Finding(
+            "no-speed",
+            "note",
+            len(recording.frames),
+            "rows, none with a speed",
+            "",
+            "none needed; --speed cannot be learned, and slow rows are not found",
+        )
+    for column in _checked_columns(recording):
         bad = _bad_in(recording, column)
         if bad.any():
             low, high = LIMITS.get(column, (0.0, None))
@@ -155,7 +185,7 @@ def check_times(recording: Recording) -> Iterator[Finding]:
             "no-times",
             "note",
             len(recording.frames),
-            "rows without a time in their image's name",
+            "rows without a time in their image's name or record",
             Path(recording.frames["center"].iloc[0]).name,
             "none needed; 15 frames a second are assumed",
         )
@@ -218,7 +248,9 @@ def _check_stuck(recording: Recording) -> Iterator[Finding]:
     frames = recording.frames
     steering = frames["steering"].to_numpy()
     steps_s = _steps_s(recording)
-    moving = frames["speed_mph"].to_numpy() > _MOVING_MPH
+    moving = (frames["speed_mph"].to_numpy() > _MOVING_MPH) | (
+        _lacks_speed(recording) & (frames["throttle"].to_numpy() > 0)
+    )
     # A run ends where the value changes, the car stands or the recording pauses.
     joined = (np.diff(steering) == 0) & (steering[1:] != 0) & moving[1:] & moving[:-1]
     joined &= ~(steps_s > _GAP_S) & ~(steps_s < 0)
@@ -265,4 +297,4 @@ def _check_spikes(recording: Recording) -> Iterator[Finding]:
 
 
 def _line(recording: Recording, row: int) -> str:
-    return f"line {recording.lines[row]}"
+    return f"{recording.counts} {recording.lines[row]}"

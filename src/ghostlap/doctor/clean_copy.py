@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from ghostlap.errors import RecordingError
 from ghostlap.recording import CAMERAS, Recording
 from ghostlap.recording.driving_log import LOG_NAME
+from ghostlap.recording.image_names import NO_TIME, stamp_of, time_ms_of
 
 
 @dataclasses.dataclass(frozen=True)
@@ -99,21 +100,29 @@ def _write(
     columns = [recording.frames[camera].tolist() for camera in CAMERAS]
     names = ("steering", "throttle", "brake", "speed_mph")
     numbers = recording.frames[list(names)].to_numpy()
+    times_ms = recording.frames["time"].to_numpy("datetime64[ms]").astype(np.int64)
     with (folder / LOG_NAME).open("w", encoding="utf-8", newline="\n") as log:
         for row in np.flatnonzero(keep):
             cells = []
             for camera, paths in enumerate(columns):
                 if usable_images[row, camera]:
                     source = Path(paths[row])
-                    target = folder / "IMG" / source.name
+                    target = folder / "IMG" / _name(source, CAMERAS[camera], int(times_ms[row]))
                     if not target.exists():
                         shutil.copyfile(source, target)
-                    cells.append(f"IMG/{source.name}")
+                    cells.append(f"IMG/{target.name}")
                 else:
                     cells.append("")
             if swap_sides:
                 cells[1], cells[2] = cells[2], cells[1]
             log.write(",".join([*cells, *map(_number, numbers[row])]) + "\n")
+
+
+def _name(source: Path, camera: str, time_ms: int) -> str:
+    """An image's name, with its time put in where only the tub's record knows it."""
+    if time_ms == NO_TIME or time_ms_of(source.name) != NO_TIME:
+        return source.name
+    return f"{camera}_{source.stem}_{stamp_of(time_ms)}{source.suffix}"
 
 
 def _number(value: float) -> str:

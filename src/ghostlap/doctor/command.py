@@ -33,7 +33,7 @@ class DoctorConfig:
     """
 
     recordings: tyro.conf.Positional[tuple[Path, ...]]
-    """Folders that hold driving_log.csv and IMG."""
+    """Folders that hold driving_log.csv and IMG, or donkeycar tubs."""
     fix: Path | None = None
     """Write a clean copy into this new folder; the original is never touched. Of several
     recordings, each gets a folder of its own in it."""

@@ -172,7 +172,7 @@ def _check_repeated(recording: Recording, scan: ImageScan) -> Iterator[Finding]:
 def _first(recording: Recording, mask: NDArray[np.bool_]) -> str:
     row, camera = np.argwhere(mask)[0]
     path = recording.frames[CAMERAS[camera]].iloc[int(row)]
-    return f"line {recording.lines[row]}: {Path(path).name}"
+    return f"{recording.counts} {recording.lines[row]}: {Path(path).name}"
 
 
 def _size(size_px: int) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,6 +12,8 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from ghostlap.dataset import usable_rows
+from ghostlap.errors import RecordingError
 from ghostlap.metrics import SteeringError, steering_error
 from ghostlap.pilot import Pilot
 from ghostlap.recording.reading import read_recording, require_images
@@ -30,10 +33,10 @@ class AgainstPerson:
 
 
 def compare(pilot: Pilot, recordings: Sequence[Path]) -> list[AgainstPerson]:
-    """Show every center frame of each recording to the pilot.
+    """Show every center frame of each recording to the pilot; rows without one are left out.
 
     Raises:
-        RecordingError: a recording cannot be read, or pictures are missing.
+        RecordingError: a recording cannot be read, or all of its pictures are missing.
         ImageError: a picture is broken, or not of the size that the pilot was trained on.
     """
     return [_compared(pilot, path) for path in recordings]
@@ -42,12 +45,19 @@ def compare(pilot: Pilot, recordings: Sequence[Path]) -> list[AgainstPerson]:
 def _compared(pilot: Pilot, path: Path) -> AgainstPerson:
     recording = read_recording(path)
     require_images(recording)
-    pictures = recording.frames["center"].tolist()
+    frames = recording.frames[usable_rows(recording.frames)]
+    frames = frames[[os.path.exists(picture) for picture in frames["center"]]]
+    if frames.empty:
+        raise RecordingError(
+            f"{path}: no row has both a centre picture and steering in [-1, 1] to compare with. "
+            "'ghostlap doctor' lists what is wrong."
+        )
+    pictures = frames["center"].tolist()
     answers = [
         pilot.predict(np.stack([read_rgb(name) for name in pictures[start : start + _AT_ONCE]]))
         for start in range(0, len(pictures), _AT_ONCE)
     ]
-    wanted = recording.frames["steering"].to_numpy(np.float64)
+    wanted = frames["steering"].to_numpy(np.float64)
     error = steering_error(np.concatenate(answers)[:, 0].astype(np.float64), wanted)
     return AgainstPerson(str(path), len(pictures), error)
 

@@ -1,11 +1,12 @@
-"""A Udacity recording: reading every kind of log that people have, and crash-safe appending."""
+"""Recordings: reading every kind of log that people have, tubs too, and crash-safe appending."""
 
 from ghostlap.recording.reading import (
     CAMERAS,
     COLUMNS,
     Recording,
+    is_recording,
     read_recording,
     require_images,
 )
 
-__all__ = ["CAMERAS", "COLUMNS", "Recording", "read_recording", "require_images"]
+__all__ = ["CAMERAS", "COLUMNS", "Recording", "is_recording", "read_recording", "require_images"]

@@ -35,7 +35,10 @@ MAX_ROWS = 5_000_000
 MAX_UNREADABLE_LINES = 10_000
 MAX_ORIGINS = 8
 
-NoteKind = Literal["header", "mended", "ambiguous", "glued", "cut-off", "text", "unreadable"]
+NoteKind = Literal[
+    "header", "mended", "ambiguous", "glued", "cut-off", "text", "unreadable", "deleted", "pilot"
+]
+"""The last two are of donkeycar tubs: records marked as deleted, and such that no person drove."""
 
 _EXCERPT_CHARACTERS = 100
 

@@ -1,4 +1,4 @@
-"""A Udacity recording: a folder with ``driving_log.csv`` and ``IMG/``, as a table of frames.
+"""A recording as a table of frames: Udacity's ``driving_log.csv`` and ``IMG/``, or a donkeycar tub.
 
     >>> recording = read_recording("my-drive")
     >>> recording.frames[["center", "steering", "speed_mph"]]
@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from ghostlap.errors import RecordingError
 from ghostlap.recording.driving_log import LOG_NAME, DrivingLog, LogNote, read_log
+from ghostlap.recording.tub import is_tub, read_tub
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -34,21 +35,24 @@ class Recording:
     """A recording as it was read."""
 
     folder: Path
-    """Holds ``driving_log.csv`` and ``IMG/``."""
+    """Holds ``driving_log.csv`` and ``IMG/``, or is a tub."""
     frames: pd.DataFrame
     """One row a moment, columns :data:`COLUMNS`, index 0, 1, 2, …
 
     ``center``, ``left``, ``right``: full path of the image on this machine, whether it exists or
     not; "" if the camera has none. ``steering`` in [-1, 1], ``throttle``, ``brake`` in [0, 1] and
-    ``speed_mph`` are ``float64`` as they stand in the log, NaN and out of range too. ``time`` is
-    ``datetime64[ms]`` out of the center image's name, NaT when the name holds none.
+    ``speed_mph`` are ``float64`` as they stand in the log, NaN and out of range too; the speed is
+    NaN throughout where a tub has none. ``time`` is ``datetime64[ms]`` out of the center image's
+    name or the tub's record, NaT when neither holds one.
     """
     lines: NDArray[np.int64]
-    """The line of the log, from 1, in which each frame stands."""
+    """Where each frame stands: the line of the log, from 1, or the record of the tub, from 0."""
     notes: tuple[LogNote, ...] = ()
     """What was mended or left out while reading, in the order of the lines."""
     origins: tuple[str, ...] = ()
     """The folders, of whatever machine, that the log names; at most eight."""
+    counts: str = "line"
+    """What ``lines`` and the notes count: lines, or records."""
 
     @property
     def image_folder(self) -> Path:
@@ -64,21 +68,34 @@ def read_recording(path: str | os.PathLike[str]) -> Recording:
     """Read a recording.
 
     Args:
-        path: its folder, or the ``driving_log.csv`` in it.
+        path: its folder, or the ``driving_log.csv`` in it; or a donkeycar tub.
 
     Raises:
         RecordingError: no such folder, no log in it, or a log of which no row can be read.
     """
-    log_path = _find_log(Path(path))
-    log = read_log(log_path)
-    folder = log_path.parent
+    folder = Path(path)
+    if not (folder / LOG_NAME).is_file() and is_tub(folder):
+        counts = "record"
+        log, images = read_tub(folder)
+    else:
+        counts = "line"
+        log_path = _find_log(folder)
+        log, folder = read_log(log_path), log_path.parent
+        images = _find_images(folder, log)
     return Recording(
         folder=folder,
-        frames=_frames(log, _find_images(folder, log)),
+        frames=_frames(log, images),
         lines=np.array(log.lines, dtype=np.int64),
         notes=tuple(log.notes),
         origins=tuple(log.origins),
+        counts=counts,
     )
+
+
+def is_recording(path: str | os.PathLike[str]) -> bool:
+    """Whether a path is a log, or a folder with one, or a tub."""
+    path = Path(path)
+    return path.name == LOG_NAME or (path / LOG_NAME).is_file() or is_tub(path)
 
 
 def require_images(recording: Recording) -> None:
@@ -129,8 +146,8 @@ def _find_log(path: Path) -> Path:
         choices = " or ".join(map(str, inner[:3]))
         raise RecordingError(f"{path}: no {LOG_NAME} in it. Did you mean {choices}?")
     raise RecordingError(
-        f"{path}: no {LOG_NAME} in it. Give the folder that was chosen in the simulator "
-        "when recording."
+        f"{path}: no {LOG_NAME} in it. Give the folder that was chosen in the simulator when "
+        "recording, or a donkeycar tub."
     )
 
 

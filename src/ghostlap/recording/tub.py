@@ -207,8 +207,8 @@ class _TubLog:
             names.append(name)
         values = (
             _number(record.get(STEERING_KEY)),
-            throttle if math.isnan(throttle) else max(throttle, 0.0),
-            throttle if math.isnan(throttle) else max(-throttle, 0.0),
+            throttle if math.isnan(throttle) else max(0.0, throttle),
+            throttle if math.isnan(throttle) else max(0.0, -throttle),
             abs(speed_mps) * MPH_PER_MPS,
         )
         for column, value in zip(log.numbers, values, strict=True):

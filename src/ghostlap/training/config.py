@@ -24,7 +24,8 @@ class TrainConfig:
     """
 
     recordings: Annotated[tuple[Path, ...], tyro.conf.Positional] = ()
-    """Recording folders (driving_log.csv and IMG/). Several are learned from together."""
+    """Recording folders (driving_log.csv and IMG/) or donkeycar tubs. Several are learned from
+    together."""
     out: Path = Path("runs/pilot")
     """The run folder, made new; must not hold a run yet."""
     recipe: Literal["default", "seed003"] = "default"

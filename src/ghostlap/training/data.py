@@ -41,6 +41,8 @@ def prepare_data(config: TrainConfig, console: Console) -> TrainingData:
         _tell_of_rows_left_out(recording, config.min_speed_share, console)
     height_px, width_px, _ = _frame_shape(recordings)
     preprocessing = config.preprocessing.for_frames(height_px, width_px)
+    _tell_of_crop(config.preprocessing, preprocessing, console)
+    _check_speed(config, recordings)
     samples = make_samples(
         recordings,
         cameras=config.cameras,
@@ -77,6 +79,28 @@ def prepare_data(config: TrainConfig, console: Console) -> TrainingData:
     )
 
 
+def _tell_of_crop(asked: Preprocessing, adapted: Preprocessing, console: Console) -> None:
+    if adapted != asked:
+        console.print(
+            f"frames are {adapted.frame_width_px}x{adapted.frame_height_px}: rows "
+            f"{adapted.crop_top_px}:{adapted.crop_bottom_px} are kept, the same share as "
+            f"{asked.crop_top_px}:{asked.crop_bottom_px} of {asked.frame_height_px}; "
+            "--preprocessing.crop-top-px and --preprocessing.crop-bottom-px change it, with "
+            "--preprocessing.frame-height-px and --preprocessing.frame-width-px of your frames",
+            highlight=False,
+        )
+
+
+def _check_speed(config: TrainConfig, recordings: list[Recording]) -> None:
+    for recording in recordings:
+        if config.speed and recording.frames["speed_mph"].isna().any():
+            raise DatasetError(
+                f"--speed: {int(recording.frames['speed_mph'].isna().sum())} of "
+                f"{len(recording.frames)} rows of {recording.folder} have no speed to learn. "
+                "Leave --speed out."
+            )
+
+
 def _tell_of_rows_left_out(recording: Recording, min_speed_share: float, console: Console) -> None:
     unread = [
         note for note in recording.notes if note.kind in ("ambiguous", "cut-off", "unreadable")
@@ -85,7 +109,14 @@ def _tell_of_rows_left_out(recording: Recording, min_speed_share: float, console
     if unread:
         console.print(
             f"[yellow]warning:[/] {recording.folder}: {len(unread)} rows could not be read; "
-            f"the first: line {unread[0].line}, {unread[0].message}",
+            f"the first: {recording.counts} {unread[0].line}, {unread[0].message}",
+            highlight=False,
+        )
+    passed_over = sum(note.kind in ("deleted", "pilot") for note in recording.notes)
+    if passed_over:
+        console.print(
+            f"{recording.folder}: {passed_over} records are passed over, being marked as deleted "
+            "or such that no person steered",
             highlight=False,
         )
     if unusable:

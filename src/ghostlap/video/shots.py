@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ghostlap.errors import VideoError
+from ghostlap.recording import is_recording
 from ghostlap.recording.driving_log import LOG_NAME
 
 PICTURE_ENDINGS = (".jpg", ".jpeg", ".png")
@@ -81,7 +82,7 @@ def shots_of(folder: Path, fps: float | None) -> Shots:
         VideoError: no such folder, or no picture in it.
         RecordingError: the log cannot be read, or none of its pictures is there.
     """
-    if folder.name == LOG_NAME or (folder / LOG_NAME).is_file():
+    if is_recording(folder):
         return _shots_of_recording(folder, fps)
     if not folder.exists():
         raise VideoError(

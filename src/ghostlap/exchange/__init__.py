@@ -1,0 +1,1 @@
+"""Data in and out, models out: what other people's tools read and write."""
