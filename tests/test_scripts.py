@@ -10,10 +10,12 @@ from typing import Any
 
 import pytest
 from drives import make_pilot
+from legacy_models import small_model
 from recordings import draw_frame, image_names
 
 import ghostlap.drive.command
 from ghostlap.drive.config import DriveConfig
+from ghostlap.pilot import Pilot
 from ghostlap.vision import encode_jpeg
 
 SCRIPTS = Path(__file__).resolve().parents[1] / "scripts"
@@ -83,16 +85,40 @@ def test_drive_py_says_which_models_it_drives(
     foreign = tmp_path / "model.h5"
     assert run(monkeypatch, "drive.py", str(foreign)) == 2
     assert f"error: {foreign}: no such file. Give the run folder" in capsys.readouterr().err
-    foreign.write_bytes(b"\x89HDF\r\n\x1a\n")
-    assert run(monkeypatch, "drive.py", str(foreign), "run1") == 2
-    assert capsys.readouterr().err == (
-        f"error: {foreign}: lies in no run folder. Give the run folder of a pilot, or the "
-        "model.h5, model.keras or model.onnx in it; 'ghostlap train' makes one. Models from "
-        "elsewhere cannot be driven yet.\n"
-    )
-    other = make_pilot(tmp_path / "a", 0.1) / "older.h5"
+    other = make_pilot(tmp_path / "a", 0.1) / "notes.txt"
     other.write_bytes(b"")
-    assert run(monkeypatch, "drive.py", str(other)) == 2
+    assert run(monkeypatch, "drive.py", str(other), "run1") == 2
+    assert f"error: {other}: is no model that can be driven." in capsys.readouterr().err
     assert run(monkeypatch, "drive.py") == 2
     assert "usage: python scripts/drive.py model.h5 [image_folder]" in capsys.readouterr().err
     assert driven == []
+
+
+def test_drive_py_imports_models_from_elsewhere_once(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    driven: list[DriveConfig],
+) -> None:
+    monkeypatch.setenv("GHOSTLAP_CACHE", str(tmp_path / "cache"))
+    model = small_model(tmp_path / "model.h5")
+    assert run(monkeypatch, "drive.py", str(model)) == 2
+    assert "does not say what was done to the pictures" in capsys.readouterr().err
+    options = ["--crop", "60:-25", "--colour", "bgr", "--speed-limit", "9", "--scale", "x/255"]
+    assert run(monkeypatch, "drive.py", str(model), "run1", *options) == 0
+    folder = driven[0].pilot
+    assert driven == [DriveConfig(folder, record=Path("run1"), speed_limit=9)]
+    recipe = Pilot.load(folder).preprocessing
+    assert (recipe.crop_bottom_px, recipe.colour, recipe.divide_by) == (135, "bgr", 255)
+    monkeypatch.setattr("ghostlap.legacy.command.import_model", None)  # it is not needed again
+    assert run(monkeypatch, "drive.py", str(model), "run1", *options) == 0
+    assert driven[1] == driven[0]
+
+
+def test_drive_py_passes_on_why_a_model_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("GHOSTLAP_CACHE", str(tmp_path / "cache"))
+    (tmp_path / "model.h5").write_bytes(b"\x80\x04pickled")
+    assert run(monkeypatch, "drive.py", str(tmp_path / "model.h5")) == 2
+    assert "It is a pickle" in capsys.readouterr().err

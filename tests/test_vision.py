@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 from pathlib import Path
+from typing import get_args
 
 import cv2
 import numpy as np
@@ -15,6 +16,7 @@ from recordings import draw_frame
 from ghostlap.errors import GhostlapError, ImageError
 from ghostlap.vision import (
     SEED,
+    Colour,
     Preprocessing,
     decode_rgb,
     encode_jpeg,
@@ -58,12 +60,27 @@ def test_colours_are_what_their_names_say() -> None:
     whole = Preprocessing(blur_px=0, divide_by=1)
     first = {
         colour: preprocess(frame, dataclasses.replace(whole, colour=colour))[0, 0]
-        for colour in ("rgb", "bgr", "yuv", "yuv-legacy")
+        for colour in get_args(Colour)
     }
     assert first["rgb"].tolist() == [200, 0, 0]
     assert first["bgr"].tolist() == [0, 0, 200]
     assert first["yuv"][0] == pytest.approx(0.299 * 200, abs=1)
     assert first["yuv-legacy"][0] == pytest.approx(0.114 * 200, abs=1)
+    assert first["hsv"].tolist() == [0, 255, 200]
+    assert first["hsv-s"].tolist() == [255]
+    assert first["grey"] == pytest.approx([0.299 * 200], abs=1)
+
+
+def test_one_channel_keeps_its_axis_whether_resized_or_not() -> None:
+    frame = draw_frame(0.1)
+    for height_px, width_px in ((16, 32), (160, 320)):
+        spec = Preprocessing(
+            crop_top_px=0, crop_bottom_px=160, colour="hsv-s",
+            height_px=height_px, width_px=width_px,
+        )  # fmt: skip
+        assert preprocess(frame, spec).shape == spec.input_shape == (height_px, width_px, 1)
+    with pytest.raises(GhostlapError, match="colour must be one of yuv, .*Got 'lab'"):
+        Preprocessing(colour="lab")  # type: ignore[arg-type]
 
 
 def test_frames_of_another_size_are_refused_and_can_be_asked_for() -> None:

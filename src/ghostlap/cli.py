@@ -81,6 +81,10 @@ COMMANDS = {
         "video.command", "video", "video.config", "VideoConfig",
         "make a video of a drive, with steering, speed and path drawn in", "video",
     ),
+    "import": Command(
+        "legacy.command", "import_model", "legacy.config", "ImportConfig",
+        "a model of Keras 1, 2 or 3 becomes a pilot; nothing inside it is run",
+    ),
     "convert": Command(
         "exchange.command", "convert", "exchange.config", "ConvertConfig",
         "write a recording, tub, LeRobot dataset or table in another format", "convert",

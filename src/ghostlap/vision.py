@@ -25,13 +25,25 @@ from ghostlap.errors import GhostlapError, ImageError
 Rgb = NDArray[np.uint8]
 """A picture, shape ``(height, width, 3)``, red first."""
 
-Colour = Literal["yuv", "yuv-legacy", "rgb", "bgr"]
+Colour = Literal["yuv", "yuv-legacy", "rgb", "bgr", "hsv", "hsv-s", "grey"]
+"""What the network's channels are. ``hsv-s`` (saturation) and ``grey`` are one channel."""
 
 MAX_IMAGE_BYTES = 32 * 1024 * 1024
 MAX_IMAGE_SIDE_PX = 4096
 _PNG_START = b"\x89PNG\r\n\x1a\n"
 _JPEG_START, _JPEG_END = b"\xff\xd8", b"\xff\xd9"
 _JPEG_FRAME_MARKERS = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
+
+_TO_COLOUR: dict[Colour, int | None] = {
+    "yuv": cv2.COLOR_RGB2YUV,
+    "yuv-legacy": cv2.COLOR_BGR2YUV,
+    "rgb": None,
+    "bgr": cv2.COLOR_RGB2BGR,
+    "hsv": cv2.COLOR_RGB2HSV,
+    "hsv-s": cv2.COLOR_RGB2HSV,
+    "grey": cv2.COLOR_RGB2GRAY,
+}
+_ONE_CHANNEL: frozenset[Colour] = frozenset({"hsv-s", "grey"})
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,7 +61,8 @@ class Preprocessing:
     crop_bottom_px: int = 135
     """First row no longer kept: below it is the bonnet."""
     colour: Colour = "yuv"
-    """``yuv-legacy`` is what OpenCV up to 3.1 called YUV: today's BGR2YUV, applied to RGB."""
+    """``yuv-legacy`` is what OpenCV up to 3.1 called YUV: today's BGR2YUV, applied to RGB.
+    ``hsv-s`` (saturation alone) and ``grey`` are of one channel."""
     blur_px: int = 3
     """Side of the Gaussian kernel, odd; 0 for none."""
     height_px: int = 66
@@ -76,6 +89,11 @@ class Preprocessing:
                 f"Got frame width {self.frame_width_px}, output {self.width_px}x{self.height_px}, "
                 f"divide_by {self.divide_by}."
             )
+        if self.colour not in _TO_COLOUR:
+            raise GhostlapError(
+                f"Preprocessing: colour must be one of {', '.join(_TO_COLOUR)}. "
+                f"Got {self.colour!r}. A newer Ghostlap may have written it."
+            )
 
     @property
     def frame_shape(self) -> tuple[int, int, int]:
@@ -83,8 +101,8 @@ class Preprocessing:
 
     @property
     def input_shape(self) -> tuple[int, int, int]:
-        """Shape of one network input, ``(height, width, 3)``."""
-        return self.height_px, self.width_px, 3
+        """Shape of one network input, ``(height, width, channels)``."""
+        return self.height_px, self.width_px, 1 if self.colour in _ONE_CHANNEL else 3
 
     def for_frames(self, height_px: int, width_px: int) -> Preprocessing:
         """The same view of frames of another size: the crop keeps its share of the height."""
@@ -114,13 +132,6 @@ class Preprocessing:
 SEED = Preprocessing()
 """The seeds' recipe: rows 60:135, RGB to YUV, 3x3 Gaussian blur, 200x66, divided by 255."""
 
-_TO_COLOUR: dict[Colour, int | None] = {
-    "yuv": cv2.COLOR_RGB2YUV,
-    "yuv-legacy": cv2.COLOR_BGR2YUV,
-    "rgb": None,
-    "bgr": cv2.COLOR_RGB2BGR,
-}
-
 
 def crop(rgb: Rgb, spec: Preprocessing = SEED) -> Rgb:
     """Rows ``crop_top_px:crop_bottom_px`` of a frame, as a view.
@@ -141,11 +152,13 @@ def finish(cropped: Rgb, spec: Preprocessing = SEED) -> NDArray[np.uint8]:
     """Colour, blur and size of a cropped frame; still ``uint8``, shape ``spec.input_shape``."""
     code = _TO_COLOUR[spec.colour]
     picture: Any = cropped if code is None else cv2.cvtColor(cropped, code)
+    if spec.colour == "hsv-s":
+        picture = picture[..., 1]
     if spec.blur_px:
         picture = cv2.GaussianBlur(picture, (spec.blur_px, spec.blur_px), 0)
-    if picture.shape != spec.input_shape:
+    if picture.shape[:2] != spec.input_shape[:2]:
         picture = cv2.resize(picture, (spec.width_px, spec.height_px))
-    return picture
+    return np.asarray(picture, np.uint8).reshape(spec.input_shape)
 
 
 def scale(pixels: NDArray[np.uint8], spec: Preprocessing = SEED) -> NDArray[np.float32]:
