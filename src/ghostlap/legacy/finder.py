@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from ghostlap.errors import LegacyError
 from ghostlap.explain.moments import Moments, draw_moments
-from ghostlap.legacy.recipes import recipe_text
+from ghostlap.legacy.recipes import CROPS, FRAME_HEIGHT_PX, crop_rows, recipe_text
 from ghostlap.recording import read_recording
 from ghostlap.vision import Preprocessing, finish, read_rgb, scale
 
@@ -182,6 +182,7 @@ def choose(tried: Sequence[Tried], person: NDArray[np.float64], seed: int) -> Tr
             f"{best.correlation:.2f}) and {recipe_text(ties[0].recipe)} "
             f"({ties[0].correlation:.2f}). Give the options you know, or a longer recording."
         )
+    best = _with_usual_crop(best, tried, person, seed)
     alike = [
         one
         for one in tried
@@ -193,10 +194,41 @@ def choose(tried: Sequence[Tried], person: NDArray[np.float64], seed: int) -> Tr
     return closest if closest.mean_error < _CLEARLY_LESS * best.mean_error else best
 
 
+def _with_usual_crop(
+    best: Tried, tried: Sequence[Tried], person: NDArray[np.float64], seed: int
+) -> Tried:
+    """The same recipe with the crop that is commonest, where the frames do not tell them apart."""
+    same = [
+        one
+        for one in tried
+        if _whole(one.recipe) == _whole(best.recipe)
+        and (one is best or _may_be_as_good(best, one, person, seed))
+    ]
+    return min(same, key=lambda one: _rarity(one.recipe))
+
+
+def _whole(recipe: Preprocessing) -> Preprocessing:
+    """The recipe without its crop."""
+    return dataclasses.replace(recipe, crop_top_px=0, crop_bottom_px=recipe.frame_height_px)
+
+
+def _rarity(recipe: Preprocessing) -> int:
+    rows = recipe.crop_top_px, recipe.crop_bottom_px
+    known = [crop_rows(crop, FRAME_HEIGHT_PX) for crop in CROPS]
+    scale_of_frames = recipe.frame_height_px / FRAME_HEIGHT_PX
+    scaled = [tuple(round(row * scale_of_frames) for row in crop) for crop in known]
+    return scaled.index(rows) if rows in scaled else len(scaled)
+
+
 def _is_tie(best: Tried, other: Tried, person: NDArray[np.float64], seed: int) -> bool:
-    if other.correlation < CONVINCING or other.size > LARGEST:
-        return False
     if correlation(best.answers, other.answers) >= SAME_STEERING:
+        return False
+    return _may_be_as_good(best, other, person, seed)
+
+
+def _may_be_as_good(best: Tried, other: Tried, person: NDArray[np.float64], seed: int) -> bool:
+    """Whether the other is not worse by more than chance, by a paired bootstrap over frames."""
+    if other.correlation < CONVINCING or other.size > LARGEST:
         return False
     rng = np.random.default_rng(seed)
     rows = rng.integers(0, len(person), (_RESAMPLES, len(person)))

@@ -16,6 +16,7 @@ FRAME_HEIGHT_PX, FRAME_WIDTH_PX = 160, 320
 """Of the simulator's frames, in which crops are usually counted."""
 
 CROPS = ("60:-25", "50:140", "20:140", "70:-25", "60:140", "40:-20", "0:160")
+"""The commonest first."""
 COLOURS: tuple[Colour, ...] = get_args(Colour)
 BLURS = (0, 3)
 SCALES = ("x/255", "x/127.5-1", "x/255-0.5", "x")
