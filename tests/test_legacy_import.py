@@ -58,7 +58,7 @@ def test_recipes_that_steer_alike_are_told_apart_by_how_large_the_answers_are() 
 
 
 def test_the_commonest_crop_is_taken_where_frames_do_not_tell_it_from_a_rarer_one() -> None:
-    rarer, usual = tried(0.1, 1, crop="70:-25"), tried(0.105, 1, crop="60:-25")
+    rarer, usual = tried(0.1, 1, crop="70:-25"), tried(0.1, 3, crop="60:-25")
     assert choose([rarer, usual], PERSON, 0) is usual
     much_worse = tried(0.3, 2, crop="60:-25")
     assert choose([rarer, much_worse], PERSON, 0) is rarer
