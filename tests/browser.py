@@ -1,33 +1,26 @@
-"""A real browser for tests: Debian's Chromium, or the one that Playwright brings."""
+"""A real browser for tests."""
 
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
 import pytest
-from playwright.sync_api import Browser, Error, sync_playwright
+from playwright.sync_api import Browser
 
-_NAMES = ("chromium", "chromium-browser", "google-chrome")
-_HINT = "no browser: 'make setup' installs Chromium where it can, or set GHOSTLAP_CHROMIUM"
+from ghostlap.bench import browser as real
+from ghostlap.errors import GhostlapError
 
 
 @contextmanager
 def open_browser() -> Iterator[Browser]:
     """A headless browser, ended afterwards; the test is skipped where there is none."""
-    named = os.environ.get("GHOSTLAP_CHROMIUM")
-    executable = named or next(filter(None, map(shutil.which, _NAMES)), None)
-    with sync_playwright() as playwright:
+    with ExitStack() as opened:
         try:
-            # Root, as in a container, cannot use the sandbox; tests open nothing but our own pages.
-            browser = playwright.chromium.launch(executable_path=executable, args=["--no-sandbox"])
-        except Error as error:
-            if named:
+            browser = opened.enter_context(real.open_browser())
+        except GhostlapError as error:
+            if os.environ.get(real.VARIABLE):
                 raise
-            pytest.skip(f"{_HINT} ({str(error).splitlines()[0]})")
-        try:
-            yield browser
-        finally:
-            browser.close()
+            pytest.skip(str(error))
+        yield browser

@@ -146,7 +146,7 @@ def test_a_server_that_does_not_answer_is_told(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(drive_load, "_STALLED_S", 0.2)
     task = {"work": "echo", "read_bytes": 10**9, "answer_bytes": 1}
     with (
-        pytest.raises(GhostlapError, match=r"not answered any telemetry for 0.2 s. Try 'ghostlap"),
+        pytest.raises(GhostlapError, match=r"not answered anything for 0.2 s. Try 'ghostlap"),
         Server(task) as server,
         simulators_of(server, [b""], 1),
     ):

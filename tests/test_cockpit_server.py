@@ -151,13 +151,28 @@ def test_the_page_and_its_files(tmp_path: Path) -> None:
     async def test(site: Site[Any], source: Scripted) -> None:
         status, headers, content = await ask(site, "/")
         assert (status, headers["content-type"]) == (200, "text/html; charset=utf-8")
-        assert headers["content-security-policy"].startswith("default-src 'self'; img-src 'self'")
+        host = f"127.0.0.1:{site.port}"
+        assert headers["content-security-policy"].startswith(
+            f"default-src 'self'; connect-src 'self' ws://{host} wss://{host}; img-src 'self' "
+        )
         assert b"<html" in content
         status, headers, _ = await ask(site, "/static/app.js")
         assert (status, headers["content-type"]) == (200, "text/javascript; charset=utf-8")
         assert headers["x-content-type-options"] == "nosniff"
 
     serving(tmp_path, test)
+
+
+@pytest.mark.parametrize("host", ["[::1]:80", "a;script-src:80", "a b", "a'x", "a,b"])
+def test_no_host_that_is_no_name_gets_into_the_policy(tmp_path: Path, host: str) -> None:
+    async def test(site: Site[Any], source: Scripted) -> None:
+        _, headers, _ = await ask(site, f"/?token={site.token}", Host=host)
+        assert "connect-src 'self'; img-src" in headers["content-security-policy"]
+        token = f"ghostlap-token={site.token}"
+        _, headers, _ = await ask(site, "/", Host=host, Cookie=token)
+        assert "connect-src 'self'; img-src" in headers["content-security-policy"]
+
+    serving(tmp_path, test, host="0.0.0.0")
 
 
 def test_no_other_file_is_served(tmp_path: Path) -> None:

@@ -95,7 +95,7 @@ COMMANDS = {
     ),
     "bench": Command(
         "bench.command", "bench", "bench.command", "BenchConfig",
-        "measure this machine: bench train, bench sim, bench drive",
+        "measure this machine: bench train, bench sim, bench drive, bench cockpit",
     ),
 }  # fmt: skip
 

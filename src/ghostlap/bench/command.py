@@ -7,6 +7,7 @@ differ from one minute to the next.
     ghostlap bench train rec/lake --out bench.json
     ghostlap bench sim --out sim.json
     ghostlap bench drive runs/a
+    ghostlap bench cockpit
 """
 
 from __future__ import annotations
@@ -27,16 +28,17 @@ console = Console(stderr=True, soft_wrap=True)
 
 @dataclasses.dataclass(frozen=True)
 class BenchConfig:
-    """Measure this machine at training, at simulating, or at driving.
+    """Measure this machine at training, simulating, driving, or at the cockpit.
 
     train: step, loader, feeding, inference, memory, start. sim: pictures on one core, cars in a
     batch, physics, recording, start. drive: from telemetry sent to steer received by simulators
-    that behave as Unity's, one and eight at once; start, memory.
+    that behave as Unity's, one and eight at once; start, memory. cockpit: from a key
+    to the picture in a headless browser, with nobody and with ten watching; processors' shares.
 
     Example: ghostlap bench train ../shared/data/udacity-track1 --out bench.json
     """
 
-    what: Annotated[Literal["train", "sim", "drive"], tyro.conf.Positional]
+    what: Annotated[Literal["train", "sim", "drive", "cockpit"], tyro.conf.Positional]
     """What to measure."""
     folder: Annotated[Path | None, tyro.conf.Positional] = None
     """train: a recording to train on. drive: the run folder of a pilot."""
@@ -46,7 +48,8 @@ class BenchConfig:
     """train: folder for decoded frames, as for train."""
     repeats: int = 25
     """Steps, batches and frames that each median is over; fewer for what takes seconds, a hundred
-    times as many for round trips to the drive server."""
+    times as many for round trips to the drive server, four times for presses in the cockpit (60 at
+    least)."""
     laps: int = 4
     """sim: laps of the lake to record."""
     frames: int = 200_000
@@ -73,6 +76,12 @@ def bench(config: BenchConfig) -> dict[str, Any]:
 
         assert config.folder is not None
         figures |= drive.measure(config.folder, config.repeats, config.frames, console)
+        show(figures, console)
+    elif config.what == "cockpit":
+        from ghostlap.bench import cockpit
+        from ghostlap.bench.cockpit_tables import show
+
+        figures |= cockpit.measure(config.repeats, console)
         show(figures, console)
     else:
         from ghostlap.bench import sim
@@ -103,4 +112,8 @@ def _check(config: BenchConfig) -> None:
     if config.what == "sim" and config.folder is not None:
         raise GhostlapError(
             f"bench sim makes its own recording. Got {config.folder}; leave it out."
+        )
+    if config.what == "cockpit" and config.folder is not None:
+        raise GhostlapError(
+            f"bench cockpit drives without a pilot. Got {config.folder}; leave it out."
         )

@@ -84,7 +84,7 @@ def echo(pictures: Sequence[bytes], trips: int) -> dict[str, float]:
     task = {"work": "echo", "read_bytes": len(telemetry), "answer_bytes": ECHOED_BYTES}
     with (
         Server(task) as server,
-        _connected(server) as connection,
+        server.connection() as connection,
     ):
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
@@ -180,13 +180,3 @@ def memory(run: Path, pictures: Sequence[bytes], frames: int) -> dict[str, Any]:
 def _distribution(seconds: Sequence[float]) -> dict[str, float]:
     p50, p99 = np.percentile(seconds, [50, 99]) * 1000
     return {"p50_ms": float(p50), "p99_ms": float(p99)}
-
-
-def _connected(server: Server) -> socket.socket:
-    """A connection to a process that is only just starting."""
-    while True:
-        try:
-            return socket.create_connection(("127.0.0.1", server.port))
-        except OSError:
-            server.check()
-            time.sleep(0.01)

@@ -30,9 +30,17 @@ class Server:
 
     Args:
         task: what :mod:`ghostlap.bench.drive_process` is to do.
+        what: is measured, as the command line names it.
+        hint: what to try where it does nothing.
     """
 
-    def __init__(self, task: dict[str, Any]) -> None:
+    def __init__(
+        self,
+        task: dict[str, Any],
+        what: str = "drive",
+        hint: str = "Try 'ghostlap drive' with the same run folder, which says more.",
+    ) -> None:
+        self._what, self._hint = what, hint
         with socket.create_server(("127.0.0.1", 0)) as free:
             self.port = free.getsockname()[1]
         self._said = tempfile.TemporaryFile()  # noqa: SIM115  # closed by __exit__
@@ -49,29 +57,50 @@ class Server:
         """It has just done something, so that from now on it may take its time."""
         self._patience_s = time.perf_counter() + _STALLED_S
 
+    def check_runs(self) -> None:
+        """Make sure that it is there.
+
+        Raises:
+            GhostlapError: it has ended by itself.
+        """
+        if self._process.poll() is not None:
+            self._said.seek(0)
+            raise GhostlapError(
+                f"bench {self._what}: the server ended by itself. It said: "
+                f"{self._said.read()[-500:].decode(errors='replace')}"
+            )
+
     def check(self) -> None:
         """Make sure that there is still something to wait for.
 
         Raises:
             GhostlapError: it has ended by itself, or done nothing for long.
         """
-        if self._process.poll() is not None:
-            self._said.seek(0)
-            raise GhostlapError(
-                "bench drive: the server ended by itself. It said: "
-                f"{self._said.read()[-500:].decode(errors='replace')}"
-            )
+        self.check_runs()
         if time.perf_counter() > self._patience_s:
             raise GhostlapError(
-                f"bench drive: the server has not answered any telemetry for {_STALLED_S:g} s. "
-                "Try 'ghostlap drive' with the same run folder, which says more."
+                f"bench {self._what}: the server has not answered anything for {_STALLED_S:g} s. "
+                f"{self._hint}"
             )
+
+    def connection(self) -> socket.socket:
+        """A connection to it, once it listens."""
+        while True:
+            try:
+                return socket.create_connection(("127.0.0.1", self.port))
+            except OSError:
+                self.check()
+                time.sleep(0.01)
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
 
     def resident_mb(self) -> float:
         """The memory it has now, in MB of 2**20 bytes."""
         import psutil
 
-        resident: int = psutil.Process(self._process.pid).memory_info().rss
+        resident: int = psutil.Process(self.pid).memory_info().rss
         return resident / 2**20
 
     def __enter__(self) -> Server:

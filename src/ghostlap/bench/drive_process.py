@@ -1,4 +1,4 @@
-"""A process that serves, for ``ghostlap bench drive`` to measure from its start.
+"""A process that serves, for ``ghostlap bench drive`` and ``cockpit`` to measure from its start.
 
 Imports stand within the functions: what they cost is part of what is measured.
 """
@@ -52,7 +52,22 @@ def echo(task: dict[str, Any]) -> None:
             left = task["read_bytes"]
 
 
-WORK = {"drive": drive, "bare": bare, "echo": echo}
+def cockpit(task: dict[str, Any]) -> None:
+    """What ``ghostlap sim`` does, without opening a browser."""
+    from pathlib import Path
+
+    from ghostlap.cockpit.command import cockpit
+    from ghostlap.cockpit.config import CockpitConfig
+
+    folder = Path(task["folder"])
+    cockpit(
+        CockpitConfig(
+            port=task["port"], recordings=folder / "rec", runs=folder / "runs", track=task["track"]
+        )
+    )
+
+
+WORK = {"drive": drive, "bare": bare, "echo": echo, "cockpit": cockpit}
 
 if __name__ == "__main__":
     asked = json.loads(sys.argv[1])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import subprocess
@@ -72,6 +73,25 @@ def peak_mb() -> float:
 
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         return peak / 2**20 if sys.platform == "darwin" else peak / 1024
+
+
+def processor_s(pid: int) -> dict[int, float]:
+    """Processor time of a process and of all that it has started and that still run, by id."""
+    import psutil
+
+    found = {}
+    with contextlib.suppress(psutil.NoSuchProcess):
+        process = psutil.Process(pid)
+        for one in [process, *process.children(recursive=True)]:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                times = one.cpu_times()
+                found[one.pid] = times.user + times.system
+    return found
+
+
+def spent_s(before: Mapping[int, float], after: Mapping[int, float]) -> float:
+    """Processor time between two looks at the same processes."""
+    return sum(seconds - before.get(pid, 0.0) for pid, seconds in after.items())
 
 
 def in_fresh_process(

@@ -92,6 +92,8 @@ class Engine:
         self._saliency, self._cameras = False, True
         self._cameras_at = -_EVERY_CAMERAS
         self._hurry = False
+        self._owes_state = False
+        """Input has come of which no state tells yet."""
         self._making: set[str] = set()
         self._last_state_s = -1.0
         self._thread = threading.Thread(target=self._run, name="ghostlap-engine", daemon=True)
@@ -134,7 +136,7 @@ class Engine:
                 self._cabin.tick(min(now_s - driven_s, _CATCH_UP_S))
                 driven_s = now_s
                 self._show(now_s)
-                due_s = max(now_s + PICTURE_S, self._clock())
+                due_s = max(due_s + PICTURE_S, self._clock())
         except Exception as error:
             self._outlet.say("error", f"the drive has ended: {type(error).__name__}: {error}")
             raise
@@ -164,9 +166,10 @@ class Engine:
                 before = cabin.hands.held
                 cabin.hold(command)
                 after = cabin.hands.held
-                self._hurry = (before.keys, before.steering, before.throttle) != (
+                if (before.keys, before.steering, before.throttle) != (
                     after.keys, after.steering, after.throttle,
-                )  # fmt: skip
+                ):  # fmt: skip
+                    self._hurry = self._owes_state = True
             case SetMode():
                 cabin.set_mode(command.mode)
             case Record():
@@ -249,14 +252,16 @@ class Engine:
         if not self._watchers or (not moves and now_s - self._last_state_s < _IDLE_S):
             return
         self._shown = showing
-        pictures = self._pictures(now_s) if moves else {}
         state = None
-        if self._frame % _EVERY_STATE == 0 or not moves:
-            self._last_state_s = now_s
+        if self._frame % _EVERY_STATE == 0 or self._owes_state or not moves:
+            self._last_state_s, self._owes_state = now_s, False
             state = {
                 **cabin.state(), "t": now_s, "frame": self._frame, "saliency": self._shows_saliency,
             }  # fmt: skip
-        self._outlet.publish(pictures, state)
+        self._outlet.publish(self._view(now_s) if moves else {}, state)
+        if moves and self._cameras and self._cameras_are_due(cabin.stage):
+            self._cameras_at = self._frame
+            self._outlet.publish(self._three(now_s), None)  # the view does not wait for these
         self._frame += moves
 
     def _cameras_are_due(self, stage: Stage) -> bool:
@@ -271,18 +276,20 @@ class Engine:
         copilot = self._cabin.copilot
         return self._saliency and copilot is not None and copilot.has_saliency
 
-    def _pictures(self, now_s: float) -> dict[Kind, bytes]:
-        stage, copilot = self._cabin.stage, self._cabin.copilot
-        main = stage.main_picture()
+    def _view(self, now_s: float) -> dict[Kind, bytes]:
+        copilot, main = self._cabin.copilot, self._cabin.stage.main_picture()
         if copilot is not None and self._shows_saliency:
-            found = {Kind.SALIENCY: encode_jpeg(copilot.glow(main))}
+            kind, shown = Kind.SALIENCY, copilot.glow(main)
         else:
-            found = {Kind.MAIN: encode_jpeg(main)}
-        if self._cameras and self._cameras_are_due(stage):
-            self._cameras_at = self._frame
-            three = map(encode_jpeg, stage.three_pictures())
-            found |= dict(zip((Kind.LEFT, Kind.CENTER, Kind.RIGHT), three, strict=True))
-        return {kind: picture(kind, self._frame, now_s, jpeg) for kind, jpeg in found.items()}
+            kind, shown = Kind.MAIN, main
+        return {kind: picture(kind, self._frame, now_s, encode_jpeg(shown))}
+
+    def _three(self, now_s: float) -> dict[Kind, bytes]:
+        kinds = Kind.LEFT, Kind.CENTER, Kind.RIGHT
+        return {
+            kind: picture(kind, self._frame, now_s, encode_jpeg(shown))
+            for kind, shown in zip(kinds, self._cabin.stage.three_pictures(), strict=True)
+        }
 
 
 def _no_saliency(copilot: Copilot | None) -> str:

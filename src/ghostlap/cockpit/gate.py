@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hmac
 import ipaddress
+import re
 import secrets
 from collections.abc import Awaitable, Callable, MutableMapping
 from http.cookies import CookieError, SimpleCookie
@@ -20,12 +21,13 @@ App = Callable[..., Awaitable[None]]
 
 COOKIE = "ghostlap-token"
 _SAFE_METHODS = frozenset({"GET", "HEAD"})
+_POLICY = (
+    "default-src 'self'; connect-src 'self'{sockets}; img-src 'self' blob: data:; "
+    "object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+)
+_IN_A_POLICY = re.compile(r"[A-Za-z0-9.-]+(:\d+)?")
+"""Hosts that a policy can name: not IPv6 addresses."""
 _HEADERS = (
-    (
-        b"content-security-policy",
-        b"default-src 'self'; img-src 'self' blob: data:; object-src 'none'; base-uri 'none'; "
-        b"form-action 'self'; frame-ancestors 'none'",
-    ),
     (b"x-content-type-options", b"nosniff"),
     (b"x-frame-options", b"DENY"),
     (b"referrer-policy", b"no-referrer"),
@@ -62,7 +64,7 @@ class Gate:
         elif self._brings_token(scope) and scope["type"] == "http":
             await self._remember(scope, send)
         else:
-            await self._app(scope, receive, _with_headers(send))
+            await self._app(scope, receive, _with_headers(send, headers["host"][0]))
 
     def _refusal(self, scope: Scope, headers: dict[str, list[str]]) -> str:
         """Why not; nothing where they may."""
@@ -145,6 +147,12 @@ def _same(origin: str, host: str) -> bool:
     return parts.scheme in ("http", "https") and parts.netloc.lower() == host.lower()
 
 
+def _policy(host: str) -> tuple[bytes, bytes]:
+    """What a page may load: for Safari before 16, 'self' leaves out websockets."""
+    sockets = f" ws://{host} wss://{host}" if _IN_A_POLICY.fullmatch(host) else ""
+    return b"content-security-policy", _POLICY.format(sockets=sockets).encode()
+
+
 async def _refuse(scope: Scope, send: App, why: str) -> None:
     if scope["type"] == "websocket":
         await send({"type": "websocket.close", "code": 1008, "reason": why})
@@ -153,15 +161,17 @@ async def _refuse(scope: Scope, send: App, why: str) -> None:
 
 
 async def _answer(send: App, status: int, body: bytes, more: list[tuple[bytes, bytes]]) -> None:
-    headers = [*_HEADERS, *more, (b"content-length", str(len(body)).encode())]
+    headers = [_policy(""), *_HEADERS, *more, (b"content-length", str(len(body)).encode())]
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body})
 
 
-def _with_headers(send: App) -> App:
+def _with_headers(send: App, host: str) -> App:
+    policy = _policy(host)
+
     async def sending(message: dict[str, Any]) -> None:
         if message["type"] == "http.response.start":
-            message = {**message, "headers": [*message.get("headers", []), *_HEADERS]}
+            message = {**message, "headers": [*message.get("headers", []), policy, *_HEADERS]}
         await send(message)
 
     return sending

@@ -41,7 +41,7 @@ const library = new Library(say, training, (runs) => {
   training.runs(runs);
 });
 
-const meter = { drawn: 0, bytes: 0, rate: 0, kilobytes: 0, state: null, frame: -1 };
+const meter = { pictures: 0, drawn: 0, bytes: 0, rate: 0, kilobytes: 0, state: null, frame: -1 };
 const STILL_MINE_MS = 10000;
 let left_seat = false, drove_until_ms = -Infinity;
 
@@ -50,8 +50,10 @@ let left_seat = false, drove_until_ms = -Infinity;
 const main = new Picture(byId("main"), (picture) => {
   byId("waiting").hidden = true;
   meter.drawn += 1;
+  meter.pictures += 1;
   meter.frame = picture.number;
-  latency.drawn(picture.number, performance.now());
+  // A canvas that was drawn on is shown by the next animation frame.
+  requestAnimationFrame(() => latency.drawn(picture.number, performance.now()));
   send({ type: "seen", frame: picture.number });
 });
 const cameras = Object.fromEntries(
@@ -216,6 +218,7 @@ window.ghostlap = {
   latency_ms: latency.samples_ms,
   get state() { return meter.state; },
   get frame() { return meter.frame; },
+  get pictures() { return meter.pictures; },
   get pictures_per_s() { return meter.rate; },
 };
 
