@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,9 @@ from recordings import make_recording
 from trainings import short_training
 
 from ghostlap.training.fit import TrainResult, train
+
+# A shell that runs tests in the background lets them, and all that they start, ignore Ctrl-C.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 _SHARED_DATA = Path(__file__).resolve().parents[1].parent / "shared" / "data"
 

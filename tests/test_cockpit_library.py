@@ -40,6 +40,11 @@ def until(found: Callable[[], Any]) -> Any:
     return value
 
 
+@pytest.fixture(autouse=True)
+def _no_pilots_come_along(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr("ghostlap.cockpit.library.BUILT_IN", tmp_path / "along")
+
+
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What each test gets a copy of."""
@@ -72,6 +77,12 @@ def test_recordings_and_drives_are_listed(library: Library) -> None:
         {"name": "a", "outputs": ["steering"], "autonomy_percent": None, "has_saliency": False}
     ]
     assert library.free_gb() > 0
+
+
+def test_pilots_that_come_along_are_listed_too(library: Library, tmp_path: Path) -> None:
+    make_pilot(tmp_path / "along" / "handy")
+    assert [run["name"] for run in library.list_runs()] == ["a", "handy"]
+    assert library.run_folder("handy") == tmp_path / "along" / "handy"
 
 
 def test_what_is_listed_follows_the_disk(library: Library) -> None:

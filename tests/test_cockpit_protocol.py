@@ -35,8 +35,10 @@ from ghostlap.sim.conditions import ConditionsKind
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
-    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=9), inner),
-    max_leaves=8,
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3)
+    ),
+    max_leaves=5,
 )
 TYPES = st.sampled_from(
     ["take", "leave", "input", "mode", "record", "reset", "pilot", "track", "speed_limit",

@@ -155,7 +155,7 @@ def test_speed_cannot_be_learned_where_there_is_none(tmp_path: Path) -> None:
         recordings=(make_tub(tmp_path / "tub"),), out=tmp_path / "run", speed=True,
         cache=tmp_path / "cache",
     )  # fmt: skip
-    with pytest.raises(DatasetError, match="have no speed to learn"):
+    with pytest.raises(DatasetError, match="has a speed to learn"):
         prepare_data(config, Console(quiet=True))
 
 

@@ -92,13 +92,12 @@ def _tell_of_crop(asked: Preprocessing, adapted: Preprocessing, console: Console
 
 
 def _check_speed(config: TrainConfig, recordings: list[Recording]) -> None:
-    for recording in recordings:
-        if config.speed and recording.frames["speed_mph"].isna().any():
-            raise DatasetError(
-                f"--speed: {int(recording.frames['speed_mph'].isna().sum())} of "
-                f"{len(recording.frames)} rows of {recording.folder} have no speed to learn. "
-                "Leave --speed out."
-            )
+    """Rows without a speed count for nothing in its error, but some must have one."""
+    if config.speed and all(recording.frames["speed_mph"].isna().all() for recording in recordings):
+        raise DatasetError(
+            f"--speed: no row of {', '.join(str(one.folder) for one in recordings)} has a speed to "
+            "learn. Leave --speed out."
+        )
 
 
 def _tell_of_rows_left_out(recording: Recording, min_speed_share: float, console: Console) -> None:
