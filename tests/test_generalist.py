@@ -11,6 +11,8 @@ import pytest
 
 from ghostlap.evaluate.command import evaluate
 from ghostlap.evaluate.config import EvaluateConfig
+from ghostlap.exchange.command import export
+from ghostlap.exchange.config import ExportConfig
 from ghostlap.pilot import BUILT_IN, Pilot
 from ghostlap.saliency import Saliency
 
@@ -58,6 +60,15 @@ def test_it_answers_steering_and_speed_and_shows_where_it_looks() -> None:
     frame = np.random.default_rng(0).integers(0, 256, (160, 320, 3), np.uint8)
     assert pilot.outputs == ("steering", "speed")
     assert saliency.maps(frame[None]).shape == (1, 75, 320)
+
+
+def test_its_name_is_a_run_folder_for_other_programs_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for kind in ("onnx", "keras"):
+        export(ExportConfig(NAME, to=kind, out=tmp_path / f"out.{kind}"))  # type: ignore[arg-type]
+        assert (tmp_path / f"out.{kind}").stat().st_size > 900_000
 
 
 def test_it_drives_roads_that_it_never_saw(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,7 +12,7 @@ from ghostlap.dagger.config import NO_DIFFERENCE, DaggerConfig, from_json, to_js
 from ghostlap.dagger.results import Measured, Row
 from ghostlap.errors import DaggerError
 from ghostlap.files import write_json
-from ghostlap.pilot import ONNX_FILE
+from ghostlap.pilot import ONNX_FILE, run_file
 from ghostlap.provenance import machine, versions
 
 DAGGER_FILE = "dagger.json"
@@ -81,7 +81,7 @@ def kept_in(config: DaggerConfig) -> Kept:
 
 def what_is_improved(config: DaggerConfig) -> dict[str, Any]:
     """The options and the pilot to begin with, as JSON values."""
-    network = (config.pilot / ONNX_FILE).read_bytes()
+    network = run_file(config.pilot, ONNX_FILE).read_bytes()
     return {
         "config": to_json(config),
         "network_blake2b": hashlib.blake2b(network, digest_size=16).hexdigest(),

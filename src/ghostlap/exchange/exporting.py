@@ -19,7 +19,7 @@ from ghostlap.errors import ExchangeError, ImageError
 from ghostlap.exchange.config import ExportConfig
 from ghostlap.files import replacing, write_json
 from ghostlap.metrics import steering_error
-from ghostlap.pilot import KERAS_FILE, ONNX_FILE, SPEED_UNIT_MPH, Pilot
+from ghostlap.pilot import KERAS_FILE, ONNX_FILE, SPEED_UNIT_MPH, Pilot, run_file
 from ghostlap.vision import Rgb, preprocess, read_rgb
 
 ENDINGS = {"onnx": (".onnx",), "tflite": (".tflite",), "keras": (".keras", ".h5")}
@@ -172,7 +172,7 @@ def _onnx(
 
     from ghostlap.exchange.onnx_raw import INPUT, with_preprocessing
 
-    whole = with_preprocessing(config.run / ONNX_FILE, pilot.preprocessing, pilot.outputs)
+    whole = with_preprocessing(run_file(config.run, ONNX_FILE), pilot.preprocessing, pilot.outputs)
     out.write_bytes(whole.SerializeToString())
     session = onnxruntime.InferenceSession(str(out), providers=["CPUExecutionProvider"])
     # One after another, as a car asks: the graph's intermediate pictures are large.
@@ -232,7 +232,7 @@ def _tflite(
 
 
 def _keras_file(run: Path) -> Path:
-    path = run / KERAS_FILE
+    path = run_file(run, KERAS_FILE)
     if not path.is_file():
         raise ExchangeError(f"{run}: holds no {KERAS_FILE}, which this format is made from.")
     return path
