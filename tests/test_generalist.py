@@ -67,7 +67,7 @@ def test_its_name_is_a_run_folder_for_other_programs_too(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     for kind in ("onnx", "keras"):
-        export(ExportConfig(NAME, to=kind, out=tmp_path / f"out.{kind}"))  # type: ignore[arg-type]
+        export(ExportConfig(NAME, to=kind, out=tmp_path / f"out.{kind}"))
         assert (tmp_path / f"out.{kind}").stat().st_size > 900_000
 
 
