@@ -110,7 +110,7 @@ def test_what_no_page_says_is_told(text: str, why: str) -> None:
     assert len(str(caught.value)) < 300
 
 
-# The first texts that hypothesis draws in a process take seconds: it makes its tables of characters.
+# The first texts that hypothesis draws in a process take long: it makes its tables of characters.
 @settings(suppress_health_check=[HealthCheck.too_slow])
 @given(TYPES, st.dictionaries(FIELDS, JSON, max_size=4))
 def test_nothing_but_its_own_error_comes_of_any_message(
