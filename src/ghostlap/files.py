@@ -6,6 +6,8 @@ import contextlib
 import errno
 import json
 import os
+import shutil
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -23,6 +25,25 @@ def replacing(path: Path) -> Iterator[Path]:
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def replacing_folder(out: Path) -> Iterator[Path]:
+    """Give a new folder beside ``out`` to write to; rename it to ``out`` if all went well.
+
+    Args:
+        out: a folder that is not there yet, or empty.
+    """
+    out = out.absolute()
+    unfinished = out.with_name(f".{out.name}.{uuid.uuid4().hex[:8]}.part")
+    try:
+        unfinished.mkdir(parents=True)
+        yield unfinished
+        if out.exists():
+            out.rmdir()
+        unfinished.rename(out)
+    finally:
+        shutil.rmtree(unfinished, ignore_errors=True)
 
 
 def write_text(path: Path, text: str) -> None:

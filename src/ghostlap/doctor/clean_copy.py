@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import shutil
-import uuid
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ghostlap.errors import RecordingError
+from ghostlap.files import replacing_folder
 from ghostlap.recording import CAMERAS, Recording
 from ghostlap.recording.driving_log import LOG_NAME
 from ghostlap.recording.image_names import NO_TIME, stamp_of, time_ms_of
@@ -55,19 +55,14 @@ def write_clean_copy(
             f"{recording.folder}: no row is good, so there is nothing to write to {out}. "
             "The findings above say why."
         )
-    unfinished = out.with_name(f".{out.name}.{uuid.uuid4().hex[:8]}.part")
     try:
-        (unfinished / "IMG").mkdir(parents=True)
-        _write(recording, unfinished, keep, usable_images, swap_sides)
-        if out.exists():
-            out.rmdir()
-        unfinished.rename(out)
+        with replacing_folder(out) as unfinished:
+            (unfinished / "IMG").mkdir()
+            _write(recording, unfinished, keep, usable_images, swap_sides)
     except OSError as error:
         raise RecordingError(
             f"{out}: the clean copy cannot be written ({error.strerror}). Nothing was left there."
         ) from error
-    finally:
-        shutil.rmtree(unfinished, ignore_errors=True)
     named = (recording.frames[["left", "right"]] != "").to_numpy(dtype=bool)
     return CleanCopy(
         folder=str(out),

@@ -5,14 +5,14 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import math
-import shutil
-import uuid
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
 
+from ghostlap.dataset import STRETCH_GAP_S
 from ghostlap.errors import ExchangeError, ImageError
+from ghostlap.files import replacing_folder
 from ghostlap.recording import CAMERAS, Recording
 from ghostlap.recording.image_names import NO_TIME
 from ghostlap.vision import Rgb, decode_rgb, encode_jpeg, read_picture
@@ -22,8 +22,6 @@ CONTROLS = ("steering", "throttle", "brake")
 JPEG_QUALITY = 95
 """Of pictures that come out of a video, so that encoding them again shows nothing."""
 
-STRETCH_GAP_S = 1.0
-"""Moments further apart belong to different stretches of driving."""
 
 _LOW = {"steering": -1.0, "throttle": 0.0, "brake": 0.0}
 
@@ -155,19 +153,13 @@ def new_folder(out: Path) -> Iterator[Path]:
         raise ExchangeError(
             f"{out}: already in use. Give --out a folder that does not exist yet, or an empty one."
         )
-    unfinished = out.absolute().with_name(f".{out.absolute().name}.{uuid.uuid4().hex[:8]}.part")
     try:
-        unfinished.mkdir(parents=True)
-        yield unfinished
-        if out.exists():
-            out.rmdir()
-        unfinished.rename(out)
+        with replacing_folder(out) as unfinished:
+            yield unfinished
     except OSError as error:
         raise ExchangeError(
             f"{out}: cannot be written ({error.strerror or error}). Nothing was left there."
         ) from error
-    finally:
-        shutil.rmtree(unfinished, ignore_errors=True)
 
 
 def known(value: float) -> bool:

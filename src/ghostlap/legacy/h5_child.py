@@ -24,8 +24,6 @@ MAX_TEXT_BYTES = 16 * 1024 * 1024
 MAX_MEMORY_BYTES = 4 * 1024**3
 MAX_PROCESSOR_S = 60
 _MOST_LAYERS = 5000
-_MOST_NAMES = 64
-"""Weights of one layer; a nested network is one layer."""
 _MOST_NESTED = 16
 _MOST_INFLATED = 100
 _MOST_DIMENSIONS = 8

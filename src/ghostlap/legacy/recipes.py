@@ -21,7 +21,6 @@ COLOURS: tuple[Colour, ...] = get_args(Colour)
 BLURS = (0, 3)
 SCALES = ("x/255", "x/127.5-1", "x/255-0.5", "x")
 
-NO_CROP = "0:160"
 _ROWS = re.compile(r"(-?\d+)?:(-?\d+)?")
 
 

@@ -21,7 +21,6 @@ from ghostlap.vision import Rgb, decode_rgb, encode_jpeg, read_picture
 MOST_STRIPS = 8
 _MOST_OF_A_LINE = 3
 _MOST_READ = 400
-_FRAME_PX = 320
 _JPEG_QUALITY = 78
 
 _NAME = re.compile(r"(?P<drive>.+)-row-(?P<row>\d{1,9})\.jpg")
