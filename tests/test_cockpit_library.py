@@ -6,12 +6,16 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from odd_logs import ODD_LOGS, rows_of
 from recordings import make_recording
 from small_pilot import make_pilot
 
@@ -22,7 +26,7 @@ from ghostlap.cockpit.replay import Predictions
 from ghostlap.cockpit.runs import EVALUATION_FILE
 from ghostlap.cockpit.trainer import Trainer
 from ghostlap.cockpit.verdicts import Verdicts
-from ghostlap.errors import CockpitError, GhostlapError
+from ghostlap.errors import CockpitError, GhostlapError, RecordingError
 from ghostlap.evaluate import folder as evaluate_folder
 from ghostlap.files import write_json
 from ghostlap.recording import read_recording
@@ -311,3 +315,35 @@ def test_autonomy_is_the_last_evaluations(library: Library) -> None:
     (folder / EVALUATION_FILE).write_text("[]")
     assert library.list_runs()[0]["autonomy_percent"] is None
     assert EVALUATION_FILE == evaluate_folder.EVALUATION_FILE
+
+
+@given(ODD_LOGS, st.data())
+def test_a_cut_of_any_log_takes_out_what_was_asked_for(log: bytes, data: st.DataObject) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        library = Library(Path(folder, "rec"), Path(folder, "runs"))
+        (library.recordings / "odd").mkdir(parents=True)
+        (library.recordings / "odd" / "driving_log.csv").write_bytes(log)
+        try:
+            before = rows_of(library.log("odd")[1])
+        except RecordingError:
+            return
+        first = data.draw(st.integers(0, len(before) - 1))
+        last = data.draw(st.integers(first, len(before) - 1))
+        kept = before[:first] + before[last + 1 :]
+        if kept:
+            new = cut(library, "odd", first, last)
+            assert rows_of(library.log(new)[1]) == kept
+            assert library.log(new)[1].notes == []
+
+
+def test_a_cut_keeps_what_the_tables_beside_the_log_say(library: Library) -> None:
+    folder = library.recordings / "one"
+    centers = [Path(path).name for path in read_recording(folder).frames["center"]]
+    for name, break_ in (("who_drove.csv", "\r"), ("ground_truth.csv", "\r\n")):
+        header = "center,driver,pilot_steering,track\n".replace("\n", break_)
+        rows = [f'"{center}",person,,"a, b ü"{break_}' for center in centers]
+        (folder / name).write_text(header + "".join(rows), encoding="utf-8", newline="")
+    new = library.recordings / cut(library, "one", 5, 28)
+    assert list(read_who_drove(new)) == [*centers[:5], centers[29]]
+    truth = (new / "ground_truth.csv").read_text(encoding="utf-8").splitlines()
+    assert truth[1:] == [f'{center},person,,"a, b ü"' for center in [*centers[:5], centers[29]]]

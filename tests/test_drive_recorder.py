@@ -212,3 +212,25 @@ def test_a_further_folder_that_cannot_be_written_is_said(tmp_path: Path) -> None
     assert recordings.open() is None
     assert said[0].endswith("The driving goes on, unrecorded.")
     recordings.close()
+
+
+def test_what_a_kill_left_of_a_prediction_becomes_no_part_of_the_next(tmp_path: Path) -> None:
+    recorded(tmp_path, moment())
+    path = tmp_path / PREDICTIONS_NAME
+    whole = path.read_bytes()
+    for end in range(len(whole)):
+        path.write_bytes(whole[:end])
+        DriveRecorder(tmp_path, print, lambda: None).close()
+        header = whole[: whole.index(b"\n") + 1]
+        assert path.read_bytes() == header
+    path.write_bytes(whole.replace(b"\n", b"\r"))  # as an old spreadsheet saves it
+    recorded(tmp_path, moment())
+    assert len(predictions(tmp_path)) == 2
+
+
+def test_a_strangers_table_is_neither_changed_nor_gone_on_with(tmp_path: Path) -> None:
+    for text in ("a,b\n1,2\n", "a,b", "center,other\n"):
+        (tmp_path / PREDICTIONS_NAME).write_text(text)
+        with pytest.raises(RecordingError, match="predictions.csv: has other columns than center"):
+            DriveRecorder(tmp_path, print, lambda: None)
+        assert (tmp_path / PREDICTIONS_NAME).read_text() == text

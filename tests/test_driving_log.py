@@ -1,16 +1,20 @@
 from __future__ import annotations
 
 import contextlib
+import io
 from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from odd_logs import ODD_LOGS, rows_of
 from recordings import WINDOWS, image_names, log_lines
 
 from ghostlap.errors import RecordingError
+from ghostlap.recording import driving_log
 from ghostlap.recording.driving_log import DrivingLog, parse_log, read_log
 from ghostlap.recording.image_names import NO_TIME, stamp_of, time_ms_of
+from ghostlap.recording.lines import lines_of
 
 NUMBERS = "0.25,1,0,30.19029"
 ORIGINS = {
@@ -315,3 +319,56 @@ def test_any_mix_of_machines_comes_back(drives: list[tuple[str, float, str]]) ->
     assert list(log.numbers[0]) == [steering for _, steering, _ in drives]
     assert log.names[0] == [image_names(index)[0] for index in range(len(drives))]
     assert log.notes == []
+
+
+# Lines
+
+
+@pytest.mark.parametrize("line_break", ["\n", "\r\n", "\r"])
+def test_a_line_ends_with_any_line_break(line_break: str, tmp_path: Path) -> None:
+    log = tmp_path / "driving_log.csv"
+    log.write_text("".join(log_lines(2000)).replace("\n", line_break), newline="")
+    read = read_log(log)
+    assert rows_of(read) == rows_of(parse("".join(log_lines(2000))))
+    assert read.notes == []
+
+
+@pytest.mark.parametrize("mark", ["\v", "\f", "\x1c", "\x85", "\u2028", "\u2029"])
+def test_what_only_some_programs_take_for_a_break_is_none(mark: str, tmp_path: Path) -> None:
+    log = tmp_path / "driving_log.csv"
+    log.write_text(f"{mark}/drive/".join(["", *log_lines(3)]), encoding="utf-8")
+    assert list(read_log(log).lines) == [1, 2, 3]
+
+
+@settings(max_examples=50)
+@given(ODD_LOGS, st.integers(1, 40))
+def test_it_makes_no_difference_how_a_log_is_read_from_the_disk(data: bytes, block: int) -> None:
+    class Dribbling(io.BytesIO):
+        def read(self, size: int | None = -1, /) -> bytes:
+            return super().read(block)
+
+    assert list(lines_of(Dribbling(data), "log")) == data.splitlines(keepends=True)
+
+
+def test_the_memory_that_a_log_takes_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(driving_log, "MAX_HELD_BYTES", 20_000)
+    plain = [line.encode() for line in log_lines(120)]
+    assert len(parse_log(plain)) == 120
+    for held in (
+        [line.encode() for line in log_lines(200)],
+        [row(numbers=AMBIGUOUS, index=k).encode() for k in range(20)],
+        [row(numbers="0,1,0,30,19029", index=k).encode() for k in range(60)],
+        [f"{'a' * 200}{k}.jpg,,,0,0,0,0\n".encode() for k in range(100)],
+        [b"what is this?\n"] * 60,
+        [b"a.jpg,b.jpg,c.jpg,0,0,0,17IMG/"] * 90,
+    ):
+        with pytest.raises(RecordingError, match="Cut it into several recordings"):
+            parse_log(held)
+    monkeypatch.setattr(driving_log, "MAX_ROWS", 100)
+    with pytest.raises(RecordingError, match="at most 100 rows"):
+        parse_log(plain)
+
+
+def test_a_name_that_no_file_can_have_is_no_row() -> None:
+    log = parse(row() + f"{'ü' * 130}.jpg,,,0,1,0,3\n")
+    assert (len(log), kinds(log)) == (1, ["unreadable"])

@@ -7,6 +7,7 @@ import random
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 from typing import Any
@@ -15,15 +16,19 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from odd_logs import ODD_LOGS, rows_of
 from recordings import START, draw_frame, make_recording
 
 from ghostlap.errors import RecordingError
 from ghostlap.recording import read_recording
-from ghostlap.recording.driving_log import parse_log
-from ghostlap.recording.recorder import CUT_OFF_NAME, Recorder
+from ghostlap.recording import recorder as recorder_module
+from ghostlap.recording.driving_log import parse_log, read_log
+from ghostlap.recording.log_end import CUT_OFF_NAME
+from ghostlap.recording.recorder import Recorder
 from ghostlap.vision import encode_jpeg, read_rgb
 
 TINY = np.full((16, 32, 3), (200, 30, 10), np.uint8)
+JPEG = encode_jpeg(TINY)
 DRIVE: dict[str, Any] = {"steering": 0.25, "throttle": 1.0, "brake": 0.0, "speed_mph": 30.19029}
 
 
@@ -259,3 +264,44 @@ def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
 def test_the_recorder_loads_no_pandas() -> None:
     code = "import sys, ghostlap.recording.recorder; sys.exit('pandas' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@given(ODD_LOGS)
+def test_going_on_with_any_log_changes_nothing_of_it(data: bytes) -> None:
+    """Whatever breaks its lines and however it ends: the old rows, then the new one."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "driving_log.csv"
+        path.write_bytes(data)
+        try:
+            before = rows_of(read_log(path, may_be_empty=True))
+        except RecordingError:
+            with pytest.raises(RecordingError):
+                Recorder(folder)
+            assert path.read_bytes() == data
+            return
+        with Recorder(folder) as recorder:
+            name, *_ = recorder.append(center=JPEG, **DRIVE)
+        *after, new = rows_of(read_log(path))
+        assert after == before
+        assert new[:7] == (name, "", "", 0.25, 1.0, 0.0, 30.19029)
+
+
+def test_a_log_that_cannot_be_read_is_not_gone_on_with(tmp_path: Path) -> None:
+    """What was recorded into it would be lost."""
+    log = tmp_path / "driving_log.csv"
+    log.write_text("IMG/a.jpg,IMG/b.jpg,IMG/c.jpg,0,1,0,3\n", encoding="utf-16")
+    with pytest.raises(RecordingError, match="UTF-16"):
+        Recorder(tmp_path)
+    assert log.read_bytes().startswith(b"\xff\xfe")
+
+
+def test_no_more_rows_are_recorded_than_are_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record(tmp_path, 2)
+    monkeypatch.setattr(recorder_module, "MAX_ROWS", 3)
+    with Recorder(tmp_path) as recorder:
+        recorder.append(center=TINY, **DRIVE)
+        with pytest.raises(RecordingError, match="at most 3 rows"):
+            recorder.append(center=TINY, **DRIVE)
+    assert len(read_recording(tmp_path).frames) == 3

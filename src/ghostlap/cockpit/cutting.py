@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import csv
 import os
 import shutil
 import uuid
 from pathlib import Path
+from typing import Any
 
 from ghostlap.cockpit.library import Library
 from ghostlap.errors import CockpitError
@@ -13,12 +15,16 @@ from ghostlap.recording.driving_log import LOG_NAME
 from ghostlap.recording.image_names import image_name_of
 from ghostlap.recording.who_drove import WHO_DROVE_NAME
 
+_TABLES = (WHO_DROVE_NAME, "predictions.csv", "ground_truth.csv")
+"""Each row of theirs is about a row of the log, and begins with the name of its center image."""
+
 
 def cut(library: Library, name: str, first: int, last: int) -> str:
     """Leave out the rows ``first`` to ``last``, both included; gives the new recording's name.
 
-    The rows that stay are copied as they stand in the log, and pictures are shared with the
-    original where the disk can (hard links). What ``who_drove.csv`` says of them stays, too.
+    The rows that stay are written as they are read, each on a line of its own, and pictures are
+    shared with the original where the disk can (hard links). What the tables beside the log say of
+    them stays, too.
 
     Raises:
         CockpitError: no such recording or rows, nothing would be left, or it cannot be written.
@@ -36,13 +42,14 @@ def cut(library: Library, name: str, first: int, last: int) -> str:
     unfinished = new.with_name(f".{new.name}.{uuid.uuid4().hex[:8]}.part")
     try:
         (unfinished / "IMG").mkdir(parents=True)
-        lines = (folder / LOG_NAME).read_bytes().split(b"\n")
-        rows = [lines[log.lines[i] - 1] for i in kept]
-        (unfinished / LOG_NAME).write_bytes(b"\n".join(rows) + b"\n")
+        with (unfinished / LOG_NAME).open("w", encoding="utf-8", newline="") as new_log:
+            new_log.writelines(map(log.row_text, kept))
         for i in kept:
             for names in log.names:
                 _share(folder, unfinished, names[i])
-        _keep_drivers(folder, unfinished, {log.names[0][i] for i in kept})
+        centers = {log.names[0][i] for i in kept}
+        for table in _TABLES:
+            _keep_rows(folder / table, unfinished / table, centers)
         unfinished.rename(new)
     except OSError as error:
         raise CockpitError(f"{name}: the cut cannot be written ({error.strerror}).") from error
@@ -63,13 +70,19 @@ def _share(folder: Path, target: Path, image: str) -> None:
             return
 
 
-def _keep_drivers(folder: Path, target: Path, centers: set[str]) -> None:
-    path = folder / WHO_DROVE_NAME
-    if path.is_file():
-        header, *lines = path.read_bytes().split(b"\n")
-        kept = [
-            line
-            for line in lines
-            if image_name_of(line.split(b",")[0].decode("utf-8", "replace")) in centers
-        ]
-        (target / WHO_DROVE_NAME).write_bytes(b"\n".join([header, *kept]) + b"\n")
+def _keep_rows(table: Path, target: Path, centers: set[str]) -> None:
+    """Copy the header of a table beside a log, and its rows that begin with some center images."""
+    if not table.is_file():
+        return
+    as_it_is: dict[str, Any] = {"encoding": "utf-8", "errors": "surrogateescape", "newline": ""}
+    with table.open(**as_it_is) as old, target.open("w", **as_it_is) as new:
+        rows = csv.reader(old)
+        writer = csv.writer(new, lineterminator="\n")
+        try:
+            writer.writerow(next(rows, []))
+            writer.writerows(row for row in rows if row and image_name_of(row[0]) in centers)
+        except csv.Error as error:
+            raise CockpitError(
+                f"{table}: line {rows.line_num} is no row ({error}). Mend it, or take the file out "
+                "of the recording."
+            ) from error

@@ -19,7 +19,7 @@ from typing import Any
 from ghostlap.cockpit.runs import RunFacts
 from ghostlap.errors import CockpitError, GhostlapError
 from ghostlap.pilot import BUILT_IN, PILOT_FILE
-from ghostlap.recording.driving_log import LOG_NAME, DrivingLog, read_log
+from ghostlap.recording.driving_log import LOG_NAME, MAX_ROWS, DrivingLog, read_log
 from ghostlap.recording.image_names import NO_TIME
 
 TRASH = ".trash"
@@ -28,7 +28,6 @@ _MOST_ENTRIES = 500
 """Of a folder's content, and of what is listed."""
 _GAP_MS = 1000
 """A longer pause between two rows is not driven time."""
-_KEPT_LOGS = 16
 
 
 class Library:
@@ -116,9 +115,12 @@ class Library:
                 known = stamp, read_log(folder / LOG_NAME)
                 self._logs.pop(folder, None)
                 self._logs[folder] = known
-                while len(self._logs) > _KEPT_LOGS:
+                while len(self._logs) > 1 and self._kept_rows() > MAX_ROWS:
                     del self._logs[next(iter(self._logs))]
         return folder, known[1]
+
+    def _kept_rows(self) -> int:
+        return sum(len(log) for _, log in self._logs.values())
 
     def trash_names(self) -> dict[str, Path]:
         """What lies in the trash, by the name that it had."""

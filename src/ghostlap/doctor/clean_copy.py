@@ -14,6 +14,7 @@ from ghostlap.files import replacing_folder
 from ghostlap.recording import CAMERAS, Recording
 from ghostlap.recording.driving_log import LOG_NAME
 from ghostlap.recording.image_names import NO_TIME, stamp_of, time_ms_of
+from ghostlap.recording.log_row import row_text
 
 
 @dataclasses.dataclass(frozen=True)
@@ -105,12 +106,12 @@ def _write(
                     target = folder / "IMG" / _name(source, CAMERAS[camera], int(times_ms[row]))
                     if not target.exists():
                         shutil.copyfile(source, target)
-                    cells.append(f"IMG/{target.name}")
+                    cells.append(target.name)
                 else:
                     cells.append("")
             if swap_sides:
                 cells[1], cells[2] = cells[2], cells[1]
-            log.write(",".join([*cells, *map(_number, numbers[row])]) + "\n")
+            log.write(row_text(cells, numbers[row]))
 
 
 def _name(source: Path, camera: str, time_ms: int) -> str:
@@ -118,7 +119,3 @@ def _name(source: Path, camera: str, time_ms: int) -> str:
     if time_ms == NO_TIME or time_ms_of(source.name) != NO_TIME:
         return source.name
     return f"{camera}_{source.stem}_{stamp_of(time_ms)}{source.suffix}"
-
-
-def _number(value: float) -> str:
-    return repr(float(value)).removesuffix(".0")

@@ -6,10 +6,8 @@ of the log's rows, named by its center image: what the pilot said, and what the 
 
 from __future__ import annotations
 
-import csv
 import dataclasses
 import datetime
-import io
 import math
 import os
 import queue
@@ -17,13 +15,13 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from ghostlap.control import Control
 from ghostlap.drive.model_thread import Answer, Waiting
 from ghostlap.errors import RecordingError
 from ghostlap.files import append_row
 from ghostlap.recording.recorder import Recorder
+from ghostlap.recording.side_table import csv_row, open_table
 from ghostlap.wire import FULL_LOCK_DEG
 
 PREDICTIONS_NAME = "predictions.csv"
@@ -75,18 +73,26 @@ class DriveRecorder:
         self._most_waiting = most_waiting
         self._recorder = Recorder(folder)
         try:
-            self._predictions = os.open(
-                folder / PREDICTIONS_NAME, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666
+            self._predictions, self._columns = open_table(
+                folder / PREDICTIONS_NAME, PREDICTION_COLUMNS
             )
-            if os.fstat(self._predictions).st_size == 0:
-                os.write(self._predictions, _csv_row(PREDICTION_COLUMNS))
-            self._columns = _columns_of(folder / PREDICTIONS_NAME)
         except OSError as error:
             self._recorder.close()
             raise RecordingError(
                 f"{folder / PREDICTIONS_NAME}: cannot be written ({error.strerror}). "
                 "Choose a folder that you may write to."
             ) from error
+        except RecordingError:
+            self._recorder.close()
+            raise
+        if not {PREDICTION_COLUMNS[0]} <= set(self._columns) <= set(PREDICTION_COLUMNS):
+            self._recorder.close()
+            os.close(self._predictions)
+            raise RecordingError(
+                f"{folder / PREDICTIONS_NAME}: has other columns than "
+                f"{','.join(PREDICTION_COLUMNS)}, so it cannot be continued. Record into another "
+                "folder."
+            )
         self._broken = False
         self._thread = threading.Thread(target=self._run, name="ghostlap-recorder", daemon=True)
         self._thread.start()
@@ -132,7 +138,7 @@ class DriveRecorder:
                 time=datetime.datetime.fromtimestamp(taken_s),
                 **_log_values(moment),  # type: ignore[arg-type]
             )[0]
-            append_row(self._predictions, _csv_row(self._prediction(center, moment)))
+            append_row(self._predictions, csv_row(self._prediction(center, moment)))
         except (RecordingError, OSError) as error:
             self._broken = True
             self._count_lost()
@@ -205,12 +211,6 @@ def _clipped(value: float, low: float) -> float:
     return 0.0 if math.isnan(value) else max(low, min(1.0, value))
 
 
-def _columns_of(path: Path) -> list[str]:
-    """Of the predictions to go on with, which an older Ghostlap may have begun."""
-    with open(path, newline="", encoding="utf-8", errors="replace") as file:
-        return next(csv.reader(file), [])
-
-
 def _prediction(center: str, moment: Moment) -> dict[str, str]:
     """The cells of a row, by column; what there is not is left out."""
     extra, answer = moment.waiting.telemetry.extra, moment.answer
@@ -230,9 +230,3 @@ def _prediction(center: str, moment: Moment) -> dict[str, str]:
     if "cte" in extra:
         row["cte"] = f"{extra['cte']:.4f}"
     return row
-
-
-def _csv_row(cells: Any) -> bytes:
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerow(cells)
-    return text.getvalue().encode()

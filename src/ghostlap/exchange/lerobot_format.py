@@ -22,6 +22,8 @@ STATE_NAMES = ("speed_mph", "previous_speed_mph")
 """Two, because a LeRobot policy cannot take a state of a single number: it comes as a scalar."""
 
 FILES_A_CHUNK = 1000
+MAX_FRAMES = 5_000_000
+"""Of a dataset that is read."""
 QUANTILES = (0.01, 0.10, 0.50, 0.90, 0.99)
 SAFE_KEY = re.compile(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*")
 """Of a feature; it becomes the name of a folder."""

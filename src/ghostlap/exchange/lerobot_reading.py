@@ -17,6 +17,7 @@ from ghostlap.exchange.lerobot_format import (
     ACTION,
     DATA_PATH,
     INFO,
+    MAX_FRAMES,
     RECORDED_TIME,
     SAFE_KEY,
     STATE,
@@ -27,7 +28,6 @@ from ghostlap.exchange.lerobot_table import read_columns
 from ghostlap.exchange.lerobot_video import read_frames
 from ghostlap.exchange.moments import Moment, Picture, Source
 from ghostlap.recording import CAMERAS
-from ghostlap.recording.driving_log import MAX_ROWS
 from ghostlap.recording.image_names import NO_TIME
 
 MAX_JSON_BYTES = 16 * 1024**2
@@ -192,8 +192,8 @@ def _moments(
         numbers = _numbers(folder, episode, places, tables)
         length = len(next(iter(numbers.values())))
         count += length
-        if count > MAX_ROWS:
-            raise ExchangeError(f"{folder}: may have at most {MAX_ROWS} frames. It has more.")
+        if count > MAX_FRAMES:
+            raise ExchangeError(f"{folder}: may have at most {MAX_FRAMES} frames. It has more.")
         videos = {
             camera: read_frames(
                 folder / _video_path(key, episode),

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from ghostlap.errors import ExchangeError
-from ghostlap.recording.driving_log import MAX_ROWS
+from ghostlap.exchange.lerobot_format import MAX_FRAMES
 
 MAX_TABLE_BYTES = 2 * 1024**3
 """Of one parquet file, unpacked, by what it says of itself."""
@@ -24,9 +24,9 @@ def read_columns(file: Path, columns: list[str]) -> Any:
     try:
         about = pq.read_metadata(file)
         size = sum(about.row_group(k).total_byte_size for k in range(about.num_row_groups))
-        if size > MAX_TABLE_BYTES or about.num_rows > MAX_ROWS:
+        if size > MAX_TABLE_BYTES or about.num_rows > MAX_FRAMES:
             raise ExchangeError(
-                f"{file}: may have at most {MAX_TABLE_BYTES} bytes and {MAX_ROWS} rows. "
+                f"{file}: may have at most {MAX_TABLE_BYTES} bytes and {MAX_FRAMES} rows. "
                 f"Got {size} and {about.num_rows}."
             )
         there = pq.read_schema(file).names

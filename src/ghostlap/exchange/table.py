@@ -13,8 +13,9 @@ import numpy as np
 from ghostlap.errors import ExchangeError
 from ghostlap.exchange.columns import Column
 from ghostlap.recording import CAMERAS, Recording
-from ghostlap.recording.driving_log import MAX_LINE_BYTES, MAX_LOG_BYTES, MAX_ROWS, LogNote
+from ghostlap.recording.driving_log import MAX_LOG_BYTES, MAX_ROWS, LogNote
 from ghostlap.recording.image_names import NO_TIME, image_name_of
+from ghostlap.recording.lines import lines_of
 
 TABLE_ENDINGS = (".csv", ".txt", ".tsv")
 MAX_FILES = 5_000_000
@@ -101,12 +102,7 @@ def _rows(table: Path) -> Iterator[tuple[int, list[str]]]:
         raise ExchangeError(f"{table}: may have at most {MAX_LOG_BYTES} bytes. Cut it up.")
     separator: str | None = None
     with table.open("rb") as file:
-        for number, raw in enumerate(iter(lambda: file.readline(MAX_LINE_BYTES + 1), b""), 1):
-            if len(raw) > MAX_LINE_BYTES:
-                raise ExchangeError(
-                    f"{table}, line {number}: may have at most {MAX_LINE_BYTES} bytes. "
-                    f"This one is longer and begins with {raw[:40]!r}. Is it a table?"
-                )
+        for number, raw in enumerate(lines_of(file, str(table), "table", ExchangeError), 1):
             text = raw.decode("utf-8-sig", "replace").strip()
             if not text:
                 continue

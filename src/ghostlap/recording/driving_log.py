@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import dataclasses
 from array import array
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence, Set
 from pathlib import Path
-from typing import BinaryIO, Literal
+from typing import Any, Literal
 
 from ghostlap.errors import RecordingError
 from ghostlap.recording.image_names import Clock, image_name_of
+from ghostlap.recording.lines import is_ended, lines_of
 from ghostlap.recording.log_continuity import follows, is_whole
 from ghostlap.recording.log_row import (
     HEADER,
@@ -24,14 +25,18 @@ from ghostlap.recording.log_row import (
     cells_of,
     header_names,
     is_header,
+    row_text,
     rows_of,
 )
+from ghostlap.recording.names import MAX_NAME_BYTES, Names
 
 LOG_NAME = "driving_log.csv"
 
-MAX_LINE_BYTES = 64 * 1024
 MAX_LOG_BYTES = 2 * 1024**3
-MAX_ROWS = 5_000_000
+MAX_ROWS = 1_200_000
+"""Of one recording: 22 hours at the simulator's 15 rows a second."""
+MAX_HELD_BYTES = 200 * 1024**2
+"""Of memory, roughly, for rows and notes; rows with long names, or mended ones, take more of it."""
 MAX_UNREADABLE_LINES = 10_000
 MAX_ORIGINS = 8
 
@@ -41,6 +46,11 @@ NoteKind = Literal[
 """The last two are of donkeycar tubs: records marked as deleted, and such that no person drove."""
 
 _EXCERPT_CHARACTERS = 100
+_ROW_BYTES = 60
+_NOTE_BYTES = 450
+_AMBIGUOUS_BYTES = 1200
+_SHORT_NAME = MAX_NAME_BYTES // 4
+"""In UTF-8 a character has at most four bytes."""
 
 _EXTENSIONS = frozenset({".jpg", ".JPG", "jpeg", "JPEG", ".png", ".PNG", ".Jpg", ".Png", "Jpeg"})
 
@@ -61,8 +71,8 @@ class LogNote:
 class DrivingLog:
     """The rows of a log, column by column; entry ``i`` of each column belongs to row ``i``."""
 
-    names: tuple[list[str], list[str], list[str]] = dataclasses.field(
-        default_factory=lambda: ([], [], [])
+    names: tuple[Names, Names, Names] = dataclasses.field(
+        default_factory=lambda: (Names(), Names(), Names())
     )
     """File names of the center, left and right images, without folders; "" where none is named."""
     numbers: tuple[array[float], array[float], array[float], array[float]] = dataclasses.field(
@@ -75,16 +85,31 @@ class DrivingLog:
     notes: list[LogNote] = dataclasses.field(default_factory=list)
     origins: list[str] = dataclasses.field(default_factory=list)
     """The folders that the log names, of whatever machine; at most :data:`MAX_ORIGINS`."""
+    open_line: int = 0
+    """The first line of the end whose reading what follows may change: one that is cut off, or that
+    the rows after it decide. 0 where there is none."""
+    needs_break: bool = False
+    """The last row is whole, and only its line break is missing."""
 
     def __len__(self) -> int:
         return len(self.lines)
 
+    def row_text(self, row: int) -> str:
+        """A row as a line that reads the same, whatever it was read from and wherever it stands."""
+        return row_text(
+            [names[row] for names in self.names], [values[row] for values in self.numbers]
+        )
 
-def read_log(path: Path) -> DrivingLog:
+
+def read_log(path: Path, *, may_be_empty: bool = False) -> DrivingLog:
     """Read a ``driving_log.csv``.
 
+    Args:
+        path: of the log.
+        may_be_empty: whether one without a row is read, too.
+
     Raises:
-        RecordingError: it cannot be opened, is empty, no text, or no row of it can be read.
+        RecordingError: it cannot be opened, is no text, or too long; or no row of it can be read.
     """
     try:
         size = path.stat().st_size
@@ -94,34 +119,25 @@ def read_log(path: Path) -> DrivingLog:
                 "Cut it into several recordings."
             )
         with path.open("rb") as file:
-            return parse_log(_lines(file, path), str(path))
+            return parse_log(lines_of(file, str(path)), str(path), may_be_empty=may_be_empty)
     except OSError as error:
         raise RecordingError(f"{path}: the log cannot be read ({error.strerror}).") from error
 
 
-def _lines(file: BinaryIO, path: Path) -> Iterator[bytes]:
-    number = 0
-    while line := file.readline(MAX_LINE_BYTES + 1):
-        number += 1
-        if len(line) > MAX_LINE_BYTES:
-            raise RecordingError(
-                f"{path}, line {number}: a line may have at most {MAX_LINE_BYTES} bytes. "
-                f"This one is longer and begins with {line[:40]!r}. Is it a driving log?"
-            )
-        yield line
-
-
-def parse_log(lines: Iterable[bytes], name: str = LOG_NAME) -> DrivingLog:
+def parse_log(
+    lines: Iterable[bytes], name: str = LOG_NAME, *, may_be_empty: bool = False
+) -> DrivingLog:
     """Read the lines of a log.
 
     Args:
         lines: each with its line break; a last one without counts as possibly cut off.
         name: what to call the log in an error.
+        may_be_empty: whether one without a row is read, too.
 
     Raises:
         RecordingError: no row can be read; the message says what was found instead.
     """
-    return _Parser(name).parse(lines)
+    return _Parser(name).parse(lines, may_be_empty)
 
 
 class _Parser:
@@ -131,25 +147,29 @@ class _Parser:
         self.clock = Clock()
         self.folders: set[str] = set()
         self.last_folder = "?"  # of center images, to look at other folders only when it changes
-        self.ambiguous: dict[int, tuple[LogRow, str]] = {}
+        self.ambiguous: dict[int, tuple[tuple[Numbers, ...], str]] = {}
         self.unterminated: dict[int, str] = {}
         self.header_line = 0
         self.unreadable = 0
         self.first_unreadable: tuple[int, str] | None = None
+        self.held_bytes = 0
 
-    def parse(self, lines: Iterable[bytes]) -> DrivingLog:
-        number = 0
+    def parse(self, lines: Iterable[bytes], may_be_empty: bool) -> DrivingLog:
+        number, ended = 0, True
         for number, raw in enumerate(lines, start=1):
             if number == 1:
                 raw = self._first_line(raw)
             text = raw.decode("utf-8", "replace").strip()
             if not text:
                 continue
-            if raw.endswith(b"\n") and self._fast_row(number, text):
+            ended = is_ended(raw)
+            if ended and self._fast_row(number, text):
                 continue
-            self._any_line(number, text, terminated=raw.endswith(b"\n"))
-        self._leave_out(self._settle())
-        if not len(self.log):
+            self._any_line(number, text, ended)
+        left_out = self._settle()
+        self._look_at_the_end(number, ended, left_out)
+        self._leave_out(left_out)
+        if not len(self.log) and not may_be_empty:
             raise self._no_row_error(number)
         self.log.notes.sort(key=lambda note: note.line)
         return self.log
@@ -159,7 +179,8 @@ class _Parser:
             raise RecordingError(
                 f"{self.name}: the log is saved as UTF-16. Save it as UTF-8 (plain CSV)."
             )
-        if b"\0" in raw or raw.decode("utf-8", "replace").count("\ufffd") > len(raw) // 8:
+        no_text = len(raw) - len(raw.decode("utf-8", "ignore").encode())
+        if b"\0" in raw or no_text > len(raw) // 8:
             raise RecordingError(
                 f"{self.name}: not a text file; it begins with {raw[:16]!r}. "
                 f"A log has rows of {','.join(HEADER)}."
@@ -172,7 +193,7 @@ class _Parser:
         if len(cells) != 7 or not text.isprintable() or '"' in text:
             return False
         center, left, right = map(image_name_of, cells[:3])
-        if not (
+        if max(len(center), len(left), len(right)) > _SHORT_NAME or not (
             center[-4:] in _EXTENSIONS and left[-4:] in _EXTENSIONS and right[-4:] in _EXTENSIONS
         ):
             return False
@@ -186,6 +207,7 @@ class _Parser:
         return True
 
     def _any_line(self, number: int, text: str, terminated: bool) -> None:
+        text = text.removeprefix("\ufeff").strip()  # of a log that was joined to another
         if is_header(text):
             self._check_header(number, text)
             return
@@ -212,11 +234,13 @@ class _Parser:
             cells = ", ".join(repr(_excerpt(cell)) for cell in row.texts)
             self._note(number, "text", text, f"no number: {cells}; read as NaN")
         if len(row.readings) > 1:
-            self.ambiguous[index] = (row, text)
+            self.ambiguous[index] = row.readings, _excerpt(text)
+            self._hold(_AMBIGUOUS_BYTES, number)
         elif row.mended:
             self._note(number, "mended", text, _mended_message(row.readings[0]))
         if not row.terminated:
-            self.unterminated[index] = text
+            self.unterminated[index] = _excerpt(text)
+            self._hold(_NOTE_BYTES, number)
 
     def _add(self, number: int, names: tuple[str, str, str], numbers: Numbers) -> None:
         log = self.log
@@ -225,6 +249,7 @@ class _Parser:
                 f"{self.name}: a log may have at most {MAX_ROWS} rows; this one has more. "
                 "Cut it into several recordings."
             )
+        self._hold(_ROW_BYTES + len(names[0]) + len(names[1]) + len(names[2]), number)
         # Written out, since this is where a million rows spend their time.
         log.names[0].append(names[0])
         log.names[1].append(names[1])
@@ -235,6 +260,17 @@ class _Parser:
         log.numbers[3].append(numbers[3])
         log.times_ms.append(self.clock.time_ms(names[0]))
         log.lines.append(number)
+
+    def _hold(self, more_bytes: int, number: int) -> None:
+        """Count what is kept in memory, so that no log can fill it."""
+        self.held_bytes += more_bytes
+        if self.held_bytes > MAX_HELD_BYTES:
+            raise RecordingError(
+                f"{self.name}, line {number}: what is kept of a log may take at most "
+                f"{MAX_HELD_BYTES >> 20} MB, which suffices for {MAX_ROWS} usual rows, and for "
+                "fewer with long names or with lines that have to be mended or left out. This one "
+                "goes on. Cut it into several recordings."
+            )
 
     def _remember_origins(self, cells: Sequence[str]) -> None:
         for cell in reversed(cells):
@@ -271,17 +307,18 @@ class _Parser:
             self._note(number, "cut-off", text, "the last row is cut off; left out")
 
     def _note(self, number: int, kind: NoteKind, text: str, message: str) -> None:
+        self._hold(_NOTE_BYTES, number)
         self.log.notes.append(LogNote(number, kind, _excerpt(text), message))
 
     def _settle(self) -> set[int]:
         """Decide the ambiguous and possibly cut-off rows; the rows to leave out."""
         left_out = set()
-        doubtful = self.ambiguous.keys() | self.unterminated.keys()
+        doubtful = self._doubtful()
         speeds_mph, times_ms = self.log.numbers[3], self.log.times_ms
-        for index, (row, text) in self.ambiguous.items():
+        for index, (readings, text) in self.ambiguous.items():
             near = [
                 numbers
-                for numbers in row.readings
+                for numbers in readings
                 if follows(index, numbers[3], speeds_mph, times_ms, doubtful)
             ]
             number = self.log.lines[index]
@@ -291,7 +328,7 @@ class _Parser:
                 self._note(number, "mended", text, _mended_message(near[0]))
             else:
                 left_out.add(index)
-                ways = " or ".join(map(_numbers_text, row.readings))
+                ways = " or ".join(map(_numbers_text, readings))
                 message = f"decimal commas that can be read as {ways}; left out"
                 self._note(number, "ambiguous", text, message)
         for index, text in self.unterminated.items():
@@ -302,11 +339,41 @@ class _Parser:
             self._note(self.log.lines[index], "cut-off", text, message)
         return left_out
 
-    def _leave_out(self, rows: set[int]) -> None:
+    def _look_at_the_end(self, last_line: int, ended: bool, left_out: Set[int]) -> None:
+        """Find out which lines of the end are not settled before more is known."""
+        log, first, doubtful = self.log, len(self.log), self._doubtful()
+        while first - 1 in doubtful:
+            first -= 1
+        undecided = range(first, len(log))
+        if ended and self.ambiguous.keys().isdisjoint(undecided):
+            return
+        on_last_line = [row for row in range(max(0, len(log) - 2), len(log))
+                        if log.lines[row] == last_line]  # fmt: skip
+        is_cut_off = any(note.kind == "cut-off" and note.line == last_line for note in log.notes)
+        if self.header_line == last_line or (
+            on_last_line == list(undecided)
+            and self.ambiguous.keys().isdisjoint(undecided)
+            and left_out.isdisjoint(undecided)
+            and not is_cut_off
+        ):
+            log.needs_break = True
+        else:
+            log.open_line = min([log.lines[row] for row in undecided] + [last_line] * (not ended))
+
+    def _doubtful(self) -> Set[int]:
+        return self.ambiguous.keys() | self.unterminated.keys()
+
+    def _leave_out(self, rows: Set[int]) -> None:
         log = self.log
-        for index in sorted(rows, reverse=True):
-            for column in (*log.names, *log.numbers, log.times_ms, log.lines):
-                del column[index]
+        if not rows:
+            return
+        first, second, third = (names.without(rows) for names in log.names)
+        log.names = first, second, third
+        columns: list[array[Any]] = [*log.numbers, log.times_ms, log.lines]
+        for column in columns:
+            column[:] = array(
+                column.typecode, (value for row, value in enumerate(column) if row not in rows)
+            )
 
     def _no_row_error(self, lines: int) -> RecordingError:
         if self.first_unreadable:

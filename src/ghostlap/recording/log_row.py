@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import csv
 import dataclasses
+import io
 import itertools
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from ghostlap.recording.image_names import image_name_of
+from ghostlap.recording.names import MAX_NAME_BYTES
 
 HEADER = ("center", "left", "right", "steering", "throttle", "brake", "speed")
 
@@ -47,6 +49,20 @@ class LogRow:
     """Number cells that hold no number; they read as NaN."""
     terminated: bool
     """A line break or a comma follows, so that the speed is not cut off."""
+
+
+def row_text(names: Sequence[str], numbers: Sequence[float]) -> str:
+    """A row, with its line break, that reads back as what it is written from, whatever is around.
+
+    Args:
+        names: of the images, without folders; "" for a camera without.
+        numbers: steering, throttle, brake, speed in mph.
+    """
+    text = io.StringIO()
+    cells = [f"IMG/{name}" if name else "" for name in names]
+    cells += [repr(float(number)).removesuffix(".0") for number in numbers]
+    csv.writer(text, lineterminator="\n").writerow(cells)
+    return text.getvalue()
 
 
 def header_names(text: str) -> Iterator[str]:
@@ -116,7 +132,7 @@ def _first_row(cells: list[str], terminated: bool) -> tuple[LogRow | None, list[
         if len(images) == 3:
             break
     center, left, right = images if len(images) == 3 else ("", "", "")
-    if not (center or left or right) or not "".join(map(image_name_of, images)).isprintable():
+    if not (center or left or right) or not all(map(_is_a_name, (center, left, right))):
         return None, []
 
     numbers: list[str] = []
@@ -133,6 +149,11 @@ def _first_row(cells: list[str], terminated: bool) -> tuple[LogRow | None, list[
         numbers.append(cell)
     terminated = not cut_short and (terminated or bool(rest))
     return _row((center, left, right), numbers, terminated), rest
+
+
+def _is_a_name(cell: str) -> bool:
+    name = image_name_of(cell)
+    return name.isprintable() and len(name.encode("utf-8", "replace")) <= MAX_NAME_BYTES
 
 
 def _looks_like_path(cell: str) -> bool:

@@ -28,6 +28,7 @@ CAMERAS = ("center", "left", "right")
 COLUMNS = ("center", "left", "right", "steering", "throttle", "brake", "speed_mph", "time")
 
 _PROBED_ROWS = 50
+_PIECE = 50_000
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -166,9 +167,14 @@ def _frames(log: DrivingLog, images: Path) -> pd.DataFrame:
     prefix = os.path.join(images, "")
     columns: dict[str, object] = {}
     for camera, names in zip(CAMERAS, log.names, strict=True):
-        paths = np.empty(len(names), dtype=object)
-        paths[:] = [prefix + name if name else "" for name in names]
-        columns[camera] = paths
+        # In pieces: of a million strings, no more than some thousand lie in memory twice.
+        columns[camera] = pd.concat(
+            [
+                pd.Series([prefix + name if name else "" for name in names[start : start + _PIECE]])
+                for start in range(0, len(names), _PIECE)
+            ],
+            ignore_index=True,
+        )
     for column, values in zip(COLUMNS[3:7], log.numbers, strict=True):
         columns[column] = np.array(values, dtype=np.float64)
     columns["time"] = np.array(log.times_ms, dtype=np.int64).view("datetime64[ms]")

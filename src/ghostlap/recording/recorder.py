@@ -18,14 +18,12 @@ from typing import NoReturn
 
 from ghostlap.errors import RecordingError
 from ghostlap.files import append_row
-from ghostlap.recording.driving_log import LOG_NAME, parse_log
-from ghostlap.recording.image_names import NO_TIME, ms_of, stamp_of
+from ghostlap.recording.driving_log import LOG_NAME, MAX_ROWS
+from ghostlap.recording.image_names import ms_of, stamp_of
+from ghostlap.recording.log_end import CUT_OFF_NAME, end_log
+from ghostlap.recording.side_table import APPENDING
 from ghostlap.vision import Rgb, encode_jpeg
 
-CUT_OFF_NAME = "driving_log_cut_off.csv"
-"""Beside the log: what a killed recording left of its last row."""
-
-_TAIL_BYTES = 64 * 1024
 _LIMITS = {
     "steering": (-1.0, 1.0),
     "throttle": (0.0, 1.0),
@@ -43,7 +41,8 @@ class Recorder:
         log: where the rows go; ``driving_log.csv`` in the folder by default.
 
     Raises:
-        RecordingError: the folder or its log cannot be written.
+        RecordingError: the folder or its log cannot be written, or the log that is there already
+            cannot be read, so that what is added to it would be lost.
     """
 
     def __init__(
@@ -63,8 +62,8 @@ class Recorder:
         self._log: int | None = None
         try:
             self._images.mkdir(parents=True, exist_ok=True)
-            self._log = os.open(self._log_path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o666)
-            self._last_ms = self._end_last_row()
+            self._rows_before, self._last_ms = end_log(self._log_path, self.folder / CUT_OFF_NAME)
+            self._log = os.open(self._log_path, APPENDING, 0o666)
         except OSError as error:
             self.close()
             raise RecordingError(
@@ -99,11 +98,16 @@ class Recorder:
             The file names of the center, left and right image; "" for a camera without.
 
         Raises:
-            RecordingError: a value is not finite or out of range, or the disk is full. The rows
-                before are safe.
+            RecordingError: a value is not finite or out of range, the log has as many rows as one
+                may have, or the disk is full. The rows before are safe.
         """
         if self._log is None:
             raise RecordingError(f"{self.folder}: this recorder is closed. Open a new one.")
+        if self._rows_before + self.rows_written >= MAX_ROWS:
+            raise RecordingError(
+                f"{self.folder}: a recording may have at most {MAX_ROWS} rows, and this one has as "
+                "many. They are safe. Record into another folder."
+            )
         numbers = [
             _checked(name, value)
             for name, value in zip(_LIMITS, (steering, throttle, brake, speed_mph), strict=True)
@@ -145,40 +149,6 @@ class Recorder:
         traceback: TracebackType | None,
     ) -> None:
         self.close()
-
-    def _end_last_row(self) -> int:
-        """Make the log end with a line break; the time of its last row, or ``NO_TIME``.
-
-        A row without a line break gets one if it is whole. What is left of a cut-off row is moved
-        into a file of its own: with a line break it would be a row, and a wrong one.
-        """
-        assert self._log is not None
-        size = os.fstat(self._log).st_size
-        start = max(0, size - _TAIL_BYTES)
-        with self._log_path.open("rb") as log_file:
-            log_file.seek(start)
-            tail = log_file.read()
-        if start:
-            tail = tail[tail.find(b"\n") + 1 :]
-        lines = tail.splitlines(keepends=True)
-        if not lines:
-            return NO_TIME
-        try:
-            log = parse_log(lines, str(self._log_path))
-        except RecordingError:  # no row yet: a header, or a first row cut off
-            last_line, last_ms = 0, NO_TIME
-        else:
-            last_line, last_ms = log.lines[-1], max(log.times_ms)
-        if not tail.endswith(b"\n"):
-            if last_line == len(lines):
-                os.write(self._log, b"\n")
-            else:
-                with (self.folder / CUT_OFF_NAME).open("ab") as cut_off:
-                    cut_off.write(lines[-1] + b"\n")
-                    cut_off.flush()
-                    os.fsync(cut_off.fileno())
-                os.ftruncate(self._log, size - len(lines[-1]))
-        return last_ms
 
     def _next_stamp(self, time: datetime.datetime | None) -> str:
         """A time as the simulator writes it into names, later than any before."""

@@ -15,18 +15,19 @@ columns may follow.
 from __future__ import annotations
 
 import csv
-import io
 import math
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Literal, NamedTuple, NoReturn, get_args
+from typing import BinaryIO, Literal, NamedTuple, NoReturn, get_args
 
 from ghostlap.errors import RecordingError
 from ghostlap.files import append_row
-from ghostlap.recording.driving_log import MAX_LOG_BYTES, MAX_ROWS
+from ghostlap.recording.driving_log import MAX_ROWS
 from ghostlap.recording.image_names import image_name_of
+from ghostlap.recording.lines import is_ended, lines_of
+from ghostlap.recording.side_table import csv_row, open_table
 
 WHO_DROVE_NAME = "who_drove.csv"
 WHO_DROVE_COLUMNS = ("center", "driver", "pilot_steering")
@@ -64,14 +65,15 @@ class WhoDroveLog:
         self._columns = (*WHO_DROVE_COLUMNS, *more)
         self._file: int | None = None
         try:
-            self._file = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o666)
-            self._begin(self._file)
+            self._file, there = open_table(self.path, self._columns)
         except OSError as error:
-            self.close()
             self._cannot_write(error, "Choose a folder that you may write to.")
-        except RecordingError:
+        if tuple(there) != self._columns:
             self.close()
-            raise
+            raise RecordingError(
+                f"{self.path}: has other columns than {','.join(self._columns)}, so the recording "
+                "cannot be continued. Record into another folder."
+            )
 
     def append(
         self, center: str, driver: WhoDrives, pilot_steering: float | None, *more: float
@@ -95,7 +97,7 @@ class WhoDroveLog:
                 f"{','.join(self._columns)}. Got {driver!r} and {len(more)} further numbers."
             )
         asked = pilot_steering is not None and math.isfinite(pilot_steering)
-        row = _csv_row(
+        row = csv_row(
             [center, driver, f"{pilot_steering:.6f}" if asked else "", *(f"{n:.5f}" for n in more)]
         )
         try:
@@ -120,21 +122,6 @@ class WhoDroveLog:
     ) -> None:
         self.close()
 
-    def _begin(self, file: int) -> None:
-        """Write the header of a new file; take back what a kill left of a last row."""
-        content = self.path.read_bytes()
-        whole = content.rfind(b"\n") + 1
-        if whole < len(content):
-            os.ftruncate(file, whole)
-        header = _csv_row(self._columns)
-        if whole == 0:
-            os.write(file, header)
-        elif not content.startswith(header):
-            raise RecordingError(
-                f"{self.path}: has other columns than {','.join(self._columns)}, so the recording "
-                "cannot be continued. Record into another folder."
-            )
-
     def _cannot_write(self, error: OSError, advice: str) -> NoReturn:
         raise RecordingError(f"{self.path}: cannot be written ({error.strerror}). {advice}") from (
             error
@@ -156,8 +143,21 @@ def read_who_drove(folder: str | os.PathLike[str]) -> dict[str, WhoDrove]:
         RecordingError: there is no such file, or a row of it does not say who drove.
     """
     path = Path(folder) / WHO_DROVE_NAME
+    try:
+        with path.open("rb") as file:
+            return _read(file, path)
+    except FileNotFoundError:
+        raise RecordingError(
+            f"{path.parent}: no {WHO_DROVE_NAME} in it, so nothing says where a person drove. "
+            "Recordings in which a person takes over from a pilot have one."
+        ) from None
+    except OSError as error:
+        raise RecordingError(f"{path}: cannot be read ({error.strerror}).") from error
+
+
+def _read(file: BinaryIO, path: Path) -> dict[str, WhoDrove]:
     found: dict[str, WhoDrove] = {}
-    rows = csv.reader(io.StringIO(_whole_lines(path), newline=""))
+    rows = csv.reader(_whole_lines(file, path))
     try:
         header = [cell.strip() for cell in next(rows, [])]
         if tuple(header[: len(WHO_DROVE_COLUMNS)]) != WHO_DROVE_COLUMNS:
@@ -182,23 +182,18 @@ def read_who_drove(folder: str | os.PathLike[str]) -> dict[str, WhoDrove]:
     return found
 
 
-def _whole_lines(path: Path) -> str:
-    """The file up to its last line break."""
-    try:
-        if path.stat().st_size > MAX_LOG_BYTES:
-            raise RecordingError(f"{path}: may have at most {MAX_LOG_BYTES} bytes. It has more.")
-        content = path.read_bytes()
-    except FileNotFoundError:
-        raise RecordingError(
-            f"{path.parent}: no {WHO_DROVE_NAME} in it, so nothing says where a person drove. "
-            "Recordings in which a person takes over from a pilot have one."
-        ) from None
-    except OSError as error:
-        raise RecordingError(f"{path}: cannot be read ({error.strerror}).") from error
-    try:
-        return content[: content.rfind(b"\n") + 1].decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise RecordingError(f"{path}: is no text ({error.reason}, byte {error.start}).") from error
+def _whole_lines(file: BinaryIO, path: Path) -> Iterator[str]:
+    """The lines of the file, without a last one that does not end."""
+    start, coding = 0, "utf-8-sig"
+    for line in lines_of(file, str(path), "table"):
+        if is_ended(line):
+            try:
+                yield line.decode(coding)
+            except UnicodeDecodeError as error:
+                raise RecordingError(
+                    f"{path}: is no text ({error.reason}, byte {start + error.start})."
+                ) from error
+        start, coding = start + len(line), "utf-8"
 
 
 def _row(path: Path, line: int, cells: Sequence[str], columns: int) -> tuple[str, WhoDrove]:
@@ -234,9 +229,3 @@ def _steering(path: Path, line: int, text: str) -> float:
 
 def _shown(text: str) -> str:
     return text if len(text) <= _SHOWN_CHARACTERS else text[: _SHOWN_CHARACTERS - 1] + "…"
-
-
-def _csv_row(cells: Sequence[str]) -> bytes:
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerow(cells)
-    return text.getvalue().encode()
