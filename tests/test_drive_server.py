@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import http.server
 import socket
 import threading
 from collections.abc import Callable, Coroutine
@@ -12,6 +13,7 @@ from typing import Any, cast
 
 import numpy as np
 import pytest
+from browser import open_browser
 from raw_simulator import (
     ACCEPT,
     BINARY,
@@ -534,3 +536,141 @@ def test_a_current_socket_io_client_is_served() -> None:
         assert [steer["steering_angle"] for steer in steers] == ["50E-4"] * 3
 
     serving(drive)
+
+
+def request_of(*headers: str, upgrade: bool = True) -> bytes:
+    """A request with other headers than a simulator's."""
+    named = {header.partition(":")[0].lower() for header in headers}
+    lines = REQUEST.decode().split("\r\n")[1:-2]
+    kept = [line for line in lines if line.partition(":")[0].lower() not in named]
+    if not upgrade:
+        kept = [line for line in kept if line.startswith("Host")]
+    path = f"/socket.io/?EIO=4&transport={'websocket' if upgrade else 'polling'}"
+    return "\r\n".join([f"GET {path} HTTP/1.1", *kept, *headers, "", ""]).encode()
+
+
+OWN, EVIL = "127.0.0.1:4567", "evil.example:4567"
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        ["Origin: https://evil.example"],
+        ["Origin: null"],
+        ["Origin: file://"],
+        ["Origin: http://127.0.0.1:8000"],
+        ["Origin: http://localhost:4567"],
+        ["Origin: http://127.0.0.1:4567", "Sec-Fetch-Site: cross-site"],
+        [f"Origin: http://{OWN}", "Origin: https://evil.example"],
+        [f"Host: {EVIL}", f"Origin: http://{EVIL}"],
+        ["Host: 192.0.2.7:4567", "Origin: http://192.0.2.7:4567"],
+        ["Host: localhost.evil.example", "Origin: http://localhost.evil.example"],
+        ["Host: 127.0.0.1@evil.example", "Origin: http://127.0.0.1@evil.example"],
+        [f"Host: {EVIL}", "Sec-Fetch-Site: same-origin"],
+        ["Sec-Fetch-Site: cross-site", "Sec-Fetch-Mode: no-cors"],
+        ["Sec-Fetch-Site: same-site"],
+        ["Origin:"],
+    ],
+    ids=" ".join,
+)
+@pytest.mark.parametrize("upgrade", [True, False])
+def test_a_page_of_another_site_is_refused(headers: list[str], upgrade: bool) -> None:
+    said: list[str] = []
+
+    async def drive(server: DriveServer) -> None:
+        for _ in range(5):
+            reader, writer = await open_connection(server.port)
+            writer.write(request_of(*headers, upgrade=upgrade))
+            answer = await asyncio.wait_for(reader.read(), 20)
+            assert answer.startswith(b"HTTP/1.1 403 ")
+            assert b"Access-Control" not in answer
+        assert len(said) == 1
+        assert not server._sessions
+
+    serving(drive, say=said.append)
+    assert said[0].startswith("a web page asked to drive, and was refused: ")
+    assert said[1:] == [f"{said[0]} (and 3 more like this)"]
+
+
+@pytest.mark.parametrize("method", [b"POST", b"OPTIONS", b"PUT"])
+@pytest.mark.parametrize("body", [b"", b"40"])
+def test_a_page_that_does_more_than_ask_is_refused(method: bytes, body: bytes) -> None:
+    async def drive(server: DriveServer) -> None:
+        reader, writer = await open_connection(server.port)
+        writer.write(
+            method + b" /socket.io/?EIO=4&transport=polling HTTP/1.1\r\nHost: 127.0.0.1:4567\r\n"
+            b"Origin: https://evil.example\r\nContent-Length: %d\r\n\r\n" % len(body) + body
+        )
+        answer = await asyncio.wait_for(reader.read(), 20)
+        # What has a body is not even a request here.
+        assert answer == b"" if body else answer.startswith(b"HTTP/1.1 403 ")
+
+    serving(drive)
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        ["Origin: http://127.0.0.1:4567"],
+        ["Host: localhost:4567", "Origin: http://LOCALHOST:4567"],
+        ["Host: [::1]:4567", "Origin: http://[::1]:4567", "Sec-Fetch-Site: same-origin"],
+        ["Host: car.example:4567"],
+    ],
+    ids=" ".join,
+)
+def test_what_is_no_page_or_the_servers_own_is_served(headers: list[str]) -> None:
+    async def drive(server: DriveServer) -> None:
+        simulator = await RawSimulator.connect(server.port, request_of(*headers))
+        simulator.say(telemetry(speed="5.0000"))
+        assert (await simulator.steered())[0] == 0.005
+
+    serving(drive)
+
+
+PAGE = """<script>
+const seen = [], tell = what => { seen.push(what); document.title = seen.sort().join(); };
+const socket = new WebSocket("ws://127.0.0.1:PORT/socket.io/?EIO=4&transport=websocket");
+socket.onopen = () => tell("socket opened");
+socket.onclose = () => tell("socket closed");
+fetch("http://127.0.0.1:PORT/socket.io/?EIO=4&transport=polling")
+    .then(() => tell("fetch answered"), () => tell("fetch refused"));
+</script>"""
+
+
+def test_a_page_in_a_real_browser_cannot_drive() -> None:
+    """From another port of this machine: a browser itself keeps public sites from it by now."""
+    said: list[str] = []
+
+    class Pages(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.send_header("Content-Type", "text/html")
+            self.end_headers()
+            self.wfile.write(PAGE.replace("PORT", str(port)).encode())
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    port = 0
+
+    def browse() -> str:
+        with http.server.HTTPServer(("127.0.0.1", 0), Pages) as pages, open_browser() as browser:
+            serving = threading.Thread(target=pages.serve_forever)
+            serving.start()
+            try:
+                page = browser.new_page()
+                page.goto(f"http://127.0.0.1:{pages.server_port}/")
+                page.wait_for_function("document.title.includes(',')")
+                return page.title()
+            finally:
+                pages.shutdown()
+                serving.join()
+
+    async def drive(server: DriveServer) -> None:
+        nonlocal port
+        port = server.port
+        assert await asyncio.to_thread(browse) == "fetch refused,socket closed"
+        assert len(said) == 1
+
+    serving(drive, say=said.append)
+    assert said[0].startswith("a web page asked to drive, and was refused: 'http://127.0.0.1:")

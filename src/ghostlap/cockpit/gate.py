@@ -8,13 +8,14 @@ that somebody made point to 127.0.0.1 (DNS rebinding) by the ``Host`` header.
 from __future__ import annotations
 
 import hmac
-import ipaddress
 import re
 import secrets
 from collections.abc import Awaitable, Callable, MutableMapping
 from http.cookies import CookieError, SimpleCookie
 from typing import Any
-from urllib.parse import parse_qs, urlencode, urlsplit
+from urllib.parse import parse_qs, urlencode
+
+from ghostlap.hosts import is_loopback, is_same, name_of
 
 Scope = MutableMapping[str, Any]
 App = Callable[..., Awaitable[None]]
@@ -69,12 +70,12 @@ class Gate:
     def _refusal(self, scope: Scope, headers: dict[str, list[str]]) -> str:
         """Why not; nothing where they may."""
         hosts, origins = headers.get("host", []), headers.get("origin", [])
-        if len(hosts) != 1 or not _name_of(hosts[0]):
+        if len(hosts) != 1 or not name_of(hosts[0]):
             return "A request must name one host."
-        if self._token is None and not _is_loopback(_name_of(hosts[0])):
+        if self._token is None and not is_loopback(name_of(hosts[0])):
             return "This page is for its own machine: open it by http://127.0.0.1 and its port."
         changes = scope["type"] == "websocket" or scope["method"] not in _SAFE_METHODS
-        if changes and origins and (len(origins) > 1 or not _same(origins[0], hosts[0])):
+        if changes and origins and (len(origins) > 1 or not is_same(origins[0], hosts[0])):
             return "Pages of another site may not speak to this server."
         if self._token is not None and not (self._has_cookie(headers) or self._brings_token(scope)):
             return "Open the address that the terminal shows, with its token."
@@ -118,33 +119,6 @@ def _headers(scope: Scope) -> dict[str, list[str]]:
     for name, value in scope["headers"]:
         found.setdefault(name.decode("latin-1").lower(), []).append(value.decode("latin-1"))
     return found
-
-
-def _name_of(host: str) -> str:
-    """The name in ``name:port``, lower case; empty where that is none."""
-    try:
-        parts = urlsplit(f"//{host}")
-        is_plain = parts.netloc == host and "@" not in host and parts.port != 0
-        return (parts.hostname or "").rstrip(".") if is_plain else ""
-    except ValueError:
-        return ""
-
-
-def _is_loopback(name: str) -> bool:
-    if name == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(name).is_loopback
-    except ValueError:
-        return False
-
-
-def _same(origin: str, host: str) -> bool:
-    try:
-        parts = urlsplit(origin)
-    except ValueError:
-        return False
-    return parts.scheme in ("http", "https") and parts.netloc.lower() == host.lower()
 
 
 def _policy(host: str) -> tuple[bytes, bytes]:

@@ -6,13 +6,16 @@ import asyncio
 import contextlib
 import errno
 import functools
+import http
 import itertools
 import logging
 import math
+import time
 from collections.abc import Callable
 
 from websockets.asyncio.server import Server, ServerConnection, serve
 from websockets.frames import CloseCode
+from websockets.http11 import Request, Response
 
 from ghostlap.drive.config import PORT, DriveConfig
 from ghostlap.drive.connection import SimulatorConnection, acknowledge_early
@@ -20,12 +23,15 @@ from ghostlap.drive.drive_recorder import Recordings
 from ghostlap.drive.figures import Figures
 from ghostlap.drive.model_thread import Look, ModelThread
 from ghostlap.drive.onlooker import Onlooker
+from ghostlap.drive.sayings import Sayings
 from ghostlap.drive.session import Session
 from ghostlap.errors import DriveError
+from ghostlap.hosts import is_foreign
 
 _TICK_S = 0.05
 _STOP_WITHIN_S = 2.0
 _CLOSE_TIMEOUT_S = 1.0
+_SHOWN_CHARACTERS = 60
 _BACKLOG = 32
 """Also how many connections are accepted before others have their turn."""
 
@@ -64,7 +70,7 @@ class DriveServer:
         self.limits = config.limits
         self._config = config
         self._look = look
-        self._say = say
+        self._sayings = Sayings(say, time.monotonic)
         self._recordings, self._onlooker = recordings, onlooker
         self._connections: dict[SimulatorConnection, None] = {}
         self._sessions: dict[SimulatorConnection, Session] = {}
@@ -97,6 +103,7 @@ class DriveServer:
                 max_size=config.limits.message_bytes,
                 logger=_quiet,
                 server_header=None,
+                process_request=self._refusal,
                 create_connection=functools.partial(SimulatorConnection, self),  # type: ignore[arg-type]
                 backlog=_BACKLOG,
                 start_serving=False,
@@ -123,6 +130,7 @@ class DriveServer:
             await closed
         with contextlib.suppress(asyncio.CancelledError):
             await self._ticking
+        self._sayings.finish()
         self._model_thread.stop()
 
     async def __aenter__(self) -> DriveServer:
@@ -148,15 +156,35 @@ class DriveServer:
         session = self._sessions.get(connection)
         return session.active_s if session else -math.inf
 
+    def _refusal(self, connection: ServerConnection, request: Request) -> Response | None:
+        """Turn away pages of other sites, which reach this port through a person's browser."""
+        hosts, origins, sites = (
+            request.headers.get_all(name) for name in ("Host", "Origin", "Sec-Fetch-Site")
+        )
+        own_address, *_ = connection.local_address or ("",)
+        if not is_foreign(hosts, origins, sites, own_address):
+            return None
+        page = repr((origins or hosts or [""])[0][:_SHOWN_CHARACTERS])
+        self._sayings.say("", f"a web page asked to drive, and was refused: {page}")
+        return connection.respond(
+            http.HTTPStatus.FORBIDDEN, "Web pages may not speak to this server.\n"
+        )
+
     async def _serve_one(self, connection: ServerConnection) -> None:
         assert isinstance(connection, SimulatorConnection)
         host, port = (connection.remote_address or ("gone already", 0))[:2]
+        name = f"simulator {next(self._numbers)} ({host}:{port})"
+
+        def say(text: str) -> None:
+            known = text.startswith(name)
+            self._sayings.say(name if known else "", text.removeprefix(name))
+
         session = Session(
-            name=f"simulator {next(self._numbers)} ({host}:{port})",
+            name=name,
             config=self._config,
             link=connection,
             ask=self._model_thread.ask,
-            say=self._say,
+            say=say,
             figures=self.figures,
             now_s=self._loop.time,
             record=self._recordings.open if self._recordings else lambda: None,
@@ -173,6 +201,7 @@ class DriveServer:
     async def _tick(self) -> None:
         while True:
             await asyncio.sleep(_TICK_S)
+            self._sayings.tick()
             for session in list(self._sessions.values()):
                 session.tick()
 
