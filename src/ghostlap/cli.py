@@ -14,6 +14,8 @@ from typing import Any, NamedTuple, NoReturn
 
 from ghostlap import __version__
 from ghostlap.errors import GhostlapError
+from ghostlap.signals import Asked, exit_status, listening
+from ghostlap.terminal import escaped, open_streams, output_failure
 
 
 class Command(NamedTuple):
@@ -102,6 +104,9 @@ COMMANDS = {
 _OF_A_PILOT = ("evaluate", "report", "explain", "drive", "dagger")
 """Commands whose first argument is a pilot."""
 
+_BROKEN_PIPE = 141
+"""As shells tell it of a program that SIGPIPE ended."""
+
 _USAGE = """usage: ghostlap COMMAND [options]
 
 Ghostlap clones how a person drives: record, look, train, drive, prove.
@@ -115,38 +120,74 @@ one line of JSON at the end of standard output.
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
-    """Run a command; exits with 0, with 2 for a mistake in what was asked, 130 after Ctrl-C."""
-    arguments = list(sys.argv[1:] if arguments is None else arguments)
-    if not arguments or arguments[0] in ("-h", "--help", "help"):
-        print(_USAGE.format(commands=_command_list()), end="")
-        sys.exit(0)
-    if arguments[0] == "--version":
-        print(f"ghostlap {__version__}")
-        sys.exit(0)
-    name, *rest = arguments
-    if name not in COMMANDS:
-        _fail(f"no such command: {name!r}. Commands: {', '.join(COMMANDS)}.")
-    as_json = "--json" in rest
+    """Run a command and exit.
+
+    The exit status is 0; 2 for a mistake in what was asked; 130 after Ctrl-C, 143 after SIGTERM; 1
+    where the result could not be written to standard output.
+    """
+    open_streams()
+    with listening(for_good=arguments is None) as asked:
+        status = _status_of(list(sys.argv[1:] if arguments is None else arguments), asked)
+        failure = output_failure()
+        if failure is not None and not status:
+            status = _status_of_output(failure)
+    sys.exit(status)
+
+
+def _status_of(arguments: list[str], asked: Asked) -> int:
+    """Run a command, tell a person what went wrong, and give the exit status."""
     try:
-        result = _run(name, [argument for argument in rest if argument != "--json"])
-    except GhostlapError as error:
-        _fail(str(error))
-    except ModuleNotFoundError as error:
-        if (error.name or "ghostlap").startswith("ghostlap"):
-            raise
-        _fail(
-            f"This command needs the package {error.name}, which is not installed. "
-            f"Install Ghostlap with it: pip install 'ghostlap[{COMMANDS[name].extra}]'"
-        )
-    except OSError as error:
-        where = f"{error.filename}: " if error.filename else ""
-        _fail(f"{where}{error.strerror or error}. What was finished before is kept.")
+        try:
+            _do(arguments)
+        finally:
+            asked.hold()  # what follows is too short to be broken off
+    except SystemExit as ended:  # tyro has explained the command, or the mistake
+        return ended.code if isinstance(ended.code, int) else int(bool(ended.code))
     except KeyboardInterrupt:
         print("\nstopped", file=sys.stderr)
-        sys.exit(130)
-    if as_json:
+        return exit_status(asked.number)
+    except BaseException as error:
+        message = _explained(error, arguments[0])
+        if message is not None:
+            _tell(f"error: {message}")
+            return exit_status(asked.number) if asked else 2
+        if asked:  # a library has made something else of it
+            _tell(f"stopped ({type(error).__name__}: {error})")
+            return exit_status(asked.number)
+        raise
+    return 0
+
+
+def _do(arguments: list[str]) -> None:
+    if not arguments or arguments[0] in ("-h", "--help", "help"):
+        print(_USAGE.format(commands=_command_list()), end="")
+        return
+    if arguments[0] == "--version":
+        print(f"ghostlap {__version__}")
+        return
+    name, *rest = arguments
+    if name not in COMMANDS:
+        raise GhostlapError(f"no such command: {name!r}. Commands: {', '.join(COMMANDS)}.")
+    result = _run(name, [argument for argument in rest if argument != "--json"])
+    if "--json" in rest:
         print(json.dumps(result, default=_as_json, allow_nan=False))
-    sys.exit(0)
+
+
+def _explained(error: BaseException, command: str) -> str | None:
+    """What a person can do about an error; None for a defect of ours."""
+    if isinstance(error, GhostlapError):
+        return str(error)
+    if isinstance(error, ModuleNotFoundError):
+        if (error.name or "ghostlap").startswith("ghostlap"):
+            return None
+        return (
+            f"This command needs the package {error.name}, which is not installed. "
+            f"Install Ghostlap with it: pip install 'ghostlap[{COMMANDS[command].extra}]'"
+        )
+    if isinstance(error, OSError):
+        where = f"{error.filename}: " if error.filename else ""
+        return f"{where}{error.strerror or error}. What was finished before is kept."
+    return None
 
 
 def _run(name: str, arguments: list[str]) -> Any:
@@ -205,6 +246,15 @@ def _as_json(value: Any) -> Any:
     return str(value)  # a path
 
 
-def _fail(message: str) -> NoReturn:
-    print(f"error: {message}", file=sys.stderr)
-    sys.exit(2)
+def _status_of_output(failure: OSError) -> int:
+    if isinstance(failure, BrokenPipeError):  # who read it wants no more of it
+        return _BROKEN_PIPE
+    _tell(
+        f"error: standard output cannot be written ({failure.strerror or failure}), so the result "
+        "is not there. All else is done."
+    )
+    return 1
+
+
+def _tell(message: str) -> None:
+    print(escaped(message), file=sys.stderr)

@@ -7,6 +7,8 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from ghostlap.terminal import say
+
 
 def show(figures: dict[str, Any], console: Console) -> None:
     """Print what :func:`ghostlap.bench.cockpit.measure` found."""
@@ -48,4 +50,4 @@ def show(figures: dict[str, Any], console: Console) -> None:
         f"{limit['copy_gb_per_s']:.1f} and {after['copy_gb_per_s']:.1f} GB/s, multiplying "
         f"{limit['multiply_gflops']:.1f} and {after['multiply_gflops']:.1f} GFLOP/s",
     ):
-        console.print(line, highlight=False)
+        say(console, line)

@@ -7,6 +7,8 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from ghostlap.terminal import say
+
 
 def show(figures: dict[str, Any], console: Console) -> None:
     """Print what :func:`ghostlap.bench.drive.measure` found."""
@@ -36,4 +38,4 @@ def show(figures: dict[str, Any], console: Console) -> None:
         f"frames, {resident_mb[-1]:.1f} MB after {memory['frames']}, at most "
         f"{max(resident_mb):.1f} MB",
     ):
-        console.print(line, highlight=False)
+        say(console, line)

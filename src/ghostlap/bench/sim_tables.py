@@ -7,6 +7,8 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from ghostlap.terminal import say
+
 
 def show(figures: dict[str, Any], console: Console) -> None:
     """Print what :func:`ghostlap.bench.sim.measure` found."""
@@ -15,17 +17,17 @@ def show(figures: dict[str, Any], console: Console) -> None:
     if "cuda_batch" in figures:
         console.print(_batch("Cars at once, CUDA, pictures stay there", figures["cuda_batch"]))
         off = figures["cuda_difference"]
-        console.print(
+        say(
+            console,
             f"CUDA against CPU: mean difference {off['mean']:.3f} of 255, "
             f"{off['by_more_than_3']:.2%} of the values off by more than 3",
-            highlight=False,
         )
     limit, after = figures["limit"], figures["limit_after"]
-    console.print(
+    say(
+        console,
         "one core's limit, before and after: copying "
         f"{limit['copy_gb_per_s']:.1f} and {after['copy_gb_per_s']:.1f} GB/s, multiplying "
         f"{limit['multiply_gflops']:.1f} and {after['multiply_gflops']:.1f} GFLOP/s",
-        highlight=False,
     )
 
 

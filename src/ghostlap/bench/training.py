@@ -17,6 +17,7 @@ from rich.table import Table
 from ghostlap.augmentation import PRESETS, Augmentation
 from ghostlap.bench.measures import in_fresh_process, median_s
 from ghostlap.loader import BatchLoader
+from ghostlap.terminal import plain, say
 from ghostlap.training.config import TrainConfig
 from ghostlap.training.data import TrainingData, prepare_data
 
@@ -104,10 +105,10 @@ def show(figures: dict[str, Any], console: Console) -> None:
         table.add_column(column, justify="right")
     for step in figures["steps"]:
         table.add_row(
-            step["model"], step["precision"], f"{step['ms']:.1f}", f"{step['gflops']:.0f}",
+            plain(step["model"]), step["precision"], f"{step['ms']:.1f}", f"{step['gflops']:.0f}",
             f"{step['share_of_limit']:.0%}",
         )  # fmt: skip
     console.print(table)
     for name in ("loader", "feeding", "inference", "memory", "start"):
         shown = ", ".join(f"{key} {value:.4g}" for key, value in figures[name].items())
-        console.print(f"{name}: {shown}", highlight=False)
+        say(console, f"{name}: {shown}")

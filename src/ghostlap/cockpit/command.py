@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import signal
 import webbrowser
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +11,8 @@ from rich.console import Console
 
 from ghostlap.cockpit.config import CockpitConfig
 from ghostlap.errors import CockpitError
+from ghostlap.signals import until_asked
+from ghostlap.terminal import say, warn
 
 if TYPE_CHECKING:
     from ghostlap.cockpit.site import Site
@@ -38,7 +39,7 @@ def cockpit(config: CockpitConfig, console: Console = console) -> dict[str, Any]
     check_no_loop()
     from ghostlap.cockpit.simulator import Simulator
 
-    console.print(f"making {config.track} …", highlight=False)
+    say(console, f"making {config.track} …")
     simulator = Simulator(config)
     asyncio.run(_serve(simulator, config, console))
     return {"recordings": simulator.recorded}
@@ -56,23 +57,17 @@ async def _serve(simulator: Any, config: CockpitConfig, console: Console) -> Non
 
 async def stop_signal(site: Site[Any]) -> None:
     """Wait for Ctrl-C or SIGTERM."""
-    stopped = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        # Not on Windows, and not beside the main thread: there Ctrl-C raises KeyboardInterrupt.
-        with contextlib.suppress(NotImplementedError, RuntimeError, ValueError):
-            loop.add_signal_handler(number, stopped.set)
-    await stopped.wait()
+    await until_asked()
 
 
 def say_where(config: CockpitConfig, address: str, console: Console) -> None:
     """Show a person where the page is."""
-    console.print(f"the cockpit is at [bold]{address}[/]; Ctrl-C ends it", highlight=False)
+    say(console, f"the cockpit is at {address}; Ctrl-C ends it", bold=address)
     if not config.is_private:
-        console.print(
-            "[yellow]warning:[/] other machines can reach it. Whoever has this address can drive, "
+        warn(
+            console,
+            "other machines can reach it. Whoever has this address can drive, "
             "record and train here; the connection is not encrypted.",
-            highlight=False,
         )
 
 

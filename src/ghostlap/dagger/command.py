@@ -25,6 +25,7 @@ from ghostlap.pilot import Pilot
 from ghostlap.sim.track_checks import speed_warning
 from ghostlap.sim.tracks import track_named
 from ghostlap.sim.vehicle import MPS_A_MPH
+from ghostlap.terminal import say, warn
 from ghostlap.training.config import TrainConfig
 from ghostlap.training.fit import TrainResult, train
 
@@ -85,14 +86,14 @@ def dagger(
     for track in tracks:
         warning = speed_warning(track, config.speed_limit * MPS_A_MPH)
         if warning:
-            console.print(f"[yellow]warning:[/] {warning}", highlight=False)
+            warn(console, warning)
     with claimed(config.folder, DAGGER_FILE, "improvement", DaggerError):
         kept = kept_in(config)
         loop = Loop(config, training, tracks, corrected, kept, console, train, evaluate)
         try:
             loop.run()
         except KeyboardInterrupt:
-            console.print("stopped; the same command goes on from here", highlight=False)
+            say(console, "stopped; the same command goes on from here")
             raise
         finally:
             if kept.rows:
@@ -115,12 +116,8 @@ def _finish(config: DaggerConfig, kept: Kept, console: Console) -> dict[str, Any
     """Say which pilot is the best, and how sure that is."""
     best = best_of(kept.rows)
     for sentence in _what_it_means(config, kept.rows, best):
-        console.print(sentence, highlight=False)
-    console.print(
-        f"Table, plot and {DAGGER_FILE}: [bold]{config.folder}[/]. The best pilot: "
-        f"[bold]{best.pilot}[/]",
-        highlight=False,
-    )
+        say(console, sentence)
+    say(console, f"Table, plot and {DAGGER_FILE}: {config.folder}. The best pilot: {best.pilot}")
     return save(
         config, kept, complete=True, best={"iteration": best.iteration, "pilot": best.pilot}
     )

@@ -28,6 +28,7 @@ from ghostlap.evaluate.folder import EVALUATION_FILE
 from ghostlap.pilot import PILOT_FILE, read_description
 from ghostlap.processes import run_tasks
 from ghostlap.sim.track import Track
+from ghostlap.terminal import plain, say
 from ghostlap.training.config import TrainConfig
 from ghostlap.training.fit import TrainResult
 from ghostlap.training.run_folder import CONFIG_FILE
@@ -104,7 +105,9 @@ class Loop:
             folders = learned_folders(self.config.corrections, into)
             for corrected, learned in zip(self.corrected, folders, strict=True):
                 if not learned.is_dir():
-                    with self.console.status(f"what a person drove in {corrected[0].folder} …"):
+                    with self.console.status(
+                        plain(f"what a person drove in {corrected[0].folder} …")
+                    ):
                         write_learned(corrected, learned)
             return folders
         tasks = label_tasks(self.config, self.training, iteration, pilot, self.tracks, into)
@@ -193,13 +196,13 @@ class Loop:
     def _add(self, row: Row) -> None:
         self.kept.rows.append(row)
         save(self.config, self.kept)
-        self.console.print(_line(row), highlight=False)
+        say(self.console, _line(row))
 
     @contextlib.contextmanager
     def _at_work(self, what: str, folder: Path) -> Iterator[Console]:
         """Say what goes on, and give a console for the details, which are kept in a file."""
         with (
-            self.console.status(f"{what} …"),
+            self.console.status(plain(f"{what} …")),
             (folder / LOG_FILE).open("a", encoding="utf-8") as file,
         ):
             yield Console(file=file, width=120)

@@ -22,6 +22,7 @@ from ghostlap.errors import DemoError
 from ghostlap.files import write_json
 from ghostlap.provenance import machine, versions
 from ghostlap.sim.tracks import track_named
+from ghostlap.terminal import say
 
 DEMO_FILE = "demo.json"
 
@@ -129,17 +130,18 @@ def _tell_the_end(config: DemoConfig, about: dict[str, Any], console: Console) -
     stages, run = about["stages"], config.out / "run"
     line = stages["evaluate"]["result"]["line"]
     console.print(Rule(style="dim"))
-    console.print(
-        f"[bold]{config.track}: autonomy {line['autonomy_percent']:.1f} %[/] over "
+    say(
+        console,
+        f"{config.track}: autonomy {line['autonomy_percent']:.1f} % over "
         f"{line['episodes']} episodes and {line['distance_km']:.1f} km, each with its own start, "
         f"light and pushes; mean distance from the middle {line['mean_abs_cte_m']:.2f} m. "
         f"All of it took {about['seconds']:.0f} s.",
-        f"\nThe report: [bold]{stages['report']['result']['page']}[/]",
-        f"The video:  [bold]{stages['video']['result']['video']}[/]",
-        "\nTry next:",
+        "",
+        f"The report: {stages['report']['result']['page']}",
+        f"The video:  {stages['video']['result']['video']}",
+        "",
+        "Try next:",
         f"  ghostlap evaluate {run} --track random:1000 --track jungle --speed-limit 25",
         f"  ghostlap drive {run} --speed-limit 20     (drives Udacity's simulator)",
         "  ghostlap train YOUR_RECORDING --out runs/a",
-        sep="\n",
-        highlight=False,
     )

@@ -21,6 +21,7 @@ from ghostlap.doctor.clean_copy import CleanCopy, check_out, write_clean_copy
 from ghostlap.doctor.findings import Finding
 from ghostlap.errors import RecordingError
 from ghostlap.recording import Recording, read_recording, require_images
+from ghostlap.terminal import plain, say
 
 _STYLES = {"error": "bold red", "warning": "yellow", "note": "dim"}
 
@@ -158,7 +159,7 @@ def _print(console: Any, recording: Recording, findings: Sequence[Finding], seco
     errors = sum(finding.severity == "error" for finding in findings)
     verdict = f"{errors} kind{'s' * (errors > 1)} of error" if errors else "no errors"
     title = f"{recording.folder}: {len(recording.frames)} rows, {verdict} ({seconds:.1f} s)"
-    table = Table(title=Text(title), title_justify="left", box=box.SIMPLE_HEAD)
+    table = Table(title=plain(title), title_justify="left", box=box.SIMPLE_HEAD)
     table.add_column("")
     table.add_column("count", justify="right")
     table.add_column("what", ratio=3, overflow="fold")
@@ -168,10 +169,9 @@ def _print(console: Any, recording: Recording, findings: Sequence[Finding], seco
         table.add_row(
             Text(finding.severity, style=_STYLES[finding.severity]),
             str(finding.count),
-            # Text, not markup: a file's name may hold brackets.
-            Text(finding.message),
-            Text(finding.example),
-            Text(finding.fix),
+            plain(finding.message),
+            plain(finding.example),
+            plain(finding.fix),
         )
     console.print(table)
 
@@ -182,4 +182,4 @@ def _print_copy(console: Any, copy: CleanCopy) -> None:
         parts.append(f"{copy.side_images_left_out} side images left out")
     if copy.cameras_swapped_back:
         parts.append("left and right swapped back")
-    console.print(f"Clean copy in {copy.folder}: {', '.join(parts)}.", markup=False)
+    say(console, f"Clean copy in {copy.folder}: {', '.join(parts)}.")

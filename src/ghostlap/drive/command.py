@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import signal
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +24,8 @@ from ghostlap.drive.panel import Panel, summary_line
 from ghostlap.drive.server import DriveServer
 from ghostlap.errors import DriveError
 from ghostlap.pilot import Pilot
+from ghostlap.signals import until_asked
+from ghostlap.terminal import say
 
 if TYPE_CHECKING:
     from ghostlap.cockpit.site import Site
@@ -73,9 +74,9 @@ def drive(config: DriveConfig, console: Console = console) -> dict[str, Any]:
         page = _page_of(config) if config.cockpit else None
         asyncio.run(_serve(config, look, panel.say, figures, recordings, page))
     if figures.answered:
-        console.print(
+        say(
+            console,
             f"{figures.answered} frames, {summary_line(figures, 0).partition('   ')[2].strip()}",
-            highlight=False,
         )
     return _result(config, figures)
 
@@ -88,12 +89,6 @@ async def _serve(
     recordings: Recordings | None,
     page: Site[UnityDrive] | None,
 ) -> None:
-    stopped = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        # Not on Windows, and not beside the main thread: there Ctrl-C raises KeyboardInterrupt.
-        with contextlib.suppress(NotImplementedError, RuntimeError, ValueError):
-            loop.add_signal_handler(number, stopped.set)
     async with contextlib.AsyncExitStack() as stack:
         onlooker = None
         if page is not None:
@@ -104,7 +99,7 @@ async def _serve(
             DriveServer(config, look, say, figures, recordings, onlooker)
         )
         _say_where(config, server.port, say)
-        await stopped.wait()
+        await until_asked()
 
 
 def _page_of(config: DriveConfig) -> Site[UnityDrive]:

@@ -14,6 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ghostlap.drive.figures import CarNow, Figures
+from ghostlap.terminal import plain, say
 
 _REFRESH_S = 0.25
 _WHEEL_CELLS = 10
@@ -69,7 +70,7 @@ class Panel:
 
     def _write_said(self) -> None:
         while not self._said.empty():
-            self._console.print(self._said.get(), highlight=False, markup=False, soft_wrap=True)
+            say(self._console, self._said.get())
 
     def _count(self) -> None:
         now, answered = time.monotonic(), self._figures.answered
@@ -87,7 +88,7 @@ class Panel:
         table.add_column(overflow="fold")
         cars = list(self._figures.cars.copy().items())
         if not cars:
-            return Group(Text(self._waiting_for))
+            return Group(plain(self._waiting_for))
         for name, car in cars[:_MOST_CARS]:
             table.add_row(*_car_cells(name, car))
         if len(cars) > _MOST_CARS:
@@ -113,7 +114,7 @@ def summary_line(figures: Figures, frames_per_s: float) -> str:
 
 def _car_cells(name: str, car: CarNow) -> list[Text]:
     if car.trouble:
-        state = Text(car.trouble, "bold red")
+        state = plain(car.trouble, "bold red")
     elif car.by_hand:
         state = Text("by hand", "yellow")
     elif car.slowed:
@@ -122,7 +123,7 @@ def _car_cells(name: str, car: CarNow) -> list[Text]:
         state = Text(_extra(car.extra))
     speed = "    ?" if math.isnan(car.speed_mph) else f"{car.speed_mph:5.1f}"
     return [
-        Text(name.partition(" (")[0]),
+        plain(name.partition(" (")[0]),
         Text(f"{_wheel(car.steering)} {car.steering:+.3f}"),
         Text(f"{speed} mph"),
         Text(f"throttle {car.throttle:+.2f}"),

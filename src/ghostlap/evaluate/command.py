@@ -39,6 +39,7 @@ from ghostlap.sim.track import Track
 from ghostlap.sim.track_checks import speed_warning
 from ghostlap.sim.tracks import track_named
 from ghostlap.sim.vehicle import MPS_A_MPH
+from ghostlap.terminal import say, warn
 
 _EXPERTS_SHARE = 0.05
 """Of the time that the pilot takes for the same way: it needs no pictures."""
@@ -137,7 +138,7 @@ def _warn_of_speed(config: EvaluateConfig, tracks: Sequence[Track], console: Con
     for track in tracks:
         warning = speed_warning(track, config.speed_limit * MPS_A_MPH)
         if warning:
-            console.print(f"[yellow]warning:[/] {warning}", highlight=False)
+            warn(console, warning)
 
 
 def _saved(
@@ -169,26 +170,27 @@ def _saved(
     if by_pilot:
         show(lines, console)
     if seen is not None:
-        console.print(foresight_note(seen), highlight=False)
+        say(console, foresight_note(seen))
     if against:
         show_compared(against, console)
     for warning in answers_warnings(by_pilot):
-        console.print(f"[yellow]warning:[/] {warning}", highlight=False)
+        warn(console, warning)
     if not result["complete"]:
-        console.print(
-            f"[yellow]not complete:[/] {_episodes(by_pilot)} of "
+        say(
+            console,
+            f"not complete: {_episodes(by_pilot)} of "
             f"{sum(len(task.episodes) for task in tasks if not task.by_expert)} episodes are "
             "finished and kept; the same command with --resume goes on from here",
-            highlight=False,
+            bold="not complete:",
         )
     if speed["driven_s"]:
-        console.print(
+        say(
+            console,
             f"{speed['driven_s'] / 60:.1f} min driven in {speed['seconds']:.0f} s, "
             f"{speed['real_time_factor']:.0f} times real time "
             f"({speed['real_time_factor_a_process']:.0f} a process).",
-            highlight=False,
         )
-    console.print(f"Drives, maps and {EVALUATION_FILE}: [bold]{config.folder}[/]", highlight=False)
+    say(console, f"Drives, maps and {EVALUATION_FILE}: {config.folder}", bold=config.folder)
     return result
 
 

@@ -17,6 +17,7 @@ from ghostlap.errors import RecordingError
 from ghostlap.metrics import SteeringError, steering_error
 from ghostlap.pilot import Pilot
 from ghostlap.recording.reading import read_recording, require_images
+from ghostlap.terminal import plain
 from ghostlap.vision import read_rgb
 
 _AT_ONCE = 64
@@ -70,7 +71,7 @@ def show_compared(compared: Sequence[AgainstPerson], console: Console) -> None:
     for one in compared:
         error = one.error
         table.add_row(
-            Path(one.recording).name,
+            plain(Path(one.recording).name),
             str(one.moments),
             f"{error.pearson_r:.3f}",
             f"{error.mae:.4f}",

@@ -12,6 +12,7 @@ from rich.table import Table
 from ghostlap.evaluate.foresight import AHEAD_S, Foresight
 from ghostlap.evaluate.results import Finished, Line
 from ghostlap.metrics import autonomy_percent, rarest_km
+from ghostlap.terminal import plain, say
 
 _COLUMNS = (
     "autonomy\n%", "interv.\n", "off road\n1/km", "mean |cte|\nm", "max\nm", "margin\nm",
@@ -31,7 +32,7 @@ def show(lines: Sequence[Line], console: Console) -> None:
         force_terminal=console.is_terminal,
     )
     wide.print(table(lines))
-    console.print(note(lines), highlight=False)
+    say(console, note(lines))
 
 
 def table(lines: Sequence[Line]) -> Table:
@@ -42,7 +43,7 @@ def table(lines: Sequence[Line]) -> Table:
     for column in _COLUMNS:
         shown.add_column(column, justify="right", no_wrap=True)
     for line in _in_order(lines):
-        shown.add_row(_short(line.track), _who(line), *_figures(line), style=_style(line))
+        shown.add_row(plain(_short(line.track)), _who(line), *_figures(line), style=_style(line))
     return shown
 
 

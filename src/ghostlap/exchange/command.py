@@ -13,6 +13,7 @@ from ghostlap.errors import ExchangeError
 from ghostlap.exchange.columns import parse_columns, parse_where
 from ghostlap.exchange.config import ConvertConfig, ExportConfig
 from ghostlap.exchange.moments import Moment, Source, new_folder, source_of
+from ghostlap.terminal import say
 
 console = Console(stderr=True)
 
@@ -50,8 +51,8 @@ def convert(config: ConvertConfig, console: Console = console) -> dict[str, Any]
             0, f"{len(source.left_out)} of {source.total} rows are left out: {source.left_out[0]}"
         )
     for note in source.notes:
-        console.print(f"note: {note}", highlight=False, markup=False, soft_wrap=True)
-    console.print(f"{written} moments in {config.out} ({config.to})", highlight=False, markup=False)
+        say(console, f"note: {note}")
+    say(console, f"{written} moments in {config.out} ({config.to})")
     return {
         "out": str(config.out),
         "format": config.to,

@@ -20,6 +20,7 @@ from ghostlap.exchange.config import ExportConfig
 from ghostlap.files import replacing, write_json
 from ghostlap.metrics import steering_error
 from ghostlap.pilot import KERAS_FILE, ONNX_FILE, SPEED_UNIT_MPH, Pilot, run_file
+from ghostlap.terminal import plain, say
 from ghostlap.vision import Rgb, preprocess, read_rgb
 
 ENDINGS = {"onnx": (".onnx",), "tflite": (".tflite",), "keras": (".keras", ".h5")}
@@ -84,7 +85,7 @@ def export_pilot(config: ExportConfig, console: Console) -> About:
     pilot = Pilot.load(config.run)
     calibration, frames = _frames(pilot, config)
     shown = _drawn(pilot) if frames is None else frames.rgb
-    with console.status(f"writing {config.out} …"), replacing(config.out) as temporary:
+    with console.status(plain(f"writing {config.out} …")), replacing(config.out) as temporary:
         answers = {"onnx": _onnx, "tflite": _tflite, "keras": _keras}[config.to](
             config, pilot, temporary, calibration, shown
         )
@@ -264,4 +265,4 @@ def _show(about: About, config: ExportConfig, console: Console) -> None:
             f"the pilot {m.pilot_mae_to_person:.4f}"
         )
     for line in lines:
-        console.print(line, highlight=False, markup=False, soft_wrap=True)
+        say(console, line)

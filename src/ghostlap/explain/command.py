@@ -28,6 +28,7 @@ from ghostlap.pilot import ONNX_FILE, Pilot, run_file
 from ghostlap.provenance import versions
 from ghostlap.saliency import SALIENCY_FILE, Saliency
 from ghostlap.saliency_graph import write_saliency_graph
+from ghostlap.terminal import say
 
 USUAL_SIDE_OFFSET = 0.30
 """Of pilots whose run folder does not say with what they were trained."""
@@ -236,4 +237,4 @@ def _tell(result: dict[str, Any], console: Console) -> None:
     lines += [f"note: {note}" for note in result["notes"]]
     lines.append(f"written: {', '.join(result['files'])}")
     for line in lines:
-        console.print(line, highlight=False, markup=False, soft_wrap=True)
+        say(console, line)

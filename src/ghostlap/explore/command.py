@@ -21,6 +21,7 @@ from ghostlap.explore.kinds import amounts, words
 from ghostlap.explore.page import MARK, Picture, page_html
 from ghostlap.files import write_text
 from ghostlap.recording import read_recording, require_images
+from ghostlap.terminal import say
 from ghostlap.vision import SEED
 
 PAGE = "index.html"
@@ -80,10 +81,10 @@ def explore(config: ExploreConfig, console: Console = console) -> dict[str, Any]
         except OSError as error:
             raise _unwritable(config.out, error) from error
     for note in gallery.notes:
-        console.print(f"note: {note}", highlight=False, markup=False)
+        say(console, f"note: {note}")
     page = config.out / PAGE
     files = [str(config.out / picture.file) for picture in gallery.all]
-    console.print(f"{len(files)} pictures, all in {page}", highlight=False, markup=False)
+    say(console, f"{len(files)} pictures, all in {page}")
     return {
         "page": str(page),
         "pictures": files,

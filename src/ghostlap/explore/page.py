@@ -5,10 +5,10 @@ from __future__ import annotations
 import base64
 import dataclasses
 from collections.abc import Sequence
-from html import escape
 from pathlib import Path
 
 from ghostlap.explore.facts import RecordingFacts
+from ghostlap.terminal import in_html
 from ghostlap.vision import decode_rgb, encode_jpeg
 
 MARK = '<meta name="generator" content="ghostlap explore">'
@@ -84,8 +84,8 @@ def page_html(
         '<html lang="en"><head><meta charset="utf-8">',
         '<meta name="viewport" content="width=device-width, initial-scale=1">',
         MARK,
-        f"<title>{escape(_title(facts))}</title><style>{_CSS}</style></head><body><main>",
-        f"<h1>{escape(_title(facts))}</h1>",
+        f"<title>{in_html(_title(facts))}</title><style>{_CSS}</style></head><body><main>",
+        f"<h1>{in_html(_title(facts))}</h1>",
         '<p class="faint">What is in the data, before a network learns from it.</p>',
         '<div class="facts">',
         *(_facts_html(number, one, len(facts)) for number, one in enumerate(facts, 1)),
@@ -98,7 +98,7 @@ def page_html(
             "</ul>",
         ]
     for picture in pictures:
-        parts.append(f"<h2>{escape(picture.title)}</h2>{_figure_html(folder, picture)}")
+        parts.append(f"<h2>{in_html(picture.title)}</h2>{_figure_html(folder, picture)}")
     if small:
         parts += [
             "<h2>Each kind of augmentation</h2>",
@@ -109,7 +109,7 @@ def page_html(
             '<div class="small">',
         ]
         for picture in small:
-            title = f"<h3>{escape(picture.title)}</h3>"
+            title = f"<h3>{in_html(picture.title)}</h3>"
             parts.append(f"<div>{title}{_figure_html(folder, picture)}</div>")
         parts.append("</div>")
     parts.append("</main></body></html>\n")
@@ -140,22 +140,22 @@ def _facts_html(number: int, facts: RecordingFacts, recordings: int) -> str:
         "missing pictures": f"{facts.missing_pictures:,}",
     }
     prefix = f"{number}. " if recordings > 1 else ""
-    items = "".join(f"<dt>{escape(k)}</dt><dd>{escape(v)}</dd>" for k, v in lines.items())
-    return f"<section><h3>{prefix}{escape(facts.folder)}</h3><dl>{items}</dl></section>"
+    items = "".join(f"<dt>{in_html(k)}</dt><dd>{in_html(v)}</dd>" for k, v in lines.items())
+    return f"<section><h3>{prefix}{in_html(facts.folder)}</h3><dl>{items}</dl></section>"
 
 
 def _figure_html(folder: Path, picture: Picture) -> str:
     return (
         f"<p>{text_html(picture.look_for)}</p>"
-        f'<figure id="{escape(Path(picture.file).stem)}">'
+        f'<figure id="{in_html(Path(picture.file).stem)}">'
         f'<img src="{_data_uri(folder / picture.file, picture.photographic)}" '
-        f'alt="{escape(picture.alt)}" title="{escape(picture.file)}"></figure>'
+        f'alt="{in_html(picture.alt)}" title="{in_html(picture.file)}"></figure>'
     )
 
 
 def text_html(text: str) -> str:
     """Plain text as HTML; words between backquotes are set as code."""
-    pieces = [escape(piece) for piece in text.split("`")]
+    pieces = [in_html(piece) for piece in text.split("`")]
     return "".join(f"<code>{p}</code>" if i % 2 else p for i, p in enumerate(pieces))
 
 

@@ -27,6 +27,7 @@ from ghostlap.legacy.recipes import candidates, complete, recipe_text
 from ghostlap.pilot import PILOT_FILE
 from ghostlap.pilot_saving import save_pilot
 from ghostlap.provenance import versions
+from ghostlap.terminal import plain, say
 from ghostlap.vision import Preprocessing
 
 _SHOWN = 12
@@ -62,9 +63,9 @@ def import_model(config: ImportConfig, console: Console = console) -> dict[str, 
         _show(tried, console)
         recipe = finder.choose(tried, frames, config.seed).recipe
     recipe_words = recipe_text(recipe)
-    console.print(f"preprocessing: {recipe_words}", highlight=False, markup=False)
+    say(console, f"preprocessing: {recipe_words}")
     for note in rebuilt.notes:
-        console.print(f"note: {note}", highlight=False, markup=False)
+        say(console, f"note: {note}")
     figures = _figures(tried, recipe)
     config.out.mkdir(parents=True, exist_ok=True)
     write_json(config.out / "config.json", _config_json(config))
@@ -75,7 +76,7 @@ def import_model(config: ImportConfig, console: Console = console) -> dict[str, 
             f"{config.model}: was understood, but cannot be written as ONNX "
             f"({' '.join(str(error).split())[:300]})."
         ) from error
-    console.print(f"pilot: {config.out}; 'ghostlap drive {config.out}' drives it", markup=False)
+    say(console, f"pilot: {config.out}; 'ghostlap drive {config.out}' drives it")
     return {
         "out": str(config.out),
         "keras_version": file.keras_version,
@@ -139,7 +140,7 @@ def _show(tried: Sequence[finder.Tried], console: Console) -> None:
     table = Table("preprocessing", "correlation", "size", "mean error")
     for one in tried[:_SHOWN]:
         table.add_row(
-            recipe_text(one.recipe),
+            plain(recipe_text(one.recipe)),
             f"{one.correlation:.2f}",
             f"{one.size:.2f}",
             f"{one.mean_error:.2f}",

@@ -40,6 +40,7 @@ from ghostlap.record.plan import Job, Stretch, jobs_of, plan, track_names
 from ghostlap.record.stretch import record_job
 from ghostlap.sim.track import Track
 from ghostlap.sim.tracks import track_named
+from ghostlap.terminal import say
 
 console = Console(stderr=True, soft_wrap=True)
 
@@ -82,10 +83,10 @@ def record(
         write_json(config.out / ABOUT_NAME, about | {"complete": True} | summary)
         remove_parts(config.out)
     frames_per_s = recorded.rows * len(config.cameras) / max(recorded.seconds, 1e-9)
-    console.print(
+    say(
+        console,
         f"{config.out}: {rows} moments, {recovery:.0%} of them recoveries; "
         f"{recorded.seconds:.1f} s, {frames_per_s:.0f} pictures/s",
-        highlight=False,
     )
     return {
         "out": str(config.out),
@@ -138,11 +139,10 @@ def _record_missing(
         except BaseException:
             with contextlib.suppress(OSError):  # a full disk: that is what is being told already
                 rows = put_together(config.out, stretches, unfinished=True)
-                console.print(
+                say(
+                    console,
                     f"stopped after {rows} moments, which are a recording. Finish it with "
                     f"'ghostlap record --resume --out {config.out}'",
-                    highlight=False,
-                    soft_wrap=True,
                 )
             raise
     recorded.seconds = time.perf_counter() - began_s

@@ -10,12 +10,12 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Sequence
-from html import escape
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ghostlap.report.parts import MINUS, number
+from ghostlap.terminal import in_html
 
 WIDTH = 360
 _LEFT, _RIGHT, _TOP, _BELOW = 46, 8, 10, 36
@@ -139,7 +139,7 @@ class Chart:
         """Words at a place of the chart."""
         self._marks.append(
             f'<text class="{kind}" x="{_short(x)}" y="{_short(y)}" text-anchor="{anchor}">'
-            f"{escape(text)}</text>"
+            f"{in_html(text)}</text>"
         )
 
     def raw(self, mark: str) -> None:
@@ -169,7 +169,7 @@ def svg(width: float, height: float, marks: Sequence[str], alt: str, kind: str =
     """Marks as a picture that scales with the page."""
     return (
         f'<svg class="{kind}" viewBox="0 0 {_short(width)} {_short(height)}" role="img" '
-        f'aria-label="{escape(alt)}">{"".join(marks)}</svg>'
+        f'aria-label="{in_html(alt)}">{"".join(marks)}</svg>'
     )
 
 
@@ -197,7 +197,7 @@ def key(entries: Sequence[tuple[str, str]]) -> str:
     """What colours mean: pairs of a class and words, as HTML."""
     items = "".join(
         f'<li><svg viewBox="0 0 14 10" aria-hidden="true"><path class="{kind}" '
-        f'd="M1 5H13V9H1z"/></svg>{escape(words)}</li>'
+        f'd="M1 5H13V9H1z"/></svg>{in_html(words)}</li>'
         for kind, words in entries
     )
     return f'<ul class="key">{items}</ul>'

@@ -18,6 +18,7 @@ from ghostlap.report.evaluations import read_evaluations
 from ghostlap.report.page import MARK, page_html
 from ghostlap.report.steering import compare_with_person
 from ghostlap.report.steering import section as offline_section
+from ghostlap.terminal import say
 
 console = Console(stderr=True)
 
@@ -73,7 +74,7 @@ def report(config: ReportConfig, console: Console = console) -> dict[str, Any]:
                 f"{config.page}: the page cannot be written there ({error.strerror})."
             ) from error
     size = config.page.stat().st_size
-    console.print(f"{config.page}: {size / 1e6:.1f} MB", highlight=False, markup=False)
+    say(console, f"{config.page}: {size / 1e6:.1f} MB")
     return {
         "page": str(config.page),
         "bytes": size,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from html import escape
 from pathlib import Path
 
 from ghostlap.metrics import rarest_km
@@ -21,6 +20,7 @@ from ghostlap.report.parts import (
     paragraph,
     table,
 )
+from ghostlap.terminal import in_html
 
 _MOST_TRACKS = 4
 _MOST_ROWS = 60
@@ -71,7 +71,7 @@ def _sentence(best: Evaluation) -> str:
         kind = "poor" if min(_autonomy(best)) < 90 else "fair"
         times = "once" if taken_over == 1 else f"{taken_over} times"
         text = f"Someone had to take over {times} in {where}."
-    return f'<p class="answer {kind}">{escape(text)}</p>'
+    return f'<p class="answer {kind}">{in_html(text)}</p>'
 
 
 def _autonomy(best: Evaluation) -> list[float]:
@@ -135,11 +135,11 @@ def _tile(
         range_text = f"95 %: {shown or number(value, digits)}"
     beside = "" if expert is None else f"expert: {number(expert.figures[name], digits)}"
     return (
-        f'<div class="tile"><p class="tile-title">{escape(title)}</p>'
-        f'<p class="tile-value">{number(value, digits)} <span>{escape(unit)}</span></p>'
+        f'<div class="tile"><p class="tile-title">{in_html(title)}</p>'
+        f'<p class="tile-value">{number(value, digits)} <span>{in_html(unit)}</span></p>'
         f"{_whisker(name, value, interval, expert)}"
         f'<p class="tile-range"><span>{range_text}</span> <span class="beside">{beside}</span></p>'
-        f'<p class="tile-below">{escape(below)}</p></div>'
+        f'<p class="tile-below">{in_html(below)}</p></div>'
     )
 
 

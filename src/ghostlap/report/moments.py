@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import re
 from collections.abc import Sequence
-from html import escape
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +15,7 @@ from ghostlap.evaluate.results import read_drive
 from ghostlap.metrics import Drive, Intervention
 from ghostlap.report.evaluations import Episode, Evaluation, Line, hardness, short, way
 from ghostlap.report.parts import Section, command_line, missing, number, paragraph, picture
+from ghostlap.terminal import in_html
 from ghostlap.vision import Rgb, decode_rgb, encode_jpeg, read_picture
 
 MOST_STRIPS = 8
@@ -173,8 +173,8 @@ def _strip(moment: Moment) -> str:
         where += f", {episode.stress}"
     return (
         f'<article class="moment"><h3><span class="badge">{moment.number}</span> '
-        f"{escape(_headline(moment))}</h3>"
-        f'<p class="small">{escape(where)}, {drive.time_s[row]:.0f} s after the start, '
+        f"{in_html(_headline(moment))}</h3>"
+        f'<p class="small">{in_html(where)}, {drive.time_s[row]:.0f} s after the start, '
         f"{drive.speed_mph[row]:.0f} mph{_pushed(drive, row)}</p>"
         f'<ol class="strip">{"".join(cells)}</ol></article>'
     )

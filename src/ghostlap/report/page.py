@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from html import escape
 
 from ghostlap.report.parts import Section
 from ghostlap.report.style import CSS
+from ghostlap.terminal import in_html
 
 MARK = '<meta name="generator" content="ghostlap report">'
 """By this line a page is known to be one of ours."""
@@ -23,11 +23,11 @@ def page_html(title: str, below: str, sections: Sequence[Section]) -> str:
         sections: in their order; the first one is the answer on top.
     """
     links = "".join(
-        f'<li><a href="#{section.name}">{escape(section.title)}</a></li>'
+        f'<li><a href="#{section.name}">{in_html(section.title)}</a></li>'
         for section in sections[1:]
     )
     first, *rest = (
-        f'<section id="{section.name}"><h2>{escape(section.title)}</h2>{section.html}</section>'
+        f'<section id="{section.name}"><h2>{in_html(section.title)}</h2>{section.html}</section>'
         for section in sections
     )
     return "\n".join(
@@ -37,10 +37,10 @@ def page_html(title: str, below: str, sections: Sequence[Section]) -> str:
             f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">',
             '<meta name="viewport" content="width=device-width, initial-scale=1">',
             MARK,
-            f"<title>{escape(title)} \N{MIDDLE DOT} Ghostlap</title>",
+            f"<title>{in_html(title)} \N{MIDDLE DOT} Ghostlap</title>",
             f"<style>{CSS}</style></head><body>",
-            f'<header><p class="kicker">Ghostlap report</p><h1>{escape(title)}</h1>',
-            f'<p class="faint">{escape(below)}</p></header><main>',
+            f'<header><p class="kicker">Ghostlap report</p><h1>{in_html(title)}</h1>',
+            f'<p class="faint">{in_html(below)}</p></header><main>',
             first,
             f'<nav aria-label="Sections"><ul>{links}</ul></nav>',
             *rest,

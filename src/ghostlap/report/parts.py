@@ -7,9 +7,9 @@ import dataclasses
 import math
 import shlex
 from collections.abc import Mapping, Sequence
-from html import escape
 
 from ghostlap.explore.page import text_html
+from ghostlap.terminal import in_html
 
 MINUS = "\N{MINUS SIGN}"
 
@@ -60,7 +60,7 @@ def paragraph(text: str, kind: str = "") -> str:
 
 def missing(text: str, command: str = "") -> str:
     """What is not there, and the command that makes it."""
-    line = f"<pre><code>{escape(command)}</code></pre>" if command else ""
+    line = f"<pre><code>{in_html(command)}</code></pre>" if command else ""
     return f'<div class="missing"><p>{text_html(text)}</p>{line}</div>'
 
 
@@ -70,7 +70,7 @@ def command_line(*words: object) -> str:
 
 
 def heading(text: str) -> str:
-    return f"<h3>{escape(text)}</h3>"
+    return f"<h3>{in_html(text)}</h3>"
 
 
 def grid(*items: str, kind: str = "") -> str:
@@ -80,7 +80,7 @@ def grid(*items: str, kind: str = "") -> str:
 
 def figure(content: str, caption: str = "", title: str = "") -> str:
     """A chart or picture with a title above it and words below it."""
-    above = f'<p class="chart-title">{escape(title)}</p>' if title else ""
+    above = f'<p class="chart-title">{in_html(title)}</p>' if title else ""
     below = f"<figcaption>{text_html(caption)}</figcaption>" if caption else ""
     return f"<figure>{above}{content}{below}</figure>"
 
@@ -89,14 +89,14 @@ def picture(jpeg: bytes, alt: str, width_px: int, height_px: int) -> str:
     """A JPEG inside the page."""
     data = base64.b64encode(jpeg).decode()
     return (
-        f'<img src="data:image/jpeg;base64,{data}" alt="{escape(alt)}" '
+        f'<img src="data:image/jpeg;base64,{data}" alt="{in_html(alt)}" '
         f'width="{width_px}" height="{height_px}">'
     )
 
 
 def facts(lines: Mapping[str, str], title: str = "") -> str:
     """Names and values, in a box."""
-    items = "".join(f"<dt>{escape(k)}</dt><dd>{escape(v)}</dd>" for k, v in lines.items())
+    items = "".join(f"<dt>{in_html(k)}</dt><dd>{in_html(v)}</dd>" for k, v in lines.items())
     return f'<div class="facts">{heading(title) if title else ""}<dl>{items}</dl></div>'
 
 
@@ -118,7 +118,7 @@ def table(
     """
     kinds = ["word" if i < words else "figure" for i in range(len(columns))]
     head = "".join(
-        f'<th scope="col" class="{kind}">{escape(column)}</th>'
+        f'<th scope="col" class="{kind}">{in_html(column)}</th>'
         for kind, column in zip(kinds, columns, strict=True)
     )
     body = []
@@ -130,16 +130,16 @@ def table(
         attribute = ' class="faint"' if index in faint else ""
         body.append(f"<tr{attribute}>{''.join(cells)}</tr>")
     return (
-        f'<p class="caption">{escape(caption)}</p><div class="scroll" tabindex="0" role="region" '
-        f'aria-label="{escape(caption)}"><table><thead><tr>{head}</tr></thead>'
+        f'<p class="caption">{in_html(caption)}</p><div class="scroll" tabindex="0" role="region" '
+        f'aria-label="{in_html(caption)}"><table><thead><tr>{head}</tr></thead>'
         f"<tbody>{''.join(body)}</tbody></table></div>"
     )
 
 
 def _cell(cell: str | Cell) -> str:
     if isinstance(cell, str):
-        return escape(cell)
-    small = f"<small>{escape(cell.small)}</small>" if cell.small else ""
+        return in_html(cell)
+    small = f"<small>{in_html(cell.small)}</small>" if cell.small else ""
     bar = ""
     if cell.percent is not None:
         end = min(max(cell.percent, 0.0), 100.0)
@@ -147,4 +147,4 @@ def _cell(cell: str | Cell) -> str:
             '<svg class="bar" viewBox="0 0 100 5" preserveAspectRatio="none" aria-hidden="true">'
             f'<path class="rest" d="M0 0H100V5H0z"/><path d="M0 0H{end:.1f}V5H0z"/></svg>'
         )
-    return escape(cell.text) + bar + small
+    return in_html(cell.text) + bar + small

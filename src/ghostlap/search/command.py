@@ -35,6 +35,7 @@ from ghostlap.search.space import (
     with_options,
 )
 from ghostlap.search.trial import Trial, TrialRunner, draw_options, run_trial
+from ghostlap.terminal import plain, say, warn
 from ghostlap.training.config import TrainConfig, recipe_named
 
 console = Console(stderr=True)
@@ -133,9 +134,10 @@ def search(
         try:
             _run_missing_trials(config, base, dimensions, trials, console, run_trial)
         except KeyboardInterrupt:
-            console.print(
+            say(
+                console,
                 f"stopped after {len(trials)} of {config.trials} trials; the same command goes on "
-                "from here"
+                "from here",
             )
             raise
         finally:
@@ -146,11 +148,13 @@ def search(
                 plot_search(trials, dimensions, config.out / "search.png")
         result = _result(config, base, trials)
         write_json(config.out / "best.json", result)
-    console.print(
-        f"\nTable, plots and best.json: [bold]{config.out}[/]. Train with the winner on all data:",
-        highlight=False,
+    say(
+        console,
+        "",
+        f"Table, plots and best.json: {config.out}. Train with the winner on all data:",
+        bold=config.out,
     )
-    console.print(result["command"], soft_wrap=True, markup=False, highlight=False)
+    say(console, result["command"])
     return result
 
 
@@ -177,11 +181,11 @@ def _base_config(config: SearchConfig, dimensions: tuple[Dimension, ...]) -> Tra
 def _warn_of_other_measures(dimensions: tuple[Dimension, ...], console: Console) -> None:
     names = sorted({dimension.name for dimension in dimensions} & _CHANGES_THE_MEASURE)
     if names:
-        console.print(
-            f"[yellow]warning:[/] {', '.join(names)} in --space: trials that differ in this are "
+        warn(
+            console,
+            f"{', '.join(names)} in --space: trials that differ in this are "
             "judged by different labels, samples or losses, so the lowest validation loss does not "
             "mean the best pilot. Train a pilot for each value and let them drive.",
-            highlight=False,
         )
 
 
@@ -198,20 +202,19 @@ def _run_missing_trials(
     searched = _what_is_searched(config)
     save_trials(config.out, searched, trials)  # marks the folder as a search's from the start
     if trials:
-        console.print(f"{len(trials)} of {config.trials} trials are there already", highlight=False)
+        say(console, f"{len(trials)} of {config.trials} trials are there already")
     while len(trials) < config.trials:
         if config.timeout_s is not None and time.perf_counter() - began_s > config.timeout_s:
-            console.print(f"time is up after {len(trials)} of {config.trials} trials")
+            say(console, f"time is up after {len(trials)} of {config.trials} trials")
             return
         number = len(trials)
         options = draw_options(dimensions, config.seed, trials)
-        with console.status(f"trial {number + 1}/{config.trials}: {options_text(options)} …"):
+        what = f"trial {number + 1}/{config.trials}: {options_text(options)} …"
+        with console.status(plain(what)):
             trials.append(_finish_trial(config, base, number, options, run_trial))
         save_trials(config.out, searched, trials)
         left_s = _seconds_left(trials, config, time.perf_counter() - began_s)
-        console.print(
-            line(trials, config.trials, left_s), soft_wrap=True, highlight=False, markup=False
-        )
+        say(console, line(trials, config.trials, left_s))
         if len(trials) >= _HOPELESS_AFTER and all(trial.error for trial in trials):
             raise TrainingError(
                 f"{config.out}: the first {len(trials)} trials all failed. The last: "

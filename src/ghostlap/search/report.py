@@ -15,6 +15,7 @@ from rich.table import Table
 from ghostlap.files import replacing, write_text
 from ghostlap.search.space import Choices, Dimension
 from ghostlap.search.trial import Trial
+from ghostlap.terminal import plain
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -53,12 +54,12 @@ def table(trials: Sequence[Trial]) -> Table:
     """The trials, best first."""
     shown = Table(title="Trials, lowest validation loss first", box=SIMPLE_HEAD)
     for column in ("trial", "val_loss", *trials[0].options, "best_epoch", "time"):
-        shown.add_column(column.replace("_", " "), justify="right", overflow="fold")
+        shown.add_column(plain(column.replace("_", " ")), justify="right", overflow="fold")
     for rank, trial in enumerate(ranked(trials)):
         shown.add_row(
             str(trial.number),
             "failed" if trial.val_loss is None else _loss(trial.val_loss),
-            *map(_text, trial.options.values()),
+            *(plain(_text(value)) for value in trial.options.values()),
             "" if trial.best_epoch is None else str(trial.best_epoch),
             _duration(trial.seconds),
             style="bold green" if rank == 0 and trial.val_loss is not None else None,

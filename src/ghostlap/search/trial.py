@@ -17,6 +17,7 @@ from ghostlap.dataset import NOMINAL_STEP_S, Samples
 from ghostlap.errors import TrainingError
 from ghostlap.search.space import Dimension
 from ghostlap.splits import BLOCK_S
+from ghostlap.terminal import say
 from ghostlap.training import fit
 from ghostlap.training.config import TrainConfig
 from ghostlap.training.data import prepare_data
@@ -136,5 +137,5 @@ def run_trial(config: TrainConfig, subset: float, console: Console) -> fit.Train
     data = prepare_data(config, console)
     inside = time_subset(data.training, subset, config.seed)
     data = dataclasses.replace(data, training=data.training.take(inside))
-    console.print(f"{len(data.training)} of the training samples are used", highlight=False)
+    say(console, f"{len(data.training)} of the training samples are used")
     return fit.fit(config, data, console, began_s)

@@ -25,6 +25,7 @@ from ghostlap.sim.world import Start, World
 from ghostlap.simulate.config import SimulateConfig
 from ghostlap.simulate.loop import End, Simulator
 from ghostlap.simulate.pace import RealTime, Uncapped
+from ghostlap.terminal import plain, say, warn
 
 console = Console(stderr=True, soft_wrap=True)
 
@@ -68,9 +69,9 @@ def simulate(config: SimulateConfig, console: Console = console) -> dict[str, An
         laps=config.laps,
         seconds=config.seconds,
         wait_s=config.wait_s,
-        on_intervention=lambda why: console.print(
-            f"[yellow]put back[/] at {world.truth().distance_m[0]:.0f} m: the car {_WHY[why]}",
-            highlight=False,
+        on_intervention=lambda why: say(
+            console,
+            f"put back at {world.truth().distance_m[0]:.0f} m: the car {_WHY[why]}",
         ),
     )
     try:
@@ -118,21 +119,22 @@ class _Told:
                 self._print(f"the drive server on {place} is gone; trying again until it is back")
             self._connected = client.connected
         if client.dropped and not self._dropped:
-            self._print(
-                f"[yellow]warning:[/] a steer cannot be read in {self._config.locale}, so the "
-                "simulator does not answer it. Controls must be strings like 1234E-4."
+            warn(
+                self._console,
+                f"a steer cannot be read in {self._config.locale}, so the "
+                "simulator does not answer it. Controls must be strings like 1234E-4.",
             )
         self._dropped = client.dropped
 
     def _print(self, text: str) -> None:
-        self._console.print(text, highlight=False)
+        say(self._console, text)
 
 
 def _line(simulator: Simulator, config: SimulateConfig) -> Text:
     if not simulator.driven_s:
         return Text("")
     told, truth = simulator.world.telemetry(), simulator.world.truth()
-    return Text(
+    return plain(
         f"{config.track}  {simulator.driven_s:6.1f} s  lap {int(truth.lap[0])}  "
         f"{truth.distance_m[0]:6.0f} m  {told.speed_mph[0]:4.1f} mph  "
         f"steering {told.steering[0]:+.2f}  cte {truth.cte_m[0]:+.2f} m  "
@@ -153,13 +155,14 @@ def _result(
         "score": None,
     }
     if drive is None:
-        console.print("Nothing was driven: no command came.")
+        say(console, "Nothing was driven: no command came.")
         return result
     summary = summarise([drive], [config.seed])
     score = summary.score
     result["score"] = line_as_json(Line(config.track, "server", "none", summary))
-    console.print(
-        f"[bold]{score.laps:.0f} laps[/], {score.distance_km:.2f} km in {score.elapsed_s:.1f} s at "
+    say(
+        console,
+        f"{score.laps:.0f} laps, {score.distance_km:.2f} km in {score.elapsed_s:.1f} s at "
         f"{score.mean_speed_mph:.1f} mph; autonomy {score.autonomy_percent:.1f} %, put back "
         f"{score.interventions:.0f} times, off road {score.off_road_per_km:.2f} times a km",
         f"|cross-track error| mean {score.mean_abs_cte_m:.2f} m, max {summary.max_abs_cte_m:.2f} "
@@ -167,7 +170,5 @@ def _result(
         f"{score.steering_rate_per_s:.2f} 1/s",
         f"{client.commands} commands, {simulator.frames} pictures, {client.connections} "
         f"connections; {client.dropped} commands could not be read",
-        sep="\n",
-        highlight=False,
     )
     return result

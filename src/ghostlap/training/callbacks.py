@@ -15,6 +15,7 @@ from rich.console import Console
 from ghostlap.backend import keras
 from ghostlap.errors import TrainingError
 from ghostlap.files import replacing, write_json, write_text
+from ghostlap.terminal import say
 
 STATE_FILE = "state.json"
 BEST_FILE = "best.weights.h5"
@@ -165,9 +166,9 @@ class Progress(keras.callbacks.Callback):
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         numbers = logs or {}
         took_s = time.perf_counter() - self.epoch_began_s
-        self.console.print(
+        say(
+            self.console,
             f"epoch {epoch + 1:>3}/{self.epochs}  loss {numbers.get('loss', float('nan')):.4f}  "
             f"val_loss {numbers.get('val_loss', float('nan')):.4f}  {took_s:.1f} s"
             + ("  best so far" if self.checkpoints.best_epoch == epoch + 1 else ""),
-            highlight=False,
         )

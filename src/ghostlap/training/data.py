@@ -15,6 +15,7 @@ from ghostlap.files import cache_folder
 from ghostlap.frame_cache import FrameCache
 from ghostlap.recording import Recording, read_recording, require_images
 from ghostlap.splits import split
+from ghostlap.terminal import say, warn
 from ghostlap.training.config import TrainConfig
 from ghostlap.vision import Preprocessing, read_rgb
 
@@ -68,11 +69,11 @@ def prepare_data(config: TrainConfig, console: Console) -> TrainingData:
             "'ghostlap doctor REC' lists them all."
         )
     training, validation = split(samples, config.split, config.validation, config.seed)
-    console.print(
+    say(
+        console,
         f"{len(recordings)} recording(s), {sum(len(r.frames) for r in recordings)} rows; "
         f"{len(samples)} samples after balancing: {len(training)} to train on, "
         f"{len(validation)} for validation (split by {config.split})",
-        highlight=False,
     )
     return TrainingData(
         tuple(recordings), training, validation, located.slots, cache, preprocessing
@@ -81,13 +82,13 @@ def prepare_data(config: TrainConfig, console: Console) -> TrainingData:
 
 def _tell_of_crop(asked: Preprocessing, adapted: Preprocessing, console: Console) -> None:
     if adapted != asked:
-        console.print(
+        say(
+            console,
             f"frames are {adapted.frame_width_px}x{adapted.frame_height_px}: rows "
             f"{adapted.crop_top_px}:{adapted.crop_bottom_px} are kept, the same share as "
             f"{asked.crop_top_px}:{asked.crop_bottom_px} of {asked.frame_height_px}; "
             "--preprocessing.crop-top-px and --preprocessing.crop-bottom-px change it, with "
             "--preprocessing.frame-height-px and --preprocessing.frame-width-px of your frames",
-            highlight=False,
         )
 
 
@@ -106,38 +107,38 @@ def _tell_of_rows_left_out(recording: Recording, min_speed_share: float, console
     ]
     unusable = int((~usable_rows(recording.frames)).sum())
     if unread:
-        console.print(
-            f"[yellow]warning:[/] {recording.folder}: {len(unread)} rows could not be read; "
+        warn(
+            console,
+            f"{recording.folder}: {len(unread)} rows could not be read; "
             f"the first: {recording.counts} {unread[0].line}, {unread[0].message}",
-            highlight=False,
         )
     passed_over = sum(note.kind in ("deleted", "pilot") for note in recording.notes)
     if passed_over:
-        console.print(
+        say(
+            console,
             f"{recording.folder}: {passed_over} records are passed over, being marked as deleted "
             "or such that no person steered",
-            highlight=False,
         )
     if unusable:
-        console.print(
-            f"[yellow]warning:[/] {recording.folder}: {unusable} rows have no steering in [-1, 1] "
+        warn(
+            console,
+            f"{recording.folder}: {unusable} rows have no steering in [-1, 1] "
             "or no centre picture and are left out; 'ghostlap doctor' lists them",
-            highlight=False,
         )
     slow = int(slow_rows(recording.frames, min_speed_share).sum())
     if slow:
-        console.print(
+        say(
+            console,
             f"{recording.folder}: {slow} rows are slower than {min_speed_share:.0%} of the median "
             "speed and left out (--min-speed-share)",
-            highlight=False,
         )
 
 
 def _warn_of_pictures_left_out(samples: int, problems: tuple[str, ...], console: Console) -> None:
-    console.print(
-        f"[yellow]warning:[/] {samples} samples are left out, because {len(problems)} pictures "
+    warn(
+        console,
+        f"{samples} samples are left out, because {len(problems)} pictures "
         f"cannot be used; the first: {problems[0]} 'ghostlap doctor' lists them",
-        highlight=False,
     )
 
 

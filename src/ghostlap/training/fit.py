@@ -21,6 +21,7 @@ from ghostlap.metrics import steering_error
 from ghostlap.pilot import Pilot, add_to_description, usual_spread
 from ghostlap.pilot_saving import save_pilot
 from ghostlap.provenance import fingerprint, versions
+from ghostlap.terminal import say
 from ghostlap.training.config import TrainConfig, config_to_json
 from ghostlap.training.data import TrainingData, prepare_data
 from ghostlap.training.run_folder import CHECKPOINT_FOLDER, check_run_folder, claim_run_folder
@@ -75,13 +76,14 @@ def train(config: TrainConfig, console: Console = console) -> TrainResult:
     try:
         result = fit(config, data, console, began_s)
     except KeyboardInterrupt:
-        console.print(f"stopped; 'ghostlap train --resume --out {config.out}' goes on from here")
+        say(console, f"stopped; 'ghostlap train --resume --out {config.out}' goes on from here")
         raise
-    console.print(
-        f"[bold]{result.out}[/] holds the pilot of epoch {result.best_epoch}: validation loss "
+    say(
+        console,
+        f"{result.out} holds the pilot of epoch {result.best_epoch}: validation loss "
         f"{result.val_loss:.4f}, mean error {result.validation['mae']:.3f} "
         f"(always straight ahead: {result.validation['zero_mae']:.3f}), {result.seconds:.0f} s",
-        highlight=False,
+        bold=result.out,
     )
     return result
 

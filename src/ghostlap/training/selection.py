@@ -25,6 +25,7 @@ from ghostlap.pilot_saving import export_onnx
 from ghostlap.processes import run_tasks
 from ghostlap.sim.track import Track
 from ghostlap.sim.tracks import track_named
+from ghostlap.terminal import say
 from ghostlap.training.callbacks import BEST_FILE, Checkpoints
 from ghostlap.training.config import TrainConfig
 from ghostlap.training.networks import Trainer
@@ -132,10 +133,10 @@ def _drive(
                 )
                 driven[epoch] = _figures(summary)
                 write_json(folder / DRIVING_FILE, driven)
-                console.print(
+                say(
+                    console,
                     f"epoch {epoch:>3} drives with autonomy {summary.score.autonomy_percent:.1f} %,"
                     f" mean |cte| {summary.score.mean_abs_cte_m:.2f} m",
-                    highlight=False,
                 )
 
 

@@ -8,11 +8,8 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import signal
-import threading
 from collections.abc import Iterator
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 import av
@@ -30,6 +27,8 @@ from ghostlap.files import replacing
 from ghostlap.pilot import Pilot
 from ghostlap.recording.driving_log import LOG_NAME
 from ghostlap.saliency import Saliency
+from ghostlap.signals import Asked, Stopped, noted
+from ghostlap.terminal import say
 from ghostlap.video.config import ENDING, VideoConfig
 from ghostlap.video.painter import Painter, Tally, painter_for
 from ghostlap.video.shots import Shots, shots_of
@@ -66,7 +65,7 @@ def video(config: VideoConfig, console: Console = console) -> dict[str, Any]:
     tally = Tally()
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
-        with replacing(out) as temporary, _ctrl_c() as asked_to_stop:
+        with replacing(out) as temporary, noted() as asked_to_stop:
             made = _make(config, shots, pilot, temporary, tally, console, asked_to_stop)
     except (OSError, av.FFmpegError) as error:
         raise VideoError(
@@ -75,15 +74,15 @@ def video(config: VideoConfig, console: Console = console) -> dict[str, Any]:
         ) from error
     notes = [*shots.notes, *tally.notes]
     for note in notes:
-        _tell(console, f"note: {note}")
-    _tell(
+        say(console, f"note: {note}")
+    say(
         console,
         f"{out}: {tally.shown} pictures, {_minutes(made.seconds)}, "
         f"{made.width_px}x{made.height_px} pixels",
     )
-    if asked_to_stop.is_set():
-        _tell(console, f"stopped after {tally.tried} of {len(shots.paths)} pictures")
-        raise KeyboardInterrupt
+    if asked_to_stop:
+        say(console, f"stopped after {tally.tried} of {len(shots.paths)} pictures")
+        raise Stopped
     return {
         "video": str(out),
         "pictures": tally.shown,
@@ -130,7 +129,7 @@ def _make(
     path: Path,
     tally: Tally,
     console: Console,
-    asked_to_stop: threading.Event,
+    asked_to_stop: Asked,
 ) -> _Made:
     """Encode the pictures that can be shown, into a file."""
     writer: VideoWriter | None = None
@@ -144,7 +143,7 @@ def _make(
                 begins_s = float(shots.starts_s[i])
             writer.add(painter.paint(rgb, shots, i, tally), shots.starts_s[i] - begins_s)
             tally.shown += 1
-            if asked_to_stop.is_set():
+            if asked_to_stop:
                 break
         if writer is None or painter is None:
             raise VideoError(
@@ -189,34 +188,6 @@ def _pictures(shots: Shots, tally: Tally, console: Console) -> Iterator[tuple[in
                 tally.first_broken = tally.first_broken or str(error)
                 continue
             yield i, rgb
-
-
-@contextlib.contextmanager
-def _ctrl_c() -> Iterator[threading.Event]:
-    """Note the first Ctrl-C instead of breaking off in the middle of a picture.
-
-    A second one breaks off. Nothing changes outside the main thread, where no signal arrives, and
-    where Ctrl-C is ignored.
-    """
-    asked = threading.Event()
-    before = signal.getsignal(signal.SIGINT)
-    if not callable(before) or threading.current_thread() is not threading.main_thread():
-        yield asked
-        return
-
-    def note(number: int, frame: FrameType | None) -> None:
-        asked.set()
-        signal.signal(signal.SIGINT, before)
-
-    signal.signal(signal.SIGINT, note)
-    try:
-        yield asked
-    finally:
-        signal.signal(signal.SIGINT, before)
-
-
-def _tell(console: Console, message: str) -> None:
-    console.print(message, highlight=False, markup=False, soft_wrap=True)
 
 
 def _minutes(seconds: float) -> str:

@@ -1,0 +1,163 @@
+"""What a person reads in a terminal: text from outside never acts, and no stream ends the work.
+
+Names of files, messages of simulators and what damaged files hold may contain anything. They are
+shown as they are, without being read as markup; what would move the cursor, break the line or turn
+its direction is shown as an escape.
+"""
+
+from __future__ import annotations
+
+import codecs
+import contextlib
+import errno
+import html
+import io
+import os
+import sys
+import unicodedata
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.text import Text
+
+_ACTING = frozenset(("Cc", "Cf", "Cs", "Zl", "Zp"))
+"""Unicode's categories of control characters, format characters such as marks of direction,
+surrogates, and separators of lines and paragraphs."""
+
+_PLAIN = "ghostlap.plain"
+
+
+def escaped(text: object) -> str:
+    """Text in which nothing acts: ``a\\x1b[2Jb`` for what would clear the screen."""
+    text = str(text)
+    if text.isprintable():
+        return text
+    return "".join(_escape(c) if unicodedata.category(c) in _ACTING else c for c in text)
+
+
+def in_html(text: object) -> str:
+    """The same for a page, also within the quotes of an attribute."""
+    return html.escape(escaped(text))
+
+
+def plain(text: object, style: str = "") -> Text:
+    """Text for a table or a live line, without markup."""
+    from rich.text import Text
+
+    return Text(escaped(text), style)
+
+
+def say(console: Console, *lines: object, bold: object = None) -> None:
+    """Write lines, each on one, without markup.
+
+    Args:
+        console: where to.
+        lines: what.
+        bold: what of it stands out, the name of a folder say.
+    """
+    for line in lines:
+        text = plain(line)
+        if bold is not None and str(bold):
+            text.highlight_words([escaped(bold)], "bold")
+        console.print(text, highlight=False, soft_wrap=True)
+
+
+def warn(console: Console, what: object) -> None:
+    """Write a line that a person should not overlook."""
+    text = plain("warning: ", "yellow")
+    text.append_text(plain(what, "default"))
+    console.print(text, highlight=False, soft_wrap=True)
+
+
+def _escape(character: str) -> str:
+    return character.encode("unicode_escape", "surrogatepass").decode("ascii")
+
+
+# Standard streams
+
+
+class _Patient(io.RawIOBase):
+    """A standard stream whose failure is noted and not raised: the work matters more."""
+
+    def __init__(self, number: int, raw: Any) -> None:
+        self._number, self._raw = number, raw
+        self.failure: OSError | None = None
+
+    def writable(self) -> bool:
+        return True
+
+    def fileno(self) -> int:
+        return self._number
+
+    def isatty(self) -> bool:
+        return os.isatty(self._number)
+
+    def write(self, data: Any) -> int:
+        rest = memoryview(data).cast("B")
+        size = len(rest)
+        try:
+            if self._raw is None and size:
+                raise OSError(errno.EBADF, os.strerror(errno.EBADF))
+            while rest:
+                rest = rest[self._raw.write(rest) or 0 :]
+        except (OSError, ValueError) as error:
+            if self.failure is None:
+                self.failure = error if isinstance(error, OSError) else OSError(str(error))
+        return size
+
+
+def open_streams() -> None:
+    """Make standard streams such that closed, full or broken ones do not end the work.
+
+    A closed one would be the next file that is opened, and what is told to a person would be
+    written into that.
+    """
+    for number in (0, 1, 2):
+        try:
+            os.fstat(number)
+        except OSError:
+            nowhere = os.open(os.devnull, os.O_RDWR)
+            if nowhere != number:
+                os.dup2(nowhere, number)
+                os.close(nowhere)
+            os.set_inheritable(number, True)
+    if sys.stdin is None:
+        sys.stdin = open(0, encoding="utf-8", closefd=False)  # noqa: SIM115
+    codecs.register_error(_PLAIN, _in_plain)
+    # Not those that stand in for them, as in a test or a notebook.
+    if sys.stdout is sys.__stdout__:
+        sys.stdout = _patient(1, sys.stdout)
+    if sys.stderr is sys.__stderr__:
+        sys.stderr = _patient(2, sys.stderr)
+
+
+def output_failure() -> OSError | None:
+    """Why something written to standard output did not arrive; None if all did."""
+    with contextlib.suppress(OSError, ValueError):
+        sys.stdout.flush()
+    stream = getattr(sys.stdout, "buffer", None)
+    return stream.failure if isinstance(stream, _Patient) else None
+
+
+def _patient(number: int, stream: Any) -> io.TextIOWrapper:
+    raw = None
+    if stream is not None:
+        with contextlib.suppress(OSError, ValueError):
+            stream.flush()
+        raw = getattr(stream.buffer, "raw", stream.buffer)
+    return io.TextIOWrapper(
+        _Patient(number, raw),  # type: ignore[arg-type]  # writes whole, so needs no buffer
+        encoding=getattr(stream, "encoding", None) or "utf-8",
+        errors=_PLAIN,
+        line_buffering=True,
+        write_through=True,
+    )
+
+
+def _in_plain(error: UnicodeError) -> tuple[str, int]:
+    """What an encoding lacks: lines of tables as dashes, all else as escapes."""
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    lacking = error.object[error.start : error.end]
+    return "".join("-" if "\u2500" <= c <= "\u257f" else _escape(c) for c in lacking), error.end
