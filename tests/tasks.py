@@ -61,3 +61,29 @@ def long_work(folder: Path, report: Report) -> None:
     (folder / str(os.getpid())).touch()
     report(1)
     time.sleep(60)
+
+
+class Odd:
+    """A result that goes out of a process, and into none."""
+
+    def __reduce__(self) -> Any:
+        return (_refused, ())
+
+
+def _refused() -> Any:
+    raise TypeError("it cannot be made again")
+
+
+def odd(task: Any, report: Report) -> Odd:
+    return Odd()
+
+
+def leaving(task: Any, report: Report) -> Any:
+    sys.exit(3)
+
+
+def talking(folder: Path, report: Report) -> None:
+    """Leave a file named by the process, then report without end."""
+    (folder / str(os.getpid())).touch()
+    while True:
+        report(1.0)

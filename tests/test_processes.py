@@ -141,6 +141,10 @@ def test_work_that_cannot_be_passed_is_refused() -> None:
         list(run_tasks(lambda task, report: task, ["a", "b"], processes=2))
     with pytest.raises(ProcessError, match="result of type lock cannot be passed"):
         list(run_tasks(tasks.unpassable, [1, 2], processes=2))
+    with pytest.raises(ProcessError, match="result of type Odd cannot .*it cannot be made again"):
+        list(run_tasks(tasks.odd, [1, 2], processes=2))
+    with pytest.raises(ProcessError, match="its process ended before its time .exit status"):
+        list(run_tasks(tasks.leaving, [1, 2], processes=2))
 
 
 def test_a_task_with_a_long_name_is_named_shortly() -> None:
@@ -192,3 +196,30 @@ def test_no_process_outlives_its_parent(how: int, tmp_path: Path) -> None:
     parent.send_signal(how)
     parent.wait(10)
     assert not wait_until_gone(pids)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="POSIX signals")
+@pytest.mark.parametrize("work", ["long_work", "talking"])
+def test_processes_end_without_a_word_when_their_parent_is_killed(
+    work: str, tmp_path: Path
+) -> None:
+    folder, said = tmp_path / "pids", tmp_path / "said"
+    folder.mkdir()
+    code = (
+        "import sys, pathlib; sys.path.insert(0, sys.argv[1])\n"
+        "import tasks\n"
+        "from ghostlap.processes import run_tasks\n"
+        "folder = pathlib.Path(sys.argv[2])\n"
+        f"list(run_tasks(tasks.{work}, [folder, folder], processes=2))\n"
+    )
+    with said.open("wb") as stderr:
+        parent: subprocess.Popen[Any] = subprocess.Popen(
+            [sys.executable, "-c", code, str(Path(__file__).parent), str(folder)], stderr=stderr
+        )
+    while len(list(folder.iterdir())) < 2:
+        assert parent.poll() is None
+        time.sleep(0.02)
+    parent.kill()
+    parent.wait(10)
+    assert not wait_until_gone([int(path.name) for path in folder.iterdir()])
+    assert said.read_text() == ""

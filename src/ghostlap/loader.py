@@ -6,9 +6,11 @@ many there are, and whether the training was interrupted before makes no differe
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 import threading
+import time
 from collections import deque
 from collections.abc import Generator, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -31,6 +33,8 @@ Order = Literal["shuffled", "drawn"]
 
 Batch = tuple[NDArray[np.uint8], NDArray[np.float32]]
 """Preprocessed pictures ``(n, height, width, 3)``, not yet scaled, and labels ``(n, labels)``."""
+
+_BATCH_TAKES_S = 0.01
 
 LABELLED = ("steering", "speed")
 """Outputs of which a recording says what is right."""
@@ -154,6 +158,20 @@ class BatchLoader:
             label["speed"] = self.samples.speed_mph[members] / SPEED_UNIT_MPH
         columns = [label[name] for name in self.outputs if name in LABELLED]
         return pixels, np.stack(columns, axis=1).astype(np.float32)
+
+
+@contextlib.contextmanager
+def closing_stream(batches: Generator[Batch, None, None]) -> Iterator[None]:
+    """End a stream after this context, also while another thread takes a batch from it."""
+    try:
+        yield
+    finally:
+        while True:
+            try:
+                batches.close()
+                break
+            except ValueError:  # TensorFlow's thread is within it, for a moment
+                time.sleep(_BATCH_TAKES_S)
 
 
 def _yield_to_the_network() -> None:

@@ -22,11 +22,11 @@ import queue
 import subprocess
 import sys
 import threading
-import traceback
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, BinaryIO, NoReturn, TypeVar
+from typing import Any, TypeVar
 
 from ghostlap.errors import ProcessError
+from ghostlap.signals import APART
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
@@ -45,7 +45,7 @@ _ONE_THREAD = dict.fromkeys(
 
 _CHILD = (
     "import json, sys; sys.path[:] = json.loads(sys.argv[1]); "
-    "from ghostlap.processes import _work; _work()"
+    "from ghostlap.worker import work; work()"
 )
 _NAME_LENGTH = 200
 _ENDING_S = 5.0
@@ -153,7 +153,7 @@ class _Process:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             env={**os.environ, **_ONE_THREAD},
-            start_new_session=True,  # Ctrl-C in a terminal is for the parent alone
+            **APART,
         )
         self._messages = messages
         self._listener = threading.Thread(target=self._listen, daemon=True)
@@ -164,7 +164,7 @@ class _Process:
         self.index = index
         try:
             work = pickle.dumps((function, tasks[index]))
-        except (pickle.PicklingError, AttributeError, TypeError) as error:
+        except Exception as error:
             raise ProcessError(
                 f"{_name(tasks, index)} cannot be passed to another process ({error}). Use "
                 "functions and classes of a module, and plain data, or one process."
@@ -198,6 +198,8 @@ class _Process:
         try:
             while True:
                 kind, content = pickle.load(self._child.stdout)
+                if kind == "result":
+                    kind, content = _unpacked(*content)
                 self._messages.put((self, kind, content))
         except Exception:  # however its words break off: nothing more is to come
             self._messages.put((self, "ended", None))
@@ -213,9 +215,28 @@ def _next(
             continue
 
 
+def _unpacked(type_name: str, packed: bytes) -> tuple[str, Any]:
+    """The result that was passed here, or that it cannot be."""
+    try:
+        return "result", pickle.loads(packed)
+    except Exception as error:
+        return "failed", not_passable(type_name, error)
+
+
+def not_passable(type_name: str, error: Exception) -> ProcessError:
+    """What is told of a result that cannot be passed between processes."""
+    return ProcessError(
+        f"a result of type {type_name} cannot be passed between processes "
+        f"({type(error).__name__}: {error}). Return plain data."
+    )
+
+
 def _why_ended(process: _Process, tasks: Sequence[Any]) -> str:
     status = process.wait()
-    how = f"killed by signal {-status}" if status and status < 0 else f"exit status {status}"
+    if status is None:
+        how = "it says nothing any more"
+    else:
+        how = f"killed by signal {-status}" if status < 0 else f"exit status {status}"
     return (
         f"{_name(tasks, process.index)}: its process ended before its time ({how}). The system "
         "kills processes when memory runs out: use fewer processes, or close other programs."
@@ -227,73 +248,3 @@ def _name(tasks: Sequence[Any], index: int) -> str:
     if len(text) > _NAME_LENGTH:
         text = text[:_NAME_LENGTH] + "…"
     return f"task {index + 1} of {len(tasks)}, {text}"
-
-
-# What follows runs in the processes.
-
-
-def _work() -> NoReturn:
-    """Work on the tasks that come in, until no more can come."""
-    tasks, answers = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)  # what anyone prints must not get between the answers
-    waiting: queue.SimpleQueue[bytes] = queue.SimpleQueue()
-    threading.Thread(target=_receive, args=(tasks, waiting), daemon=True).start()
-    lock = threading.Lock()
-
-    def send(message: bytes) -> None:
-        with lock:
-            answers.write(message)
-            answers.flush()
-
-    while True:
-        send(_answer(waiting.get(), lambda amount: send(pickle.dumps(("report", amount)))))
-
-
-def _receive(tasks: BinaryIO, waiting: queue.SimpleQueue[bytes]) -> None:
-    try:
-        while True:
-            waiting.put(pickle.load(tasks))
-    except Exception:  # the parent is gone, or wants no more
-        os._exit(0)
-
-
-def _answer(work: bytes, report: Report) -> bytes:
-    try:
-        function, task = pickle.loads(work)
-    except Exception as error:
-        return _failed(
-            ProcessError(
-                f"the work cannot be loaded in another process ({type(error).__name__}: {error}). "
-                "Functions and classes must be importable, so not defined in a notebook or a "
-                "script; or use one process."
-            )
-        )
-    try:
-        result = function(task, report)
-    except Exception as error:
-        return _failed(_passable(error))
-    try:
-        return pickle.dumps(("result", result))
-    except Exception as error:
-        return _failed(
-            ProcessError(
-                f"a result of type {type(result).__name__} cannot be passed between processes "
-                f"({error}). Return plain data."
-            )
-        )
-
-
-def _failed(error: Exception) -> bytes:
-    return pickle.dumps(("failed", error))
-
-
-def _passable(error: Exception) -> Exception:
-    """The error itself if it can be passed between processes, with what happened as a note."""
-    happened = "".join(traceback.format_exception(error))
-    try:
-        passed = pickle.loads(pickle.dumps(error))
-        assert str(passed) == str(error)
-    except Exception:
-        passed = ProcessError(f"{type(error).__name__}: {error}")
-    passed.add_note(f"in another process:\n{happened}")
-    return passed

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import math
 import time
@@ -16,7 +15,7 @@ import numpy as np
 from rich.console import Console
 
 from ghostlap.augmentation import parse_augmentation
-from ghostlap.loader import BatchLoader
+from ghostlap.loader import BatchLoader, closing_stream
 from ghostlap.metrics import steering_error
 from ghostlap.pilot import Pilot, add_to_description, usual_spread
 from ghostlap.pilot_saving import save_pilot
@@ -178,7 +177,7 @@ def _trained(
         callbacks.append(keras.callbacks.TensorBoard(config.out / "tensorboard", write_graph=False))
     if not checkpoints.should_stop and checkpoints.epochs_done < config.epochs:
         batches = loader.stream(checkpoints.epochs_done * steps_per_epoch, workers=config.workers)
-        with contextlib.closing(batches), progress.shown():
+        with closing_stream(batches), progress.shown():
             trainer.fit(
                 batches,
                 steps_per_epoch=steps_per_epoch,
