@@ -175,7 +175,7 @@ def _repeated_when_lost(mine: _Listening) -> Iterator[None]:
             before(lost)
             return
         mine.raised = False
-        again = threading.Timer(_LAND_AGAIN_S, _thread.interrupt_main, [mine.number])
+        again = threading.Timer(_LAND_AGAIN_S, _send_to_main_thread, [mine.number])
         again.daemon = True
         again.start()
 
@@ -184,6 +184,13 @@ def _repeated_when_lost(mine: _Listening) -> Iterator[None]:
         yield
     finally:
         sys.unraisablehook = before
+
+
+def _send_to_main_thread(number: int) -> None:
+    if hasattr(signal, "pthread_kill"):
+        signal.pthread_kill(threading.main_thread().ident or 0, number)  # wakes it where it waits
+    else:
+        _thread.interrupt_main(signal.Signals(number))
 
 
 def _ignore(numbers: list[int]) -> None:

@@ -65,8 +65,8 @@ def say(console: Console, *lines: object, bold: object = None) -> None:
 
 def warn(console: Console, what: object) -> None:
     """Write a line that a person should not overlook."""
-    text = plain("warning: ", "yellow")
-    text.append_text(plain(what, "default"))
+    text = plain(f"warning: {what}")
+    text.stylize("yellow", 0, len("warning:"))
     console.print(text, highlight=False, soft_wrap=True)
 
 
