@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import io
 import json
 import sys
@@ -29,7 +30,7 @@ from ghostlap.drive.config import DriveConfig
 from ghostlap.drive.model_thread import look_with
 from ghostlap.drive.onlooker import CockpitOnlooker
 from ghostlap.drive.server import DriveServer
-from ghostlap.errors import CockpitError
+from ghostlap.errors import CockpitError, PilotError
 from ghostlap.pilot import Pilot
 from ghostlap.recording import read_recording
 from ghostlap.recording.who_drove import read_who_drove
@@ -104,10 +105,8 @@ def test_a_person_drives_records_hands_over_and_takes_over(config: CockpitConfig
             await driver.say(type="saliency", on=True)
             await driver.say(type="track", track="/etc/passwd")
             await driver.say(type="pilot", run="../runs/small")
-            await driver.until(lambda state: len(driver.said) >= 4)
-            assert any("no saliency" in text for text in driver.said)
-            assert any("There is no track '/etc/passwd'" in text for text in driver.said)
-            assert any("There is no run" in text for text in driver.said)
+            for text in "no saliency", "There is no track '/etc/passwd'", "There is no run":
+                await driver.until(lambda state, text=text: text in " ".join(driver.said))
             await driver.say(type="record", on=False)
             await driver.until(lambda state: state["recording"] is None)
             assert driver.kinds == {Kind.MAIN, Kind.LEFT, Kind.CENTER, Kind.RIGHT}
@@ -158,6 +157,42 @@ def test_another_track_is_made_beside_the_drive(config: CockpitConfig) -> None:
             assert state["distance_m"] < 0.1
 
     asyncio.run(drive())
+
+
+@pytest.mark.parametrize(
+    ("asked_for", "chosen"), [(None, "generalist"), ("", None), ("small", "small")]
+)
+def test_a_pilot_that_comes_along_is_chosen_at_first(
+    config: CockpitConfig, asked_for: str | None, chosen: str | None
+) -> None:
+    """One key, and a car drives by itself."""
+
+    async def drive() -> None:
+        simulator = Simulator(dataclasses.replace(config, pilot=asked_for))
+        async with Site(config, simulator) as site, page(site) as opened:
+            driver = Driving(opened)
+            state = await driver.until(lambda state: True)
+            assert (state["pilot"], state["mode"]) == (chosen, "manual")
+            await driver.say(type="mode", mode="autonomous")
+            if chosen is None:
+                assert "Choose one first" in (await driver.hear("say"))["text"]
+            else:
+                await driver.until(lambda state: state["driving"] == "pilot")
+                await driver.until(lambda state: state["speed_mph"] > 1)
+
+    asyncio.run(drive())
+
+
+def test_a_pilot_that_comes_along_and_does_not_work_keeps_nobody_from_driving(
+    config: CockpitConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(folder: Path) -> Pilot:
+        raise PilotError("no such thing")
+
+    monkeypatch.setattr(Pilot, "load", fail)
+    Simulator(config)
+    with pytest.raises(PilotError, match="no such thing"):
+        Simulator(dataclasses.replace(config, pilot="small"))
 
 
 def test_the_command_serves_until_it_is_stopped(

@@ -106,7 +106,7 @@ def opened(browser: Browser, cockpit: Cockpit, **options: Any) -> Iterator[Page]
 
     def listen(message: ConsoleMessage) -> None:
         if message.type == "error" and "/frames/" not in message.location["url"]:
-            complaints.append(message.text)
+            complaints.append(message.text + message.location["url"])
 
     page.on("console", listen)
     try:
@@ -187,6 +187,20 @@ def test_keys_drive_the_car(page: Page) -> None:
     assert page.locator("#speed").inner_text() != "0"
     until(page, "ghostlap.latency_ms.length > 0")
     assert min(page.evaluate("ghostlap.latency_ms")) > 0
+
+
+def test_one_press_of_the_space_bar_shows_a_car_that_drives(
+    browser: Browser, tmp_path: Path
+) -> None:
+    cockpit = Cockpit(tmp_path)
+    cockpit.start()
+    try:
+        with opened(browser, cockpit) as page:
+            page.keyboard.press("Space")
+            until(page, "ghostlap.state.driving === 'pilot' && ghostlap.state.speed_mph > 3")
+            expect(page.locator("#who")).to_contain_text("generalist drives")
+    finally:
+        cockpit.stop()
 
 
 def test_a_mouse_drives_too(page: Page) -> None:

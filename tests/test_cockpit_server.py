@@ -55,8 +55,8 @@ class Scripted:
     def watched_by(self, pages: int) -> None:
         self.pages = pages
 
-    def recording_name(self) -> str | None:
-        return None
+    def is_recording(self, name: str) -> bool:
+        return False
 
     def show(self, frame: int, jpeg: bytes = b"JPEG") -> None:
         assert self.outlet is not None

@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import re
 from collections.abc import Awaitable, Callable
 from typing import Any, Protocol
 
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
@@ -18,10 +19,15 @@ from ghostlap.cockpit.library import Library
 from ghostlap.cockpit.protocol import MAX_MESSAGE_BYTES, text_of
 from ghostlap.cockpit.trainer import Trainer
 from ghostlap.cockpit.verdicts import Verdicts
+from ghostlap.cockpit.workers import BusyError, Workers
 from ghostlap.errors import CockpitError, GhostlapError
 
 _MOST_RECORDINGS = 200
 """That one training may learn from."""
+_ROW = re.compile("[0-9]{1,9}")
+_BODY_WITHIN_S = 10.0
+READ_WITHIN_S, CHANGED_WITHIN_S = 15.0, 60.0
+"""Answers; for a change, a large recording may have to be copied."""
 
 
 class Source(Protocol):
@@ -30,7 +36,10 @@ class Source(Protocol):
     @property
     def tracks(self) -> list[str]: ...
 
-    def recording_name(self) -> str | None: ...
+    def is_recording(self, name: str) -> bool: ...
+
+
+Answer = Callable[["Asked"], dict[str, Any]]
 
 
 class Api:
@@ -46,6 +55,7 @@ class Api:
         self._library, self._trainer, self._source = library, trainer, source
         self._predictions = replay.Predictions(library)
         self._verdicts = Verdicts()
+        self._workers = Workers()
 
     def stop(self) -> None:
         """End what is worked out beside."""
@@ -55,25 +65,46 @@ class Api:
     def routes(self) -> list[Route]:
         here = "/api/recordings/{name}"
         return [
-            Route("/api/library", _answering(self._list)),
-            Route(f"{here}/frames/{{row:int}}.jpg", self._frame),
-            Route(f"{here}/rows", _answering(self._rows)),
-            Route(f"{here}/predictions", _answering(self._predicted)),
-            Route(f"{here}/trash", _answering(self._throw_away), methods=["POST"]),
-            Route(f"{here}/restore", _answering(self._restore), methods=["POST"]),
-            Route(f"{here}/cut", _answering(self._cut), methods=["POST"]),
-            Route("/api/trash/empty", _answering(self._empty), methods=["POST"]),
-            Route("/api/train", _answering(self._train), methods=["POST"]),
-            Route("/api/train", _answering(self._jobs)),
-            Route("/api/train/{job}/stop", _answering(self._stop_job), methods=["POST"]),
+            Route("/api/library", self._answering(self._list)),
+            Route(f"{here}/frames/{{row}}.jpg", self._frame),
+            Route(f"{here}/rows", self._answering(self._rows)),
+            Route(f"{here}/predictions", self._answering(self._predicted)),
+            Route(f"{here}/trash", self._answering(self._throw_away), methods=["POST"]),
+            Route(f"{here}/restore", self._answering(self._restore), methods=["POST"]),
+            Route(f"{here}/cut", self._answering(self._cut), methods=["POST"]),
+            Route("/api/trash/empty", self._answering(self._empty), methods=["POST"]),
+            Route("/api/train", self._answering(self._train), methods=["POST"]),
+            Route("/api/train", self._answering(self._jobs)),
+            Route("/api/train/{job}/stop", self._answering(self._stop_job), methods=["POST"]),
         ]
+
+    def _answering(self, answer: Answer) -> Callable[..., Awaitable[Response]]:
+        """A route that answers with JSON, worked out on a thread; 202 where it is not ready yet."""
+
+        async def endpoint(request: Request) -> Response:
+            try:
+                changes = request.method == "POST"
+                path = request.path_params
+                name = str(path.get("name", path.get("job", "")))
+                body = await _body(request) if changes else {}
+                asked = Asked(name, dict(request.query_params), body)
+                text, status = await self._workers.do(
+                    name or request.url.path,
+                    lambda: _told(answer(asked)),
+                    CHANGED_WITHIN_S if changes else READ_WITHIN_S,
+                )
+            except (GhostlapError, OSError) as error:
+                return _refusal(error, 400)
+            return Response(text, status, media_type="application/json")
+
+        return endpoint
 
     def _list(self, asked: Asked) -> dict[str, Any]:
         recordings = self._library.list_recordings()
-        names, under_way = self._library.names(), self._source.recording_name()
+        names = self._library.names()
         for one in recordings:
             name = str(one["name"])
-            is_under_way = name == under_way
+            is_under_way = self._source.is_recording(name)
             one["complete"] = one["complete"] and not is_under_way
             one["verdict"] = None
             if not is_under_way and name in names:
@@ -88,12 +119,16 @@ class Api:
         }
 
     async def _frame(self, request: Request) -> Response:
-        name, row = request.path_params["name"], request.path_params["row"]
-        camera = request.query_params.get("camera", "center")
+        name = request.path_params["name"]
+        row, camera = request.path_params["row"], request.query_params.get("camera", "center")
         try:
-            data, kind = await asyncio.to_thread(replay.frame, self._library, name, row, camera)
+            if not _ROW.fullmatch(row):
+                raise CockpitError(f"{row[:40]!r} is no row's number.")
+            data, kind = await self._workers.do(
+                name, lambda: replay.frame(self._library, name, int(row), camera), READ_WITHIN_S
+            )
         except (GhostlapError, OSError) as error:
-            return JSONResponse({"error": str(error)}, 404)
+            return _refusal(error, 404)
         return Response(data, 200, {"cache-control": "private, max-age=60"}, kind)
 
     def _rows(self, asked: Asked) -> dict[str, Any]:
@@ -139,7 +174,7 @@ class Api:
         return {}
 
     def _check_not_under_way(self, name: str) -> None:
-        if name == self._source.recording_name():
+        if self._source.is_recording(name):
             raise CockpitError(f"{name} is being recorded. Stop the recording first.")
 
 
@@ -161,32 +196,39 @@ class Asked:
         return number
 
 
-def _answering(answer: Callable[[Asked], dict[str, Any]]) -> Callable[..., Awaitable[Response]]:
-    """A route that answers with JSON, worked out on a thread; 202 where it is not ready yet."""
+def _told(found: dict[str, Any]) -> tuple[str, int]:
+    """An answer's text and status."""
+    return text_of(found), 202 if "progress" in found else 200
 
-    async def endpoint(request: Request) -> Response:
-        try:
-            path = request.path_params
-            name = str(path.get("name", path.get("job", "")))
-            body = await _body(request) if request.method == "POST" else {}
-            asked = Asked(name, dict(request.query_params), body)
-            found = await asyncio.to_thread(answer, asked)
-        except GhostlapError as error:
-            return JSONResponse({"error": str(error)}, 400)
-        except OSError as error:
-            return JSONResponse({"error": f"{error.strerror or error}"}, 500)
-        status = 202 if "progress" in found else 200
-        return Response(text_of(found), status, media_type="application/json")
 
-    return endpoint
+def _refusal(error: GhostlapError | OSError, status: int) -> Response:
+    """What a page is told instead of what it asked for.
+
+    Args:
+        error: why.
+        status: of a mistake in what was asked.
+    """
+    if isinstance(error, BusyError):
+        return JSONResponse({"error": str(error)}, 503)
+    if isinstance(error, GhostlapError):
+        return JSONResponse({"error": str(error)}, status)
+    if isinstance(error, (FileNotFoundError, NotADirectoryError)):
+        return JSONResponse({"error": "It is no longer there."}, 404)
+    return JSONResponse({"error": f"The disk does not let it: {error.strerror or error}."}, 503)
 
 
 async def _body(request: Request) -> dict[str, Any]:
     data = b""
-    async for chunk in request.stream():
-        data += chunk
-        if len(data) > MAX_MESSAGE_BYTES:
-            raise CockpitError(f"A request may have at most {MAX_MESSAGE_BYTES} bytes.")
+    try:
+        async with asyncio.timeout(_BODY_WITHIN_S):
+            async for chunk in request.stream():
+                data += chunk
+                if len(data) > MAX_MESSAGE_BYTES:
+                    raise CockpitError(f"A request may have at most {MAX_MESSAGE_BYTES} bytes.")
+    except TimeoutError:
+        raise CockpitError(f"The body of a request must come in {_BODY_WITHIN_S:g} s.") from None
+    except ClientDisconnect:
+        raise CockpitError("The body of a request must be whole.") from None
     try:
         values = json.loads(data or b"{}")
     except (ValueError, RecursionError):

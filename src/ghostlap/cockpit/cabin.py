@@ -15,7 +15,7 @@ from ghostlap.cockpit.protocol import Input, Mode
 from ghostlap.cockpit.score import Laps, Score
 from ghostlap.cockpit.stage import Stage
 from ghostlap.cockpit.tape import MOMENTS_PER_S, Moment, Tape
-from ghostlap.errors import CockpitError
+from ghostlap.errors import CockpitError, GhostlapError
 from ghostlap.evaluate.episode import Referee
 from ghostlap.evaluate.stress import TICK_S
 from ghostlap.metrics import Intervention
@@ -30,6 +30,8 @@ _WHY = {
     Intervention.TURNED: "it turned round",
 }
 _STANDS_MPH = 0.5
+_SILENT_S = 1.0
+"""A pilot that answers no number for so long drives no longer."""
 _LOST_M = 40.0
 """So far from the road a car is put back, whoever drives."""
 
@@ -57,6 +59,7 @@ class Cabin:
         self._command = 0.0, 0.0
         self._next_moment_s = 0.0
         self._rolls_back = False
+        self._silent_s = 0.0
         self._score = Score()
         self.enter(stage)
 
@@ -122,6 +125,12 @@ class Cabin:
             self._command = copilot.look(self.stage)
         self.copilot, self._score = copilot, Score()
 
+    def dismiss(self, why: str) -> None:
+        """The pilot cannot go on; the person drives, and may choose another one."""
+        self.copilot, self._silent_s = None, 0.0
+        self.set_mode("manual")
+        self._say("error", f"{why} You drive now.")
+
     def set_speed_limit(self, mph: float) -> None:
         self.speed_limit_mph = mph
         if self.copilot is not None:
@@ -177,8 +186,8 @@ class Cabin:
         elif abs(float(truth.cte_m[0])) > _LOST_M:
             self._say("warning", "the car was lost, and is back on the road")
             self._put_back()
-        if self.copilot is not None:
-            self._command = self.copilot.look(self.stage)
+        self._look()
+        self._wait_for_answers(elapsed_s if by_pilot else 0.0)
         self._write_down(steering, throttle, by_pilot)
 
     def state(self) -> dict[str, Any]:
@@ -237,7 +246,22 @@ class Cabin:
         self.hands.start_from(0.0)
         if self.copilot is not None:
             self.copilot.forget()
-            self._command = self.copilot.look(self.stage)
+            self._look()
+
+    def _look(self) -> None:
+        """Have the pilot look, if there is one."""
+        if self.copilot is not None:
+            try:
+                self._command = self.copilot.look(self.stage)
+            except GhostlapError as error:
+                self.dismiss(str(error))
+
+    def _wait_for_answers(self, elapsed_s: float) -> None:
+        """Hand the car to the person where the pilot that drives has been silent for too long."""
+        is_silent = elapsed_s > 0 and self.copilot is not None and self.copilot.steering is None
+        self._silent_s = self._silent_s + elapsed_s if is_silent else 0.0
+        if self._silent_s > _SILENT_S and self.copilot is not None:
+            self.dismiss(f"{self.copilot.name} answers no number.")
 
     def _write_down(self, steering: float, throttle: float, by_pilot: bool) -> None:
         world, tape = self.stage.world, self.tape

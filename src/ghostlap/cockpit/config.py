@@ -29,7 +29,7 @@ class CockpitConfig:
     runs: Path = Path("runs")
     """Where run folders are."""
     pilot: str | None = None
-    """A run folder's name, to begin with."""
+    """A run folder's name, to begin with; by default generalist, which comes along; "" for none."""
     track: str = "lake"
     """lake, jungle, random:SEED or a CSV file."""
     direction: Literal["forward", "backward"] = "forward"

@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import math
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ghostlap.cockpit.glow import salient
 from ghostlap.cockpit.stage import Stage
+from ghostlap.cockpit.trouble import told
 from ghostlap.control import ControlConfig
+from ghostlap.errors import GhostlapError, PilotError
 from ghostlap.evaluate.driver import PilotDriver
 from ghostlap.pilot import Pilot
 from ghostlap.saliency import SALIENCY_FILE, Saliency
 from ghostlap.vision import Rgb
 
+_TOO_SLOW_S = 2.0
 SLOW_IN_BENDS = 0.5
 """As ``ghostlap drive`` does."""
 
@@ -30,7 +36,7 @@ class Copilot:
         speed_limit_mph: the speed to hold.
 
     Raises:
-        PilotError: no usable pilot there.
+        PilotError: no usable pilot there, or one whose answers are no steering.
     """
 
     def __init__(self, name: str, folder: Path, speed_limit_mph: float) -> None:
@@ -40,10 +46,59 @@ class Copilot:
         self.latency_ms: float | None = None
         """From the moment it was asked to what the car is told."""
         control = ControlConfig(speed_limit_mph=speed_limit_mph, slow_in_bends=SLOW_IN_BENDS)
-        self._driver = PilotDriver(Pilot.load(folder), control, 1)
-        self._saliency = Saliency.load(folder) if (folder / SALIENCY_FILE).is_file() else None
-        blank = np.zeros(self._driver.pilot.preprocessing.frame_shape, np.uint8)
-        self._driver.pilot.predict(blank)  # the first one takes longer
+        with self._failing():
+            self._driver = PilotDriver(Pilot.load(folder), control, 1)
+            self._saliency = Saliency.load(folder) if (folder / SALIENCY_FILE).is_file() else None
+            self._try_out(self._driver.pilot)
+
+    def _try_out(self, pilot: Pilot) -> None:
+        """Have it look at something; the first picture takes longer, too.
+
+        Raises:
+            PilotError: what it answers is no steering, or comes too late.
+        """
+        spec = pilot.preprocessing
+        rows = spec.crop_bottom_px - spec.crop_top_px
+        # Not blank: a network that evens out contrast has nothing to go by there.
+        picture = np.random.default_rng(0).integers(
+            0, 256, (1, rows, spec.frame_width_px, 3), np.uint8
+        )
+        for _ in range(2):
+            began_s = time.perf_counter()
+            answers = self._answers(picture)
+            took_s = time.perf_counter() - began_s
+        if not math.isfinite(answers[0, 0]):
+            raise PilotError(f"{self.name}: its network answers no number ({answers[0, 0]}).")
+        if took_s > _TOO_SLOW_S:
+            raise PilotError(
+                f"{self.name}: its network takes {took_s:.1f} s for a picture, too long to drive."
+            )
+
+    def _answers(self, seen: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """One row of all outputs.
+
+        Raises:
+            PilotError: it answers something else.
+        """
+        pilot = self._driver.pilot
+        answers = pilot.predict_cropped(seen)
+        wanted = 1, len(pilot.outputs)
+        if np.shape(answers) != wanted:
+            raise PilotError(
+                f"{self.name}: its network must answer {', '.join(pilot.outputs)}, so an array of "
+                f"shape {wanted}. Got one of shape {np.shape(answers)}."
+            )
+        return answers
+
+    @contextlib.contextmanager
+    def _failing(self) -> Iterator[None]:
+        """A network may fail in its own ways; all become errors that a person is told."""
+        try:
+            yield
+        except GhostlapError:
+            raise
+        except Exception as error:
+            raise PilotError(told(error, f"{self.name}: its network fails")) from error
 
     @property
     def spread(self) -> float | None:
@@ -61,13 +116,17 @@ class Copilot:
         controller.config = dataclasses.replace(controller.config, speed_limit_mph=mph)
 
     def look(self, stage: Stage) -> tuple[float, float]:
-        """Steering and throttle for what is seen now."""
-        began_s = time.perf_counter()
-        seen = stage.picture_for(self._driver.pilot)
-        answers = self._driver.pilot.predict_cropped(seen)
-        steering, throttle = self._driver.carry_out(answers, stage.world)
-        self.latency_ms = (time.perf_counter() - began_s) * 1000
-        answer = float(answers[0, 0])
+        """Steering and throttle for what is seen now.
+
+        Raises:
+            PilotError: its network fails, or answers something else than it said.
+        """
+        with self._failing():
+            began_s = time.perf_counter()
+            answers = self._answers(stage.picture_for(self._driver.pilot))
+            steering, throttle = self._driver.carry_out(answers, stage.world)
+            self.latency_ms = (time.perf_counter() - began_s) * 1000
+            answer = float(answers[0, 0])
         self.steering = answer if math.isfinite(answer) else None
         return float(steering[0]), float(throttle[0])
 
@@ -76,5 +135,15 @@ class Copilot:
         self._driver.reset(0)
 
     def glow(self, main: Rgb) -> Rgb:
-        """A main picture with what the pilot looks at drawn in; as it is without saliency."""
-        return main if self._saliency is None else salient(self._saliency, main)
+        """A main picture with what the pilot looks at drawn in; as it is without saliency.
+
+        Raises:
+            PilotError: its network fails; it has no saliency from then on.
+        """
+        saliency, self._saliency = self._saliency, None
+        if saliency is None:
+            return main
+        with self._failing():
+            shown = salient(saliency, main)
+        self._saliency = saliency
+        return shown

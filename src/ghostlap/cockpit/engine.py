@@ -7,15 +7,15 @@ up: a machine that is too slow shows fewer pictures, and no old ones.
 
 from __future__ import annotations
 
-import functools
 import queue
 import threading
 import time
 from collections.abc import Callable
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol
 
 from ghostlap.cockpit.cabin import Cabin
 from ghostlap.cockpit.copilot import Copilot
+from ghostlap.cockpit.making import Making
 from ghostlap.cockpit.protocol import (
     ChoosePilot,
     ChooseTrack,
@@ -33,10 +33,9 @@ from ghostlap.cockpit.protocol import (
 )
 from ghostlap.cockpit.stage import Stage
 from ghostlap.cockpit.tape import Tape
-from ghostlap.errors import CockpitError, GhostlapError
+from ghostlap.cockpit.trouble import told
+from ghostlap.errors import GhostlapError
 from ghostlap.vision import encode_jpeg
-
-Made = TypeVar("Made")
 
 PICTURE_S = 1 / 30
 _SOONEST_S = 1 / 60
@@ -48,7 +47,11 @@ _IDLE_S = 0.25
 """Between states, while nothing moves."""
 _EVERY_CAMERAS, _EVERY_STATE = 6, 2
 """Pictures for one of these."""
-_LEAVE_AFTER_S = 15.0
+_LEAVE_AFTER_S = 3.0
+_AFTER_TROUBLE_S = 1.0
+"""Until the drive goes on after something that should not have happened."""
+_MOST_TASKS = 10_000
+"""That wait while the engine is held up."""
 
 
 class Outlet(Protocol):
@@ -94,7 +97,9 @@ class Engine:
         self._hurry = False
         self._owes_state = False
         """Input has come of which no state tells yet."""
-        self._making: set[str] = set()
+        self._making = Making(self._tasks.put, clock)
+        self._should_record = False
+        self._trouble = ""
         self._last_state_s = -1.0
         self._thread = threading.Thread(target=self._run, name="ghostlap-engine", daemon=True)
 
@@ -103,13 +108,14 @@ class Engine:
         self._thread.start()
 
     def stop(self) -> None:
-        """End, with the recording closed."""
+        """End, with the recording closed; unless a pilot or the like never comes to an end."""
         self._tasks.put(None)
         self._thread.join(_LEAVE_AFTER_S)
 
     def tell(self, command: Command) -> None:
         """Carry out what the driver asks for, soon. Any thread may call."""
-        self._tasks.put(lambda: self._carry_out(command))
+        if self._tasks.qsize() < _MOST_TASKS:
+            self._tasks.put(lambda: self._carry_out(command))
 
     def sit(self, taken: bool) -> None:
         """Say whether somebody sits in the driver's seat."""
@@ -118,11 +124,6 @@ class Engine:
     def watched_by(self, pages: int) -> None:
         """Say how many pages want pictures; without any, none are painted."""
         self._tasks.put(lambda: self._watch(pages))
-
-    def recording_name(self) -> str | None:
-        """The recording under way; any thread may ask."""
-        tape = self._cabin.tape
-        return None if tape is None else tape.name
 
     def _run(self) -> None:
         driven_s = due_s = self._clock()
@@ -133,15 +134,24 @@ class Engine:
                     due_s, self._hurry = min(due_s, driven_s + _SOONEST_S), False
                 if now_s < due_s:
                     continue
-                self._cabin.tick(min(now_s - driven_s, _CATCH_UP_S))
+                try:
+                    self._cabin.tick(min(now_s - driven_s, _CATCH_UP_S))
+                    self._show(now_s)
+                    due_s, self._trouble = max(due_s + PICTURE_S, self._clock()), ""
+                except Exception as error:  # whatever it was, the drive goes on
+                    due_s = self._clock() + _AFTER_TROUBLE_S
+                    self._survive(error)
                 driven_s = now_s
-                self._show(now_s)
-                due_s = max(due_s + PICTURE_S, self._clock())
-        except Exception as error:
-            self._outlet.say("error", f"the drive has ended: {type(error).__name__}: {error}")
-            raise
         finally:
             self._cabin.stop_recording()
+
+    def _survive(self, error: Exception) -> None:
+        """Go on as plainly as can be; say why, once."""
+        self._saliency = False
+        why = told(error, "the drive was interrupted")
+        if why != self._trouble:
+            self._trouble = why
+            self._cabin.dismiss(why)
 
     def _do_until(self, due_s: float) -> bool:
         """Do what there is to do until then, or until a picture should come sooner."""
@@ -154,8 +164,8 @@ class Engine:
                 return False
             try:
                 task()
-            except GhostlapError as error:
-                self._outlet.say("error", str(error))
+            except Exception as error:  # whatever it was, the drive goes on
+                self._outlet.say("error", told(error, "that did not work"))
             if self._hurry and self._tasks.empty():
                 return True
 
@@ -180,11 +190,11 @@ class Engine:
                 cabin.choose(None)
             case ChoosePilot():
                 limit_mph = cabin.speed_limit_mph
-                self._beside(
+                self._making.begin(
                     "pilot", lambda: self._load_pilot(command.run, limit_mph), cabin.choose
                 )
             case ChooseTrack():
-                self._beside("track", lambda: self._make_stage(command), self._enter)
+                self._making.begin("track", lambda: self._make_stage(command), self._enter)
                 self._outlet.say("info", f"making {command.track}: a moment, please")
             case SpeedLimit():
                 cabin.set_speed_limit(command.mph)
@@ -198,34 +208,6 @@ class Engine:
                 cabin.paused = command.on
         self._shown = None
 
-    def _beside(self, what: str, make: Callable[[], Made], use: Callable[[Made], None]) -> None:
-        """Make something that takes long on another thread; use it here, once it is there.
-
-        Raises:
-            CockpitError: one such thing is being made already.
-        """
-        if what in self._making:
-            raise CockpitError(f"One {what} at a time: the one chosen before is being made ready.")
-        self._making.add(what)
-
-        def take(made: Made) -> None:
-            self._making.discard(what)
-            use(made)
-
-        def fail(error: GhostlapError) -> None:
-            self._making.discard(what)
-            raise error
-
-        def work() -> None:
-            try:
-                made = make()
-            except GhostlapError as error:
-                self._tasks.put(functools.partial(fail, error))
-            else:
-                self._tasks.put(functools.partial(take, made))
-
-        threading.Thread(target=work, name="ghostlap-beside", daemon=True).start()
-
     def _enter(self, stage: Stage) -> None:
         self._cabin.enter(stage)
         self._shown = None
@@ -233,13 +215,24 @@ class Engine:
 
     def _record(self, on: bool) -> None:
         cabin = self._cabin
+        self._should_record = on
         if not on:
             if cabin.tape is not None:
                 tape = cabin.tape
                 cabin.stop_recording()
-                self._outlet.say("info", f"recorded {tape.name}: {tape.rows} rows")
-        elif cabin.tape is None:
-            cabin.record(self._open_tape(cabin.stage.track_name))
+                still = "" if tape.is_finished else "; the slow disk still writes some"
+                self._outlet.say("info", f"recorded {tape.name}: {tape.rows} rows{still}")
+        elif cabin.tape is None and not self._making.is_making("recording"):
+            track = cabin.stage.track_name
+            self._making.begin(
+                "recording", lambda: self._open_tape(track), self._begin_tape, Tape.close
+            )
+
+    def _begin_tape(self, tape: Tape) -> None:
+        if self._should_record:
+            self._cabin.record(tape)
+        else:
+            tape.close()
 
     def _watch(self, pages: int) -> None:
         self._watchers, self._shown = pages, None
@@ -279,7 +272,11 @@ class Engine:
     def _view(self, now_s: float) -> dict[Kind, bytes]:
         copilot, main = self._cabin.copilot, self._cabin.stage.main_picture()
         if copilot is not None and self._shows_saliency:
-            kind, shown = Kind.SALIENCY, copilot.glow(main)
+            try:
+                kind, shown = Kind.SALIENCY, copilot.glow(main)
+            except GhostlapError as error:
+                self._saliency, kind, shown = False, Kind.MAIN, main
+                self._outlet.say("error", f"the saliency cannot be shown: {error}")
         else:
             kind, shown = Kind.MAIN, main
         return {kind: picture(kind, self._frame, now_s, encode_jpeg(shown))}

@@ -8,7 +8,9 @@ and keeps nothing but that.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
+import math
 from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import Any, Protocol
@@ -24,6 +26,10 @@ _SEEN_WITHIN_S = 2.0
 _MOST_TEXTS = 64
 READS_WITHIN_S = 15.0
 """A page that reads nothing for so long is left."""
+
+
+SEAT_KEPT_S = 1.0
+"""A seat that was taken from another page cannot be taken again for so long."""
 
 
 class Source(Protocol):
@@ -125,6 +131,7 @@ class Hub:
         self._source, self._loop = source, loop
         self.clients: dict[int, Client] = {}
         self.driver: int | None = None
+        self._taken_s = -math.inf
         self._numbers = itertools.count(1)
         self._last_view: dict[Kind, bytes] = {}
         self._last_state: str | None = None
@@ -154,9 +161,19 @@ class Hub:
         self._source.watched_by(len(self.clients))
 
     def take(self, client: Client) -> None:
-        """A page sits down in the driver's seat, whoever sat there."""
-        if self.driver != client.id:
-            self._seat(client.id)
+        """A page sits down in the driver's seat, whoever sat there; not if that was just taken.
+
+        Two pages that both want it would otherwise keep the hands of both off the wheel.
+        """
+        if self.driver == client.id:
+            return
+        now_s = self._loop.time()
+        if self.driver is not None:
+            if now_s - self._taken_s < SEAT_KEPT_S:
+                client.say(_say("warning", "the seat was taken just now; try again in a moment"))
+                return
+            self._taken_s = now_s
+        self._seat(client.id)
 
     def stand_up(self, client: Client) -> None:
         """A page gets up from the driver's seat, if it sat there."""
@@ -215,8 +232,9 @@ class Outlet:
 
     def _soon(self, what: Callable[[Hub], None]) -> None:
         hub = self._hub
-        if hub is not None and not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(what, hub)
+        if hub is not None:
+            with contextlib.suppress(RuntimeError):  # the loop has ended
+                self._loop.call_soon_threadsafe(what, hub)
 
 
 def _say(level: str, text: str) -> dict[str, Any]:

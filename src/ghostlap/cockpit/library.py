@@ -111,9 +111,12 @@ class Library:
         stamp = stamp_of(folder)
         with self._lock:
             known = self._logs.get(folder)
-            if known is None or known[0] != stamp:
-                known = stamp, read_log(folder / LOG_NAME)
-                self._logs.pop(folder, None)
+        if known is None or known[0] != stamp:
+            read = stamp, read_log(folder / LOG_NAME)  # which may take long
+            with self._lock:
+                known = self._logs.pop(folder, None)
+                if known is None or known[0] != stamp:  # nobody else was quicker
+                    known = read
                 self._logs[folder] = known
                 while len(self._logs) > 1 and self._kept_rows() > MAX_ROWS:
                     del self._logs[next(iter(self._logs))]

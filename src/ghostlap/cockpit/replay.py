@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -9,6 +10,7 @@ from typing import Any, Literal, get_args
 import numpy as np
 
 from ghostlap.cockpit.library import Library
+from ghostlap.cockpit.trouble import told
 from ghostlap.errors import CockpitError, GhostlapError, ImageError
 from ghostlap.pilot import Pilot
 from ghostlap.recording.driving_log import DrivingLog
@@ -21,6 +23,7 @@ COLUMNS = ("time_s", "steering", "throttle", "speed_mph", "driver")
 MOST_ROWS = 20_000
 _BATCH = 32
 _KEPT = 8
+_LOOK_UP_S = 1.0
 _PICTURE_STARTS = (b"\xff\xd8", b"\x89PNG")
 
 
@@ -103,8 +106,9 @@ class Predictions:
             if work is None:
                 while len(self._found) >= _KEPT:
                     self._found.pop(next(iter(self._found))).stopped = True
-                work = self._found[key] = _Work(folder, log, run_folder, self._turn)
+                work = _Work(folder, log, run_folder, self._turn)
                 threading.Thread(target=work.run, name="ghostlap-replay", daemon=True).start()
+                self._found[key] = work
         if work.error is not None:
             with self._lock:
                 self._found.pop(key, None)
@@ -126,18 +130,20 @@ class _Work:
     def __init__(self, folder: Path, log: DrivingLog, run: Path, turn: threading.Lock) -> None:
         self.progress = 0.0
         self.steering: list[float | None] | None = None
-        self.error: GhostlapError | None = None
+        self.error: CockpitError | None = None
         self.stopped = False
         self._folder, self._log, self._run, self._turn = folder, log, run, turn
 
     def run(self) -> None:
-        with self._turn:
-            try:
-                self.steering = self._steering()
-            except GhostlapError as error:
-                self.error = error
-            except Exception as error:  # a network may fail in its own ways
-                self.error = CockpitError(f"the pilot failed ({type(error).__name__}: {error})")
+        while not self._turn.acquire(timeout=_LOOK_UP_S):
+            if self.stopped:  # and the one before may never end
+                return
+        try:
+            self.steering = self._steering()
+        except BaseException as error:  # a network may fail in its own ways
+            self.error = CockpitError(told(error, "the pilot fails"))
+        finally:
+            self._turn.release()
 
     def _steering(self) -> list[float | None]:
         pilot = Pilot.load(self._run)
@@ -169,9 +175,10 @@ class _Work:
 
 def _image_path(folder: Path, image: str) -> Path:
     """Where a picture lies: always in the recording itself, whatever its log says."""
-    for images in (folder / "IMG", folder / "img", folder):
-        if (images / image).is_file():
-            return images / image
+    with contextlib.suppress(OSError, ValueError):  # there can be no file of this name
+        for images in (folder / "IMG", folder / "img", folder):
+            if (images / image).is_file():
+                return images / image
     return folder / "IMG" / image
 
 

@@ -18,6 +18,7 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route, WebSocketRoute
 from starlette.websockets import WebSocket
 
+from ghostlap.cockpit.connections import MOST_CONNECTIONS, BoundedWebSocket, PatientHttp
 from ghostlap.cockpit.gate import Gate
 from ghostlap.cockpit.hub import Client, Hub
 from ghostlap.cockpit.protocol import (
@@ -37,7 +38,7 @@ _TYPES = {
 }  # fmt: skip
 _MESSAGES_PER_S, _BURST = 300.0, 600.0
 _POLICY_VIOLATION, _TOO_BIG, _TRY_AGAIN_LATER = 1008, 1009, 1013
-_MOST_CONNECTIONS = 128
+_BACKLOG = 128
 _PING_S = 10.0
 SILENT_S = 10.0
 """A page says something every few seconds. One that does not, drives no longer."""
@@ -61,10 +62,15 @@ class CockpitServer:
         self, hub: Hub, routes: Sequence[BaseRoute] = (), token: str | None = None
     ) -> None:
         self._hub = hub
+        self._files = {
+            path.name: (path.read_bytes(), _TYPES[path.suffix])
+            for path in PAGE.iterdir()
+            if path.suffix in _TYPES
+        }
         app = Starlette(
             routes=[
-                Route("/", _index),
-                Route("/static/{name}", _file),
+                Route("/", self._file),
+                Route("/static/{name}", self._file),
                 WebSocketRoute("/ws", self._page),
                 *routes,
             ]
@@ -75,13 +81,14 @@ class CockpitServer:
             log_level="critical",
             access_log=False,
             lifespan="off",
-            http="h11",
-            ws="websockets-sansio",
+            http=PatientHttp,
+            ws=BoundedWebSocket,
             ws_max_size=MAX_MESSAGE_BYTES,
             ws_per_message_deflate=False,
             ws_ping_interval=_PING_S,
             ws_ping_timeout=_PING_S,
-            limit_concurrency=_MOST_CONNECTIONS,
+            limit_concurrency=MOST_CONNECTIONS,
+            backlog=_BACKLOG,
             proxy_headers=False,
             server_header=False,
             timeout_graceful_shutdown=1,
@@ -106,6 +113,14 @@ class CockpitServer:
         """Tell all pages that the server ends, and be gone."""
         self._server.should_exit = True
         await self._serving
+
+    async def _file(self, request: Request) -> Response:
+        """A file of the page: one of those that were there at the start, never a path."""
+        name = request.path_params.get("name", "index.html")
+        if name not in self._files:
+            return PlainTextResponse("There is no such file.", 404)
+        content, kind = self._files[name]
+        return Response(content, 200, {"cache-control": "no-cache"}, kind)
 
     async def _page(self, websocket: WebSocket) -> None:
         await websocket.accept()
@@ -171,24 +186,6 @@ class _Server(uvicorn.Server):
     def capture_signals(self):  # type: ignore[no-untyped-def]
         """Leave signals to the command: an engine has to be stopped as well."""
         yield
-
-
-async def _index(request: Request) -> Response:
-    return await asyncio.to_thread(_page_file, "index.html")
-
-
-async def _file(request: Request) -> Response:
-    return await asyncio.to_thread(_page_file, request.path_params["name"])
-
-
-def _page_file(name: str) -> Response:
-    """A file of the page: one of those that are there, never a path."""
-    known = {path.name: path for path in PAGE.iterdir() if path.suffix in _TYPES}
-    if name not in known:
-        return PlainTextResponse("There is no such file.", 404)
-    path = known[name]
-    headers = {"cache-control": "no-cache"}
-    return Response(path.read_bytes(), 200, headers, f"{_TYPES[path.suffix]}")
 
 
 def _listen(host: str, port: int) -> socket.socket:

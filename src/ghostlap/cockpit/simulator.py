@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import re
 from pathlib import Path
@@ -15,11 +16,14 @@ from ghostlap.cockpit.library import Library
 from ghostlap.cockpit.protocol import CONDITIONS, ChooseTrack, Command
 from ghostlap.cockpit.stage import Stage
 from ghostlap.cockpit.tape import Tape
-from ghostlap.errors import CockpitError
+from ghostlap.errors import CockpitError, GhostlapError
 from ghostlap.sim.random_track import RANDOM_PREFIX
 from ghostlap.sim.tracks import TRACKS
 
-_RANDOM = re.compile(re.escape(RANDOM_PREFIX) + r"\d{1,9}")
+COMES_ALONG = "generalist"
+"""The pilot that is chosen at first, so that one key shows a car that drives."""
+_LEAVE_AFTER_S = 4.0
+_RANDOM = re.compile(re.escape(RANDOM_PREFIX) + "[0-9]{1,9}")
 """What a page may ask for besides the built-in tracks and the one that the cockpit began with: any
 other name could be a file's."""
 
@@ -35,13 +39,16 @@ class Simulator:
     kind = "sim"
 
     def __init__(self, config: CockpitConfig) -> None:
-        self._tapes: list[Path] = []
+        self._tapes: list[Tape] = []
         self.library = Library(config.recordings, config.runs)
         self._config = config
         direction = 1 if config.direction == "forward" else -1
         self._stage = Stage(config.track, config.conditions, config.seed, direction)
         self._copilot: Copilot | None = None
-        if config.pilot is not None:
+        if config.pilot is None:  # one that was not asked for must not keep anybody from driving
+            with contextlib.suppress(GhostlapError):
+                self._copilot = self._load_pilot(COMES_ALONG, config.speed_limit)
+        elif config.pilot:
             self._copilot = self._load_pilot(config.pilot, config.speed_limit)
 
     def start(self, outlet: Outlet) -> None:
@@ -54,8 +61,10 @@ class Simulator:
         self._engine.start()
 
     def stop(self) -> None:
-        """End; what was recorded is whole."""
+        """End; what was recorded is whole, unless its disk hangs."""
         self._engine.stop()
+        for tape in self._tapes:
+            tape.close(_LEAVE_AFTER_S)
 
     def hello(self) -> dict[str, Any]:
         """What a page is told when it comes."""
@@ -87,17 +96,17 @@ class Simulator:
     @property
     def recorded(self) -> list[str]:
         """Names of the recordings that were made and are there."""
-        return [folder.name for folder in self._tapes if folder.is_dir()]
+        return [tape.name for tape in self._tapes if tape.folder.is_dir()]
 
-    def recording_name(self) -> str | None:
-        """The recording under way."""
-        return self._engine.recording_name()
+    def is_recording(self, name: str) -> bool:
+        """Whether something is still being written there; any thread may ask."""
+        return any(tape.name == name and not tape.is_finished for tape in self._tapes)
 
     def _open_tape(self, track: str) -> Tape:
         stem = re.sub(r"[^A-Za-z0-9]+", "-", Path(track).stem).strip("-") or "track"
         began = f"{datetime.datetime.now():%Y-%m-%d-%H%M%S}-{stem}"
         tape = Tape(self.library.new_recording(began), lambda text: self._say("error", text))
-        self._tapes.append(tape.folder)
+        self._tapes.append(tape)
         return tape
 
     def _load_pilot(self, run: str, speed_limit_mph: float) -> Copilot:

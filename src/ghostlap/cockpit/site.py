@@ -14,6 +14,10 @@ from ghostlap.cockpit.library import Library
 from ghostlap.cockpit.protocol import Command
 from ghostlap.cockpit.server import CockpitServer
 from ghostlap.cockpit.trainer import Trainer
+from ghostlap.cockpit.workers import all_within
+
+_ENDS_WITHIN_S = 8.0
+"""Longer than a training has to save what it has, and a recording what waits for the disk."""
 
 
 class Source(Protocol):
@@ -36,7 +40,7 @@ class Source(Protocol):
 
     def watched_by(self, pages: int) -> None: ...
 
-    def recording_name(self) -> str | None: ...
+    def is_recording(self, name: str) -> bool: ...
 
 
 Driven = TypeVar("Driven", bound=Source)
@@ -84,7 +88,5 @@ class Site(Generic[Driven]):
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._api.stop()
         await self._server.stop()
-        await asyncio.to_thread(self.source.stop)
-        await asyncio.to_thread(self._trainer.stop_all)
+        await all_within([self.source.stop, self._trainer.stop_all, self._api.stop], _ENDS_WITHIN_S)

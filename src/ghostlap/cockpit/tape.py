@@ -6,6 +6,7 @@ Whatever happens, the rows before are a valid recording.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import datetime
 import queue
@@ -17,6 +18,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from ghostlap.cockpit.trouble import told
 from ghostlap.errors import RecordingError
 from ghostlap.recording.recorder import Recorder
 from ghostlap.recording.who_drove import WhoDrives, WhoDroveLog
@@ -25,7 +27,8 @@ MOMENTS_PER_S = 15.0
 """As Udacity's simulator records."""
 _MOST_WAITING = 64
 """Moments in memory, of about half a megabyte each."""
-_LEAVE_AFTER_S = 10.0
+_SOON_S = 1.0
+"""In which a disk that is not too slow has written what waits."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, eq=False)
@@ -65,7 +68,8 @@ class Tape:
         self._first_s: float | None = None
         self._lost = 0
         self._broken = False
-        self._moments: queue.Queue[Moment | None] = queue.Queue(_MOST_WAITING)
+        self._moments: queue.SimpleQueue[Moment | None] = queue.SimpleQueue()
+        self._closed = False
         self._recorder = Recorder(folder)
         try:
             self._who_drove = WhoDroveLog(folder)
@@ -80,27 +84,36 @@ class Tape:
         """Whether nothing more can be written."""
         return self._broken
 
+    @property
+    def is_finished(self) -> bool:
+        """Whether all is written, and nothing more will be."""
+        return not self._thread.is_alive()
+
     def add(self, moment: Moment) -> None:
         """Have a moment written. Returns at once; where the disk is too slow it is left out."""
-        try:
-            self._moments.put_nowait(moment)
-        except queue.Full:
+        if self._closed:
+            return
+        if self._moments.qsize() >= _MOST_WAITING:
             self._lost += 1
             if self._lost == 1:
                 self._say(f"{self.folder}: the disk is too slow, moments are left out.")
             return
+        self._moments.put(moment)
         if self._first_s is None:
             self._first_s = moment.time_s
         self.rows += 1
         self.seconds = moment.time_s - self._first_s
 
-    def close(self) -> None:
-        """Write what waits, and end. Where nothing was written, nothing is left."""
-        if self._thread.is_alive():
+    def close(self, within_s: float = _SOON_S) -> None:
+        """Take no more moments. Where nothing was written, nothing is left.
+
+        What waits is written all the same; longer than ``within_s`` nobody waits for that, so that
+        a disk that hangs does not stop the car.
+        """
+        if not self._closed:
+            self._closed = True
             self._moments.put(None)
-            self._thread.join(_LEAVE_AFTER_S)
-        if not self._recorder.rows_written and not self._thread.is_alive():
-            shutil.rmtree(self.folder, ignore_errors=True)
+        self._thread.join(within_s)
 
     def _run(self) -> None:
         try:
@@ -108,8 +121,11 @@ class Tape:
                 if not self._broken:
                     self._write(moment)
         finally:
-            self._recorder.close()
-            self._who_drove.close()
+            with contextlib.suppress(OSError):  # each row was on its way before
+                self._recorder.close()
+                self._who_drove.close()
+            if not self._recorder.rows_written:
+                shutil.rmtree(self.folder, ignore_errors=True)
 
     def _write(self, moment: Moment) -> None:
         left, center, right = moment.pictures
@@ -126,6 +142,7 @@ class Tape:
                 time=self._began + datetime.timedelta(seconds=moment.time_s - first_s),
             )[0]
             self._who_drove.append(name, moment.driver, moment.pilot_steering)
-        except RecordingError as error:
+        except Exception as error:  # whatever it was, the driving goes on
             self._broken = True
-            self._say(f"{error} The driving goes on, unrecorded.")
+            what = f"{self.folder}: the row cannot be saved"
+            self._say(f"{told(error, what)} The driving goes on, unrecorded.")

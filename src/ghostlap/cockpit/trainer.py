@@ -30,7 +30,8 @@ MOST_EPOCHS = 1000
 _MOST_JOBS = 20
 _MOST_HISTORY = 2000
 _NICENESS = 10
-_LEAVE_AFTER_S = 10.0
+_LEAVE_AFTER_S = 5.0
+_KILLED_WITHIN_S = 2.0
 _SAID_BYTES = 4000
 
 
@@ -104,7 +105,8 @@ class Trainer:
                     job.process.wait(_LEAVE_AFTER_S)
                 except subprocess.TimeoutExpired:
                     _signal(job, signal.SIGKILL if os.name == "posix" else signal.SIGTERM)
-                    job.process.wait(_LEAVE_AFTER_S)
+                    with contextlib.suppress(subprocess.TimeoutExpired):  # its disk hangs
+                        job.process.wait(_KILLED_WITHIN_S)
 
     def _begin(self, recordings: list[str], options: list[str], epochs: int) -> _Job:
         runs = self._library.runs
@@ -149,7 +151,8 @@ def _facts(job: _Job) -> dict[str, Any]:
         else:
             state, message = "failed", _last_words(job.log)
     if status is not None and state != "failed":
-        job.log.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            job.log.unlink(missing_ok=True)
     return {
         "id": job.id, "state": state, "epoch": len(history), "epochs": job.epochs,
         "history": history, "run": job.run, "message": message,

@@ -14,7 +14,7 @@ from ghostlap.cockpit.glow import salient
 from ghostlap.cockpit.hub import Outlet
 from ghostlap.cockpit.library import Library
 from ghostlap.cockpit.protocol import Command, Kind, ShowSaliency, SpeedLimit, picture
-from ghostlap.errors import GhostlapError
+from ghostlap.cockpit.trouble import told
 from ghostlap.saliency import SALIENCY_FILE, Saliency
 from ghostlap.vision import decode_rgb, encode_jpeg
 
@@ -126,9 +126,9 @@ class UnityDrive:
     def watched_by(self, pages: int) -> None:
         self._watchers = pages
 
-    def recording_name(self) -> str | None:
-        """None: what the drive server records is not in the library before it ends."""
-        return None
+    def is_recording(self, name: str) -> bool:
+        """No: what the drive server records is not in the library before it ends."""
+        return False
 
     def _work(self) -> None:
         shown_s = -math.inf
@@ -147,8 +147,9 @@ class UnityDrive:
             try:
                 frame = decode_rgb(seen.jpeg, "the simulator's image", self._max_side_px)
                 kind, jpeg = Kind.SALIENCY, encode_jpeg(salient(self._saliency, frame))
-            except GhostlapError as error:
-                outlet.say("error", str(error))
+            except Exception as error:  # a network may fail in its own ways
+                self._shows_saliency = False
+                outlet.say("error", told(error, "the saliency cannot be shown"))
         state = self._state(seen, now_s) if self._frame % _EVERY_STATE == 0 else None
         outlet.publish({kind: picture(kind, self._frame, now_s, jpeg)}, state)
         self._frame += 1

@@ -42,8 +42,8 @@ class Verdicts:
             if not self._stopped and len(self._wanted) < _MOST_KEPT:
                 self._wanted[folder] = None
                 if not self._working:
-                    self._working = True
                     threading.Thread(target=self._work, name="ghostlap-doctor", daemon=True).start()
+                    self._working = True
         return None
 
     def stop(self) -> None:
@@ -64,7 +64,7 @@ class Verdicts:
             try:
                 stamp = stamp_of(folder)
                 verdict = self._examine(folder)
-            except OSError:  # gone meanwhile
+            except Exception:  # gone meanwhile, or no process can start: others may go better
                 stamp, verdict = (0, 0, 0), _UNKNOWN
             with self._lock:
                 self._wanted.pop(folder, None)

@@ -52,7 +52,8 @@ class SimulateConfig:
     runs: Path = Path("runs")
     """Of the page: where run folders are, whose pilots can be chosen."""
     pilot: str | None = None
-    """Of the page: the name of the run folder to begin with."""
+    """Of the page: the name of the run folder to begin with; generalist, which comes along, by
+    default, "" for none."""
     speed_limit: float = 20.0
     """Of the page: speed that a pilot holds, in mph; it can be changed there."""
     page_host: str = "127.0.0.1"
