@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import threading
 import webbrowser
 from typing import TYPE_CHECKING, Any
 
@@ -51,7 +52,8 @@ async def _serve(simulator: Any, config: CockpitConfig, console: Console) -> Non
     async with Site(config, simulator) as site:
         say_where(config, site.address, console)
         if config.open_browser:
-            await asyncio.to_thread(webbrowser.open, site.address)
+            # One for a terminal comes back only when it is left.
+            threading.Thread(target=webbrowser.open, args=(site.address,), daemon=True).start()
         await stop_signal(site)
 
 

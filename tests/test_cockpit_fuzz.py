@@ -1,0 +1,162 @@
+"""Whatever is asked of the cockpit's server: an answer, never a defect, nothing touched outside."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+import threading
+from collections.abc import Iterator
+from concurrent.futures import Future
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote_from_bytes
+
+import pytest
+from hostile_requests import NAMES, QUERIES, ROWS, answer_of, messages, requests
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+from recordings import make_recording
+from test_cockpit_server import PATIENCE_S, Scripted
+from websockets.exceptions import ConnectionClosed
+from websockets.sync.client import connect
+
+from ghostlap.cockpit import api as api_module
+from ghostlap.cockpit import connections as connections_module
+from ghostlap.cockpit.config import CockpitConfig
+from ghostlap.cockpit.site import Site
+from ghostlap.cockpit.trainer import Trainer
+from ghostlap.cockpit.verdicts import Verdicts
+from ghostlap.errors import CockpitError
+
+QUICK = settings(
+    max_examples=150, deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+)  # fmt: skip
+MET_WELL = {200, 202, 307, 400, 403, 404, 405, 426}
+HEAD = b"Host: 127.0.0.1\r\nConnection: close\r\n\r\n"
+
+
+def no_training(self: Trainer, *_: Any) -> None:
+    raise CockpitError("not here")
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Site[Any], Path]]:
+    """A server in a thread of its own, and the folder around its own two."""
+    around = tmp_path_factory.mktemp("around")
+    (around / "secret.txt").write_text("SECRET")
+    make_recording(around / "here" / "recordings" / "made", rows=5)
+    make_recording(around / "here" / "runs" / "a" / "drive-1", rows=3)
+    (around / "here" / "recordings" / "link").symlink_to(around)
+    started: Future[Site[Any]] = Future()
+    loop, over = asyncio.new_event_loop(), asyncio.Event()
+
+    async def serve() -> None:
+        source = Scripted(around / "here")
+        async with Site(CockpitConfig(port=0), source) as site:  # type: ignore[type-var]
+            started.set_result(site)
+            await over.wait()
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Trainer, "_begin", no_training)
+        patch.setattr(Verdicts, "of", lambda *_: None)
+        patch.setattr(api_module, "_BODY_WITHIN_S", 0.1)
+        patch.setattr(connections_module, "IDLE_S", 0.3)
+        patch.setattr(connections_module, "LOOK_S", 0.1)
+        thread = threading.Thread(target=lambda: loop.run_until_complete(serve()))
+        thread.start()
+        yield started.result(PATIENCE_S), around
+        loop.call_soon_threadsafe(over.set)
+        thread.join(PATIENCE_S)
+        assert not thread.is_alive()
+        loop.close()
+
+
+def check(served: tuple[Site[Any], Path], request: bytes) -> None:
+    """One request is answered as it should be, and the server is as before."""
+    site, around = served
+    answer = answer_of(site.port, request, PATIENCE_S)
+    assert b"SECRET" not in answer
+    assert b"Traceback" not in answer
+    if answer:  # nothing at all comes where it was cut off in the middle
+        assert answer.startswith(b"HTTP/1.1 ")
+        assert int(answer.split()[1]) in MET_WELL, answer[:300]
+    page = answer_of(site.port, b"GET / HTTP/1.1\r\n" + HEAD, PATIENCE_S)
+    assert page.startswith(b"HTTP/1.1 200")
+    assert sorted(path.name for path in around.iterdir()) == ["here", "secret.txt"]
+    assert (around / "secret.txt").read_text() == "SECRET"
+    assert sorted(path.name for path in (around / "here").iterdir()) == ["recordings", "runs"]
+
+
+@QUICK
+@given(request=requests())
+@example(b"GET /api/recordings/made/frames/" + b"9" * 5000 + b".jpg HTTP/1.1\r\n" + HEAD)
+@example(b"GET /api/recordings/" + b"x" * 300 + b"/rows HTTP/1.1\r\n" + HEAD)
+@example(b"GET /api/recordings/made/frames/%00.jpg HTTP/1.1\r\n" + HEAD)
+@example(b"POST /api/recordings/made/cut HTTP/1.1\r\nContent-Length: 9\r\n" + HEAD + b'{"from":')
+@example(b"GET / HTTP/1.1\r\nUpgrade: websocket\r\nHost: 127.0.0.1\r\nConnection: upgrade\r\n\r\n")
+def test_any_request_is_answered(served: tuple[Site[Any], Path], request: bytes) -> None:
+    check(served, request)
+
+
+@settings(QUICK, max_examples=30)  # most of them end only when the server has waited enough
+@given(request=st.binary(min_size=1, max_size=300))
+@example(b"GET / HTTP/1.1\r\nHost: a\r\n" + b"X: y\r\n" * 30_000)
+@example(b"GET /" + b"a" * 100_000)
+@example(b"\r\n" * 50_000)
+@example(b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03")  # a browser that was told https
+def test_any_bytes_are_met(served: tuple[Site[Any], Path], request: bytes) -> None:
+    check(served, request)
+
+
+@pytest.mark.parametrize("row", ROWS)
+@pytest.mark.parametrize("name", [b"made", b"none"])
+def test_every_odd_row_is_answered(served: tuple[Site[Any], Path], name: bytes, row: bytes) -> None:
+    path = b"/api/recordings/%s/frames/%s.jpg" % (name, quote_from_bytes(row, safe="").encode())
+    check(served, b"GET " + path + b" HTTP/1.1\r\n" + HEAD)
+
+
+@pytest.mark.parametrize("what", ["rows", "predictions?run=generalist", "frames/0.jpg"])
+@pytest.mark.parametrize("number", range(len(NAMES)))
+def test_every_odd_name_is_answered(served: tuple[Site[Any], Path], number: int, what: str) -> None:
+    name = quote_from_bytes(NAMES[number], safe="")
+    check(served, f"GET /api/recordings/{name}/{what} HTTP/1.1\r\n".encode() + HEAD)
+
+
+@pytest.mark.parametrize("query", QUERIES)
+def test_every_odd_query_is_answered(served: tuple[Site[Any], Path], query: bytes) -> None:
+    for path in b"/", b"/api/library", b"/api/recordings/made/frames/0.jpg":
+        check(served, b"GET " + path + b"?" + query + b" HTTP/1.1\r\n" + HEAD)
+
+
+@QUICK
+@given(said=st.lists(messages, min_size=1, max_size=10))
+def test_any_messages_are_met(served: tuple[Site[Any], Path], said: list[str | bytes]) -> None:
+    address = f"ws://127.0.0.1:{served[0].port}/ws"
+    with (
+        connect(address, compression=None, close_timeout=1) as hostile,
+        contextlib.suppress(ConnectionClosed),
+    ):
+        for message in said:
+            hostile.send(message)
+    with connect(address, compression=None, close_timeout=1) as page:
+        page.send('{"type": "ping", "t": 7}')
+        while '"pong"' not in str(page.recv(PATIENCE_S)):
+            pass
+
+
+@QUICK
+@given(said=st.binary(min_size=1, max_size=300))
+def test_any_frames_are_met(served: tuple[Site[Any], Path], said: bytes) -> None:
+    handshake = (
+        b"GET /ws HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+        b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+    )
+    with (
+        socket.create_connection(("127.0.0.1", served[0].port), PATIENCE_S) as hostile,
+        contextlib.suppress(ConnectionError),
+    ):
+        hostile.sendall(handshake + said)
+        hostile.recv(100)
+    check(served, b"GET /api/library HTTP/1.1\r\n" + HEAD)
