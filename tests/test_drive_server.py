@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import http.server
 import socket
 import threading
+from collections import deque
 from collections.abc import Callable, Coroutine
 from pathlib import Path
 from types import SimpleNamespace
@@ -32,7 +34,7 @@ from raw_simulator import (
 from ghostlap.drive import connection as connection_module
 from ghostlap.drive.config import DriveConfig, Limits
 from ghostlap.drive.connection import SimulatorConnection, acknowledge_early
-from ghostlap.drive.model_thread import Answer, look_with
+from ghostlap.drive.model_thread import Answer, ModelThread, Waiting, look_with
 from ghostlap.drive.server import DriveServer
 from ghostlap.errors import DriveError
 from ghostlap.pilot import Pilot
@@ -442,7 +444,7 @@ def test_half_a_handshake_is_given_up() -> None:
     serving(drive, limits=Limits(handshake_s=0.1))
 
 
-def test_who_is_silent_for_longest_makes_room_and_a_good_one_never() -> None:
+def test_who_does_not_drive_makes_room_and_a_good_one_never() -> None:
     async def drive(server: DriveServer) -> None:
         good = await RawSimulator.connect(server.port)
         good.say(telemetry())
@@ -459,6 +461,109 @@ def test_who_is_silent_for_longest_makes_room_and_a_good_one_never() -> None:
         await good.steered()
 
     serving(drive, limits=Limits(connections=4))
+
+
+async def drives(server: DriveServer, speed: str) -> RawSimulator:
+    simulator = await RawSimulator.connect(server.port)
+    simulator.say(telemetry(speed=speed))
+    await simulator.steered()
+    return simulator
+
+
+def test_who_drives_keeps_its_place_whoever_comes() -> None:
+    said: list[str] = []
+
+    async def drive(server: DriveServer) -> None:
+        first, second = await drives(server, "1.0000"), await drives(server, "2.0000")
+        for _ in range(20):
+            reader, writer = await open_connection(server.port)
+            writer.write(REQUEST)
+            with contextlib.suppress(ConnectionError):
+                assert await asyncio.wait_for(reader.read(), 20) == b""
+            for simulator, steering in ((first, 0.005), (second, 0.006)):
+                simulator.say(telemetry(speed=f"{steering * 1000:.4f}"))
+                assert (await simulator.steered())[0] == steering
+        first.writer.close()
+        while len(server._connections) > 1:
+            await asyncio.sleep(0.01)
+        await drives(server, "3.0000")
+
+    serving(drive, limits=Limits(connections=2), say=said.append)
+    assert [line for line in said if line.startswith("turned")] == [
+        "turned a client away: 2 simulators drive already",
+        "turned a client away: 2 simulators drive already (and 18 more like this)",
+    ]
+
+
+def test_who_came_first_is_heard_while_others_flood() -> None:
+    async def drive(server: DriveServer) -> None:
+        good = await drives(server, "1.0000")
+        while server._first is None:
+            await asyncio.sleep(0.01)
+        flood = await RawSimulator.connect(server.port)
+        first, other = server._connections
+        pings = 0
+        while other.transport.is_reading():
+            flood.write(frame(TEXT, b"2") * 500)
+            pings += 500
+            good.say(telemetry(speed="5.0000"))
+            assert (await good.steered())[0] == 0.005
+        assert first.transport.is_reading()
+        for _ in range(pings):  # late, but all of them
+            assert await flood.hear() == "3"
+        assert not first.transport.is_closing()
+
+    serving(drive, limits=Limits(messages_per_s=1_000_000))
+
+
+def test_who_leaves_lets_the_next_one_be_first() -> None:
+    async def drive(server: DriveServer) -> None:
+        first, second = await drives(server, "1.0000"), await drives(server, "2.0000")
+        one, other = server._connections
+        for leaving, expected in ((None, one), (first, other), (second, None)):
+            if leaving is not None:
+                leaving.writer.close()
+            while server._first is not expected:
+                await asyncio.sleep(0.01)
+
+    serving(drive)
+
+
+def test_every_other_look_is_the_first_ones() -> None:
+    looked: list[str] = []
+    started, go_on, done = threading.Event(), threading.Event(), threading.Event()
+
+    class Asking:
+        def __init__(self, name: str) -> None:
+            self.newest = deque([Waiting(Telemetry(image=name), 0.0, 1)])
+
+        def answered(self, waiting: Waiting, answer: Answer) -> None:
+            pass
+
+    def look(telemetry: Telemetry) -> Answer:
+        started.set()
+        go_on.wait(20)
+        looked.append(telemetry.image)
+        if len(looked) == 8:
+            done.set()
+        return Answer()
+
+    async def run() -> None:
+        model = ModelThread(look, asyncio.get_running_loop())
+        model.ask(Asking("begin"))
+        started.wait(20)
+        for k in range(4):
+            model.ask(Asking(f"other {k}"))
+        for _ in range(3):
+            model.ask(Asking("first"), goes_first=True)
+        go_on.set()
+        done.wait(20)
+        model.stop()
+
+    asyncio.run(run())
+    assert looked == [
+        "begin", "first", "other 0", "first", "other 1", "first", "other 2", "other 3"
+    ]  # fmt: skip
 
 
 def test_hundreds_of_hostile_connections_leave_nothing_behind() -> None:

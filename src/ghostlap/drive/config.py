@@ -20,8 +20,8 @@ PORT = 4567
 class Limits:
     """What one client may ask for, so that none can slow down or fill up the server for others."""
 
-    connections: int = 64
-    """At once. One more takes the place of the one that has been silent for longest."""
+    connections: int = 16
+    """At once. One more takes the place of one that does not drive; where all do, it is refused."""
     message_bytes: int = 1_000_000
     """Of one message; the simulator's have about 17,000."""
     image_side_px: int = 1024

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import time
 from collections.abc import Callable
 from typing import Any, Protocol
 
@@ -14,6 +15,10 @@ from ghostlap.drive.config import Limits
 
 _READ_BYTES = 8 * 1024
 """At a time, so that a flood of one client takes its turn with the others' messages."""
+_READ_BYTES_IN_TURN = 1024
+"""Of a client that has to share its time with others: of small messages these are many."""
+_AHEAD_S = 0.005
+"""Time that a client which was silent may use at once."""
 _WINDOW_S = 0.1
 """Messages are counted over so long: enough to see a flood before it has cost others anything."""
 _FRAMES_A_MESSAGE = 8
@@ -33,7 +38,7 @@ class Door(Protocol):
 
     limits: Limits
 
-    def opened(self, connection: SimulatorConnection) -> None: ...
+    def opened(self, connection: SimulatorConnection) -> bool: ...
 
     def closed(self, connection: SimulatorConnection) -> None: ...
 
@@ -48,7 +53,7 @@ class SimulatorConnection(ServerConnection, asyncio.BufferedProtocol):
     """Hands over whole messages as soon as their last byte is there, without a task in between.
 
     Args:
-        door: is told when it opens and closes.
+        door: is told when it opens and closes, and says whether it may.
         arguments, options: of :class:`ServerConnection`.
     """
 
@@ -60,8 +65,11 @@ class SimulatorConnection(ServerConnection, asyncio.BufferedProtocol):
         self._on_message: Callable[[str | bytes], None] | None = None
         self._early: list[str | bytes] = []
         self._parts: list[bytes] = []
-        self._ending = False
+        self._ending = self._is_refused = False
         self._buffer = bytearray(_READ_BYTES)
+        self._in_turn = memoryview(self._buffer)[:_READ_BYTES_IN_TURN]
+        self._share = 1.0
+        self._ahead_s, self._counted_s = _AHEAD_S, time.perf_counter()
         self._is_text = False
         self._window_s = self.loop.time()
         self._frames = self._messages = 0
@@ -73,6 +81,12 @@ class SimulatorConnection(ServerConnection, asyncio.BufferedProtocol):
         early, self._early = self._early, []
         for message in early:
             self._deliver(message)
+
+    def share_time(self, share: float) -> None:
+        """Hear this client for no more than a share of the time from now on; 1 is all of it."""
+        if share == 1.0 > self._share:
+            self._hear_again()
+        self._share = share
 
     def send_text(self, text: str) -> None:
         """Send a message. Never waits; a client that does not read its answers is left."""
@@ -96,19 +110,45 @@ class SimulatorConnection(ServerConnection, asyncio.BufferedProtocol):
         self.transport.abort()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        if not self._door.opened(self):
+            # The library never hears of it: a flood of clients is to cost next to nothing.
+            self._ending = self._is_refused = True
+            assert isinstance(transport, asyncio.Transport)
+            transport.abort()
+            return
         super().connection_made(transport)
         self._socket = transport.get_extra_info("socket")
-        self._door.opened(self)
 
     def connection_lost(self, exc: Exception | None) -> None:
+        if self._is_refused:
+            return
         self._ending = True
         super().connection_lost(exc)
         self._door.closed(self)
 
-    def get_buffer(self, sizehint: int) -> bytearray:
-        return self._buffer
+    def get_buffer(self, sizehint: int) -> bytearray | memoryview:
+        return self._buffer if self._share == 1.0 else self._in_turn
 
     def buffer_updated(self, nbytes: int) -> None:
+        began_s = time.perf_counter()
+        self._hear(nbytes)
+        if self._share < 1.0:
+            self._spend(began_s, time.perf_counter())
+
+    def _spend(self, began_s: float, now_s: float) -> None:
+        """Count the time that was used; where it is more than this client's, leave it waiting."""
+        gained_s = (now_s - self._counted_s) * self._share
+        self._ahead_s = min(_AHEAD_S, self._ahead_s + gained_s) - (now_s - began_s)
+        self._counted_s = now_s
+        if self._ahead_s < 0 and not self._ending:
+            self.transport.pause_reading()
+            self.loop.call_later(-self._ahead_s / self._share, self._hear_again)
+
+    def _hear_again(self) -> None:
+        if not self.transport.is_closing():
+            self.transport.resume_reading()
+
+    def _hear(self, nbytes: int) -> None:
         if QUICK_ACK is not None:  # the system forgets it, so at each read
             self._socket.setsockopt(socket.IPPROTO_TCP, QUICK_ACK, 1)
         self.data_received(bytes(memoryview(self._buffer)[:nbytes]))

@@ -1,10 +1,12 @@
-"""The thread that looks at frames, for all simulators in turn, each one's newest."""
+"""The thread that looks at frames, for all simulators in turn, each one's newest.
+
+Every other turn is the first one's, so that it never waits for more than one other.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import dataclasses
-import queue
 import threading
 from asyncio import AbstractEventLoop
 from collections import deque
@@ -107,22 +109,36 @@ class ModelThread:
     def __init__(self, look: Look, loop: AbstractEventLoop) -> None:
         self._look = look
         self._loop = loop
-        self._askers: queue.SimpleQueue[Asker | None] = queue.SimpleQueue()
+        self._first: deque[Asker] = deque()
+        self._others: deque[Asker] = deque()
+        self._waiting = threading.Semaphore(0)
+        self._stopped = False
         # A daemon, so that a pilot that is stuck for ever cannot keep the process from ending.
         self._thread = threading.Thread(target=self._run, name="ghostlap-pilot", daemon=True)
         self._thread.start()
 
-    def ask(self, asker: Asker) -> None:
-        """Queue up; once until :meth:`Asker.answered`, so that turns are fair."""
-        self._askers.put(asker)
+    def ask(self, asker: Asker, goes_first: bool = False) -> None:
+        """Queue up; once until :meth:`Asker.answered`, so that turns are fair.
+
+        Args:
+            asker: wants an answer.
+            goes_first: whether every other turn is this one's.
+        """
+        (self._first if goes_first else self._others).append(asker)
+        self._waiting.release()
 
     def stop(self) -> None:
         """End, after the frame at hand."""
-        self._askers.put(None)
+        self._stopped = True
+        self._waiting.release()
         self._thread.join(_LEAVE_AFTER_S)
 
     def _run(self) -> None:
-        while (asker := self._askers.get()) is not None:
+        others_turn = False
+        while self._waiting.acquire() and not self._stopped:
+            of_others = bool(self._others) and (others_turn or not self._first)
+            others_turn = not of_others
+            asker = (self._others if of_others else self._first).popleft()
             waiting = asker.newest.pop()
             answer = self._look(waiting.telemetry)
             with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more

@@ -9,7 +9,6 @@ import functools
 import http
 import itertools
 import logging
-import math
 import time
 from collections.abc import Callable
 
@@ -21,7 +20,7 @@ from ghostlap.drive.config import PORT, DriveConfig
 from ghostlap.drive.connection import SimulatorConnection, acknowledge_early
 from ghostlap.drive.drive_recorder import Recordings
 from ghostlap.drive.figures import Figures
-from ghostlap.drive.model_thread import Look, ModelThread
+from ghostlap.drive.model_thread import Asker, Look, ModelThread
 from ghostlap.drive.onlooker import Onlooker
 from ghostlap.drive.sayings import Sayings
 from ghostlap.drive.session import Session
@@ -32,8 +31,12 @@ _TICK_S = 0.05
 _STOP_WITHIN_S = 2.0
 _CLOSE_TIMEOUT_S = 1.0
 _SHOWN_CHARACTERS = 60
-_BACKLOG = 32
+_BACKLOG = 8
 """Also how many connections are accepted before others have their turn."""
+_STILL_DRIVES_S = 60.0
+"""After a telemetry: a simulator may stand in its menu for a while."""
+_OTHERS_SHARE = 0.25
+"""Of the time, for all but the simulator that drives for longest."""
 
 # A hostile client could fill a terminal with what the library says of it.
 _quiet = logging.getLogger("ghostlap.drive.websockets")
@@ -74,6 +77,8 @@ class DriveServer:
         self._recordings, self._onlooker = recordings, onlooker
         self._connections: dict[SimulatorConnection, None] = {}
         self._sessions: dict[SimulatorConnection, Session] = {}
+        self._first: SimulatorConnection | None = None
+        self._others_share = 1.0
         self._numbers = itertools.count(1)
 
     @property
@@ -140,21 +145,43 @@ class DriveServer:
     async def __aexit__(self, *_: object) -> None:
         await self.stop()
 
-    def opened(self, connection: SimulatorConnection) -> None:
-        """A client connected; where there are too many, the one silent for longest has to go."""
+    def opened(self, connection: SimulatorConnection) -> bool:
+        """A client connected; where there are too many, one that does not drive has to go for it.
+
+        Nobody who drives ever has to: where all do, the newcomer is turned away.
+        """
         if len(self._connections) >= self.limits.connections:
-            longest_silent = min(self._connections, key=self._active_s)
-            del self._connections[longest_silent]
-            longest_silent.abort()
+            idle = next((one for one in self._connections if not self._is_driving(one)), None)
+            if idle is None:
+                self._sayings.say(
+                    "", f"turned a client away: {self.limits.connections} simulators drive already"
+                )
+                return False
+            del self._connections[idle]
+            idle.abort()
+        connection.share_time(self._others_share)
         self._connections[connection] = None
+        return True
 
     def closed(self, connection: SimulatorConnection) -> None:
         """A client is gone."""
         self._connections.pop(connection, None)
 
-    def _active_s(self, connection: SimulatorConnection) -> float:
+    def _is_driving(self, connection: SimulatorConnection) -> bool:
         session = self._sessions.get(connection)
-        return session.active_s if session else -math.inf
+        return session is not None and self._loop.time() - session.active_s < _STILL_DRIVES_S
+
+    def _ask(self, connection: SimulatorConnection, session: Asker) -> None:
+        self._model_thread.ask(session, connection is self._first)
+
+    def _share_time(self) -> None:
+        """Let who drives for longest go first, whatever others do, and these share the rest."""
+        driving = [one for one in self._sessions if self._is_driving(one)]
+        self._first = min(driving, key=lambda one: self._sessions[one].began_s, default=None)
+        others = len(self._connections) - 1
+        self._others_share = 1.0 if self._first is None else _OTHERS_SHARE / max(1, others)
+        for connection in self._connections:
+            connection.share_time(1.0 if connection is self._first else self._others_share)
 
     def _refusal(self, connection: ServerConnection, request: Request) -> Response | None:
         """Turn away pages of other sites, which reach this port through a person's browser."""
@@ -183,7 +210,7 @@ class DriveServer:
             name=name,
             config=self._config,
             link=connection,
-            ask=self._model_thread.ask,
+            ask=functools.partial(self._ask, connection),
             say=say,
             figures=self.figures,
             now_s=self._loop.time,
@@ -202,6 +229,7 @@ class DriveServer:
         while True:
             await asyncio.sleep(_TICK_S)
             self._sayings.tick()
+            self._share_time()
             for session in list(self._sessions.values()):
                 session.tick()
 

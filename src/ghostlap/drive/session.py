@@ -96,6 +96,8 @@ class Session:
         self.telemetries = 0
         self.active_s = -math.inf
         """When the last telemetry came."""
+        self.began_s = math.inf
+        """When the first one came."""
         self._config = config
         self._link = link
         self._ask = ask
@@ -210,6 +212,7 @@ class Session:
 
     def _is_awake(self, now: float) -> None:
         if self.active_s < 0:
+            self.began_s = now
             self._figures.cars[self.name] = self._car
             self._recorder = self._record()
             self._say(f"{self.name} connected")
