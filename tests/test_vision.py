@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import hashlib
+import os
+import zlib
 from pathlib import Path
 from typing import get_args
 
 import cv2
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from numpy.typing import NDArray
 from recordings import draw_frame
 
@@ -144,3 +149,141 @@ def test_a_picture_that_claims_to_be_huge_is_refused_before_it_is_decoded() -> N
         decode_rgb(bytes(jpeg), "bomb.jpg")
     with pytest.raises(ImageError, match="frame: a side may have at most 300 pixels. Got 320x160"):
         decode_rgb(encode_jpeg(draw_frame(0.0)), "frame", max_side_px=300)
+
+
+def jpeg_with(*, before_size: bytes = b"", marker: int = 0xC0) -> bytes:
+    """A picture of 320x160 with something put before its size, or another kind of size."""
+    jpeg = encode_jpeg(draw_frame(0.0))
+    place = jpeg.index(b"\xff\xc0")
+    return jpeg[:place] + before_size + bytes((0xFF, marker)) + jpeg[place + 2 :]
+
+
+def chunk(kind: bytes, content: bytes) -> bytes:
+    whole = kind + content
+    return len(content).to_bytes(4, "big") + whole + zlib.crc32(whole).to_bytes(4, "big")
+
+
+def png_with(*chunks: bytes) -> bytes:
+    """A small PNG with more chunks after its first."""
+    _, png = cv2.imencode(".png", draw_frame(0.1))
+    return png.tobytes()[:33] + b"".join(chunks) + png.tobytes()[33:]
+
+
+def not_decoded(*_: object) -> None:
+    raise AssertionError("was passed on to OpenCV")
+
+
+FORMATS = [".bmp", ".tiff", ".webp", ".gif", ".avif", ".jp2", ".ppm", ".pfm", ".hdr", ".ras"]
+
+
+@pytest.mark.parametrize("ending", FORMATS)
+def test_what_opencv_would_take_besides_png_and_jpeg_is_not_decoded(
+    ending: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    picture = draw_frame(0.0)
+    kind = np.float32 if ending in (".pfm", ".hdr") else np.uint8
+    _, data = cv2.imencode(ending, picture.astype(kind))
+    assert cv2.imdecode(data, cv2.IMREAD_COLOR) is not None
+    monkeypatch.setattr(cv2, "imdecode", not_decoded)
+    with pytest.raises(ImageError, match="x: not a picture that can be decoded"):
+        decode_rgb(data.tobytes(), "x")
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        jpeg_with(before_size=b"\x00"),
+        jpeg_with(before_size=b"\xff\x01"),
+        jpeg_with(before_size=b"\xff\xd9"),
+        jpeg_with(before_size=b"\xff\xe0\x00\x01"),
+        jpeg_with(marker=0xC9),
+        jpeg_with(marker=0xC3),
+        b"\xff\xd8\xff\xe0ftypavif" + jpeg_with(),  # OpenCV takes it for an AVIF
+        png_with()[:8] + chunk(b"tEXt", b"first") + png_with()[8:],
+        png_with()[:-12],
+        png_with(*[chunk(b"tEXt", b"")] * 20_001),
+    ],
+)
+def test_nothing_is_decoded_whose_size_is_not_where_it_belongs(
+    data: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cv2, "imdecode", not_decoded)
+    with pytest.raises(ImageError, match="x: the (JPEG|PNG)"):
+        decode_rgb(data, "x")
+
+
+def test_what_cameras_write_before_the_size_is_read() -> None:
+    plain = decode_rgb(jpeg_with())
+    thumbnail = b"\xff\xe1" + (len(jpeg_with()) + 2).to_bytes(2, "big") + jpeg_with()
+    for before in (b"\xff\xff\xff", thumbnail, b"\xff\xfe\x00\x07hello"):
+        np.testing.assert_array_equal(decode_rgb(jpeg_with(before_size=before)), plain)
+    _, progressive = cv2.imencode(".jpg", draw_frame(0.0), [cv2.IMWRITE_JPEG_PROGRESSIVE, 1])
+    assert decode_rgb(progressive.tobytes()).shape == (160, 320, 3)
+
+
+def test_a_jpeg_that_goes_over_its_picture_thousands_of_times_is_not_decoded() -> None:
+    _, progressive = cv2.imencode(".jpg", draw_frame(0.0), [cv2.IMWRITE_JPEG_PROGRESSIVE, 1])
+    data = progressive.tobytes()
+    last_scan = data[data.rindex(b"\xff\xda") : -2]
+    with pytest.raises(ImageError, match="more than 100 scans"):
+        decode_rgb(data[:-2] + last_scan * 1000 + data[-2:])
+
+
+def test_a_png_is_decoded_without_what_else_is_packed_into_it() -> None:
+    plain = decode_rgb(png_with())
+    np.testing.assert_array_equal(plain, draw_frame(0.1)[..., ::-1])
+    packed = zlib.compress(bytes(4_000_000), 9)
+    bombs = [chunk(b"zTXt", b"text\0\0" + packed)] * 900 + [chunk(b"iCCP", b"icc\0\0" + packed)]
+    animation = [chunk(b"acTL", (100_000).to_bytes(4, "big") + bytes(4))]
+    gamma = [chunk(b"gAMA", (100_000).to_bytes(4, "big"))]
+    for more in (bombs, animation, gamma):
+        np.testing.assert_array_equal(decode_rgb(png_with(*more)), plain)
+    for depth in (cv2.IMREAD_GRAYSCALE, cv2.IMREAD_UNCHANGED):
+        deep = cv2.imdecode(np.frombuffer(png_with(), np.uint8), depth).astype(np.uint16) * 257
+        assert decode_rgb(cv2.imencode(".png", deep)[1].tobytes()).shape == plain.shape
+
+
+def test_the_area_of_a_picture_is_bounded_too() -> None:
+    with pytest.raises(ImageError, match="at most 12,582,912 pixels. Got 4096x4096"):
+        decode_rgb(png_header(4096, 4096))
+
+
+def test_a_picture_that_is_to_be_turned_does_not_change_its_shape_silently() -> None:
+    def turned(orientation: int) -> bytes:
+        entry = b"\x01\x12\x00\x03\x00\x00\x00\x01" + orientation.to_bytes(2, "big") + bytes(2)
+        exif = b"Exif\0\0MM\0\x2a\0\0\0\x08\0\x01" + entry + bytes(4)
+        return jpeg_with(before_size=b"\xff\xe1" + (len(exif) + 2).to_bytes(2, "big") + exif)
+
+    upside_down = decode_rgb(turned(3))
+    np.testing.assert_array_equal(upside_down, decode_rgb(turned(1))[::-1, ::-1])
+    with pytest.raises(ImageError, match=r"turned \(EXIF\): 320x160 as it is stored, 160x320 as"):
+        decode_rgb(turned(6))
+
+
+@given(st.data())
+def test_a_damaged_picture_is_refused_or_has_the_size_that_it_says(data: st.DataObject) -> None:
+    original = data.draw(st.sampled_from([jpeg_with(), png_with()]))
+    damaged = bytearray(original)
+    for place in data.draw(st.lists(st.integers(0, 700), max_size=6)):
+        damaged[place] = data.draw(st.integers(0, 255))
+    with contextlib.suppress(ImageError):
+        assert decode_rgb(bytes(damaged), max_side_px=1000).size <= 3_000_000
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no FIFOs")
+def test_what_is_no_file_is_not_opened_as_a_picture(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "fifo.jpg")
+    (tmp_path / "endless.jpg").symlink_to("/dev/zero")
+    (tmp_path / "folder.jpg").mkdir()
+    for name, kind in (("fifo", "a FIFO"), ("endless", "a device"), ("folder", "a folder")):
+        with pytest.raises(ImageError, match=f"{name}.jpg: .*must be a file, and is {kind}"):
+            read_rgb(tmp_path / f"{name}.jpg")
+    with pytest.raises(ImageError, match="there can be no file of this name"):
+        read_rgb("a\0b.jpg")
+
+
+def test_a_picture_file_that_is_too_large_is_not_read(tmp_path: Path) -> None:
+    with (tmp_path / "large.jpg").open("wb") as file:
+        file.truncate(10**12)
+    with pytest.raises(ImageError, match="at most 33,554,432 bytes, and has 1,000,000,000,000"):
+        read_rgb(tmp_path / "large.jpg")

@@ -1,4 +1,5 @@
-"""Writing files so that a kill or a full disk never leaves half of one in place of a whole."""
+"""Files: written so that a kill or a full disk never leaves half of one in place of a whole; read
+so that nothing from outside is opened that could wait, never end, or not fit into memory."""
 
 from __future__ import annotations
 
@@ -7,10 +8,94 @@ import errno
 import json
 import os
 import shutil
+import stat
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
+
+MAX_JSON_BYTES = 4 * 1024**2
+"""Of a description or of settings; a pilot's has some 5 kB."""
+MOST_JSON_NESTED = 32
+
+_KINDS = (
+    (stat.S_ISDIR, "a folder"),
+    (stat.S_ISFIFO, "a FIFO"),
+    (stat.S_ISSOCK, "a socket"),
+    (stat.S_ISCHR, "a device"),
+    (stat.S_ISBLK, "a device"),
+)
+
+
+def open_file(path: str | os.PathLike[str]) -> BinaryIO:
+    """Open a file of unknown origin to read its bytes, if it is a regular file.
+
+    What is none is not opened at all: a FIFO would wait for a writer, a device may never end.
+
+    Raises:
+        OSError: it is not there, cannot be opened, or is no regular file; ``strerror`` says which.
+    """
+    try:
+        _require_regular(os.stat(path).st_mode, path)
+        # It may be exchanged between the two calls: then opening must not wait, at least.
+        file = open(path, "rb", opener=_open_without_waiting)  # noqa: SIM115
+    except ValueError:  # a zero byte or the like in its name
+        raise OSError(errno.EINVAL, "there can be no file of this name", str(path)) from None
+    try:
+        _require_regular(os.fstat(file.fileno()).st_mode, path)
+    except OSError:
+        file.close()
+        raise
+    return file
+
+
+def read_file(path: str | os.PathLike[str], most_bytes: int) -> bytes:
+    """The content of a file of unknown origin, whose size is checked before it is read.
+
+    Raises:
+        OSError: as :func:`open_file` says, or it is larger than ``most_bytes``.
+    """
+    with open_file(path) as file:
+        size = os.fstat(file.fileno()).st_size
+        if size > most_bytes:
+            problem = f"may have at most {most_bytes:,} bytes, and has {size:,}"
+            raise OSError(errno.EFBIG, problem, str(path))
+        return file.read(size)
+
+
+def read_json(path: str | os.PathLike[str], most_bytes: int = MAX_JSON_BYTES) -> Any:
+    """What a JSON file of unknown origin says.
+
+    Raises:
+        OSError: as :func:`read_file` says.
+        ValueError: it is no JSON, or holds what :func:`write_json` never writes: NaN, infinite
+            numbers, halves of characters, or lists more than ``MOST_JSON_NESTED`` deep.
+    """
+    try:
+        values = json.loads(read_file(path, most_bytes))
+        json.dumps(values, ensure_ascii=False, allow_nan=False).encode()
+    except RecursionError:
+        raise ValueError(_TOO_NESTED) from None
+    level = [values]
+    for _ in range(MOST_JSON_NESTED + 1):
+        lists = [one for one in level if isinstance(one, dict | list)]
+        if not lists:
+            return values
+        level = [item for one in lists for item in (one.values() if type(one) is dict else one)]
+    raise ValueError(_TOO_NESTED)
+
+
+_TOO_NESTED = f"it is nested more than {MOST_JSON_NESTED} deep"
+
+
+def _open_without_waiting(path: str, flags: int) -> int:
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
+
+
+def _require_regular(mode: int, path: str | os.PathLike[str]) -> None:
+    if not stat.S_ISREG(mode):
+        kind = next((kind for matches, kind in _KINDS if matches(mode)), "something else")
+        raise OSError(errno.EINVAL, f"must be a file, and is {kind}", str(path))
 
 
 @contextlib.contextmanager

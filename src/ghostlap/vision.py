@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from pathlib import Path
 from typing import Any, Literal, cast
 
 import cv2
@@ -21,6 +20,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ghostlap.errors import GhostlapError, ImageError
+from ghostlap.files import read_file
+from ghostlap.picture_header import (
+    JPEG_START,
+    PNG_START,
+    BadPicture,
+    jpeg_size,
+    plain_png,
+    png_size,
+)
 
 Rgb = NDArray[np.uint8]
 """A picture, shape ``(height, width, 3)``, red first."""
@@ -30,9 +38,8 @@ Colour = Literal["yuv", "yuv-legacy", "rgb", "bgr", "hsv", "hsv-s", "grey"]
 
 MAX_IMAGE_BYTES = 32 * 1024 * 1024
 MAX_IMAGE_SIDE_PX = 4096
-_PNG_START = b"\x89PNG\r\n\x1a\n"
-_JPEG_START, _JPEG_END = b"\xff\xd8", b"\xff\xd9"
-_JPEG_FRAME_MARKERS = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
+MAX_IMAGE_PIXELS = 4096 * 3072
+"""Twelve megapixels, as phones and action cameras have."""
 
 _TO_COLOUR: dict[Colour, int | None] = {
     "yuv": cv2.COLOR_RGB2YUV,
@@ -194,7 +201,8 @@ def decode_rgb(data: bytes, name: str = "picture", max_side_px: int = MAX_IMAGE_
         max_side_px: pictures that say they are larger are not decoded.
 
     Raises:
-        ImageError: empty, cut off, too large, or no picture at all.
+        ImageError: empty, cut off, too large, neither PNG nor JPEG, or of a kind that no camera
+            writes. Nothing of these is decoded.
     """
     if len(data) == 0:
         raise ImageError(f"{name}: the file is empty (0 bytes).")
@@ -202,52 +210,48 @@ def decode_rgb(data: bytes, name: str = "picture", max_side_px: int = MAX_IMAGE_
         raise ImageError(
             f"{name}: a picture may have at most {MAX_IMAGE_BYTES} bytes. Got {len(data)}."
         )
-    # OpenCV fills what a cut-off JPEG lacks with grey and only whispers about it.
-    if data.startswith(_JPEG_START) and _JPEG_END not in data[-64:]:
-        raise ImageError(
-            f"{name}: the JPEG is cut off after {len(data)} bytes (its end marker is missing)."
-        )
-    width, height = _declared_size(data) or (0, 0)
-    if max(width, height) > max_side_px:
-        raise ImageError(
-            f"{name}: a side may have at most {max_side_px} pixels. Got {width}x{height}."
-        )
+    try:
+        if data.startswith(JPEG_START):
+            width, height = jpeg_size(data)
+        elif data.startswith(PNG_START):
+            width, height = png_size(data)
+        else:
+            raise BadPicture(
+                f"not a picture that can be decoded; it begins with {data[:8]!r}, "
+                "JPEG and PNG are read"
+            )
+        if max(width, height) > max_side_px:
+            raise BadPicture(f"a side may have at most {max_side_px} pixels. Got {width}x{height}")
+        if width * height > MAX_IMAGE_PIXELS:
+            raise BadPicture(
+                f"a picture may have at most {MAX_IMAGE_PIXELS:,} pixels. Got {width}x{height}"
+            )
+        if data.startswith(PNG_START):
+            data = plain_png(data)
+    except BadPicture as error:
+        raise ImageError(f"{name}: {error}.") from None
     try:
         picture = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR_RGB)
     except cv2.error as error:
         raise ImageError(f"{name}: the picture cannot be decoded ({error.err}).") from error
-    if picture is None or not width:
+    if picture is None:
+        raise ImageError(f"{name}: the picture cannot be decoded. Is it damaged?")
+    if picture.shape[:2] != (height, width):
         raise ImageError(
-            f"{name}: not a picture that can be decoded; it begins with {data[:8]!r}, "
-            "JPEG and PNG are read."
+            f"{name}: says that it is to be turned (EXIF): {width}x{height} as it is stored, "
+            f"{picture.shape[1]}x{picture.shape[0]} as it is to be seen. Save it turned."
         )
     return cast(Rgb, picture)
-
-
-def _declared_size(data: bytes) -> tuple[int, int] | None:
-    """Width and height in the header of a JPEG or PNG, read before anything is decoded."""
-    if data.startswith(_PNG_START) and len(data) >= 24:
-        return int.from_bytes(data[16:20], "big"), int.from_bytes(data[20:24], "big")
-    place = 2
-    while data.startswith(_JPEG_START) and place + 9 <= len(data) and data[place] == 0xFF:
-        marker = data[place + 1]
-        if marker in _JPEG_FRAME_MARKERS:
-            height = int.from_bytes(data[place + 5 : place + 7], "big")
-            return int.from_bytes(data[place + 7 : place + 9], "big"), height
-        # A filler byte, or a segment that says how long it is.
-        length = int.from_bytes(data[place + 2 : place + 4], "big")
-        place += 1 if marker == 0xFF else 2 + length
-    return None
 
 
 def read_picture(path: str | os.PathLike[str]) -> bytes:
     """The bytes of a picture file.
 
     Raises:
-        ImageError: it is not there or cannot be read.
+        ImageError: it is not there, is no file, is too large, or cannot be read.
     """
     try:
-        return Path(path).read_bytes()
+        return read_file(path, MAX_IMAGE_BYTES)
     except FileNotFoundError:
         raise ImageError(f"{path}: no such picture.") from None
     except OSError as error:
