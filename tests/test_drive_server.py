@@ -10,7 +10,6 @@ import threading
 from collections import deque
 from collections.abc import Callable, Coroutine
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any, cast
 
 import numpy as np
@@ -124,8 +123,7 @@ class FakePilot(Pilot):
     """A pilot without a network."""
 
     def __init__(self, *outputs: str, description: dict[str, Any] | None = None) -> None:
-        session = SimpleNamespace(get_inputs=lambda: [SimpleNamespace(name="seen")])
-        super().__init__(cast(Any, session), SEED, outputs, description or {})
+        super().__init__(cast(Any, None), SEED, outputs, description or {})
 
 
 class FaultyPilot(FakePilot):

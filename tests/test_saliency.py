@@ -23,9 +23,11 @@ from ghostlap.backend import keras
 from ghostlap.errors import ImageError, ModelError, PilotError
 from ghostlap.explain.checks import compare, shuffled_network
 from ghostlap.models import MODELS
+from ghostlap.onnx_check import read_network
+from ghostlap.onnx_runner import Runner
 from ghostlap.pilot import Pilot
 from ghostlap.pilot_saving import export_onnx, save_pilot
-from ghostlap.saliency import SALIENCY_FILE, Saliency, open_session, overlay
+from ghostlap.saliency import SALIENCY_FILE, SALIENCY_OUTPUT, Saliency, overlay
 from ghostlap.saliency_graph import write_saliency_graph
 from ghostlap.training.fit import TrainResult
 from ghostlap.vision import SEED, Preprocessing
@@ -156,9 +158,9 @@ def test_the_graph_agrees_with_keras(build: Callable[..., Any], tmp_path: Path) 
             variable.assign(rng.uniform(0.1, 0.3, variable.shape))
     export_onnx(network, tmp_path / "model.onnx")
     write_saliency_graph(tmp_path / "model.onnx", tmp_path / SALIENCY_FILE)
-    session = open_session((tmp_path / SALIENCY_FILE).read_bytes())
+    both = read_network(tmp_path / SALIENCY_FILE)
     seen = rng.random((2, 63, 70, 3), np.float32)
-    answers, found = session.run(None, {session.get_inputs()[0].name: seen})
+    answers, found = Runner(both, 1, *both.outputs).run(seen)
     np.testing.assert_allclose(answers, np.asarray(network(seen, training=False)), atol=1e-4)
     assert found.shape == (2, 1, 63, 70)
     for picture, one in zip(seen, found[:, 0], strict=True):
@@ -262,18 +264,18 @@ def test_a_spot_is_salient_where_it_is(name: str, tmp_path: Path) -> None:
     nodes, constants, last = NETWORKS.get(name) or shortcut()
     write_graph(tmp_path / "model.onnx", nodes, constants, last)
     write_saliency_graph(tmp_path / "model.onnx", tmp_path / SALIENCY_FILE)
-    session = open_session((tmp_path / SALIENCY_FILE).read_bytes())
+    runner = Runner(read_network(tmp_path / SALIENCY_FILE), 1, SALIENCY_OUTPUT)
     for row, column in ((18, 15), (24, 40), (33, 51)):
         seen = np.zeros((1, *SIZE, 3), np.float32)
         seen[0, row : row + 4, column : column + 4] = 1
-        found = session.run(["saliency"], {"seen": seen})[0][0, 0]
+        found = runner.run(seen)[0][0, 0]
         assert found.max() == pytest.approx(1)
         rows, columns = np.indices(SIZE)
         middle = (found * rows).sum() / found.sum(), (found * columns).sum() / found.sum()
         assert middle == pytest.approx((row + 1.5, column + 1.5), abs=3)
         far = np.maximum(np.abs(rows - row), np.abs(columns - column)) > 20
         assert found[far].max() == 0
-    black = session.run(["saliency"], {"seen": np.zeros((1, *SIZE, 3), np.float32)})[0]
+    black = runner.run(np.zeros((1, *SIZE, 3), np.float32))[0]
     np.testing.assert_array_equal(black, 0)
 
 
@@ -383,7 +385,7 @@ def test_looking_needs_no_training_framework(trained: TrainResult) -> None:
     code = (
         "import sys, numpy; from ghostlap.saliency import Saliency;"
         f"Saliency.load({str(trained.out)!r}).maps(numpy.zeros((160, 320, 3), 'uint8'));"
-        "heavy = set('keras tensorflow pandas matplotlib onnx'.split()) & set(sys.modules);"
+        "heavy = set('keras tensorflow pandas matplotlib'.split()) & set(sys.modules);"
         "sys.exit(str(heavy) if heavy else 0)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)

@@ -239,7 +239,7 @@ def test_a_png_is_decoded_without_what_else_is_packed_into_it() -> None:
     for more in (bombs, animation, gamma):
         np.testing.assert_array_equal(decode_rgb(png_with(*more)), plain)
     for depth in (cv2.IMREAD_GRAYSCALE, cv2.IMREAD_UNCHANGED):
-        deep = cv2.imdecode(np.frombuffer(png_with(), np.uint8), depth).astype(np.uint16) * 257
+        deep = np.uint16(257) * np.asarray(cv2.imdecode(np.frombuffer(png_with(), np.uint8), depth))
         assert decode_rgb(cv2.imencode(".png", deep)[1].tobytes()).shape == plain.shape
 
 

@@ -13,20 +13,18 @@ A pilot is a run folder:
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ghostlap.errors import GhostlapError, PilotError
-from ghostlap.files import write_json
+from ghostlap.files import read_json, write_json
+from ghostlap.onnx_check import read_network
+from ghostlap.onnx_runner import Runner
 from ghostlap.vision import Preprocessing, Rgb, crop, finish, scale
-
-if TYPE_CHECKING:
-    import onnxruntime
 
 PILOT_FILE = "pilot.json"
 ONNX_FILE = "model.onnx"
@@ -53,17 +51,16 @@ class Pilot:
 
     def __init__(
         self,
-        session: onnxruntime.InferenceSession,
+        network: Runner,
         preprocessing: Preprocessing,
         outputs: tuple[str, ...],
         description: dict[str, Any],
     ) -> None:
-        self.session = session
+        self.network = network
         self.preprocessing = preprocessing
         self.outputs = outputs
         self.description = description
         """All that ``pilot.json`` says."""
-        self._input = session.get_inputs()[0].name
         self._usual_spread = _usual_spread(description)
 
     @classmethod
@@ -75,36 +72,25 @@ class Pilot:
             threads: for one inference; one is fastest for single frames.
 
         Raises:
-            PilotError: no pilot there, or a broken one.
+            PilotError: no pilot there, a broken one, or one whose network could never end.
         """
-        import onnxruntime
-
         folder = Path(folder)
         description = read_description(folder)
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads
-        options.log_severity_level = 4
-        try:
-            session = onnxruntime.InferenceSession(
-                str(run_file(folder, ONNX_FILE)), options, providers=["CPUExecutionProvider"]
-            )
-            preprocessing = Preprocessing.from_json(description["preprocessing"])
-            outputs = tuple(description["outputs"])
-        except GhostlapError:
-            raise
-        except Exception as error:  # onnxruntime has no common base class for its errors
+        preprocessing = Preprocessing.from_json(description["preprocessing"])
+        outputs = tuple(description["outputs"])
+        network = read_network(run_file(folder, ONNX_FILE))
+        if network.input_shape != preprocessing.input_shape:
             raise PilotError(
-                f"{folder}: the pilot cannot be read ({type(error).__name__}: {error}). "
-                "Copy the whole run folder again, or train anew."
-            ) from error
-        shape = tuple(session.get_inputs()[0].shape[1:])
-        if shape != preprocessing.input_shape:
-            raise PilotError(
-                f"{folder}: {ONNX_FILE} wants pictures of {shape}, {PILOT_FILE} says "
+                f"{folder}: {ONNX_FILE} wants pictures of {network.input_shape}, {PILOT_FILE} says "
                 f"{preprocessing.input_shape}. The two files are not of one run."
             )
-        _check_outputs(folder, outputs)
-        return cls(session, preprocessing, outputs, description)
+        answers = next(iter(network.outputs.values()))[1]
+        if answers != len(outputs):
+            raise PilotError(
+                f"{folder}: {ONNX_FILE} answers {answers} numbers, {PILOT_FILE} names "
+                f"{len(outputs)}: {', '.join(outputs)}. The two files are not of one run."
+            )
+        return cls(Runner(network, threads), preprocessing, outputs, description)
 
     def steer(self, frames: Rgb | NDArray[np.uint8]) -> Any:
         """Steering for what the camera sees.
@@ -152,7 +138,7 @@ class Pilot:
 
     def predict_seen(self, seen: NDArray[np.float32]) -> NDArray[np.float32]:
         """Like :meth:`predict`, of preprocessed pictures ``(n, height, width, 3)``."""
-        answers: NDArray[np.float32] = self.session.run(None, {self._input: seen})[0]
+        answers = self.network.run(seen)[0]
         units = [SPEED_UNIT_MPH if name == "speed" else 1.0 for name in self.outputs]
         return answers * np.array(units, np.float32)
 
@@ -202,14 +188,33 @@ def _usual_spread(description: dict[str, Any]) -> tuple[float, float] | None:
         return None
 
 
-def _check_outputs(folder: Path, outputs: tuple[str, ...]) -> None:
-    in_order = tuple(name for name in OUTPUTS if name in outputs)
-    if outputs != in_order or "steering" not in outputs:
-        raise PilotError(
-            f"{folder / PILOT_FILE}: outputs must be some of {', '.join(OUTPUTS)}, in this order "
-            f"and with the steering. Got {', '.join(map(str, outputs))}. A newer Ghostlap may "
-            "have written it."
+_OBJECTS = ("preprocessing", "training", "metrics", "versions", "imported")
+"""What of a description is an object, with names and values."""
+
+
+def _problem(description: Any) -> str:
+    """What is wrong with a description, types above all; "" if nothing is."""
+    if not isinstance(description, dict):
+        return f"must be an object. Got {type(description).__name__}"
+    found = description.get("format")
+    if type(found) is not int or found != FORMAT:
+        return f"must be a pilot description of format {FORMAT}. Got {str(found)[:40]}"
+    if missing := [name for name in ("outputs", "preprocessing") if name not in description]:
+        return f"does not say its {' and '.join(missing)}"
+    for name in _OBJECTS:
+        if not isinstance(description.get(name, {}), dict):
+            return f"{name} must be an object. Got {str(description[name])[:40]!r}"
+    outputs = description["outputs"]
+    if (
+        not isinstance(outputs, list)
+        or outputs != [name for name in OUTPUTS if name in outputs]
+        or "steering" not in outputs
+    ):
+        return (
+            f"outputs must be some of {', '.join(OUTPUTS)}, in this order and with the steering. "
+            f"Got {', '.join(map(str, outputs if isinstance(outputs, list) else [outputs]))[:80]}"
         )
+    return ""
 
 
 def run_file(folder: Path, name: str) -> Path:
@@ -229,21 +234,21 @@ def read_description(folder: Path) -> dict[str, Any]:
     """What ``pilot.json`` of a run folder says.
 
     Raises:
-        PilotError: it is missing, broken, or of a newer Ghostlap.
+        PilotError: it is missing, broken, of a newer Ghostlap, or says what no pilot's does.
     """
     path = run_file(folder, PILOT_FILE)
     try:
-        description = json.loads(path.read_text(encoding="utf-8"))
+        description: dict[str, Any] = read_json(path)
     except FileNotFoundError:
         raise PilotError(_no_pilot_message(folder)) from None
     except (OSError, ValueError) as error:
         raise PilotError(f"{path}: cannot be read ({error}). Is it a copy cut off?") from error
-    if not isinstance(description, dict) or description.get("format") != FORMAT:
-        raise PilotError(
-            f"{path}: must be a pilot description of format {FORMAT}. Got "
-            f"{description.get('format') if isinstance(description, dict) else type(description)}."
-            " A newer Ghostlap may have written it."
-        )
+    if problem := _problem(description):
+        raise PilotError(f"{path}: {problem}. A newer Ghostlap may have written it.")
+    try:
+        Preprocessing.from_json(description["preprocessing"])
+    except GhostlapError as error:
+        raise PilotError(f"{path}: {error}") from None
     return description
 
 

@@ -166,6 +166,6 @@ def _difference(network: Any, pilot: Pilot) -> float:
     shape = (32, *pilot.preprocessing.input_shape)
     seen = np.random.default_rng(0).random(shape, np.float32)
     keras_answers = np.asarray(network(seen, training=False))
-    onnx_answers = pilot.session.run(None, {pilot.session.get_inputs()[0].name: seen})[0]
+    onnx_answers = pilot.network.run(seen)[0]
     size = np.maximum(1.0, np.abs(keras_answers))
     return float((np.abs(keras_answers - onnx_answers) / size).max())

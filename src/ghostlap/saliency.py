@@ -19,18 +19,17 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from ghostlap.errors import GhostlapError, PilotError
+from ghostlap.errors import PilotError
+from ghostlap.onnx_check import Network, read_network
+from ghostlap.onnx_runner import Runner
 from ghostlap.pilot import read_description, run_file
 from ghostlap.vision import Preprocessing, Rgb, crop, preprocess
-
-if TYPE_CHECKING:
-    import onnxruntime
 
 SALIENCY_FILE = "saliency.onnx"
 SALIENCY_OUTPUT = "saliency"
@@ -54,11 +53,10 @@ class Look:
 class Saliency:
     """A pilot that also says where it looks. Make one with :meth:`load`."""
 
-    def __init__(self, session: onnxruntime.InferenceSession, preprocessing: Preprocessing) -> None:
-        self.session = session
+    def __init__(self, network: Network, preprocessing: Preprocessing, threads: int = 1) -> None:
+        steering = next(iter(network.outputs))
+        self._network = Runner(network, threads, steering, SALIENCY_OUTPUT)
         self.preprocessing = preprocessing
-        self._input = session.get_inputs()[0].name
-        self._outputs = [session.get_outputs()[0].name, SALIENCY_OUTPUT]
 
     @classmethod
     def load(cls, folder: str | Path, threads: int = 1) -> Saliency:
@@ -76,25 +74,26 @@ class Saliency:
         path = run_file(folder, SALIENCY_FILE)
         if not path.is_file():
             raise PilotError(_none_message(folder, description))
+        preprocessing = Preprocessing.from_json(description["preprocessing"])
+        again = f"Remove it; 'ghostlap explain {folder} REC' makes it again."
         try:
-            session = open_session(path.read_bytes(), threads)
-            preprocessing = Preprocessing.from_json(description["preprocessing"])
-        except GhostlapError:
-            raise
-        except Exception as error:  # onnxruntime has no common base class for its errors
+            network = read_network(path)
+        except PilotError as error:
+            raise PilotError(f"{error} {again}") from None
+        rows = network.input_shape[:2]
+        names = list(network.outputs)
+        if (
+            network.input_shape != preprocessing.input_shape
+            or len(names) < 2
+            or names[-1] != SALIENCY_OUTPUT
+            or network.outputs[SALIENCY_OUTPUT] != (1, 1, *rows)
+        ):
             raise PilotError(
-                f"{path}: cannot be read ({type(error).__name__}: {error}). "
-                f"Remove it; 'ghostlap explain {folder} REC' makes it again."
-            ) from error
-        shape = tuple(session.get_inputs()[0].shape[1:])
-        names = [output.name for output in session.get_outputs()]
-        if shape != preprocessing.input_shape or names[-1] != SALIENCY_OUTPUT or len(names) < 2:
-            raise PilotError(
-                f"{path}: is not of the pilot there. It takes pictures of {shape} and gives "
-                f"{', '.join(names)}; expected were {preprocessing.input_shape}, steering and "
-                f"{SALIENCY_OUTPUT}. Remove it; 'ghostlap explain {folder} REC' makes it again."
+                f"{path}: is not of the pilot there. It takes pictures of {network.input_shape} "
+                f"and gives {', '.join(names)}; expected were {preprocessing.input_shape}, "
+                f"steering and {SALIENCY_OUTPUT}. {again}"
             )
-        return cls(session, preprocessing)
+        return cls(network, preprocessing, threads)
 
     def maps(self, frames: Rgb | NDArray[np.uint8]) -> NDArray[np.float32]:
         """Where the pilot looks.
@@ -129,26 +128,16 @@ class Saliency:
         if len(frames) == 0:
             return Look(np.empty(shape, np.float32), np.empty(0, np.float32))
         seen = np.stack([preprocess(frame, spec) for frame in frames])
-        answers, found = self.session.run(self._outputs, {self._input: seen})
+        answers, found = self._network.run(seen)
         maps = np.empty(shape, np.float32)
         for i, one in enumerate(found[:, 0]):
             maps[i] = _normalised(cv2.resize(one, shape[:0:-1], interpolation=cv2.INTER_LINEAR))
         return Look(maps, answers[:, 0])
 
 
-def open_session(model: bytes, threads: int = 1) -> onnxruntime.InferenceSession:
-    """An ONNX model ready to run."""
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.log_severity_level = 4
-    return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
-
-
 def _normalised(found: Any) -> NDArray[np.float32]:
     least, most = float(found.min()), float(found.max())
-    if not most - least > 0:
+    if not 0 < most - least < np.inf:
         return np.zeros(found.shape, np.float32)
     return np.asarray((found - least) / (most - least), np.float32)
 

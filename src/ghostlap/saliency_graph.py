@@ -27,8 +27,10 @@ from onnx import TensorProto, helper, numpy_helper
 
 from ghostlap.errors import ModelError
 from ghostlap.files import replacing
+from ghostlap.onnx_check import check_network, read_network
 from ghostlap.onnx_pictures import WINDOWS, Pictures, Windows
-from ghostlap.saliency import SALIENCY_OUTPUT, open_session
+from ghostlap.onnx_runner import Runner
+from ghostlap.saliency import SALIENCY_OUTPUT
 
 PREFIX = "visualbackprop/"
 """Of the names of everything that is added."""
@@ -50,9 +52,9 @@ def write_saliency_graph(model: Path, path: Path) -> None:
             that cannot be followed.
     """
     try:
-        whole = onnx.load(str(model))
+        whole = onnx.load_model_from_string(read_network(model).data)
         _Graph(whole).add_saliency()
-        open_session(whole.SerializeToString())
+        Runner(check_network(whole.SerializeToString(), path.name), 1)
     except ModelError as error:
         raise ModelError(f"{model.name}: {error}") from error
     except Exception as error:  # a user's own layers may export to anything

@@ -29,6 +29,7 @@ from ghostlap.picture_header import (
     plain_png,
     png_size,
 )
+from ghostlap.typed import misfit
 
 Rgb = NDArray[np.uint8]
 """A picture, shape ``(height, width, 3)``, red first."""
@@ -38,6 +39,7 @@ Colour = Literal["yuv", "yuv-legacy", "rgb", "bgr", "hsv", "hsv-s", "grey"]
 
 MAX_IMAGE_BYTES = 32 * 1024 * 1024
 MAX_IMAGE_SIDE_PX = 4096
+MAX_BLUR_PX = 99
 MAX_IMAGE_PIXELS = 4096 * 3072
 """Twelve megapixels, as phones and action cameras have."""
 
@@ -86,15 +88,22 @@ class Preprocessing:
                 f"0 <= top < bottom <= {self.frame_height_px} rows. "
                 f"Got rows {self.crop_top_px}:{self.crop_bottom_px}."
             )
-        if self.blur_px and self.blur_px % 2 == 0:
+        if self.blur_px and not (self.blur_px % 2 and 0 < self.blur_px <= MAX_BLUR_PX):
             raise GhostlapError(
-                f"Preprocessing: blur_px must be odd, or 0 for none. Got {self.blur_px}."
+                f"Preprocessing: blur_px must be odd and at most {MAX_BLUR_PX}, or 0 for none. "
+                f"Got {self.blur_px}."
             )
-        if min(self.frame_width_px, self.height_px, self.width_px) < 1 or self.divide_by == 0:
+        sides_px = self.frame_height_px, self.frame_width_px, self.height_px, self.width_px
+        if not 1 <= min(sides_px) <= max(sides_px) <= MAX_IMAGE_SIDE_PX:
             raise GhostlapError(
-                "Preprocessing: sizes must be at least 1 and divide_by not 0. "
-                f"Got frame width {self.frame_width_px}, output {self.width_px}x{self.height_px}, "
-                f"divide_by {self.divide_by}."
+                f"Preprocessing: sides must be from 1 to {MAX_IMAGE_SIDE_PX} pixels. Got frames of "
+                f"{self.frame_width_px}x{self.frame_height_px}, "
+                f"output {self.width_px}x{self.height_px}."
+            )
+        if not (1e-6 <= abs(self.divide_by) <= 1e6 and abs(self.offset) <= 1e6):
+            raise GhostlapError(
+                "Preprocessing: divide_by must be a number from 1e-6 to 1e6, offset one up to 1e6. "
+                f"Got {self.divide_by} and {self.offset}."
             )
         if self.colour not in _TO_COLOUR:
             raise GhostlapError(
@@ -126,13 +135,19 @@ class Preprocessing:
 
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> Preprocessing:
-        """Read back what ``dataclasses.asdict`` wrote; unknown or missing names are errors."""
+        """Read back what ``dataclasses.asdict`` wrote.
+
+        Raises:
+            GhostlapError: names are missing or unknown, or a value is not of its type.
+        """
         names = {field.name for field in dataclasses.fields(cls)}
         if set(values) != names:
             raise GhostlapError(
                 "Preprocessing: the saved settings must name exactly "
                 f"{sorted(names)}. Got {sorted(values)}."
             )
+        if problem := misfit(cls, values):
+            raise GhostlapError(f"Preprocessing: {problem}.")
         return cls(**values)
 
 

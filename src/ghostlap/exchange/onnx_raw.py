@@ -17,7 +17,8 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, compose, helper, numpy_helper
 
-from ghostlap.errors import ExchangeError
+from ghostlap.errors import ExchangeError, PilotError
+from ghostlap.onnx_check import read_network
 from ghostlap.pilot import SPEED_UNIT_MPH
 from ghostlap.vision import Preprocessing
 
@@ -249,14 +250,14 @@ def with_preprocessing(network: Path, spec: Preprocessing, outputs: Sequence[str
         ExchangeError: the file is no network of that kind.
     """
     try:
-        model = onnx.load(network)
+        model = onnx.load_model_from_string(read_network(network).data)
         opset = next(one.version for one in model.opset_import if one.domain in ("", "ai.onnx"))
         model = compose.add_prefix(model, "network/")
         first = preprocessing_graph(spec, opset, model.ir_version)
         whole = compose.merge_models(first, model, io_map=[(SEEN, model.graph.input[0].name)])
         _name_outputs(whole, outputs)
         onnx.checker.check_model(whole, full_check=True)
-    except ExchangeError:
+    except (ExchangeError, PilotError):
         raise
     except Exception as error:  # onnx has no common base class for its errors
         raise ExchangeError(

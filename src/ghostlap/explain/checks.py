@@ -24,8 +24,9 @@ from numpy.typing import NDArray
 from onnx import numpy_helper
 
 from ghostlap.explain.moments import Moments
+from ghostlap.onnx_check import check_network, read_network
 from ghostlap.pilot import Pilot, run_file
-from ghostlap.saliency import SALIENCY_FILE, Saliency, open_session
+from ghostlap.saliency import SALIENCY_FILE, Saliency
 from ghostlap.saliency_graph import PREFIX
 from ghostlap.vision import Rgb, crop
 
@@ -58,7 +59,7 @@ def sanity(folder: Path, saliency: Saliency, moments: Moments, seed: int) -> dic
         shows how much of a map is the same whatever is seen; ``edges`` with the picture's edges.
     """
     maps = saliency.maps(moments.frames)
-    model = onnx.load(str(run_file(folder, SALIENCY_FILE)))
+    model = onnx.load_model_from_string(read_network(run_file(folder, SALIENCY_FILE)).data)
     kernels = _kernels(model)
 
     def shuffled(names: list[str], shuffle: int) -> dict[str, float]:
@@ -122,7 +123,7 @@ def _kernels(model: onnx.ModelProto) -> list[str]:
 
 def shuffled_network(folder: Path, saliency: Saliency, seed: int) -> Saliency:
     """The network of a run folder with the weights of all its convolutions in random order."""
-    model = onnx.load(str(run_file(folder, SALIENCY_FILE)))
+    model = onnx.load_model_from_string(read_network(run_file(folder, SALIENCY_FILE)).data)
     return _shuffled(model, _kernels(model), [seed, 0], saliency)
 
 
@@ -137,7 +138,8 @@ def _shuffled(
             weights = numpy_helper.to_array(tensor)
             mixed = rng.permutation(weights.ravel()).reshape(weights.shape)
             tensor.CopyFrom(numpy_helper.from_array(mixed, tensor.name))
-    return Saliency(open_session(copy.SerializeToString()), saliency.preprocessing)
+    network = check_network(copy.SerializeToString(), f"{SALIENCY_FILE}, shuffled")
+    return Saliency(network, saliency.preprocessing)
 
 
 def _edges(rows: Rgb) -> Maps:
