@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: setup test test-all lint types unit demo generalist bench clean
+.PHONY: setup test test-all lint types unit attack demo generalist bench clean
 
 setup: $(READY)
 
@@ -32,6 +32,13 @@ unit: $(READY)
 # The slow tests too: pilots trained on recordings and driven, which takes minutes each.
 test-all: lint types
 	$(BIN)/pytest -m 'slow or not slow'
+	$(BIN)/python -m benchmarks.attack --minutes 10
+
+# Kills, full disks, hostile clients, pages and files, fuzzing: what is lost, hangs, falls, gets in.
+# MINUTES=… says for how long; the table is in build/attack/attack.md.
+MINUTES ?= 30
+attack: $(READY)
+	$(BIN)/python -m benchmarks.attack --minutes $(MINUTES)
 
 # From nothing to a pilot that drives, with proof: some minutes; goes on where it was interrupted.
 demo: $(READY)

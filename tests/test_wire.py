@@ -121,8 +121,11 @@ def test_forks_that_send_plain_numbers_are_understood(value: Any, number: float)
 
 @pytest.mark.parametrize(
     "value",
-    [None, True, [], {}, "", "x", "NaN", "∞", "-", "1e999", math.nan, math.inf, 10**400, "9" * 65],
-)
+    [
+        None, True, [], {}, "", "x", "NaN", "∞", "-", "1e999", math.nan, math.inf, 10**400,
+        "9" * 65, "-3\x1f", "\x1c1.5",
+    ],
+)  # fmt: skip
 def test_what_is_no_number_is_nan(value: Any) -> None:
     assert math.isnan(read_number(value))
 

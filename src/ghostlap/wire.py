@@ -43,7 +43,8 @@ _LONGEST_NUMBER = 64
 _LONGEST_PING = 128
 _EVENT = re.compile(r'42(?:/[^,"\[]{0,64},)?\d{0,18}\[\s*"((?:[^"\\]|\\.){0,128})"\s*([,\]])', re.S)
 _N4 = re.compile(r".*[0-9][^0-9]+[0-9]{4}[^0-9]*", re.S)
-_PLAIN = re.compile(r"\s*-?[0-9]+(\.[0-9]*)?([eE][-+]?[0-9]{1,3})?\s*")
+# ASCII: float() does not strip all that is white space elsewhere.
+_PLAIN = re.compile(r"\s*-?[0-9]+(\.[0-9]*)?([eE][-+]?[0-9]{1,3})?\s*", re.ASCII)
 _NEGATIVE_SIGNS = "-−("
 
 
