@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -203,7 +204,7 @@ def test_a_reader_that_falls_is_found(tmp_path: Path) -> None:
     assert bytes.fromhex(failure["input"]).count(b"\0")
 
 
-def _failures(target: Target, folder: Path) -> list[dict[str, object]]:
+def _failures(target: Target, folder: Path) -> list[dict[str, Any]]:
     progress, told = folder / "progress", folder / "told"
     progress.write_bytes(struct.pack("<QQ", 0, 0))
     with progress.open("r+b") as file, mmap.mmap(file.fileno(), 0) as shared:
@@ -217,9 +218,7 @@ def test_a_reader_that_hangs_is_found(
 ) -> None:
     """Played by a process that says nothing new."""
     monkeypatch.setattr(fuzz, "_START_S", 0.2)
-    monkeypatch.setattr(
-        fuzz.sys, "executable", str(_script(tmp_path / "hang", "#!/bin/sh\nsleep 60\n"))
-    )
+    monkeypatch.setattr(sys, "executable", str(_script(tmp_path / "hang", "#!/bin/sh\nsleep 60\n")))
     (tmp_path / "progress").write_bytes(struct.pack("<QQ", 0, 0))
     assert fuzz._one_process(campaign, "fuzz/wire", tmp_path, {}) == 0
     assert campaign.rows["fuzz/wire"].faults["hung"] == 1

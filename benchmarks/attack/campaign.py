@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import random
+import shlex
 import shutil
 import threading
 import time
@@ -144,7 +145,8 @@ class Campaign:
             times: how often.
         """
         row = self.row(name)
-        repeat = f"python -m benchmarks.attack --only {name} --seed {self.seed} --attempt {attempt}"
+        only = shlex.quote(name)
+        repeat = f"python -m benchmarks.attack --only {only} --seed {self.seed} --attempt {attempt}"
         with self._lock:
             known = sum(one.row == name and one.fault == fault for one in self.findings)
             row.faults[fault] += times

@@ -33,13 +33,17 @@ class Unbroken:
     content: dict[str, str]
     seconds: float
     operations: int
+    bytes: int = 0
+    """Of all files."""
+    largest_bytes: int = 0
+    """Of the largest file."""
 
 
 class Attacker:
     """Forks for each worker, and the unbroken runs."""
 
-    def __init__(self, campaign: Campaign, material: Material) -> None:
-        self.campaign, self.material = campaign, material
+    def __init__(self, campaign: Campaign, material: Material, kind: str = KIND) -> None:
+        self.campaign, self.material, self._kind = campaign, material, kind
         self._forks: dict[tuple[Weight, int], Forks] = {}
         self._unbroken: dict[str, Unbroken | None] = {}
         self._lock = threading.Lock()
@@ -74,13 +78,18 @@ class Attacker:
                 ended = self.forks(job.weight, worker).run(job.arguments, work)
                 if ended.status != 0:
                     what = f"undisturbed: status {ended.status}: {ended.last_words}"
-                    self.campaign.found(f"{KIND}/{job.name}", "crashed", what, 0)
+                    self.campaign.found(f"{self._kind}/{job.name}", "crashed", what, 0)
                     return None
-                runs.append(Unbroken(content(work, work), ended.seconds, ended.operations))
+                sizes = [path.stat().st_size for path in work.rglob("*") if path.is_file()]
+                runs.append(
+                    Unbroken(
+                        content(work, work), ended.seconds, ended.operations, sum(sizes), max(sizes)
+                    )
+                )
         differing = unlike(job, runs[0].content, runs[1].content)
         if differing:
             what = f"two undisturbed runs differ: {'; '.join(differing[:5])}"
-            self.campaign.found(f"{KIND}/{job.name}", "lost", what, 0)
+            self.campaign.found(f"{self._kind}/{job.name}", "lost", what, 0)
             return None
         return runs[1]
 

@@ -1,6 +1,6 @@
 """Whether two runs of a command came to the same: every file, to the byte, hidden ones too.
 
-What a run says of its own time and machine is declared here, and nothing else.
+What a run may say of its own time and machine is declared here, and nothing else.
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
-TIMES = frozenset(
+OF_A_RUN = frozenset(
     {
         "seconds", "created", "created_at", "duration_s", "driven_s", "real_time_factor",
         "real_time_factor_a_process", "p50_ms", "p99_ms", "latency_ms", "cost_ms", "versions",
-        "machine", "seconds_per_epoch", "peak_memory_mb",
+        "machine", "resume", "seconds_per_epoch", "peak_memory_mb",
     }
 )  # fmt: skip
-"""Names in JSON whose values are of a clock or of the machine."""
+"""Names in JSON whose values are of a clock, of the machine, or say that a run was gone on with."""
 _CLOCK = re.compile(rb"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d)?([.]\d+)?(\+\d\d:\d\d|Z)?")
 _SECONDS = re.compile(rb"\d+([.]\d+)? ?(s|ms|min|h)\b")
 _OF_A_PAGE = (".html", ".md", ".txt", ".log")
@@ -91,7 +91,7 @@ def _without_times(data: bytes) -> bytes:
 
 def _stripped(value: Any) -> Any:
     if isinstance(value, dict):
-        return {name: _stripped(one) for name, one in value.items() if name not in TIMES}
+        return {name: _stripped(one) for name, one in value.items() if name not in OF_A_RUN}
     if isinstance(value, list):
         return [_stripped(one) for one in value]
     return value
@@ -101,7 +101,7 @@ def _without_seconds(data: bytes) -> bytes:
     """A table without the columns that say how long something took."""
     lines = data.split(b"\n")
     header = lines[0].split(b",")
-    timed = {at for at, name in enumerate(header) if name.strip().decode("latin-1") in TIMES}
+    timed = {at for at, name in enumerate(header) if name.strip().decode("latin-1") in OF_A_RUN}
     if not timed:
         return data
     rows = ([cell for at, cell in enumerate(line.split(b",")) if at not in timed] for line in lines)
