@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
+import os
 import socket
 import threading
 from collections.abc import Iterator
 from concurrent.futures import Future
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 from urllib.parse import quote_from_bytes
 
 import pytest
@@ -17,17 +19,28 @@ from hostile_requests import NAMES, QUERIES, ROWS, answer_of, messages, requests
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from recordings import make_recording
+from rings import ring_file
+from small_pilot import make_pilot
 from test_cockpit_server import PATIENCE_S, Scripted
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
 from ghostlap.cockpit import api as api_module
 from ghostlap.cockpit import connections as connections_module
+from ghostlap.cockpit.cabin import Cabin
 from ghostlap.cockpit.config import CockpitConfig
+from ghostlap.cockpit.copilot import Copilot
+from ghostlap.cockpit.engine import Engine
+from ghostlap.cockpit.protocol import Command, parse, text_of
+from ghostlap.cockpit.runs import EVALUATION_FILE
 from ghostlap.cockpit.site import Site
+from ghostlap.cockpit.stage import Stage
+from ghostlap.cockpit.tape import Tape
 from ghostlap.cockpit.trainer import Trainer
 from ghostlap.cockpit.verdicts import Verdicts
 from ghostlap.errors import CockpitError
+from ghostlap.pilot import PILOT_FILE
+from ghostlap.recording.driving_log import LOG_NAME
 
 QUICK = settings(
     max_examples=150, deadline=None,
@@ -35,6 +48,40 @@ QUICK = settings(
 )  # fmt: skip
 MET_WELL = {200, 202, 307, 400, 403, 404, 405, 426}
 HEAD = b"Host: 127.0.0.1\r\nConnection: close\r\n\r\n"
+
+
+def make_odd_things(recordings: Path, runs: Path) -> None:
+    """Recordings and runs that no program makes."""
+    images = [
+        "x" * 300 + ".jpg", "ü" * 200 + ".jpg", "a\0b.jpg", "..", ".", "IMG", "loop.jpg",
+        "link.jpg", "folder.jpg", "nothing.jpg", "%2e%2e%2fsecret.txt", "[/].jpg", "empty.jpg",
+    ]  # fmt: skip
+    odd = recordings / "odd"
+    (odd / "IMG" / "folder.jpg").mkdir(parents=True)
+    (odd / "IMG" / "empty.jpg").touch()
+    (odd / "IMG" / "loop.jpg").symlink_to("loop.jpg")
+    (odd / "IMG" / "link.jpg").symlink_to(recordings.parent.parent / "secret.txt")
+    (odd / LOG_NAME).write_text("".join(f"IMG/{name},,,0.5,1,0,20\n" for name in images))
+    contents = {
+        "nothing": b"", "zeros": bytes(3000), "one line": b"x" * 200_000, "text": b"no log\n" * 50,
+        "n" * 250: b"IMG/a.jpg,,,0,0,0,1\nIMG/b.jpg,,,0,0,0,1\n", "a:b": b"IMG/a.jpg,,,0,0,0,1\n",
+        "a%2fb": b"IMG/a.jpg,,,0,0,0,1\n", "<b>": b"IMG/a.jpg,,,1e308,-0,0,1e308\n",
+    }  # fmt: skip
+    for name, content in contents.items():
+        (recordings / name).mkdir()
+        (recordings / name / LOG_NAME).write_bytes(content)
+    with contextlib.suppress(OSError):  # a system may have no such names
+        no_text = recordings / os.fsdecode(b"\xff\xfe")
+        no_text.mkdir()
+        (no_text / LOG_NAME).write_bytes(b"IMG/a.jpg,,,0,0,0,1\n")
+    descriptions = {
+        "deep": b"[" * 100_000, "null": b"null", "nan": b'{"format": NaN}', "binary": b"\xff\xfe\0",
+        "outputs": b'{"format": 1, "outputs": [[[]], {}, 1e999, "\\ud800"]}',
+    }  # fmt: skip
+    for name, description in descriptions.items():
+        (runs / name / "evaluate" / "x").mkdir(parents=True)
+        (runs / name / PILOT_FILE).write_bytes(description)
+        (runs / name / "evaluate" / "x" / EVALUATION_FILE).write_bytes(description)
 
 
 def no_training(self: Trainer, *_: Any) -> None:
@@ -49,6 +96,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Site[Any]
     make_recording(around / "here" / "recordings" / "made", rows=5)
     make_recording(around / "here" / "runs" / "a" / "drive-1", rows=3)
     (around / "here" / "recordings" / "link").symlink_to(around)
+    make_odd_things(around / "here" / "recordings", around / "here" / "runs")
     started: Future[Site[Any]] = Future()
     loop, over = asyncio.new_event_loop(), asyncio.Event()
 
@@ -130,6 +178,27 @@ def test_every_odd_query_is_answered(served: tuple[Site[Any], Path], query: byte
         check(served, b"GET " + path + b"?" + query + b" HTTP/1.1\r\n" + HEAD)
 
 
+def test_odd_recordings_and_runs_are_answered(served: tuple[Site[Any], Path]) -> None:
+    for folder in sorted((served[1] / "here" / "recordings").iterdir()):
+        path = b"/api/recordings/" + quote_from_bytes(os.fsencode(folder.name), safe="").encode()
+        below = [b"rows", *(b"predictions?run=" + run for run in (b"generalist", b"deep", b"nan"))]
+        below += [
+            b"frames/%d.jpg?camera=%s" % (row, camera)
+            for row in range(14)
+            for camera in (b"center", b"left")
+        ]
+        for one in below:
+            check(served, b"GET " + path + b"/" + one + b" HTTP/1.1\r\n" + HEAD)
+        for one, body in (b"cut", b'{"from": 0, "to": 0}'), (b"trash", b"{}"), (b"restore", b"{}"):
+            length = b"Content-Length: %d\r\n" % len(body)
+            check(served, b"POST " + path + b"/" + one + b" HTTP/1.1\r\n" + length + HEAD + body)
+    listed = answer_of(served[0].port, b"GET /api/library HTTP/1.1\r\n" + HEAD, PATIENCE_S)
+    assert listed.startswith(b"HTTP/1.1 200")
+    found = json.loads(listed.split(b"\r\n\r\n", 1)[1])
+    assert "odd" in {one["name"] for one in found["recordings"]}
+    assert {"deep", "outputs", "generalist"} <= {one["name"] for one in found["runs"]}
+
+
 @QUICK
 @given(said=st.lists(messages, min_size=1, max_size=10))
 def test_any_messages_are_met(served: tuple[Site[Any], Path], said: list[str | bytes]) -> None:
@@ -160,3 +229,67 @@ def test_any_frames_are_met(served: tuple[Site[Any], Path], said: bytes) -> None
         hostile.sendall(handshake + said)
         hostile.recv(100)
     check(served, b"GET /api/library HTTP/1.1\r\n" + HEAD)
+
+
+WISHES = messages.filter(lambda said: isinstance(said, str))
+
+
+class Quiet:
+    """A page that notes errors, and what it was shown last."""
+
+    def __init__(self) -> None:
+        self.said: list[str] = []
+        self.shown = threading.Event()
+
+    def publish(self, pictures: dict[Any, bytes], state: dict[str, Any] | None) -> None:
+        if state is not None:
+            text_of(state)
+            self.shown.set()
+
+    def say(self, level: str, text: str) -> None:
+        self.said.append(text)
+
+    def new_map(self, road: dict[str, Any] | None) -> None: ...
+
+
+@pytest.fixture(scope="module")
+def driven(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Engine, Quiet]]:
+    """An engine that can be asked for anything."""
+    folder = tmp_path_factory.mktemp("driven")
+    make_pilot(folder / "good")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("GHOSTLAP_CACHE", str(folder))
+        stage = Stage(ring_file(folder))
+    outlet = Quiet()
+
+    def tape(track: str) -> Tape:
+        return Tape(folder / f"rec-{len(outlet.said)}-{threading.get_ident()}", outlet.said.append)
+
+    engine = Engine(
+        Cabin(stage, outlet.say),
+        outlet,
+        tape,
+        lambda run, limit_mph: Copilot(run, folder / "good", limit_mph),
+        lambda wanted: stage,
+    )
+    engine.sit(True)
+    engine.watched_by(1)
+    engine.start()
+    yield engine, outlet
+    engine.stop()
+
+
+@settings(QUICK, max_examples=60)
+@given(said=st.lists(WISHES, min_size=1, max_size=12))
+def test_any_wishes_leave_a_drive_that_goes_on(
+    driven: tuple[Engine, Quiet], said: list[str]
+) -> None:
+    engine, outlet = driven
+    for text in said:
+        with contextlib.suppress(CockpitError):
+            message = parse(text)
+            if isinstance(message, get_args(Command)):
+                engine.tell(message)
+    outlet.shown.clear()
+    assert outlet.shown.wait(PATIENCE_S)
+    assert not [text for text in outlet.said if "Error" in text or "interrupted" in text]

@@ -215,6 +215,27 @@ def test_pages_of_another_site_are_refused(tmp_path: Path, origin: str) -> None:
     serving(tmp_path, test)
 
 
+@pytest.mark.parametrize("site_of", ["cross-site", "same-site"])
+def test_pages_of_another_site_cannot_even_look(tmp_path: Path, site_of: str) -> None:
+    """Images, scripts and forms are sent without an origin, some also by GET."""
+
+    async def test(site: Site[Any], source: Scripted) -> None:
+        foreign = {"Sec_Fetch_Site": site_of, "Sec_Fetch_Mode": "no-cors"}
+        for path in ("/", "/static/app.js", "/api/library", "/api/recordings/x/predictions?run=y"):
+            assert (await ask(site, path, **foreign))[0] == 403, path
+            link = {"Sec_Fetch_Site": site_of, "Sec_Fetch_Mode": "navigate"}
+            assert (await ask(site, path, **link))[0] == (200 if path == "/" else 403), path
+        assert (await ask(site, "/", method="POST", **link))[0] == 403
+        with pytest.raises(InvalidStatus):
+            async with page(site, additional_headers={"Sec-Fetch-Site": site_of}):
+                pass
+        assert source.pages == 0
+        for own in ("same-origin", "none"):
+            assert (await ask(site, "/api/library", Sec_Fetch_Site=own))[0] == 200
+
+    serving(tmp_path, test)
+
+
 def test_other_machines_need_the_token(tmp_path: Path) -> None:
     async def test(site: Site[Any], source: Scripted) -> None:
         assert site.token is not None

@@ -1,8 +1,9 @@
 """Who may speak to the server: this machine's own pages, or whoever has the token.
 
 A page of another site that is open in the same browser can reach 127.0.0.1 too. It is told apart by
-the ``Origin`` that the browser adds to websockets and to whatever changes something, and a name
-that somebody made point to 127.0.0.1 (DNS rebinding) by the ``Host`` header.
+what the browser adds: ``Origin`` to websockets and to whatever changes something, and where a
+request comes from (``Sec-Fetch-Site``). A name that somebody made point to 127.0.0.1 (DNS
+rebinding) is told apart by the ``Host`` header. A link from elsewhere leads to the page itself.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ Scope = MutableMapping[str, Any]
 App = Callable[..., Awaitable[None]]
 
 COOKIE = "ghostlap-token"
+_FOREIGN = "Pages of another site may not speak to this server."
 _SAFE_METHODS = frozenset({"GET", "HEAD"})
 _POLICY = (
     "default-src 'self'; connect-src 'self'{sockets}; img-src 'self' blob: data:; "
@@ -76,7 +78,9 @@ class Gate:
             return "This page is for its own machine: open it by http://127.0.0.1 and its port."
         changes = scope["type"] == "websocket" or scope["method"] not in _SAFE_METHODS
         if changes and origins and (len(origins) > 1 or not is_same(origins[0], hosts[0])):
-            return "Pages of another site may not speak to this server."
+            return _FOREIGN
+        if _is_of_another_site(headers) and (changes or not _opens_the_page(scope, headers)):
+            return _FOREIGN
         if self._token is not None and not (self._has_cookie(headers) or self._brings_token(scope)):
             return "Open the address that the terminal shows, with its token."
         return ""
@@ -119,6 +123,15 @@ def _headers(scope: Scope) -> dict[str, list[str]]:
     for name, value in scope["headers"]:
         found.setdefault(name.decode("latin-1").lower(), []).append(value.decode("latin-1"))
     return found
+
+
+def _is_of_another_site(headers: dict[str, list[str]]) -> bool:
+    """Whether the browser says so; one that says nothing is an old one, or none."""
+    return any(where in ("cross-site", "same-site") for where in headers.get("sec-fetch-site", []))
+
+
+def _opens_the_page(scope: Scope, headers: dict[str, list[str]]) -> bool:
+    return scope["path"] == "/" and headers.get("sec-fetch-mode") == ["navigate"]
 
 
 def _policy(host: str) -> tuple[bytes, bytes]:

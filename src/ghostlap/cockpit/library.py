@@ -217,11 +217,22 @@ def _folders(parent: Path) -> Iterator[Path]:
             names = [
                 entry.name
                 for _, entry in zip(range(_MOST_ENTRIES), entries, strict=False)
-                if entry.is_dir(follow_symlinks=False) and not entry.name.startswith(".")
+                if entry.is_dir(follow_symlinks=False)
+                and not entry.name.startswith(".")
+                and _can_be_asked_for(entry.name)
             ]
     except OSError:
         return
     yield from (parent / name for name in sorted(names))
+
+
+def _can_be_asked_for(name: str) -> bool:
+    """Whether a name is text; on some systems it can be any bytes."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _is_recording(folder: Path) -> bool:

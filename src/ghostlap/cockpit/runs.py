@@ -49,7 +49,7 @@ class RunFacts:
 def _outputs(folder: Path) -> list[str]:
     try:
         outputs = read_description(folder).get("outputs")
-    except PilotError:
+    except (PilotError, RecursionError):
         return []
     return [str(name) for name in outputs] if isinstance(outputs, list) else []
 
