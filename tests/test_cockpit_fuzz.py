@@ -39,8 +39,10 @@ from ghostlap.cockpit.tape import Tape
 from ghostlap.cockpit.trainer import Trainer
 from ghostlap.cockpit.verdicts import Verdicts
 from ghostlap.errors import CockpitError
-from ghostlap.pilot import PILOT_FILE
+from ghostlap.pilot import ONNX_FILE, PILOT_FILE
 from ghostlap.recording.driving_log import LOG_NAME
+from ghostlap.recording.who_drove import WHO_DROVE_NAME
+from ghostlap.saliency import SALIENCY_FILE
 
 QUICK = settings(
     max_examples=150, deadline=None,
@@ -55,13 +57,23 @@ def make_odd_things(recordings: Path, runs: Path) -> None:
     images = [
         "x" * 300 + ".jpg", "ü" * 200 + ".jpg", "a\0b.jpg", "..", ".", "IMG", "loop.jpg",
         "link.jpg", "folder.jpg", "nothing.jpg", "%2e%2e%2fsecret.txt", "[/].jpg", "empty.jpg",
+        "fifo.jpg", "null.jpg",
     ]  # fmt: skip
     odd = recordings / "odd"
     (odd / "IMG" / "folder.jpg").mkdir(parents=True)
     (odd / "IMG" / "empty.jpg").touch()
+    (odd / "IMG" / "null.jpg").symlink_to("/dev/zero")
     (odd / "IMG" / "loop.jpg").symlink_to("loop.jpg")
     (odd / "IMG" / "link.jpg").symlink_to(recordings.parent.parent / "secret.txt")
     (odd / LOG_NAME).write_text("".join(f"IMG/{name},,,0.5,1,0,20\n" for name in images))
+    if hasattr(os, "mkfifo"):
+        os.mkfifo(odd / "IMG" / "fifo.jpg")
+        os.mkfifo(odd / WHO_DROVE_NAME)
+        make_pilot(runs / "waits")
+        (runs / "waits" / ONNX_FILE).unlink()
+        (runs / "waits" / "evaluate" / "x").mkdir(parents=True)
+        for file in ONNX_FILE, SALIENCY_FILE, "evaluate/x/" + EVALUATION_FILE:
+            os.mkfifo(runs / "waits" / file)
     contents = {
         "nothing": b"", "zeros": bytes(3000), "one line": b"x" * 200_000, "text": b"no log\n" * 50,
         "n" * 250: b"IMG/a.jpg,,,0,0,0,1\nIMG/b.jpg,,,0,0,0,1\n", "a:b": b"IMG/a.jpg,,,0,0,0,1\n",
@@ -181,10 +193,13 @@ def test_every_odd_query_is_answered(served: tuple[Site[Any], Path], query: byte
 def test_odd_recordings_and_runs_are_answered(served: tuple[Site[Any], Path]) -> None:
     for folder in sorted((served[1] / "here" / "recordings").iterdir()):
         path = b"/api/recordings/" + quote_from_bytes(os.fsencode(folder.name), safe="").encode()
-        below = [b"rows", *(b"predictions?run=" + run for run in (b"generalist", b"deep", b"nan"))]
+        below = [
+            b"rows",
+            *(b"predictions?run=" + run for run in (b"generalist", b"deep", b"waits")),
+        ]
         below += [
             b"frames/%d.jpg?camera=%s" % (row, camera)
-            for row in range(14)
+            for row in range(16)
             for camera in (b"center", b"left")
         ]
         for one in below:

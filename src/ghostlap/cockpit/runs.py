@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import threading
 from pathlib import Path
 from typing import Any
 
 from ghostlap.errors import PilotError
+from ghostlap.files import read_json
 from ghostlap.pilot import PILOT_FILE, read_description
 from ghostlap.saliency import SALIENCY_FILE
 
@@ -49,7 +49,7 @@ class RunFacts:
 def _outputs(folder: Path) -> list[str]:
     try:
         outputs = read_description(folder).get("outputs")
-    except (PilotError, RecursionError):
+    except PilotError:
         return []
     return [str(name) for name in outputs] if isinstance(outputs, list) else []
 
@@ -74,9 +74,7 @@ def _stamp(file: Path) -> tuple[int, int] | None:
 def _autonomy_in(evaluation: Path) -> float | None:
     """The lowest of the tracks that the pilot drove without hardships."""
     try:
-        if evaluation.stat().st_size > _MOST_BYTES:
-            return None
-        lines = json.loads(evaluation.read_text(encoding="utf-8"))["lines"]
+        lines = read_json(evaluation, _MOST_BYTES)["lines"]
         return min(
             (
                 float(line["autonomy_percent"])
@@ -85,5 +83,5 @@ def _autonomy_in(evaluation: Path) -> float | None:
             ),
             default=None,
         )
-    except (OSError, ValueError, LookupError, TypeError, RecursionError):
+    except (OSError, ValueError, LookupError, TypeError):
         return None

@@ -10,6 +10,7 @@ import contextlib
 import csv
 import dataclasses
 import datetime
+import io
 import itertools
 import os
 import signal
@@ -23,6 +24,7 @@ from typing import Any
 from ghostlap.cockpit.library import Library
 from ghostlap.cockpit.verdicts import be_patient
 from ghostlap.errors import CockpitError
+from ghostlap.files import open_file
 from ghostlap.pilot import PILOT_FILE
 
 HISTORY = "history.csv"
@@ -163,8 +165,9 @@ def _history(path: Path) -> list[list[float]]:
     """Epoch, loss and validation loss of each epoch; what is no number ends the list."""
     rows: list[list[float]] = []
     try:
-        with path.open(newline="", encoding="utf-8") as file:
-            for row in itertools.islice(csv.DictReader(file), _MOST_HISTORY):
+        with open_file(path) as file:
+            lines = io.TextIOWrapper(file, "utf-8", newline="")
+            for row in itertools.islice(csv.DictReader(lines), _MOST_HISTORY):
                 rows.append([float(row[name]) for name in ("epoch", "loss", "val_loss")])
     except (OSError, ValueError, KeyError, TypeError, csv.Error):
         pass
@@ -174,7 +177,7 @@ def _history(path: Path) -> list[list[float]]:
 def _last_words(log: Path) -> str:
     """What a failed training said last."""
     try:
-        with log.open("rb") as file:
+        with open_file(log) as file:
             file.seek(max(0, log.stat().st_size - _SAID_BYTES))
             said = file.read().decode("utf-8", "replace").strip().splitlines()
     except OSError:
