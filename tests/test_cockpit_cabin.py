@@ -6,6 +6,7 @@ import math
 import threading
 import time
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, cast
 
 import numpy as np
@@ -13,6 +14,7 @@ import pytest
 from rings import ring_file
 from small_pilot import make_pilot
 
+from ghostlap.cockpit import tape as tape_module
 from ghostlap.cockpit.cabin import Cabin
 from ghostlap.cockpit.copilot import Copilot
 from ghostlap.cockpit.hands import HANDS_OFF_AFTER_S, Hands
@@ -358,6 +360,36 @@ def test_a_full_disk_ends_the_recording_and_not_the_drive(
         time.sleep(0.001)
     assert cockpit.drive(0.5, "up")["recording"] is None
     assert cockpit.said == ["rec: no room. The driving goes on, unrecorded."]
+
+
+def test_on_a_slow_disk_newer_moments_are_written_for_older_ones(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A kill would lose what waits."""
+    now_s, said, writing, goes_on = 1000.0, list[str](), threading.Event(), threading.Event()
+    monkeypatch.setattr(tape_module, "time", SimpleNamespace(monotonic=lambda: now_s))
+    append = Recorder.append
+
+    def slowly(*arguments: Any, **named: Any) -> Any:
+        writing.set()
+        goes_on.wait(20)
+        return append(*arguments, **named)
+
+    monkeypatch.setattr(Recorder, "append", slowly)
+    tape = Tape(tmp_path / "rec", said.append)
+    pictures = np.zeros((3, 160, 320, 3), np.uint8)
+    for i in range(10):
+        if i == 1:
+            writing.wait(20)
+        now_s = 1000.0 + i / 5
+        tape.add(Moment(pictures, i / 5, 0.0, 0.0, i, "person", None))
+    assert said == []
+    goes_on.set()
+    while tape.rows > 6:
+        time.sleep(0.01)
+    tape.close()
+    assert len(said) == 1
+    assert read_recording(tmp_path / "rec").frames["speed_mph"].tolist() == [0, 5, 6, 7, 8, 9]
 
 
 def test_a_disk_that_hangs_costs_moments_and_neither_memory_nor_time(

@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
+import asyncio
 import csv
 import dataclasses
 import math
+import os
+import queue
+import subprocess
+import sys
 import threading
+import time
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
+from raw_simulator import RawSimulator, leave_all, telemetry
+from small_pilot import make_pilot
 
 from ghostlap.control import Control
+from ghostlap.drive import drive_recorder
 from ghostlap.drive.drive_recorder import (
     PREDICTION_COLUMNS,
     PREDICTIONS_NAME,
@@ -234,3 +244,144 @@ def test_a_strangers_table_is_neither_changed_nor_gone_on_with(tmp_path: Path) -
         with pytest.raises(RecordingError, match="predictions.csv: has other columns than center"):
             DriveRecorder(tmp_path, print, lambda: None)
         assert (tmp_path / PREDICTIONS_NAME).read_text() == text
+
+
+def test_nothing_waits_for_a_second_to_be_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Or a kill would lose it: it is left out, which is said and counted."""
+    now_s = 1000.0
+    monkeypatch.setattr(
+        drive_recorder, "time", SimpleNamespace(monotonic=lambda: now_s, time=lambda: now_s)
+    )
+    writing, go_on = threading.Event(), threading.Event()
+    append = Recorder.append
+
+    def slow(self: Recorder, **values: Any) -> tuple[str, str, str]:
+        writing.set()
+        go_on.wait(20)
+        return append(self, **values)
+
+    monkeypatch.setattr(Recorder, "append", slow)
+    said: list[str] = []
+    lost: list[None] = []
+    recorder = DriveRecorder(tmp_path, said.append, lambda: lost.append(None))
+    recorder.add(moment())
+    writing.wait(20)
+    recorder.add(moment())
+    recorder.add(moment())
+    now_s += 0.9
+    recorder.add(moment(speed_mph=7.0))
+    go_on.set()
+    while len(lost) < 2:
+        time.sleep(0.01)
+    recorder.close()
+    recorder.join()
+    assert said == [f"{tmp_path}: the disk is too slow, moments are left out."]
+    assert len(lost) == 2
+    assert [row["pilot_speed_mph"] for row in predictions(tmp_path)] == ["", "7.0000"]
+
+
+def test_once_there_is_room_again_the_same_drive_is_recorded_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now_s, is_full, said = 1000.0, True, queue.SimpleQueue[str]()
+    monkeypatch.setattr(
+        drive_recorder, "time", SimpleNamespace(monotonic=lambda: now_s, time=lambda: now_s)
+    )
+    really_write = os.write
+
+    def write(file: int, row: bytes) -> int:
+        return really_write(file, row[:20] if is_full and row.startswith(b"IMG/") else row)
+
+    lost: list[None] = []
+    recorder = DriveRecorder(tmp_path, said.put, lambda: lost.append(None))
+    monkeypatch.setattr(os, "write", write)
+    recorder.add(moment())
+    assert "(No space left on device). The rows recorded before it are safe (0 by" in said.get(
+        timeout=20
+    )
+    recorder.add(moment())
+    assert len(lost) == 2
+    is_full = False
+    now_s += 11.0
+    recorder.add(moment())
+    assert said.get(timeout=20) == (
+        f"{tmp_path}: there is room again, and the drive is recorded again."
+    )
+    recorder.add(moment())
+    recorder.close()
+    recorder.join()
+    assert len(lost) == 2
+    assert len(read_recording(tmp_path).frames) == len(predictions(tmp_path)) == 2
+
+
+def test_what_a_full_disk_kept_is_told_truly(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The log's row fits, and the prediction's does not."""
+    really_write = os.write
+    said: list[str] = []
+    lost: list[None] = []
+    recorder = DriveRecorder(tmp_path, said.append, lambda: lost.append(None))
+    monkeypatch.setattr(
+        os,
+        "write",
+        lambda file, row: really_write(file, row if row.startswith(b"IMG/") else row[:9]),
+    )
+    recorder.add(moment())
+    recorder.close()
+    recorder.join()
+    assert said == [
+        f"{tmp_path}: what the pilot said cannot be saved (No space left on device). The 1 rows "
+        "recorded by now are safe. The driving goes on, unrecorded."
+    ]
+    assert (len(read_recording(tmp_path).frames), predictions(tmp_path), lost) == (1, [], [])
+
+
+SLOW_SERVER = """
+import sys, time
+from pathlib import Path
+from ghostlap.drive.command import drive
+from ghostlap.drive.config import DriveConfig
+from ghostlap.recording.recorder import Recorder
+save = Recorder._save
+def slowly(*arguments):
+    time.sleep(0.04)
+    save(*arguments)
+Recorder._save = slowly
+drive(DriveConfig(Path(sys.argv[1]), port=0, record=Path(sys.argv[2]), late_after_s=1000.0))
+"""
+
+
+def test_a_killed_server_loses_no_more_than_a_second(tmp_path: Path) -> None:
+    """On a disk that takes 25 pictures a second, of a simulator that sends more."""
+    pilot = make_pilot(tmp_path / "run")
+    process = subprocess.Popen(
+        [sys.executable, "-c", SLOW_SERVER, str(pilot), str(tmp_path / "drive")],
+        stderr=subprocess.PIPE,
+    )
+
+    async def drive_until_killed(port: int) -> list[float]:
+        simulator = await RawSimulator.connect(port)
+        answered_s: list[float] = []
+        try:
+            while True:
+                simulator.say(telemetry(JPEG, f"{len(answered_s) / 100:.4f}"))
+                await simulator.steered()
+                answered_s.append(time.monotonic())
+                if answered_s[-1] > answered_s[0] + 4.0:
+                    process.kill()
+        except (asyncio.IncompleteReadError, ConnectionError):
+            await leave_all()
+            return answered_s
+
+    try:
+        assert process.stderr is not None
+        port = int(process.stderr.readline().split(b"127.0.0.1:")[1].split(b";")[0])
+        answered_s = asyncio.run(drive_until_killed(port))
+    finally:
+        process.kill()
+        process.communicate()
+    newest = round(100 * read_recording(tmp_path / "drive").frames["speed_mph"].iloc[-1])
+    assert answered_s[-1] - answered_s[newest] < 1.5

@@ -12,6 +12,7 @@ import datetime
 import queue
 import shutil
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -27,6 +28,9 @@ MOMENTS_PER_S = 15.0
 """As Udacity's simulator records."""
 _MOST_WAITING = 64
 """Moments in memory, of about half a megabyte each."""
+_LONGEST_WAIT_S = 0.9
+"""A kill loses what waits to be written, and that is to be less than a second of driving: on a slow
+disk older moments are left out for newer ones."""
 _SOON_S = 1.0
 """In which a disk that is not too slow has written what waits."""
 
@@ -68,7 +72,7 @@ class Tape:
         self._first_s: float | None = None
         self._lost = 0
         self._broken = False
-        self._moments: queue.SimpleQueue[Moment | None] = queue.SimpleQueue()
+        self._moments: queue.SimpleQueue[tuple[Moment, float] | None] = queue.SimpleQueue()
         self._closed = False
         self._recorder = Recorder(folder)
         try:
@@ -94,11 +98,9 @@ class Tape:
         if self._closed:
             return
         if self._moments.qsize() >= _MOST_WAITING:
-            self._lost += 1
-            if self._lost == 1:
-                self._say(f"{self.folder}: the disk is too slow, moments are left out.")
+            self._leave_out()
             return
-        self._moments.put(moment)
+        self._moments.put((moment, time.monotonic()))
         if self._first_s is None:
             self._first_s = moment.time_s
         self.rows += 1
@@ -117,8 +119,12 @@ class Tape:
 
     def _run(self) -> None:
         try:
-            while (moment := self._moments.get()) is not None:
-                if not self._broken:
+            while (item := self._moments.get()) is not None:
+                moment, since_s = item
+                if time.monotonic() - since_s > _LONGEST_WAIT_S and not self._closed:
+                    self.rows -= 1
+                    self._leave_out()
+                elif not self._broken:
                     self._write(moment)
         finally:
             with contextlib.suppress(OSError):  # each row was on its way before
@@ -126,6 +132,11 @@ class Tape:
                 self._who_drove.close()
             if not self._recorder.rows_written:
                 shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _leave_out(self) -> None:
+        self._lost += 1
+        if self._lost == 1:
+            self._say(f"{self.folder}: the disk is too slow, moments are left out.")
 
     def _write(self, moment: Moment) -> None:
         left, center, right = moment.pictures

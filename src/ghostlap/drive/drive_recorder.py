@@ -33,6 +33,10 @@ PREDICTION_COLUMNS = (
 car was told; ``lap`` and ``cte`` as the simulator sent them, if it does."""
 
 _LEAVE_AFTER_S = 10.0
+_LONGEST_WAIT_S = 0.75
+"""A kill loses what waits to be written, and that is to be less than a second of driving."""
+_TRY_AGAIN_S = 10.0
+"""After a disk was full: somebody may have made room."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -69,8 +73,9 @@ class DriveRecorder:
         self.is_free = True
         self._say = say
         self._count_lost = count_lost
-        self._moments: queue.SimpleQueue[tuple[Moment, float] | None] = queue.SimpleQueue()
+        self._moments: queue.SimpleQueue[tuple[Moment, float, float] | None] = queue.SimpleQueue()
         self._most_waiting = most_waiting
+        self._closing = False
         self._recorder = Recorder(folder)
         try:
             self._predictions, self._columns = open_table(
@@ -93,20 +98,28 @@ class DriveRecorder:
                 f"{','.join(PREDICTION_COLUMNS)}, so it cannot be continued. Record into another "
                 "folder."
             )
-        self._broken = False
+        self._broken_s: float | None = None
+        self._is_slow = False
         self._thread = threading.Thread(target=self._run, name="ghostlap-recorder", daemon=True)
         self._thread.start()
 
     def add(self, moment: Moment) -> None:
         """Have a moment written. Returns at once, and raises nothing."""
-        if self._broken or self._moments.qsize() >= self._most_waiting:
-            self._count_lost()
-        else:
-            self._moments.put((moment, time.time() - moment.latency_s))
+        now_s = time.monotonic()
+        if self._broken_s is not None:
+            if now_s - self._broken_s < _TRY_AGAIN_S:
+                self._count_lost()
+                return
+            self._broken_s = now_s  # one moment finds out whether there is room again
+        elif self._moments.qsize() >= self._most_waiting:
+            self._leave_out()
+            return
+        self._moments.put((moment, now_s, time.time() - moment.latency_s))
 
     def take(self) -> None:
         """Write for a simulator from now on; after a disk was full, try again."""
-        self.is_free = self._broken = False
+        self.is_free = self._is_slow = False
+        self._broken_s = None
 
     def finish(self) -> None:
         """Its simulator is gone: it may be taken by another."""
@@ -114,24 +127,41 @@ class DriveRecorder:
 
     def close(self) -> None:
         """Have the files closed once all that waits is written. Returns at once."""
+        self._closing = True
         self._moments.put(None)
 
     def join(self) -> None:
-        """Wait until the files are closed."""
+        """Wait until the files are closed; a disk that takes nothing more is left after a while."""
         self._thread.join(_LEAVE_AFTER_S)
+        if self._thread.is_alive():
+            self._say(
+                f"{self.folder}: the disk takes nothing more. The last {self._moments.qsize()} "
+                f"moments are not recorded; the {self._recorder.rows_written} rows before are."
+            )
 
     def _run(self) -> None:
         try:
             while (item := self._moments.get()) is not None:
-                if self._broken:
-                    self._count_lost()
+                moment, since_s, taken_s = item
+                if time.monotonic() - since_s > _LONGEST_WAIT_S and not self._closing:
+                    self._leave_out()
                 else:
-                    self._write(*item)
+                    self._write(moment, taken_s)
         finally:
             self._recorder.close()
             os.close(self._predictions)
 
+    def _leave_out(self) -> None:
+        self._count_lost()
+        if not self._is_slow:
+            self._is_slow = True
+            self._say(f"{self.folder}: the disk is too slow, moments are left out.")
+
     def _write(self, moment: Moment, taken_s: float) -> None:
+        was_broken, rows = self._broken_s is not None, self._recorder.rows_written
+        if was_broken and self._moments.qsize():
+            self._count_lost()  # it was waiting as the disk became full
+            return
         try:
             center = self._recorder.append(
                 center=moment.answer.picture,
@@ -139,10 +169,25 @@ class DriveRecorder:
                 **_log_values(moment),  # type: ignore[arg-type]
             )[0]
             append_row(self._predictions, csv_row(self._prediction(center, moment)))
-        except (RecordingError, OSError) as error:
-            self._broken = True
-            self._count_lost()
-            self._say(f"{error} The driving goes on, unrecorded.")
+        except Exception as error:  # whatever it is, the driving goes on
+            self._broken_s = time.monotonic()
+            if self._recorder.rows_written == rows:
+                self._count_lost()
+            if not was_broken:
+                self._say(f"{self._what_happened(error)} The driving goes on, unrecorded.")
+            return
+        if was_broken:
+            self._broken_s = None
+            self._say(f"{self.folder}: there is room again, and the drive is recorded again.")
+
+    def _what_happened(self, error: Exception) -> str:
+        if isinstance(error, RecordingError):
+            return str(error)
+        why = getattr(error, "strerror", None) or f"{type(error).__name__}: {error}"
+        return (
+            f"{self.folder}: what the pilot said cannot be saved ({why}). The "
+            f"{self._recorder.rows_written} rows recorded by now are safe."
+        )
 
     def _prediction(self, center: str, moment: Moment) -> list[str]:
         values = _prediction(center, moment)
