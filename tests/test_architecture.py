@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import os
 import re
 import subprocess
 import sys
@@ -59,3 +60,44 @@ def test_driving_needs_no_training_framework() -> None:
         "sys.exit(str(heavy & set(sys.modules)) if heavy & set(sys.modules) else 0)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+IMPORTS = """
+import importlib, logging, os, pkgutil, sys
+import cv2
+import ghostlap
+
+def state():
+    loggers = [logging.getLogger(name) for name in ("", "uvicorn", "uvicorn.error", "websockets")]
+    return {
+        "path": list(sys.path),
+        "opencv": cv2.getNumThreads(),
+        "loggers": [(log.level, log.handlers[:], log.propagate, log.disabled) for log in loggers],
+        "tensorflow": os.environ.get("TF_CPP_MIN_LOG_LEVEL"),
+        "streams": (sys.stdin, sys.stdout, sys.stderr),
+        "signals": signals(),
+    }
+
+def signals():
+    import signal
+    return [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
+
+swapped = []
+real = os.dup2
+os.dup2 = lambda *of: (swapped.append(of), real(*of))[1]
+before = state()
+for module in pkgutil.walk_packages(ghostlap.__path__, "ghostlap."):
+    if not module.name.endswith("__main__"):
+        importlib.import_module(module.name)
+assert not swapped, swapped
+assert state() == before, (before, state())
+"""
+
+
+def test_importing_changes_nothing_of_the_process_that_imports() -> None:
+    """Neither loggers of others nor standard streams, OpenCV's threads, signals or sys.path."""
+    environment = {k: v for k, v in os.environ.items() if k != "TF_CPP_MIN_LOG_LEVEL"}
+    ended = subprocess.run(
+        [sys.executable, "-c", IMPORTS], env=environment, capture_output=True, text=True
+    )
+    assert ended.returncode == 0, ended.stderr

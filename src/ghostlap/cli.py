@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import os
 import sys
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, NoReturn
@@ -193,6 +194,7 @@ def _explained(error: BaseException, command: str) -> str | None:
 def _run(name: str, arguments: list[str]) -> Any:
     import tyro
 
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     command = COMMANDS[name]
     function: Callable[[Any], Any] = _load(command.module, command.function)
     config_class = _load(command.config_module, command.config)

@@ -110,6 +110,7 @@ class BatchLoader:
             ahead: batches ready or in the making; this bounds the memory.
         """
         # The threads are ours; OpenCV's own would only get in the way on pictures this small.
+        opencvs_threads = cv2.getNumThreads()
         cv2.setNumThreads(1)
         pool = ThreadPoolExecutor(
             workers, thread_name_prefix="ghostlap-loader", initializer=_yield_to_the_network
@@ -127,6 +128,7 @@ class BatchLoader:
                     self.cache.release()
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
+            cv2.setNumThreads(opencvs_threads)
 
     def _members(self, k: int) -> NDArray[np.int64]:
         n = len(self.samples)

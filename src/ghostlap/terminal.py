@@ -14,8 +14,10 @@ import html
 import io
 import os
 import sys
+import tempfile
 import unicodedata
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -107,6 +109,10 @@ class _Patient(io.RawIOBase):
         return size
 
 
+_ours = False
+"""Whether the standard streams are those of a program of ours."""
+
+
 def open_streams() -> None:
     """Make standard streams such that closed, full or broken ones do not end the work.
 
@@ -124,12 +130,47 @@ def open_streams() -> None:
             os.set_inheritable(number, True)
     if sys.stdin is None:
         sys.stdin = open(0, encoding="utf-8", closefd=False)  # noqa: SIM115
+    global _ours
+    _ours = (sys.stderr is not None and sys.stderr is sys.__stderr__) or _ours
     codecs.register_error(_PLAIN, _in_plain)
     # Not those that stand in for them, as in a test or a notebook.
     if sys.stdout is sys.__stdout__:
         sys.stdout = _patient(1, sys.stdout)
     if sys.stderr is sys.__stderr__:
         sys.stderr = _patient(2, sys.stderr)
+
+
+@contextlib.contextmanager
+def native_words_held_back() -> Iterator[None]:
+    """Keep back what native code writes to standard error, and show it if there is an exception.
+
+    Only within a program of ours: elsewhere the file descriptor is the caller's.
+    """
+    if not _ours:
+        yield
+        return
+    sys.stderr.flush()
+    saved = os.dup(2)
+    with _held() as held:
+        os.dup2(held.fileno(), 2)
+        try:
+            yield
+        except BaseException:
+            os.dup2(saved, 2)
+            held.seek(0)
+            with contextlib.suppress(OSError):
+                os.write(2, held.read())
+            raise
+        finally:
+            os.dup2(saved, 2)
+            os.close(saved)
+
+
+def _held() -> BinaryIO:
+    try:
+        return cast(BinaryIO, tempfile.TemporaryFile())
+    except OSError:  # there is no place for it
+        return open(os.devnull, "w+b")
 
 
 def output_failure() -> OSError | None:

@@ -43,10 +43,13 @@ _PING_S = 10.0
 SILENT_S = 10.0
 """A page says something every few seconds. One that does not, drives no longer."""
 
-# Whoever connects could fill a terminal with what the library says of it.
-_quiet = logging.getLogger("uvicorn")
-_quiet.addHandler(logging.NullHandler())
-_quiet.propagate = False
+
+def _be_quiet() -> None:
+    """Keep the library's log out of a terminal, which whoever connects could fill with it."""
+    log = logging.getLogger("uvicorn")
+    log.propagate = False
+    if not log.handlers:
+        log.addHandler(logging.NullHandler())
 
 
 class CockpitServer:
@@ -75,6 +78,7 @@ class CockpitServer:
                 *routes,
             ]
         )
+        _be_quiet()
         config = uvicorn.Config(
             Gate(app, token),
             log_config=None,

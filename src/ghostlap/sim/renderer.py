@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import sys
 from functools import lru_cache
 from typing import Any
 
@@ -16,6 +14,7 @@ from ghostlap.errors import SimulatorError
 from ghostlap.sim.kernels import BUCKETS, Shown, paint_columns, project_things
 from ghostlap.sim.scenery import Scene
 from ghostlap.sim.shading import Land, Optics
+from ghostlap.terminal import native_words_held_back
 
 _HAZE_FROM_M = 900.0
 """At haze 1, things at this distance have lost four fifths of their colour."""
@@ -163,16 +162,8 @@ def start_warp() -> None:
 
     Most machines have none; who asks for ``cuda`` there gets a SimulatorError.
     """
-    sys.stderr.flush()
-    kept = os.dup(2)
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    try:
-        os.dup2(nowhere, 2)
+    with native_words_held_back():
         wp.init()
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)
-        os.close(nowhere)
 
 
 def _check_size(views: int, height_px: int, width_px: int, first: int, end: int) -> None:
