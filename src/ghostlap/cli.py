@@ -6,6 +6,7 @@ the command asked for is imported, so that ``ghostlap --help`` answers at once.
 
 from __future__ import annotations
 
+import errno
 import importlib
 import json
 import os
@@ -16,6 +17,7 @@ from typing import Any, NamedTuple, NoReturn
 from ghostlap import __version__
 from ghostlap.errors import GhostlapError
 from ghostlap.signals import Asked, exit_status, listening
+from ghostlap.surroundings import made_fit
 from ghostlap.terminal import escaped, open_streams, output_failure
 
 
@@ -108,6 +110,12 @@ _OF_A_PILOT = ("evaluate", "report", "explain", "drive", "dagger")
 _BROKEN_PIPE = 141
 """As shells tell it of a program that SIGPIPE ended."""
 
+_KEPT = "What was finished before is kept."
+_LIMITS = (
+    "This process may not use more of the machine: close other programs, or raise its limits "
+    f"('ulimit -a' shows them). {_KEPT}"
+)
+
 _USAGE = """usage: ghostlap COMMAND [options]
 
 Ghostlap clones how a person drives: record, look, train, drive, prove.
@@ -187,13 +195,17 @@ def _explained(error: BaseException, command: str) -> str | None:
         )
     if isinstance(error, OSError):
         where = f"{error.filename}: " if error.filename else ""
-        return f"{where}{error.strerror or error}. What was finished before is kept."
+        hint = _LIMITS if error.errno in (errno.EAGAIN, errno.EMFILE) else _KEPT
+        return f"{where}{error.strerror or error}. {hint}"
+    if isinstance(error, MemoryError) or "can't start new thread" in str(error):
+        return f"{str(error) or 'There is not enough memory'}. {_LIMITS}"
     return None
 
 
 def _run(name: str, arguments: list[str]) -> Any:
     import tyro
 
+    made_fit(arguments)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     command = COMMANDS[name]
     function: Callable[[Any], Any] = _load(command.module, command.function)

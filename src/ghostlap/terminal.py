@@ -155,7 +155,7 @@ def native_words_held_back() -> Iterator[None]:
         os.dup2(held.fileno(), 2)
         try:
             yield
-        except BaseException:
+        except Exception:
             os.dup2(saved, 2)
             held.seek(0)
             with contextlib.suppress(OSError):

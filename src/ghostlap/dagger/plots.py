@@ -10,6 +10,7 @@ import numpy as np
 
 from ghostlap.dagger.results import Arm, Measured, Row
 from ghostlap.files import replacing
+from ghostlap.terminal import escaped
 
 _PANELS = (
     ("autonomy_percent", "autonomy, %"),
@@ -48,7 +49,7 @@ def plot_iterations(
         axes.grid(alpha=0.3)
     handles, labels = axes.get_legend_handles_labels()
     figure.legend(handles[::-1], labels[::-1], loc="outside lower center", ncols=3)
-    figure.suptitle(title, fontsize=11)
+    figure.suptitle(escaped(title), fontsize=11, parse_math=False)
     with replacing(picture) as temporary:
         figure.savefig(temporary, dpi=110)
 

@@ -13,6 +13,7 @@ from ghostlap.evaluate.plan import Episode
 from ghostlap.files import replacing
 from ghostlap.metrics import Drive, Intervention
 from ghostlap.sim.world import Start, World
+from ghostlap.terminal import escaped
 from ghostlap.vision import encode_jpeg
 
 MOST_INCIDENTS = 4
@@ -160,6 +161,10 @@ def save_strip(incident: Incident, drive: Drive, title: str, picture: Path) -> N
             color="C3" if row == incident.row else "black",
         )
     kind = Intervention(int(drive.intervention[incident.row])).name.lower().replace("_", " ")
-    figure.suptitle(f"{title}: {kind} at {drive.time_s[incident.row]:.1f} s", fontsize=10)
+    figure.suptitle(
+        f"{escaped(title)}: {kind} at {drive.time_s[incident.row]:.1f} s",
+        fontsize=10,
+        parse_math=False,
+    )
     with replacing(picture) as temporary:
         figure.savefig(temporary, dpi=110)

@@ -13,6 +13,7 @@ from ghostlap.evaluate.plan import Episode
 from ghostlap.files import replacing
 from ghostlap.metrics import Drive, Intervention
 from ghostlap.sim.track import Track
+from ghostlap.terminal import escaped
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -59,7 +60,7 @@ def save_map(
         ScalarMappable(colours, _COLOURS), ax=figure.axes[::2], label="|cross-track error| in m",
         shrink=0.6, extend="max",
     )  # fmt: skip
-    figure.suptitle(title)
+    figure.suptitle(escaped(title), parse_math=False)
     with replacing(picture) as temporary:
         figure.savefig(temporary, dpi=100)
 

@@ -20,6 +20,7 @@ from ghostlap.augment import draw
 from ghostlap.augmentation import Augmentation, Chance
 from ghostlap.camera import FULL_LOCK_RAD, WHEELBASE_M, Camera, aim_distance_m
 from ghostlap.files import replacing
+from ghostlap.terminal import escaped
 from ghostlap.vision import SEED, Preprocessing, Rgb, crop, finish
 
 if TYPE_CHECKING:
@@ -57,7 +58,7 @@ class _Sheet:
 
     def text(self, left: float, top: float, text: str, **how: Any) -> None:
         style = {"fontsize": _TEXT_PX * 0.72, "va": "top", "parse_math": False}
-        self.axes.text(left, top, text, **{**style, **how})
+        self.axes.text(left, top, escaped(text), **{**style, **how})
 
     def picture(self, rgb: Rgb, left: float, top: float, width: float, **how: Any) -> None:
         height = width * rgb.shape[0] / rgb.shape[1]

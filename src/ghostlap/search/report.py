@@ -15,7 +15,7 @@ from rich.table import Table
 from ghostlap.files import replacing, write_text
 from ghostlap.search.space import Choices, Dimension
 from ghostlap.search.trial import Trial
-from ghostlap.terminal import plain
+from ghostlap.terminal import escaped, plain
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -130,7 +130,11 @@ def _plot_dimension(axes: Axes, trials: Sequence[Trial], dimension: Dimension) -
     values = [trial.options[dimension.name] for trial in trials]
     axes.set_xlabel(dimension.name)
     if isinstance(dimension, Choices):
-        axes.set_xticks(range(len(dimension.values)), [_text(v) for v in dimension.values])
+        axes.set_xticks(
+            range(len(dimension.values)),
+            [escaped(_text(v)) for v in dimension.values],
+            parse_math=False,
+        )
         axes.set_xlim(-0.5, len(dimension.values) - 0.5)
         _scatter(axes, trials, [dimension.values.index(value) for value in values])
         return

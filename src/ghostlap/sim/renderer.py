@@ -161,9 +161,18 @@ def start_warp() -> None:
     """Start Warp without its native line on standard error that there is no CUDA driver.
 
     Most machines have none; who asks for ``cuda`` there gets a SimulatorError.
+
+    Raises:
+        SimulatorError: there is no place for compiled kernels.
     """
-    with native_words_held_back():
-        wp.init()
+    try:
+        with native_words_held_back():
+            wp.init()
+    except OSError as error:
+        raise SimulatorError(
+            f"{error.filename or 'the cache folder'}: compiled kernels of the simulator cannot be "
+            f"kept there ({error.strerror}). Name a folder: WARP_CACHE_PATH=/some/folder ghostlap …"
+        ) from error
 
 
 def _check_size(views: int, height_px: int, width_px: int, first: int, end: int) -> None:

@@ -92,7 +92,13 @@ def plot_weights(csv_path: Path, picture: Path) -> None:
     figure = Figure(figsize=(13, 4.5), layout="constrained")
     norms, updates = figure.subplots(1, 2)
     for layer, of_layer in rows.groupby("layer", sort=False):
-        norms.plot(of_layer["epoch"], of_layer["norm"], marker="o", ms=3, label=layer)
+        norms.plot(
+            of_layer["epoch"],
+            of_layer["norm"],
+            marker="o",
+            ms=3,
+            label=str(layer).replace("$", r"\$"),
+        )
         later = of_layer[of_layer["epoch"] > 0]
         updates.plot(later["epoch"], later["update_norm"] / later["norm"], marker="o", ms=3)
     norms.set(title="Norm of each layer's kernel", xlabel="epoch", ylabel="L2 norm", yscale="log")
