@@ -11,10 +11,11 @@ from odd_logs import ODD_LOGS, rows_of
 from recordings import WINDOWS, image_names, log_lines
 
 from ghostlap.errors import RecordingError
-from ghostlap.recording import driving_log
-from ghostlap.recording.driving_log import DrivingLog, parse_log, read_log
+from ghostlap.recording import log_table
+from ghostlap.recording.driving_log import parse_log, read_log
 from ghostlap.recording.image_names import NO_TIME, stamp_of, time_ms_of
 from ghostlap.recording.lines import lines_of
+from ghostlap.recording.log_table import DrivingLog
 
 NUMBERS = "0.25,1,0,30.19029"
 ORIGINS = {
@@ -351,7 +352,7 @@ def test_it_makes_no_difference_how_a_log_is_read_from_the_disk(data: bytes, blo
 
 
 def test_the_memory_that_a_log_takes_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(driving_log, "MAX_HELD_BYTES", 20_000)
+    monkeypatch.setattr(log_table, "MAX_HELD_BYTES", 20_000)
     plain = [line.encode() for line in log_lines(120)]
     assert len(parse_log(plain)) == 120
     for held in (
@@ -364,7 +365,7 @@ def test_the_memory_that_a_log_takes_is_bounded(monkeypatch: pytest.MonkeyPatch)
     ):
         with pytest.raises(RecordingError, match="Cut it into several recordings"):
             parse_log(held)
-    monkeypatch.setattr(driving_log, "MAX_ROWS", 100)
+    monkeypatch.setattr(log_table, "MAX_ROWS", 100)
     with pytest.raises(RecordingError, match="at most 100 rows"):
         parse_log(plain)
 

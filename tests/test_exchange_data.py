@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -12,9 +13,11 @@ from recordings import START, draw_frame, make_recording
 from rich.console import Console
 
 from ghostlap.errors import ExchangeError, GhostlapError
+from ghostlap.exchange import table as table_module
 from ghostlap.exchange.columns import parse_columns
 from ghostlap.exchange.command import convert
 from ghostlap.exchange.config import ConvertConfig
+from ghostlap.exchange.table import read_table
 from ghostlap.recording import CAMERAS, read_recording
 from ghostlap.vision import encode_jpeg, read_rgb
 
@@ -217,3 +220,25 @@ def test_clear_errors(table: Path, drive: Path, tmp_path: Path) -> None:
     with pytest.raises(GhostlapError, match="no such folder"):
         converted(tmp_path / "nowhere", tmp_path / "out", "tub")
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("line_break", ["\r", "\r\n"])
+def test_a_table_of_any_spreadsheet(table: Path, tmp_path: Path, line_break: str) -> None:
+    columns = parse_columns(["center=file", "steering=wheel"])
+    folder = Path(shutil.copytree(table, tmp_path / "table"))
+    expected = read_table(folder / "data.csv", columns, {}).frames
+    text = (folder / "data.csv").read_text().replace("\n", line_break)
+    (folder / "data.csv").write_text(text, newline="")
+    assert len(expected) == 8
+    assert read_table(folder / "data.csv", columns, {}).frames.equals(expected)
+
+
+def test_a_table_without_rows_fills_no_memory(
+    table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(table_module, "MAX_UNREADABLE_LINES", 5)
+    folder = Path(shutil.copytree(table, tmp_path / "table"))
+    with (folder / "data.csv").open("a") as data:
+        data.write("?\n" * 6)
+    with pytest.raises(ExchangeError, match="more than 5 lines are no rows"):
+        read_table(folder / "data.csv", parse_columns(["center=file", "steering=wheel"]), {})

@@ -25,6 +25,7 @@ from ghostlap.recording import recorder as recorder_module
 from ghostlap.recording.driving_log import parse_log, read_log
 from ghostlap.recording.log_end import CUT_OFF_NAME
 from ghostlap.recording.recorder import Recorder
+from ghostlap.recording.who_drove import read_who_drove
 from ghostlap.vision import encode_jpeg, read_rgb
 
 TINY = np.full((16, 32, 3), (200, 30, 10), np.uint8)
@@ -305,3 +306,13 @@ def test_no_more_rows_are_recorded_than_are_read(
         with pytest.raises(RecordingError, match="at most 3 rows"):
             recorder.append(center=TINY, **DRIVE)
     assert len(read_recording(tmp_path).frames) == 3
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no FIFOs here")
+@pytest.mark.parametrize("name", ["driving_log.csv", "who_drove.csv"])
+def test_what_is_no_file_is_neither_waited_for_nor_written(tmp_path: Path, name: str) -> None:
+    os.mkfifo(tmp_path / name)
+    with pytest.raises(RecordingError, match="a FIFO"):
+        Recorder(tmp_path) if name.startswith("driving") else read_who_drove(tmp_path)
+    with pytest.raises(RecordingError):
+        read_recording(tmp_path)

@@ -19,8 +19,9 @@ from typing import Any
 from ghostlap.cockpit.runs import RunFacts
 from ghostlap.errors import CockpitError, GhostlapError
 from ghostlap.pilot import BUILT_IN, PILOT_FILE
-from ghostlap.recording.driving_log import LOG_NAME, MAX_ROWS, DrivingLog, read_log
+from ghostlap.recording.driving_log import LOG_NAME, read_log
 from ghostlap.recording.image_names import NO_TIME
+from ghostlap.recording.log_table import MAX_ROWS, DrivingLog
 
 TRASH = ".trash"
 _BETWEEN = ":"

@@ -13,8 +13,8 @@ from ghostlap.cockpit.library import Library
 from ghostlap.cockpit.trouble import told
 from ghostlap.errors import CockpitError, GhostlapError, ImageError
 from ghostlap.pilot import Pilot
-from ghostlap.recording.driving_log import DrivingLog
 from ghostlap.recording.image_names import NO_TIME
+from ghostlap.recording.log_table import DrivingLog
 from ghostlap.recording.who_drove import WHO_DROVE_NAME, read_who_drove
 from ghostlap.vision import crop, decode_rgb, read_picture
 

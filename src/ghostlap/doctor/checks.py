@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from ghostlap.dataset import MIN_SPEED_SHARE, slow_rows
 from ghostlap.doctor.findings import Finding, Severity
 from ghostlap.recording import Recording
-from ghostlap.recording.driving_log import NoteKind
+from ghostlap.recording.log_table import NoteKind
 
 LIMITS = {"steering": (-1.0, 1.0), "throttle": (0.0, 1.0), "brake": (0.0, 1.0)}
 """What a value must lie in; speed must be at least 0."""

@@ -12,10 +12,12 @@ import numpy as np
 
 from ghostlap.errors import ExchangeError
 from ghostlap.exchange.columns import Column
+from ghostlap.files import open_file
 from ghostlap.recording import CAMERAS, Recording
-from ghostlap.recording.driving_log import MAX_LOG_BYTES, MAX_ROWS, LogNote
+from ghostlap.recording.driving_log import MAX_UNREADABLE_LINES
 from ghostlap.recording.image_names import NO_TIME, image_name_of
 from ghostlap.recording.lines import lines_of
+from ghostlap.recording.log_table import MAX_LOG_BYTES, MAX_ROWS, LogNote
 
 TABLE_ENDINGS = (".csv", ".txt", ".tsv")
 MAX_FILES = 5_000_000
@@ -44,7 +46,7 @@ def read_table(path: Path, columns: dict[str, Column], where: dict[str, str]) ->
     table = _find_table(path)
     pictures = _Pictures(table.parent)
     values: dict[str, list[object]] = {name: [] for name in (*columns, "line")}
-    notes = []
+    notes: list[LogNote] = []
     rows = _rows(table)
     header_line, header = next(rows, (0, []))
     place = _places(table, header, [*(one.source for one in columns.values()), *where])
@@ -52,6 +54,11 @@ def read_table(path: Path, columns: dict[str, Column], where: dict[str, str]) ->
         rows = itertools.chain([(header_line, header)], rows)
     for line, cells in rows:
         if len(cells) <= max(place.values()):
+            if len(notes) == MAX_UNREADABLE_LINES:
+                raise ExchangeError(
+                    f"{table}: more than {MAX_UNREADABLE_LINES} lines are no rows; line {line} is "
+                    "one of them. Is it the right table?"
+                )
             notes.append(LogNote(line, "unreadable", "", f"only {len(cells)} columns; left out"))
             continue
         if any(cells[place[name]] != value for name, value in where.items()):
@@ -101,7 +108,7 @@ def _rows(table: Path) -> Iterator[tuple[int, list[str]]]:
     if table.stat().st_size > MAX_LOG_BYTES:
         raise ExchangeError(f"{table}: may have at most {MAX_LOG_BYTES} bytes. Cut it up.")
     separator: str | None = None
-    with table.open("rb") as file:
+    with open_file(table) as file:
         for number, raw in enumerate(lines_of(file, str(table), "table", ExchangeError), 1):
             text = raw.decode("utf-8-sig", "replace").strip()
             if not text:

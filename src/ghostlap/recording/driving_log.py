@@ -8,13 +8,12 @@ guessed: a row that can be read in two ways is left out, and a note says so.
 
 from __future__ import annotations
 
-import dataclasses
-from array import array
+import os
 from collections.abc import Iterable, Sequence, Set
 from pathlib import Path
-from typing import Any, Literal
 
 from ghostlap.errors import RecordingError
+from ghostlap.files import open_file
 from ghostlap.recording.image_names import Clock, image_name_of
 from ghostlap.recording.lines import is_ended, lines_of
 from ghostlap.recording.log_continuity import follows, is_whole
@@ -25,80 +24,22 @@ from ghostlap.recording.log_row import (
     cells_of,
     header_names,
     is_header,
-    row_text,
     rows_of,
 )
-from ghostlap.recording.names import MAX_NAME_BYTES, Names
+from ghostlap.recording.log_table import MAX_LOG_BYTES, NOTE_BYTES, DrivingLog, LogNote, NoteKind
+from ghostlap.recording.names import MAX_NAME_BYTES
 
 LOG_NAME = "driving_log.csv"
 
-MAX_LOG_BYTES = 2 * 1024**3
-MAX_ROWS = 1_200_000
-"""Of one recording: 22 hours at the simulator's 15 rows a second."""
-MAX_HELD_BYTES = 200 * 1024**2
-"""Of memory, roughly, for rows and notes; rows with long names, or mended ones, take more of it."""
 MAX_UNREADABLE_LINES = 10_000
 MAX_ORIGINS = 8
 
-NoteKind = Literal[
-    "header", "mended", "ambiguous", "glued", "cut-off", "text", "unreadable", "deleted", "pilot"
-]
-"""The last two are of donkeycar tubs: records marked as deleted, and such that no person drove."""
-
 _EXCERPT_CHARACTERS = 100
-_ROW_BYTES = 60
-_NOTE_BYTES = 450
 _AMBIGUOUS_BYTES = 1200
 _SHORT_NAME = MAX_NAME_BYTES // 4
 """In UTF-8 a character has at most four bytes."""
 
 _EXTENSIONS = frozenset({".jpg", ".JPG", "jpeg", "JPEG", ".png", ".PNG", ".Jpg", ".Png", "Jpeg"})
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class LogNote:
-    """Something in a log that was mended or left out while reading."""
-
-    line: int
-    """Line number in the log, from 1."""
-    kind: NoteKind
-    text: str
-    """The beginning of the line."""
-    message: str
-
-
-@dataclasses.dataclass
-class DrivingLog:
-    """The rows of a log, column by column; entry ``i`` of each column belongs to row ``i``."""
-
-    names: tuple[Names, Names, Names] = dataclasses.field(
-        default_factory=lambda: (Names(), Names(), Names())
-    )
-    """File names of the center, left and right images, without folders; "" where none is named."""
-    numbers: tuple[array[float], array[float], array[float], array[float]] = dataclasses.field(
-        default_factory=lambda: (array("d"), array("d"), array("d"), array("d"))
-    )
-    """Steering, throttle, brake, speed in mph, as they stand in the log."""
-    times_ms: array[int] = dataclasses.field(default_factory=lambda: array("q"))
-    """Milliseconds since 1970 out of the center image's name, or :data:`NO_TIME`."""
-    lines: array[int] = dataclasses.field(default_factory=lambda: array("q"))
-    notes: list[LogNote] = dataclasses.field(default_factory=list)
-    origins: list[str] = dataclasses.field(default_factory=list)
-    """The folders that the log names, of whatever machine; at most :data:`MAX_ORIGINS`."""
-    open_line: int = 0
-    """The first line of the end whose reading what follows may change: one that is cut off, or that
-    the rows after it decide. 0 where there is none."""
-    needs_break: bool = False
-    """The last row is whole, and only its line break is missing."""
-
-    def __len__(self) -> int:
-        return len(self.lines)
-
-    def row_text(self, row: int) -> str:
-        """A row as a line that reads the same, whatever it was read from and wherever it stands."""
-        return row_text(
-            [names[row] for names in self.names], [values[row] for values in self.numbers]
-        )
 
 
 def read_log(path: Path, *, may_be_empty: bool = False) -> DrivingLog:
@@ -112,13 +53,13 @@ def read_log(path: Path, *, may_be_empty: bool = False) -> DrivingLog:
         RecordingError: it cannot be opened, is no text, or too long; or no row of it can be read.
     """
     try:
-        size = path.stat().st_size
-        if size > MAX_LOG_BYTES:
-            raise RecordingError(
-                f"{path}: a log may have at most {MAX_LOG_BYTES} bytes. Got {size}. "
-                "Cut it into several recordings."
-            )
-        with path.open("rb") as file:
+        with open_file(path) as file:
+            size = os.fstat(file.fileno()).st_size
+            if size > MAX_LOG_BYTES:
+                raise RecordingError(
+                    f"{path}: a log may have at most {MAX_LOG_BYTES} bytes. Got {size}. "
+                    "Cut it into several recordings."
+                )
             return parse_log(lines_of(file, str(path)), str(path), may_be_empty=may_be_empty)
     except OSError as error:
         raise RecordingError(f"{path}: the log cannot be read ({error.strerror}).") from error
@@ -143,7 +84,7 @@ def parse_log(
 class _Parser:
     def __init__(self, name: str) -> None:
         self.name = name
-        self.log = DrivingLog()
+        self.log = DrivingLog(name)
         self.clock = Clock()
         self.folders: set[str] = set()
         self.last_folder = "?"  # of center images, to look at other folders only when it changes
@@ -152,7 +93,6 @@ class _Parser:
         self.header_line = 0
         self.unreadable = 0
         self.first_unreadable: tuple[int, str] | None = None
-        self.held_bytes = 0
 
     def parse(self, lines: Iterable[bytes], may_be_empty: bool) -> DrivingLog:
         number, ended = 0, True
@@ -168,7 +108,7 @@ class _Parser:
             self._any_line(number, text, ended)
         left_out = self._settle()
         self._look_at_the_end(number, ended, left_out)
-        self._leave_out(left_out)
+        self.log.leave_out(left_out)
         if not len(self.log) and not may_be_empty:
             raise self._no_row_error(number)
         self.log.notes.sort(key=lambda note: note.line)
@@ -235,42 +175,15 @@ class _Parser:
             self._note(number, "text", text, f"no number: {cells}; read as NaN")
         if len(row.readings) > 1:
             self.ambiguous[index] = row.readings, _excerpt(text)
-            self._hold(_AMBIGUOUS_BYTES, number)
+            self.log.hold(_AMBIGUOUS_BYTES)
         elif row.mended:
             self._note(number, "mended", text, _mended_message(row.readings[0]))
         if not row.terminated:
             self.unterminated[index] = _excerpt(text)
-            self._hold(_NOTE_BYTES, number)
+            self.log.hold(NOTE_BYTES)
 
     def _add(self, number: int, names: tuple[str, str, str], numbers: Numbers) -> None:
-        log = self.log
-        if len(log) == MAX_ROWS:
-            raise RecordingError(
-                f"{self.name}: a log may have at most {MAX_ROWS} rows; this one has more. "
-                "Cut it into several recordings."
-            )
-        self._hold(_ROW_BYTES + len(names[0]) + len(names[1]) + len(names[2]), number)
-        # Written out, since this is where a million rows spend their time.
-        log.names[0].append(names[0])
-        log.names[1].append(names[1])
-        log.names[2].append(names[2])
-        log.numbers[0].append(numbers[0])
-        log.numbers[1].append(numbers[1])
-        log.numbers[2].append(numbers[2])
-        log.numbers[3].append(numbers[3])
-        log.times_ms.append(self.clock.time_ms(names[0]))
-        log.lines.append(number)
-
-    def _hold(self, more_bytes: int, number: int) -> None:
-        """Count what is kept in memory, so that no log can fill it."""
-        self.held_bytes += more_bytes
-        if self.held_bytes > MAX_HELD_BYTES:
-            raise RecordingError(
-                f"{self.name}, line {number}: what is kept of a log may take at most "
-                f"{MAX_HELD_BYTES >> 20} MB, which suffices for {MAX_ROWS} usual rows, and for "
-                "fewer with long names or with lines that have to be mended or left out. This one "
-                "goes on. Cut it into several recordings."
-            )
+        self.log.add(number, names, numbers, self.clock.time_ms(names[0]))
 
     def _remember_origins(self, cells: Sequence[str]) -> None:
         for cell in reversed(cells):
@@ -307,8 +220,7 @@ class _Parser:
             self._note(number, "cut-off", text, "the last row is cut off; left out")
 
     def _note(self, number: int, kind: NoteKind, text: str, message: str) -> None:
-        self._hold(_NOTE_BYTES, number)
-        self.log.notes.append(LogNote(number, kind, _excerpt(text), message))
+        self.log.note(LogNote(number, kind, _excerpt(text), message))
 
     def _settle(self) -> set[int]:
         """Decide the ambiguous and possibly cut-off rows; the rows to leave out."""
@@ -362,18 +274,6 @@ class _Parser:
 
     def _doubtful(self) -> Set[int]:
         return self.ambiguous.keys() | self.unterminated.keys()
-
-    def _leave_out(self, rows: Set[int]) -> None:
-        log = self.log
-        if not rows:
-            return
-        first, second, third = (names.without(rows) for names in log.names)
-        log.names = first, second, third
-        columns: list[array[Any]] = [*log.numbers, log.times_ms, log.lines]
-        for column in columns:
-            column[:] = array(
-                column.typecode, (value for row, value in enumerate(column) if row not in rows)
-            )
 
     def _no_row_error(self, lines: int) -> RecordingError:
         if self.first_unreadable:

@@ -8,9 +8,10 @@ import os
 from pathlib import Path
 
 from ghostlap.files import replacing
-from ghostlap.recording.driving_log import DrivingLog, read_log
+from ghostlap.recording.driving_log import read_log
 from ghostlap.recording.image_names import NO_TIME
 from ghostlap.recording.lines import is_ended, lines_of
+from ghostlap.recording.log_table import DrivingLog
 
 CUT_OFF_NAME = "driving_log_cut_off.csv"
 """Beside the log: what a killed recording left of its last row."""
@@ -34,7 +35,7 @@ def end_log(path: Path, cut_off: Path) -> tuple[int, int]:
         RecordingError: the log cannot be read.
         OSError: it cannot be written.
     """
-    if not path.exists() or path.stat().st_size == 0:
+    if not path.exists() or (path.is_file() and path.stat().st_size == 0):
         return 0, NO_TIME
     log = read_log(path, may_be_empty=True)
     if log.needs_break:

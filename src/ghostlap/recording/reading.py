@@ -18,7 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ghostlap.errors import RecordingError
-from ghostlap.recording.driving_log import LOG_NAME, DrivingLog, LogNote, read_log
+from ghostlap.recording.driving_log import LOG_NAME, read_log
+from ghostlap.recording.log_table import DrivingLog, LogNote
 from ghostlap.recording.tub import is_tub, read_tub
 
 if TYPE_CHECKING:

@@ -18,9 +18,10 @@ from typing import NoReturn
 
 from ghostlap.errors import RecordingError
 from ghostlap.files import append_row
-from ghostlap.recording.driving_log import LOG_NAME, MAX_ROWS
+from ghostlap.recording.driving_log import LOG_NAME
 from ghostlap.recording.image_names import ms_of, stamp_of
 from ghostlap.recording.log_end import CUT_OFF_NAME, end_log
+from ghostlap.recording.log_table import MAX_ROWS
 from ghostlap.recording.side_table import APPENDING
 from ghostlap.vision import Rgb, encode_jpeg
 

@@ -8,7 +8,7 @@ import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from ghostlap.files import append_row
+from ghostlap.files import append_row, open_file
 from ghostlap.recording.lines import MAX_LINE_BYTES, lines_of
 
 APPENDING = os.O_RDWR | os.O_CREAT | os.O_APPEND | getattr(os, "O_BINARY", 0)
@@ -58,7 +58,7 @@ def open_table(path: Path, columns: Sequence[str]) -> tuple[int, list[str]]:
 
 def _whole_bytes(path: Path) -> int:
     """The size up to the last line break."""
-    with path.open("rb") as table:
+    with open_file(path) as table:
         end = table.seek(0, os.SEEK_END)
         while end:
             start = max(0, end - MAX_LINE_BYTES)

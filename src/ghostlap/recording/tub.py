@@ -16,15 +16,10 @@ from pathlib import Path
 from typing import Any
 
 from ghostlap.errors import RecordingError
-from ghostlap.recording.driving_log import (
-    MAX_LOG_BYTES,
-    MAX_ROWS,
-    MAX_UNREADABLE_LINES,
-    DrivingLog,
-    LogNote,
-    NoteKind,
-)
+from ghostlap.files import open_file
+from ghostlap.recording.driving_log import MAX_UNREADABLE_LINES
 from ghostlap.recording.image_names import NO_TIME, image_name_of
+from ghostlap.recording.log_table import MAX_LOG_BYTES, DrivingLog, LogNote, NoteKind
 
 MANIFEST_NAME = "manifest.json"
 IMAGE_FOLDER = "images"
@@ -135,7 +130,7 @@ def _read_manifest(path: Path, log: _TubLog, has_catalogs: bool) -> tuple[list[s
 
 def _lines(path: Path) -> Iterator[bytes]:
     _check_size(path, MAX_LOG_BYTES)
-    with path.open("rb") as file:
+    with open_file(path) as file:
         for number, line in enumerate(iter(lambda: file.readline(MAX_RECORD_BYTES + 1), b""), 1):
             if len(line) > MAX_RECORD_BYTES:
                 raise RecordingError(
@@ -171,7 +166,7 @@ class _TubLog:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.log = DrivingLog()
+        self.log = DrivingLog(str(folder))
         self.start_ms: int | None = None
         self.unreadable = 0
 
@@ -194,27 +189,16 @@ class _TubLog:
         self._add(number, image, record)
 
     def _add(self, number: int, image: str, record: dict[str, Any]) -> None:
-        log = self.log
-        if len(log) == MAX_ROWS:
-            raise RecordingError(
-                f"{self.folder}: a tub may have at most {MAX_ROWS} records; this one has more. "
-                "Cut it into several."
-            )
         throttle = _number(record.get(THROTTLE_KEY))
         speeds_mps = (_number(record.get(key)) for key in _SPEED_KEYS)
         speed_mps = next((speed for speed in speeds_mps if math.isfinite(speed)), math.nan)
-        for names, name in zip(log.names, (image, "", ""), strict=True):
-            names.append(name)
         values = (
             _number(record.get(STEERING_KEY)),
             throttle if math.isnan(throttle) else max(0.0, throttle),
             throttle if math.isnan(throttle) else max(0.0, -throttle),
             abs(speed_mps) * MPH_PER_MPS,
         )
-        for column, value in zip(log.numbers, values, strict=True):
-            column.append(value)
-        log.times_ms.append(self._time_ms(record))
-        log.lines.append(number)
+        self.log.add(number, (image, "", ""), values, self._time_ms(record))
 
     def _time_ms(self, record: dict[str, Any]) -> int:
         ms = _number(record.get(TIME_KEY))
@@ -232,7 +216,7 @@ class _TubLog:
         self.note(number, "unreadable", _excerpt(text), message)
 
     def note(self, number: int, kind: NoteKind, text: str, message: str) -> None:
-        self.log.notes.append(LogNote(number, kind, text, message))
+        self.log.note(LogNote(number, kind, text, message))
 
     def finished(self, found: str) -> DrivingLog:
         if not len(self.log):

@@ -23,10 +23,10 @@ from types import TracebackType
 from typing import BinaryIO, Literal, NamedTuple, NoReturn, get_args
 
 from ghostlap.errors import RecordingError
-from ghostlap.files import append_row
-from ghostlap.recording.driving_log import MAX_ROWS
+from ghostlap.files import append_row, open_file
 from ghostlap.recording.image_names import image_name_of
 from ghostlap.recording.lines import is_ended, lines_of
+from ghostlap.recording.log_table import MAX_ROWS
 from ghostlap.recording.side_table import csv_row, open_table
 
 WHO_DROVE_NAME = "who_drove.csv"
@@ -144,7 +144,7 @@ def read_who_drove(folder: str | os.PathLike[str]) -> dict[str, WhoDrove]:
     """
     path = Path(folder) / WHO_DROVE_NAME
     try:
-        with path.open("rb") as file:
+        with open_file(path) as file:
             return _read(file, path)
     except FileNotFoundError:
         raise RecordingError(
