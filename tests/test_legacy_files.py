@@ -316,7 +316,7 @@ import numpy as np
 from ghostlap.legacy.h5_child import Refused, limit_process, read_h5
 source, copy, first, last = sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4])
 data = np.frombuffer(open(source, "rb").read(), np.uint8)
-limit_process()
+limit_process(10 * 2**30)
 for number in range(first, last):
     rng = np.random.default_rng(number)
     damaged = data.copy()
@@ -384,3 +384,31 @@ def test_long_descriptions_are_refused(tmp_path: Path) -> None:
         file.attrs["model_config"] = "x" * (17 * 2**20)
     with pytest.raises(LegacyError, match="at most 16 MiB"):
         read_model_file(path)
+
+
+# A text of variable length, whose size HDF5 tells only once it has read it.
+_LONG_TEXT = """
+import sys
+from ghostlap.legacy import h5_child
+h5_child.MAX_ATTRIBUTE_MEMORY_BYTES = 32 * 2**20
+h5_child.limit_process()
+try:
+    print("read", len(h5_child.read_h5(sys.argv[1])[1]))
+except h5_child.Refused as error:
+    print("refused", error)
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="memory is limited on Linux only")
+@pytest.mark.parametrize(
+    ("size", "said"), [(100 * 2**20, "refused HDF5 says"), (100, "refused it")]
+)
+def test_a_long_text_in_an_h5_file_is_not_read_into_memory(
+    size: int, said: str, tmp_path: Path
+) -> None:
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file.attrs["model_config"] = "x" * size
+    ended = subprocess.run(
+        [sys.executable, "-c", _LONG_TEXT, str(tmp_path / "a.h5")], capture_output=True, text=True
+    )
+    assert ended.stdout.startswith(said), ended.stderr

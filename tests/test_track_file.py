@@ -121,7 +121,10 @@ def test_real_circuits(name: str, length_m: float) -> None:
 def test_no_such_file(tmp_path: Path) -> None:
     path = tmp_path / "none.csv"
     assert refusal(path) == f"{path}: cannot be read (No such file or directory). {FORMAT}"
-    assert refusal(tmp_path) == f"{tmp_path}: cannot be read (Is a directory). {FORMAT}"
+    assert (
+        refusal(tmp_path)
+        == f"{tmp_path}: cannot be read (must be a file, and is a folder). {FORMAT}"
+    )
 
 
 def test_a_file_that_is_no_text(tmp_path: Path) -> None:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from pathlib import Path
 from typing import Any, Literal
 
 from ghostlap.errors import DatasetError
+from ghostlap.files import read_json
 
 
 @dataclasses.dataclass(frozen=True)
@@ -195,7 +195,7 @@ def augmentation_from_json(values: dict[str, Any]) -> Augmentation:
 
 def _read_json(path: Path) -> Augmentation:
     try:
-        return augmentation_from_json(json.loads(path.read_text()))
+        return augmentation_from_json(read_json(path))
     except (OSError, ValueError, TypeError) as error:
         raise DatasetError(
             f"augment: {path} cannot be read as an augmentation ({error})."

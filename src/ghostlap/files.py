@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import io
 import json
 import os
 import shutil
@@ -12,11 +13,15 @@ import stat
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, TextIO
 
 MAX_JSON_BYTES = 4 * 1024**2
 """Of a description or of settings; a pilot's has some 5 kB."""
+MAX_RESULTS_BYTES = 64 * 1024**2
+"""Of what Ghostlap itself wrote down of many drives or trials."""
 MOST_JSON_NESTED = 32
+_LARGEST_INT = 2**63
+"""Whole numbers beyond it can be no float, or take longer to write out than to read."""
 
 _KINDS = (
     (stat.S_ISDIR, "a folder"),
@@ -27,7 +32,7 @@ _KINDS = (
 )
 
 
-def open_file(path: str | os.PathLike[str]) -> BinaryIO:
+def open_file(path: str | os.PathLike[str]) -> io.BufferedReader:
     """Open a file of unknown origin to read its bytes, if it is a regular file.
 
     What is none is not opened at all: a FIFO would wait for a writer, a device may never end.
@@ -63,6 +68,25 @@ def read_file(path: str | os.PathLike[str], most_bytes: int) -> bytes:
         return file.read(size)
 
 
+def read_start(path: str | os.PathLike[str], most_bytes: int) -> bytes:
+    """The first bytes of a file of unknown origin.
+
+    Raises:
+        OSError: as :func:`open_file` says.
+    """
+    with open_file(path) as file:
+        return file.read(most_bytes)
+
+
+def open_text(path: str | os.PathLike[str], errors: str = "replace") -> TextIO:
+    """Open a file of unknown origin to read its UTF-8, line ends as they are.
+
+    Raises:
+        OSError: as :func:`open_file` says.
+    """
+    return io.TextIOWrapper(open_file(path), encoding="utf-8", errors=errors, newline="")
+
+
 def read_json(path: str | os.PathLike[str], most_bytes: int = MAX_JSON_BYTES) -> Any:
     """What a JSON file of unknown origin says.
 
@@ -78,6 +102,8 @@ def read_json(path: str | os.PathLike[str], most_bytes: int = MAX_JSON_BYTES) ->
         raise ValueError(_TOO_NESTED) from None
     level = [values]
     for _ in range(MOST_JSON_NESTED + 1):
+        if any(type(one) is int and abs(one) >= _LARGEST_INT for one in level):
+            raise ValueError(f"it holds a whole number of {_LARGEST_INT:.0e} or more")
         lists = [one for one in level if isinstance(one, dict | list)]
         if not lists:
             return values

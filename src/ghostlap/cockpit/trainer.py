@@ -10,7 +10,6 @@ import contextlib
 import csv
 import dataclasses
 import datetime
-import io
 import itertools
 import os
 import signal
@@ -24,7 +23,7 @@ from typing import Any
 from ghostlap.cockpit.library import Library
 from ghostlap.cockpit.verdicts import be_patient
 from ghostlap.errors import CockpitError
-from ghostlap.files import open_file
+from ghostlap.files import open_file, open_text
 from ghostlap.pilot import PILOT_FILE
 
 HISTORY = "history.csv"
@@ -165,9 +164,8 @@ def _history(path: Path) -> list[list[float]]:
     """Epoch, loss and validation loss of each epoch; what is no number ends the list."""
     rows: list[list[float]] = []
     try:
-        with open_file(path) as file:
-            lines = io.TextIOWrapper(file, "utf-8", newline="")
-            for row in itertools.islice(csv.DictReader(lines), _MOST_HISTORY):
+        with open_text(path) as file:
+            for row in itertools.islice(csv.DictReader(file), _MOST_HISTORY):
                 rows.append([float(row[name]) for name in ("epoch", "loss", "val_loss")])
     except (OSError, ValueError, KeyError, TypeError, csv.Error):
         pass

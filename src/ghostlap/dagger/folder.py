@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-import json
 from pathlib import Path
 from typing import Any
 
 from ghostlap.dagger.config import NO_DIFFERENCE, DaggerConfig, from_json, to_json
 from ghostlap.dagger.results import Measured, Row
 from ghostlap.errors import DaggerError
-from ghostlap.files import write_json
+from ghostlap.files import MAX_RESULTS_BYTES, read_json, write_json
+from ghostlap.onnx_check import read_network
 from ghostlap.pilot import ONNX_FILE, run_file
 from ghostlap.provenance import machine, versions
 
@@ -81,7 +81,7 @@ def kept_in(config: DaggerConfig) -> Kept:
 
 def what_is_improved(config: DaggerConfig) -> dict[str, Any]:
     """The options and the pilot to begin with, as JSON values."""
-    network = run_file(config.pilot, ONNX_FILE).read_bytes()
+    network = read_network(run_file(config.pilot, ONNX_FILE)).data
     return {
         "config": to_json(config),
         "network_blake2b": hashlib.blake2b(network, digest_size=16).hexdigest(),
@@ -106,7 +106,7 @@ def save(config: DaggerConfig, kept: Kept, **more: Any) -> dict[str, Any]:
 def _read(folder: Path) -> dict[str, Any] | None:
     path = folder / DAGGER_FILE
     try:
-        saved = json.loads(path.read_text(encoding="utf-8"))
+        saved = read_json(path, MAX_RESULTS_BYTES)
         if not isinstance(saved["config"], dict) or "network_blake2b" not in saved:
             raise ValueError("it is of something else")
     except FileNotFoundError:

@@ -5,7 +5,6 @@ ghostlap demo --track lake
 
 from __future__ import annotations
 
-import json
 import shutil
 import time
 from collections.abc import Sequence
@@ -19,7 +18,7 @@ from ghostlap.claims import claimed
 from ghostlap.demo.config import DemoConfig
 from ghostlap.demo.stages import STAGES, Demo, Stage
 from ghostlap.errors import DemoError
-from ghostlap.files import write_json
+from ghostlap.files import read_json, write_json
 from ghostlap.provenance import machine, versions
 from ghostlap.sim.tracks import track_named
 from ghostlap.terminal import say
@@ -83,10 +82,10 @@ def _begun(config: DemoConfig) -> dict[str, Any]:
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        about = json.loads(path.read_text(encoding="utf-8"))
+        about = read_json(path)
         if isinstance(about["config"], dict) and isinstance(about["stages"], dict):
             return dict(about)
-    except (ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError):
         pass
     raise DemoError(f"{path}: is not what a demo writes. Remove the folder, or name another --out.")
 

@@ -20,7 +20,8 @@ from ghostlap.evaluate.episode import EpisodesResult
 from ghostlap.evaluate.incidents import save_frames, save_strip
 from ghostlap.evaluate.plan import EpisodesTask
 from ghostlap.evaluate.results import Finished, drive_name, read_drive, save_drive
-from ghostlap.files import write_json
+from ghostlap.files import MAX_RESULTS_BYTES, read_file, read_json, write_json
+from ghostlap.onnx_check import read_network
 from ghostlap.pilot import ONNX_FILE, run_file
 from ghostlap.provenance import machine, versions
 
@@ -41,7 +42,7 @@ def heading(config: EvaluateConfig) -> dict[str, Any]:
         "pilot": str(config.pilot.resolve()),
         "against": [str(path.resolve()) for path in config.against],
     }
-    network = run_file(config.pilot, ONNX_FILE).read_bytes()
+    network = read_network(run_file(config.pilot, ONNX_FILE)).data
     return {
         "config": json.loads(json.dumps(values)),
         "network_blake2b": hashlib.blake2b(network, digest_size=16).hexdigest(),
@@ -141,13 +142,13 @@ def _finished_before(config: EvaluateConfig, tasks: Sequence[EpisodesTask]) -> F
     folder = config.folder
     path = folder / EVALUATION_FILE
     try:
-        begun = json.loads(path.read_text(encoding="utf-8"))
+        begun = read_json(path, MAX_RESULTS_BYTES)
         begun_config, network = begun["config"], begun["network_blake2b"]
     except FileNotFoundError:
         raise EvaluationError(
             f"{folder}: no {EVALUATION_FILE} there, so nothing to resume. Leave out --resume."
         ) from None
-    except (ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError) as error:
         raise EvaluationError(
             f"{path}: cannot be read ({type(error).__name__}: {error}), so nothing can be "
             "resumed. Leave out --resume."
@@ -175,7 +176,7 @@ def _lines(path: Path) -> list[dict[str, Any]]:
     """The lines of the file that are whole; a kill may have cut off the last."""
     if not path.exists():
         return []
-    text = path.read_text(encoding="utf-8")
+    text = read_file(path, MAX_RESULTS_BYTES).decode("utf-8")
     whole = text[: text.rfind("\n") + 1]
     if whole != text:
         path.write_text(whole, encoding="utf-8")

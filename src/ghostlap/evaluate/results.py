@@ -15,7 +15,7 @@ from ghostlap.evaluate.config import file_name_of
 from ghostlap.evaluate.episode import EpisodesResult
 from ghostlap.evaluate.foresight import Foresight, foresight
 from ghostlap.evaluate.plan import Episode, EpisodesTask
-from ghostlap.files import replacing
+from ghostlap.files import open_text, replacing
 from ghostlap.metrics import Drive, Summary, summarise
 
 _DIGITS = {
@@ -136,13 +136,13 @@ def read_drive(path: str | Path) -> Drive:
     """
     path = Path(path)
     try:
-        with open(path, newline="", encoding="utf-8") as file:
+        with open_text(path) as file:
             header, *rows = csv.reader(file)
         if header not in (list(_DIGITS), list(_DIGITS)[:-1]):  # older ones have no spread
             raise ValueError(f"its columns are {header}")
         columns = dict(zip(header, np.array(rows, float).T, strict=True))
         columns.setdefault("spread", np.full(len(rows), np.nan))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, KeyError, csv.Error) as error:
         raise EvaluationError(
             f"{path}: not a drive that 'ghostlap evaluate' wrote ({error})."
         ) from error

@@ -20,7 +20,8 @@ TARGETS = (*CAMERAS, "steering", "throttle", "brake", "speed", "time")
 _SPEED = {"mph": 1.0, "mps": MPH_PER_MPS, "kmh": MPH_PER_MPS / 3.6}
 _TIME_MS = {"s": 1e3, "ms": 1.0, "us": 1e-3, "ns": 1e-6}
 _ISO = "iso"
-_LATEST_MS = 253_402_300_799_000
+LATEST_MS = 253_402_300_799_000
+"""The last moment of the year 9999."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,7 +49,7 @@ class Column:
             ms = float(text) * _TIME_MS[self.unit]
         except ValueError:
             return NO_TIME
-        return math.floor(ms) if 0 <= ms <= _LATEST_MS else NO_TIME
+        return math.floor(ms) if 0 <= ms <= LATEST_MS else NO_TIME
 
 
 def parse_columns(texts: Sequence[str]) -> dict[str, Column]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ghostlap.errors import ExchangeError
-from ghostlap.exchange.columns import Column, parse_columns
+from ghostlap.exchange.columns import LATEST_MS, Column, parse_columns
 from ghostlap.exchange.lerobot_format import (
     ACTION,
     DATA_PATH,
@@ -24,9 +23,10 @@ from ghostlap.exchange.lerobot_format import (
     VERSION,
     VIDEO_PATH,
 )
-from ghostlap.exchange.lerobot_table import read_columns
+from ghostlap.exchange.lerobot_table import read_columns, understood
 from ghostlap.exchange.lerobot_video import read_frames
 from ghostlap.exchange.moments import Moment, Picture, Source
+from ghostlap.files import read_json
 from ghostlap.recording import CAMERAS
 from ghostlap.recording.image_names import NO_TIME
 
@@ -57,14 +57,15 @@ def read_lerobot(folder: Path, columns: Sequence[str] = ()) -> Source:
         ExchangeError: it is of another version, something is missing, or features do not tell
             which camera is the centre one or which number is the steering.
     """
-    info = _info(folder)
     asked = parse_columns(columns) if columns else {}
-    cameras = _cameras(folder, info, asked)
-    places = _places(folder, info, asked)
+    with understood(folder / INFO):
+        info = _info(folder)
+        cameras = _cameras(folder, info, asked)
+        places = _places(folder, info, asked)
     total = info.get("total_frames")
     source = Source(
         (),
-        total if isinstance(total, int) else 0,
+        total if type(total) is int and 0 <= total <= MAX_FRAMES else 0,
         tuple(cameras),
         "speed" in places,
         step_s=1 / float(info["fps"]),
@@ -72,17 +73,20 @@ def read_lerobot(folder: Path, columns: Sequence[str] = ()) -> Source:
     missing = [name for name in ("throttle", "brake") if name not in places]
     if missing:
         source.notes.append(f"the dataset tells no {' and no '.join(missing)}: written as 0")
-    source.moments = _moments(folder, info, cameras, places, source)
+    source.moments = _careful(folder, _moments(folder, info, cameras, places, source))
     return source
+
+
+def _careful(folder: Path, moments: Iterator[Moment]) -> Iterator[Moment]:
+    with understood(folder):
+        yield from moments
 
 
 def _info(folder: Path) -> dict[str, Any]:
     path = folder / INFO
     try:
-        if path.stat().st_size > MAX_JSON_BYTES:
-            raise ExchangeError(f"{path}: may have at most {MAX_JSON_BYTES} bytes.")
-        info = json.loads(path.read_bytes())
-    except (OSError, ValueError, RecursionError) as error:
+        info = read_json(path, MAX_JSON_BYTES)
+    except (OSError, ValueError) as error:
         raise ExchangeError(f"{path}: cannot be read ({error}). Copy the dataset again.") from error
     version = info.get("codebase_version") if isinstance(info, dict) else None
     if version != VERSION:
@@ -91,8 +95,8 @@ def _info(folder: Path) -> dict[str, Any]:
             "script converts older ones: python -m lerobot.datasets.v30.convert_dataset_v21_to_v30"
         )
     fps, features = info.get("fps"), info.get("features")
-    if not isinstance(features, dict) or type(fps) not in (int, float) or not 0 < fps <= 1000:
-        raise ExchangeError(f"{path}: lacks its features or a frame rate from 1 to 1000.")
+    if not isinstance(features, dict) or type(fps) not in (int, float) or not 0.01 <= fps <= 1000:
+        raise ExchangeError(f"{path}: lacks its features or a frame rate from 0.01 to 1000.")
     if info.get("data_path") != DATA_PATH or info.get("video_path") not in (VIDEO_PATH, None):
         raise ExchangeError(
             f"{path}: its files must lie where {VERSION} puts them, {DATA_PATH} and {VIDEO_PATH}."
@@ -224,9 +228,15 @@ def _moment(numbers: dict[str, NDArray[Any]], row: int, pictures: dict[str, Pict
         values.get("throttle", 0.0),
         values.get("brake", 0.0),
         values.get("speed", np.nan),
-        int(numbers["time"][row]) if "time" in numbers else NO_TIME,
+        _time_ms(numbers["time"][row]) if "time" in numbers else NO_TIME,
         begins=row == 0,
     )
+
+
+def _time_ms(value: Any) -> int:
+    """Milliseconds since 1970, or NO_TIME where there are none that a date could have."""
+    ms = float(value)
+    return int(ms) if 0 <= ms <= LATEST_MS else NO_TIME
 
 
 def _episodes(folder: Path, cameras: dict[str, str]) -> Iterator[dict[str, Any]]:
@@ -239,7 +249,8 @@ def _episodes(folder: Path, cameras: dict[str, str]) -> Iterator[dict[str, Any]]
     if not files:
         raise ExchangeError(f"{folder}: no table in meta/episodes. Copy the whole dataset again.")
     for file in files:
-        yield from read_columns(file, wanted).to_pylist()
+        for some in read_columns(file, wanted).to_batches(max_chunksize=1000):
+            yield from some.to_pylist()
 
 
 def _numbers(

@@ -11,7 +11,8 @@ import av
 import numpy as np
 
 from ghostlap.errors import ExchangeError
-from ghostlap.vision import MAX_IMAGE_SIDE_PX, Rgb
+from ghostlap.files import open_file
+from ghostlap.vision import MAX_IMAGE_PIXELS, MAX_IMAGE_SIDE_PX, Rgb
 
 KEY_FRAME_EVERY = 2
 """As LeRobot has it: training asks for single frames in any order."""
@@ -67,24 +68,30 @@ def read_frames(path: Path, from_s: float, count: int, fps: float) -> Iterator[R
     """
     found = 0
     try:
-        with av.open(str(path.absolute())) as file:
+        # Its format is said, or a list of other files and addresses is taken for a video, too.
+        with open_file(path) as source, av.open(source, "r", format="mp4") as file:
             stream = file.streams.video[0]
             size = stream.codec_context.width, stream.codec_context.height
-            if max(size) > MAX_IMAGE_SIDE_PX:
+            if max(size) > MAX_IMAGE_SIDE_PX or size[0] * size[1] > MAX_IMAGE_PIXELS:
                 raise ExchangeError(
-                    f"{path}: a side may have at most {MAX_IMAGE_SIDE_PX} pixels. "
-                    f"Got {size[0]}x{size[1]}."
+                    f"{path}: a side may have at most {MAX_IMAGE_SIDE_PX} pixels, a picture "
+                    f"{MAX_IMAGE_PIXELS:,}. Got {size[0]}x{size[1]}."
                 )
+            stream.codec_context.options = {"max_pixels": str(MAX_IMAGE_PIXELS)}
             earliest_s = from_s - 0.5 / fps
             file.seek(max(0, int((from_s - 1 / fps) * av.time_base)), backward=True)
             for frame in file.decode(stream):
                 if (frame.time or 0.0) < earliest_s:
                     continue
+                if (frame.width, frame.height) != size:
+                    raise ExchangeError(
+                        f"{path}: a picture is not {size[0]}x{size[1]} as the first one is."
+                    )
                 yield np.asarray(frame.to_ndarray(format="rgb24"), np.uint8)
                 found += 1
                 if found == count:
                     return
-    except (av.error.FFmpegError, OSError, IndexError) as error:
+    except (av.error.FFmpegError, OSError, IndexError, ValueError) as error:
         raise ExchangeError(
             f"{path}: the video cannot be read ({error}). Copy the whole dataset again."
         ) from error

@@ -19,7 +19,7 @@ from ghostlap.explore.config import ExploreConfig
 from ghostlap.explore.data import Data, frames_by_bin, prepare, sample_frames
 from ghostlap.explore.kinds import amounts, words
 from ghostlap.explore.page import MARK, Picture, page_html
-from ghostlap.files import write_text
+from ghostlap.files import read_start, write_text
 from ghostlap.recording import read_recording, require_images
 from ghostlap.terminal import say
 from ghostlap.vision import SEED
@@ -250,7 +250,7 @@ def _claim(out: Path) -> None:
     page = out / PAGE
     try:
         out.mkdir(parents=True, exist_ok=True)
-        foreign = page.exists() and MARK.encode() not in page.read_bytes()
+        foreign = page.exists() and MARK.encode() not in read_start(page, 4000)
     except OSError as error:
         raise _unwritable(out, error) from error
     if foreign:

@@ -17,7 +17,7 @@ from rich.table import Table
 
 from ghostlap.backend import keras
 from ghostlap.errors import LegacyError, ModelError
-from ghostlap.files import write_json
+from ghostlap.files import open_file, write_json
 from ghostlap.legacy import finder
 from ghostlap.legacy.config import ImportConfig
 from ghostlap.legacy.lambdas import given_lambdas
@@ -175,7 +175,7 @@ def _description(
 
 
 def _hash(path: Path) -> str:
-    with path.open("rb") as file:
+    with open_file(path) as file:
         return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
 
 

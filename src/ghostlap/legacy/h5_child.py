@@ -8,6 +8,7 @@ size is checked before memory is asked for it.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import sys
@@ -22,7 +23,10 @@ if TYPE_CHECKING:
 MAX_WEIGHT_BYTES = 1024**3
 MAX_TEXT_BYTES = 16 * 1024 * 1024
 MAX_MEMORY_BYTES = 4 * 1024**3
-MAX_PROCESSOR_S = 60
+MAX_PROCESSOR_S = 10
+"""And as much again for each GiB of the file."""
+MAX_ATTRIBUTE_MEMORY_BYTES = 256 * 1024**2
+"""For reading one attribute: how long a text of variable length is, HDF5 says only afterwards."""
 _MOST_LAYERS = 5000
 _MOST_NESTED = 16
 _MOST_INFLATED = 100
@@ -163,6 +167,10 @@ class _Reader:
         return found
 
     def attribute(self, group: h5py.Group, name: str) -> Any:
+        with memory_limited(MAX_ATTRIBUTE_MEMORY_BYTES):
+            return self._attribute(group, name)
+
+    def _attribute(self, group: h5py.Group, name: str) -> Any:
         import h5py
 
         place = group.attrs.get_id(name)
@@ -204,14 +212,37 @@ class _Reader:
             self.weights.append(np.asarray(dataset[()]).astype(np.float32))
 
 
-def limit_process(memory_bytes: int = MAX_MEMORY_BYTES) -> None:
+@contextlib.contextmanager
+def memory_limited(more_bytes: int) -> Iterator[None]:
+    """Let this process have only so much more memory than it has, where systems can tell."""
+    try:
+        import resource
+
+        with open("/proc/self/statm", encoding="ascii") as file:
+            now_bytes = int(file.read().split()[0]) * resource.getpagesize()
+    except (ImportError, OSError):
+        yield
+        return
+    before, most = resource.getrlimit(resource.RLIMIT_AS)
+    limit = now_bytes + more_bytes
+    if before != resource.RLIM_INFINITY:
+        limit = min(limit, before)
+    resource.setrlimit(resource.RLIMIT_AS, (limit, most))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, (before, most))
+
+
+def limit_process(file_bytes: int = 0, memory_bytes: int = MAX_MEMORY_BYTES) -> None:
     """Let this process have no more memory and time than reading a model could take."""
     try:
         import resource
     except ImportError:  # Windows has no such limits; the sizes are checked all the same
         return
     resource.setrlimit(resource.RLIMIT_AS, (memory_bytes, memory_bytes))
-    resource.setrlimit(resource.RLIMIT_CPU, (MAX_PROCESSOR_S, MAX_PROCESSOR_S))
+    processor_s = MAX_PROCESSOR_S * (1 + file_bytes // 2**30)
+    resource.setrlimit(resource.RLIMIT_CPU, (processor_s, processor_s))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     most = MAX_WEIGHT_BYTES + MAX_TEXT_BYTES * 4
     resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))
@@ -219,7 +250,7 @@ def limit_process(memory_bytes: int = MAX_MEMORY_BYTES) -> None:
 
 def main() -> None:
     """Read the file named as argument; write a line of JSON and the weights to standard output."""
-    limit_process()
+    limit_process(os.path.getsize(sys.argv[1]))
     out = sys.stdout.buffer
     try:
         found, weights = read_h5(sys.argv[1])

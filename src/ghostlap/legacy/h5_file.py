@@ -16,12 +16,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ghostlap.errors import LegacyError
+from ghostlap.files import open_file
 from ghostlap.legacy.h5_child import MAX_TEXT_BYTES, MAX_WEIGHT_BYTES
 
 Array = NDArray[np.float32]
 
 MAX_FILE_BYTES = 4 * 1024**3
-READING_S = 120.0
+READING_S = 60.0
 
 _H5_START = b"\x89HDF\r\n\x1a\n"
 _CHILD = (
@@ -77,7 +78,7 @@ def read_h5_file(path: Path, where: str) -> H5Content:
 
 def _check_start(path: Path, where: str) -> None:
     try:
-        with path.open("rb") as file:
+        with open_file(path) as file:
             start = file.read(8)
         size = path.stat().st_size
     except FileNotFoundError:

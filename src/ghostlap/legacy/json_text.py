@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ghostlap.errors import LegacyError
+from ghostlap.files import open_file
 
 MAX_BYTES = 16 * 1024 * 1024
 """Of a network's description; the largest that Keras ships have under 1 MB."""
@@ -21,7 +22,7 @@ def read_json_file(path: Path) -> dict[str, Any]:
         LegacyError: it is missing, too large, or no JSON object.
     """
     try:
-        with path.open("rb") as file:
+        with open_file(path) as file:
             data = file.read(MAX_BYTES + 1)
     except FileNotFoundError:
         raise LegacyError(f"{path}: no such file.") from None

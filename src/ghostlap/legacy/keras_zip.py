@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ghostlap.errors import LegacyError
+from ghostlap.files import open_file
 from ghostlap.legacy.json_text import MAX_BYTES, parse_json
 
 CONFIG, METADATA, WEIGHTS = "config.json", "metadata.json", "model.weights.h5"
@@ -31,7 +32,11 @@ def opened(path: Path) -> Iterator[tuple[dict[str, Any], dict[str, Any], Path]]:
         LegacyError: no such zip, parts missing, or it unpacks to more than a model could.
     """
     try:
-        with zipfile.ZipFile(path) as archive, tempfile.TemporaryDirectory() as folder:
+        with (
+            open_file(path) as file,
+            zipfile.ZipFile(file) as archive,
+            tempfile.TemporaryDirectory() as folder,
+        ):
             if len(archive.infolist()) > _MOST_ENTRIES:
                 raise LegacyError(f"{path}: holds more than {_MOST_ENTRIES} files. No model does.")
             names = set(archive.namelist())
@@ -48,9 +53,9 @@ def opened(path: Path) -> Iterator[tuple[dict[str, Any], dict[str, Any], Path]]:
                 metadata = parse_json(data, f"{path}: {METADATA}")
             weights = Path(folder) / WEIGHTS
             most = min(MAX_WEIGHT_BYTES, MOST_INFLATED * path.stat().st_size)
-            with weights.open("wb") as file:
+            with weights.open("wb") as unpacked:
                 for chunk in _chunks(archive, WEIGHTS, most, path):
-                    file.write(chunk)
+                    unpacked.write(chunk)
             yield config, metadata, weights
     except FileNotFoundError:
         raise LegacyError(f"{path}: no such file.") from None

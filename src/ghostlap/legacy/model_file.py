@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ghostlap.errors import LegacyError
+from ghostlap.files import open_file
 from ghostlap.legacy import keras_zip
 from ghostlap.legacy.h5_file import H5Content, read_h5_file
 from ghostlap.legacy.json_text import parse_json, read_json_file
@@ -72,7 +73,7 @@ def read_model_file(model: Path, description: Path | None = None) -> ModelFile:
 
 def _is_zip(model: Path) -> bool:
     try:
-        with model.open("rb") as file:
+        with open_file(model) as file:
             return file.read(4) == b"PK\x03\x04"
     except OSError:
         return False  # said by who reads it

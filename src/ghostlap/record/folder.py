@@ -9,7 +9,6 @@ that a kill at any moment leaves a recording; ``parts/`` goes when everything is
 from __future__ import annotations
 
 import contextlib
-import json
 import re
 import shutil
 from collections.abc import Iterator, Sequence
@@ -18,7 +17,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from ghostlap.errors import RecordingError
-from ghostlap.files import replacing
+from ghostlap.files import read_json, replacing
 from ghostlap.record.config import NOT_WHAT_IS_RECORDED, RecordConfig, flag, from_json, to_json
 from ghostlap.record.plan import Stretch
 from ghostlap.record.truth import TRUTH_COLUMNS, TRUTH_NAME, csv_row
@@ -139,7 +138,7 @@ def _resumed(config: RecordConfig) -> RecordConfig:
     if not path.exists():
         raise RecordingError(f"{config.out}: no {ABOUT_NAME} there, so nothing to resume.")
     try:
-        about = json.loads(path.read_text(encoding="utf-8"))
+        about = read_json(path)
         complete, saved = bool(about["complete"]), from_json(about["config"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise RecordingError(f"{path}: cannot be read ({error}).") from error

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from ghostlap.errors import RecordingError
-from ghostlap.files import open_file
+from ghostlap.files import open_file, read_file
 from ghostlap.recording.driving_log import MAX_UNREADABLE_LINES
 from ghostlap.recording.image_names import NO_TIME, image_name_of
 from ghostlap.recording.log_table import MAX_LOG_BYTES, DrivingLog, LogNote, NoteKind
@@ -256,7 +256,7 @@ def _number(value: Any) -> float:
 
 def _read_at_most(path: Path, most_bytes: int) -> bytes:
     _check_size(path, most_bytes)
-    return path.read_bytes()
+    return read_file(path, most_bytes)
 
 
 def _check_size(path: Path, most_bytes: int) -> None:
@@ -272,4 +272,7 @@ def _excerpt(text: bytes) -> str:
 
 
 def _shown(value: Any) -> str:
-    return repr(value)[:_EXCERPT_CHARACTERS]
+    try:
+        return repr(value)[:_EXCERPT_CHARACTERS]
+    except RecursionError:
+        return "what is nested too deeply"

@@ -10,7 +10,7 @@ from typing import Any
 from rich.console import Console
 
 from ghostlap.errors import GhostlapError
-from ghostlap.files import write_text
+from ghostlap.files import read_start, write_text
 from ghostlap.pilot import Pilot
 from ghostlap.report import attention, curves, driving, latency, moments, origin, recorded, roads
 from ghostlap.report.config import ReportConfig
@@ -102,7 +102,7 @@ def _below(told: dict[str, Any]) -> str:
 def _check_page(config: ReportConfig) -> None:
     """Make sure that the page is none of somebody else's."""
     try:
-        foreign = config.page.exists() and MARK.encode() not in config.page.read_bytes()[:4000]
+        foreign = config.page.exists() and MARK.encode() not in read_start(config.page, 4000)
     except OSError as error:
         raise GhostlapError(f"{config.page}: cannot be written ({error.strerror}).") from error
     if foreign:

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from ghostlap.files import open_text
 from ghostlap.report.charts import Chart, key
 from ghostlap.report.parts import Section, command_line, facts, figure, grid, missing, number
 
@@ -35,7 +36,7 @@ def section(run: Path, told: dict[str, Any]) -> Section:
             command_line("train", "REC", "--out", "runs/b"),
         )
         return Section("training", title, html)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, csv.Error) as error:
         return Section("training", title, missing(f"{HISTORY_FILE} cannot be read: {error}"))
     html = ""
     if junk:
@@ -56,7 +57,7 @@ def read_history(path: Path) -> tuple[list[tuple[int, float, float]], int]:
     """
     if path.stat().st_size > _MOST_BYTES:
         raise ValueError(f"it has more than {_MOST_BYTES} bytes")
-    with open(path, newline="", encoding="utf-8", errors="replace") as file:
+    with open_text(path) as file:
         reader = csv.DictReader(file)
         absent = {"epoch", "loss", "val_loss"} - set(reader.fieldnames or ())
         if absent:

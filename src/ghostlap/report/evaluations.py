@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-import json
 import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from ghostlap.evaluate.folder import EVALUATION_FILE
+from ghostlap.files import read_json
+from ghostlap.onnx_check import read_network
 from ghostlap.pilot import ONNX_FILE, run_file
 
 FIGURES = (
@@ -99,7 +100,8 @@ def read_evaluations(run: Path) -> tuple[list[Evaluation], list[str]]:
     folders = sorted(path.parent for path in (run / "evaluate").glob(f"*/{EVALUATION_FILE}"))
     if len(folders) > _MOST_FOLDERS:
         problems.append(f"Only the first {_MOST_FOLDERS} of {len(folders)} evaluations are shown.")
-    network = hashlib.blake2b(run_file(run, ONNX_FILE).read_bytes(), digest_size=16).hexdigest()
+    data = read_network(run_file(run, ONNX_FILE)).data
+    network = hashlib.blake2b(data, digest_size=16).hexdigest()
     for folder in folders[:_MOST_FOLDERS]:
         try:
             found.append(_read(folder, network))
@@ -119,9 +121,7 @@ def read_evaluations(run: Path) -> tuple[list[Evaluation], list[str]]:
 
 def _read(folder: Path, network: str) -> Evaluation:
     path = folder / EVALUATION_FILE
-    if path.stat().st_size > _MOST_BYTES:
-        raise ValueError(f"it has more than {_MOST_BYTES} bytes")
-    values = json.loads(path.read_text(encoding="utf-8"))
+    values = read_json(path, _MOST_BYTES)
     config = values["config"]
     return Evaluation(
         folder=folder,

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from ghostlap.drive.drive_recorder import PREDICTIONS_NAME
 from ghostlap.evaluate.stress import TICK_S
+from ghostlap.files import open_text
 from ghostlap.report.charts import Chart
 from ghostlap.report.parts import Section, command_line, figure, grid, missing, number, table
 
@@ -29,7 +30,7 @@ def section(run: Path) -> Section:
     for path in sorted(run.glob(f"*/{PREDICTIONS_NAME}"))[:_MOST_DRIVES]:
         try:
             latencies_ms = read_latencies_ms(path)
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, csv.Error) as error:
             problems += missing(f"{path.parent.name}/{PREDICTIONS_NAME} cannot be used: {error}")
             continue
         drives[path.parent.name] = latencies_ms
@@ -67,7 +68,7 @@ def read_latencies_ms(path: Path) -> Floats:
         ValueError: it holds none.
     """
     values = []
-    with open(path, newline="", encoding="utf-8", errors="replace") as file:
+    with open_text(path) as file:
         reader = csv.DictReader(file)
         for index, row in enumerate(reader):
             if index == _MOST_ROWS:

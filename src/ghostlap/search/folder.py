@@ -7,13 +7,12 @@ update of Optuna, and a trial that was under way when the process died leaves no
 from __future__ import annotations
 
 import dataclasses
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from ghostlap.errors import TrainingError
-from ghostlap.files import write_json
+from ghostlap.files import MAX_RESULTS_BYTES, read_json, write_json
 from ghostlap.provenance import versions
 from ghostlap.search.trial import Trial
 
@@ -35,7 +34,7 @@ def read_trials(out: Path, search: dict[str, Any]) -> list[Trial]:
     if not path.exists():
         return []
     try:
-        saved = json.loads(path.read_text(encoding="utf-8"))
+        saved = read_json(path, MAX_RESULTS_BYTES)
         before = dict(saved["search"])
         trials = [Trial.from_json(values) for values in saved["trials"]]
     except (OSError, ValueError, KeyError, TypeError) as error:

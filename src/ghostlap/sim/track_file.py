@@ -15,6 +15,7 @@ import numpy as np
 from scipy.ndimage import gaussian_filter1d
 
 from ghostlap.errors import TrackError
+from ghostlap.files import open_file
 from ghostlap.sim.course import POINT_SPACING_M, straightest_s_m
 from ghostlap.sim.track import Edge, Floats, Surface, Track
 from ghostlap.sim.track_checks import check_points, check_track
@@ -89,7 +90,7 @@ def _rows(path: Path) -> Floats:
 
 def _text(path: Path) -> str:
     try:
-        with path.open("rb") as file:
+        with open_file(path) as file:
             content = file.read(LARGEST_FILE_BYTES + 1)
     except OSError as error:
         raise TrackError(f"{path}: cannot be read ({error.strerror}). {_FORMAT}") from error

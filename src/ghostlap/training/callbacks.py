@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import math
 import time
 from collections.abc import Iterator
@@ -14,7 +13,7 @@ from rich.console import Console
 
 from ghostlap.backend import keras
 from ghostlap.errors import TrainingError
-from ghostlap.files import replacing, write_json, write_text
+from ghostlap.files import read_json, replacing, write_json, write_text
 from ghostlap.terminal import say
 
 STATE_FILE = "state.json"
@@ -65,11 +64,11 @@ class Checkpoints(keras.callbacks.Callback):
         if not state_path.exists():
             return
         try:
-            state = json.loads(state_path.read_text(encoding="utf-8"))
+            state = read_json(state_path)
             model.load_weights(self.folder / state["weights"])
             for variable, value in zip(_random_states(model), state["random"], strict=True):
                 variable.assign(value)
-        except (OSError, ValueError, KeyError) as error:
+        except (OSError, ValueError, KeyError, TypeError) as error:
             raise TrainingError(
                 f"{self.folder}: the checkpoint cannot be read ({error}). "
                 "Train anew with another --out; the recordings are untouched."

@@ -7,12 +7,11 @@ holds a pilot from the moment that training is over (its ``pilot.json`` is).
 from __future__ import annotations
 
 import dataclasses
-import json
 from pathlib import Path
 from typing import Any
 
 from ghostlap.errors import TrainingError
-from ghostlap.files import write_json
+from ghostlap.files import read_json, write_json
 from ghostlap.pilot import PILOT_FILE
 from ghostlap.provenance import versions
 from ghostlap.training.config import TrainConfig, config_from_json, config_to_json
@@ -83,8 +82,8 @@ def _resumed_config(config: TrainConfig) -> TrainConfig:
             f"'ghostlap train REC --init {config.out} --out …'."
         )
     try:
-        saved = config_from_json(json.loads(path.read_text(encoding="utf-8")))
-    except (ValueError, KeyError, TypeError) as error:
+        saved = config_from_json(read_json(path))
+    except (OSError, ValueError, KeyError, TypeError) as error:
         raise TrainingError(f"{path}: cannot be read ({error}).") from error
     # Where things lie and how many threads there are may have changed; the result does not.
     saved = dataclasses.replace(

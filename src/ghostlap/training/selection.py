@@ -7,7 +7,6 @@ the checkpoint, and once training is over each candidate drives a few short epis
 from __future__ import annotations
 
 import dataclasses
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -18,7 +17,7 @@ from ghostlap.backend import keras
 from ghostlap.evaluate.config import EvaluateConfig
 from ghostlap.evaluate.episode import run_episodes
 from ghostlap.evaluate.plan import EpisodesTask, plan_pilot
-from ghostlap.files import replacing, write_json
+from ghostlap.files import read_json, replacing, write_json
 from ghostlap.metrics import Drive, Summary, summarise
 from ghostlap.pilot import FORMAT, ONNX_FILE, PILOT_FILE
 from ghostlap.pilot_saving import export_onnx
@@ -186,5 +185,5 @@ def _driven_before(folder: Path) -> dict[int, dict[str, float]]:
     path = folder / DRIVING_FILE
     if not path.exists():
         return {}
-    noted = json.loads(path.read_text(encoding="utf-8"))
+    noted = read_json(path)
     return {int(epoch): figures for epoch, figures in noted.items()}

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ghostlap.backend import keras
-from ghostlap.files import replacing
+from ghostlap.files import open_text, replacing
 
 COLUMNS = ("epoch", "layer", "variable", "mean", "std", "min", "max", "norm", "update_norm")
 
@@ -39,7 +39,7 @@ class WeightsLogger(keras.callbacks.Callback):
     def start(self, first_epoch: int) -> None:
         """Read back the rows up to ``first_epoch``, the number of epochs already done."""
         if first_epoch and self.path.exists():
-            with open(self.path, newline="", encoding="utf-8") as file:
+            with open_text(self.path) as file:
                 self.rows = [
                     row for row in csv.DictReader(file) if int(row["epoch"]) <= first_epoch
                 ]

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ghostlap.errors import VideoError
+from ghostlap.files import open_text
 from ghostlap.recording import is_recording
 from ghostlap.recording.driving_log import LOG_NAME
 
@@ -157,7 +158,7 @@ def _pilot_steering(
         return None
     said: dict[str, float] = {}
     try:
-        with path.open(encoding="utf-8", newline="") as file:
+        with open_text(path, errors="strict") as file:
             for row in csv.DictReader(file):
                 # A row cut off by a kill lacks its last cells.
                 if row["center"] and row["pilot_steering"]:
