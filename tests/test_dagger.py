@@ -6,6 +6,7 @@ import csv
 import dataclasses
 import io
 import json
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,16 +15,15 @@ import numpy as np
 import pytest
 import tyro
 from drives import TINY, make_drive, make_pilot, write_track
+from kills import kills_of
 from recordings import image_names, make_recording
 from rich.console import Console
 
-from ghostlap.claims import claimed
 from ghostlap.dagger import command
 from ghostlap.dagger.command import dagger
 from ghostlap.dagger.config import FIRST_DRIVEN_SEED, DaggerConfig, from_json, to_json
 from ghostlap.dagger.corrections import read_corrections, write_learned
 from ghostlap.dagger.drive import LabelTask, drive_and_label
-from ghostlap.dagger.folder import DAGGER_FILE
 from ghostlap.dagger.plan import bins_as_wide, label_tasks
 from ghostlap.dagger.plots import plot_iterations
 from ghostlap.dagger.results import Measured, NewFrames, Row, new_frames
@@ -31,6 +31,7 @@ from ghostlap.errors import DaggerError, GhostlapError, PilotError, RecordingErr
 from ghostlap.evaluate.config import EvaluateConfig
 from ghostlap.evaluate.results import save_drive
 from ghostlap.files import write_json
+from ghostlap.folder_lock import FolderLock
 from ghostlap.pilot import ONNX_FILE, Pilot, add_to_description
 from ghostlap.recording import read_recording
 from ghostlap.recording.who_drove import WHO_DROVE_NAME, WhoDroveLog, read_who_drove
@@ -148,7 +149,7 @@ class FakeEvaluation:
         self.seen.append(config)
         description = json.loads((config.pilot / "pilot.json").read_text())
         recordings = len(description["training"]["recordings"])
-        (config.folder / "drives").mkdir(parents=True)
+        (config.folder / "drives").mkdir(parents=True, exist_ok=True)
         episodes = []
         for driver in ("pilot", "expert"):
             for seed in range(config.first_seed, config.first_seed + config.seeds):
@@ -401,6 +402,29 @@ def test_what_was_stopped_goes_on_and_comes_to_the_same(
         assert row["new"] == expected["new"]
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="the harness of kills looks at /proc")
+def test_a_kill_at_any_step_leaves_what_the_same_call_goes_on_with(
+    pilot: Path, oval: str, undisturbed: list[dict[str, Any]], tmp_path: Path
+) -> None:
+    config = config_for(pilot, oval, iterations=1, out=tmp_path / "better")
+
+    def train_at_once(training: TrainConfig, console: Console) -> TrainResult:
+        made = trained_pilot(dataclasses.replace(training, out=tmp_path / "made" / "pilot"))
+        made.rename(training.out)
+        return TrainResult(training.out, training.epochs, 1, 0.1, {}, 1.0)
+
+    def work() -> dict[str, Any]:
+        return dagger(config, Console(quiet=True), train_at_once, FakeEvaluation())
+
+    for _ in kills_of(work, config.folder, most=10):
+        result = work()
+        assert result["complete"]
+        for row, expected in zip(result["rows"], undisturbed, strict=False):
+            assert row["measured"] == expected["measured"]
+            assert row["new"] == expected["new"]
+        assert not list(config.folder.rglob(".*"))
+
+
 def test_a_finished_one_is_not_done_again_but_can_be_continued(pilot: Path, oval: str) -> None:
     improve(config_for(pilot, oval, iterations=1))
     train = FakeTraining()
@@ -634,8 +658,8 @@ def test_a_folder_of_something_else_is_left_alone(pilot: Path, oval: str, tmp_pa
 def test_two_at_work_in_one_folder(pilot: Path, oval: str) -> None:
     config = config_for(pilot, oval)
     with (
-        claimed(config.folder, DAGGER_FILE, "improvement", DaggerError),
-        pytest.raises(DaggerError, match="is at work there"),
+        FolderLock(config.folder, DaggerError),
+        pytest.raises(DaggerError, match="another process is writing there"),
     ):
         improve(config)
 

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 import json
 import re
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from kills import kills_of
 from rich.console import Console
 from small_pilot import make_pilot
 
 from ghostlap.demo.command import DEMO_FILE, demo
 from ghostlap.demo.config import DemoConfig
-from ghostlap.demo.stages import STAGES, Demo, Stage
+from ghostlap.demo.stages import STAGES, Demo, Stage, record_expert
 from ghostlap.demo.wire_drive import drive_over_the_wire
-from ghostlap.errors import DemoError, TrackError
+from ghostlap.errors import DemoError, GhostlapError, TrackError
 from ghostlap.recording import read_recording
 
 RESULTS: dict[str, dict[str, Any]] = {
@@ -75,6 +78,62 @@ def test_an_interrupted_demo_goes_on_where_it_was(tmp_path: Path) -> None:
     third: list[str] = []
     demo(config, quiet(), stages(third))
     assert third == []
+
+
+def files_made_by(demo: Demo) -> dict[str, Any]:
+    demo.run.mkdir(parents=True, exist_ok=True)
+    (demo.run / "made").write_text("by this demo")
+    return {}
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the harness of kills looks at /proc")
+@pytest.mark.parametrize("fresh", [False, True])
+def test_a_kill_at_any_step_leaves_what_the_same_call_goes_on_with(
+    fresh: bool, tmp_path: Path
+) -> None:
+    config = DemoConfig(out=tmp_path / "demo")
+    first = [
+        dataclasses.replace(one, work=files_made_by) if one.name == "train" else one
+        for one in stages([])
+    ]
+
+    def before() -> None:
+        if fresh:
+            demo(dataclasses.replace(config, seed=7), quiet(), first)
+            (config.out / "run" / "earlier").touch()
+
+    def work() -> None:
+        demo(dataclasses.replace(config, fresh=fresh), quiet(), first)
+
+    for _ in kills_of(work, config.out, most=20, before=before):
+        try:
+            about = demo(config, quiet(), first)
+        except DemoError:  # killed before it had begun anew
+            about = demo(dataclasses.replace(config, fresh=True), quiet(), first)
+        assert list(about["stages"]) == [stage.name for stage in STAGES]
+        names = sorted(str(path.relative_to(config.out)) for path in config.out.rglob("*"))
+        assert names == [DEMO_FILE, "run", "run/made"]
+
+
+def test_a_demo_is_not_removed_or_written_through_a_link(tmp_path: Path) -> None:
+    config = DemoConfig(out=tmp_path / "demo")
+    demo(config, quiet(), stages([]))
+    (tmp_path / "theirs").mkdir()
+    (tmp_path / "theirs" / "letter").touch()
+    (config.out / "run").symlink_to(tmp_path / "theirs")
+    with pytest.raises(GhostlapError, match="run: this is a link to elsewhere"):
+        demo(dataclasses.replace(config, fresh=True), quiet(), stages([]))
+    assert (tmp_path / "theirs" / "letter").exists()
+
+
+def test_a_recording_that_was_finished_just_before_a_kill_is_taken(tmp_path: Path) -> None:
+    about = {"complete": True, "rows": 12, "share_of_recovery": 0.25}
+    recording = tmp_path / "demo" / "recording"
+    (recording / "parts").mkdir(parents=True)
+    (recording / "recording.json").write_text(json.dumps(about))
+    result = record_expert(Demo(DemoConfig(out=tmp_path / "demo"), quiet(), {}))
+    assert result["rows"] == 12
+    assert not (recording / "parts").exists()
 
 
 def test_each_stage_says_how_much_is_left_and_the_end_where_everything_is(tmp_path: Path) -> None:

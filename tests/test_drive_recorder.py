@@ -207,7 +207,7 @@ def test_the_next_simulator_tries_a_disk_that_was_full_again(
 
 def test_a_folder_that_cannot_be_written_is_named_at_once(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(RecordingError, match="cannot record here"):
+    with pytest.raises(RecordingError, match="cannot be written"):
         Recordings(tmp_path / "file", print, lambda: None)
     (tmp_path / "drive" / PREDICTIONS_NAME).mkdir(parents=True)
     with pytest.raises(RecordingError, match="predictions.csv: cannot be written"):

@@ -6,6 +6,7 @@ import dataclasses
 import io
 import json
 import math
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ import tyro
 from drives import TINY, make_drive, make_pilot, write_track
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from kills import kills_of
 from rich.console import Console
 
 from ghostlap.control import ControlConfig
@@ -31,6 +33,8 @@ from ghostlap.evaluate.plan import Episode, EpisodesTask, Push, plan_expert, pla
 from ghostlap.evaluate.results import Line, read_drive, save_drive
 from ghostlap.evaluate.stress import NO_STRESS, STRESS_SUITE, Stress
 from ghostlap.evaluate.table import show
+from ghostlap.files import remove
+from ghostlap.folder_lock import FolderLock
 from ghostlap.metrics import Drive, Intervention, score, summarise, totals
 from ghostlap.pilot import Pilot
 from ghostlap.sim.conditions import FIXED
@@ -593,6 +597,95 @@ def test_evaluating_again_replaces_what_was_there(
     assert len(list((out / "drives").iterdir())) == 4
     assert len((out / "finished.jsonl").read_text().splitlines()) == 2
     assert {path.name.split("-")[1] for path in (out / "moments").iterdir()} == {"0"}
+
+
+def quickly(task: EpisodesTask, report: Any) -> EpisodesResult:
+    """Instead of driving: a drive that is the same whenever it is driven."""
+    drives = tuple(make_drive(1.0, cte_m=0.1 * episode.seed) for episode in task.episodes)
+    zeros = (0,) * len(drives)
+    return EpisodesResult(drives, (), zeros, zeros, 1.0)
+
+
+def files_in(out: Path) -> dict[str, bytes]:
+    """All files but the one with times in it, and what it says without them."""
+    content = {str(p.relative_to(out)): p.read_bytes() for p in out.rglob("*") if p.is_file()}
+    about = json.loads(content.pop("evaluation.json"))
+    kept = ("complete", "lines", "episodes", "network_blake2b")
+    return content | {name: json.dumps(about[name]).encode() for name in kept}
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the harness of kills looks at /proc")
+@pytest.mark.parametrize("begin", ["new", "over an earlier one", "resumed"])
+def test_a_kill_at_any_step_leaves_what_can_be_gone_on_with(
+    begin: str, oval: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    quiet = Console(quiet=True)
+    monkeypatch.setattr(command, "run_episodes", quickly)
+    monkeypatch.setattr(command, "save_map", lambda *all: all[-1].touch())
+    pilot = make_pilot(tmp_path / "a", 0.4)
+    config = config_for(pilot, oval, name="killed", seeds=1)
+    resume = dataclasses.replace(config, resume=True)
+    evaluate(dataclasses.replace(config, name="whole"), quiet)
+    whole = files_in(pilot / "evaluate" / "whole")
+
+    def before() -> None:
+        if begin == "over an earlier one":
+            evaluate(dataclasses.replace(config, first_seed=7, seeds=3), quiet)
+        if begin == "resumed":
+            with monkeypatch.context() as patch:
+                stop_after(1, patch)
+                with pytest.raises(KeyboardInterrupt):
+                    evaluate(config, quiet)
+
+    def work() -> None:
+        evaluate(resume if begin == "resumed" else config, quiet)
+
+    kills = 0
+    for _ in kills_of(work, config.folder, before=before, most=25):
+        kills += 1
+        try:
+            evaluate(resume, quiet)
+        except EvaluationError:
+            evaluate(config, quiet)
+        assert files_in(config.folder) == whole
+    assert kills >= 10
+
+
+def test_an_evaluation_is_not_written_or_cleared_through_a_link(
+    oval: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    quiet = Console(quiet=True)
+    monkeypatch.setattr(command, "run_episodes", quickly)
+    monkeypatch.setattr(command, "save_map", lambda *_: None)
+    theirs = tmp_path / "theirs"
+    theirs.mkdir()
+    (theirs / "letter").touch()
+    pilot = make_pilot(tmp_path / "a", 0.4)
+    config = config_for(pilot, oval, name="one", seeds=1)
+    evaluate(config, quiet)
+    for linked in ("drives", "moments", "finished.jsonl"):
+        remove(config.folder / linked, config.folder)
+        (config.folder / linked).symlink_to(theirs)
+        with pytest.raises(GhostlapError, match=f"{linked}: this is a link"):
+            evaluate(dataclasses.replace(config, resume=True), quiet)
+        evaluate(config, quiet)
+        assert not (config.folder / linked).is_symlink()
+    (pilot / "evaluate").rename(tmp_path / "moved")
+    (pilot / "evaluate").symlink_to(theirs)
+    with pytest.raises(GhostlapError, match="evaluate: this is a link"):
+        evaluate(config, quiet)
+    assert [path.name for path in theirs.iterdir()] == ["letter"]
+
+
+@pytest.mark.usefixtures("_nothing_drawn")
+def test_two_evaluations_of_one_name_do_not_meet(oval: str, tmp_path: Path) -> None:
+    config = config_for(make_pilot(tmp_path / "a", 0.4), oval)
+    for resume in (False, True):
+        with (
+            FolderLock(config.folder),
+            pytest.raises(EvaluationError, match="another process is writing there"),
+        ):
+            evaluate(dataclasses.replace(config, resume=resume), Console(quiet=True))
 
 
 @pytest.mark.parametrize("way", ["forward", "backward"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import dataclasses
+import datetime
 import errno
 import io
 import itertools
@@ -19,11 +20,12 @@ from typing import Any
 import numpy as np
 import pytest
 import tyro
+from kills import kills_of
 from rich.console import Console
 from rings import ring, ring_file
 
 from ghostlap.doctor.command import DoctorConfig, doctor
-from ghostlap.errors import RecordingError, SimulatorError, TrackError
+from ghostlap.errors import FolderError, RecordingError, SimulatorError, TrackError
 from ghostlap.loader import BatchLoader
 from ghostlap.processes import Report
 from ghostlap.record import command, stretch
@@ -347,6 +349,108 @@ def test_a_kill_at_any_file_leaves_what_resume_finishes(tmp_path: Path) -> None:
     assert content == content_of(tmp_path / "whole")
 
 
+def two_moments_a_stretch(job: Job, report: Report) -> int:
+    """Instead of driving: writes files as a stretch does."""
+    for one in job.stretches:
+        part = Part(job.config.out, one.number)
+        picture = np.full((16, 32, 3), one.number, np.uint8)
+        with (
+            part.unfinished_truth.open("w") as truth,
+            Recorder(job.config.out, log=part.unfinished_log) as recorder,
+        ):
+            for row in range(2):
+                time = datetime.datetime(1970, 1, 1) + datetime.timedelta(
+                    milliseconds=one.start_ms + row
+                )
+                recorder.append(
+                    center=picture, steering=0, throttle=0, brake=0, speed_mph=row, time=time
+                )
+                truth.write(f"{one.number},{row}\n")
+                report(1.0)
+        part.finish()
+    return 2 * len(job.stretches)
+
+
+@pytest.mark.usefixtures("drawn")
+@pytest.mark.skipif(sys.platform != "linux", reason="the harness of kills looks at /proc")
+@pytest.mark.parametrize("begin", ["new", "resumed"])
+def test_a_kill_at_any_step_leaves_what_can_be_gone_on_with(begin: str, tmp_path: Path) -> None:
+    config = small(tmp_path / "rec", rate_hz=1.0, cameras=("center",))
+    resume = dataclasses.replace(config, resume=True)
+    record(dataclasses.replace(config, out=tmp_path / "whole"), QUIET, two_moments_a_stretch)
+
+    def after_one(job: Job, report: Report) -> int:
+        two_moments_a_stretch(dataclasses.replace(job, stretches=job.stretches[:1]), report)
+        raise KeyboardInterrupt
+
+    def interrupted() -> None:
+        if begin == "resumed":
+            with pytest.raises(KeyboardInterrupt):
+                record(config, QUIET, after_one)
+
+    def killed() -> None:
+        record(resume if begin == "resumed" else config, QUIET, two_moments_a_stretch)
+
+    for _ in kills_of(killed, config.out, most=25, before=interrupted):
+        try:
+            record(resume, QUIET, two_moments_a_stretch)
+        except RecordingError as error:
+            if "complete" not in str(error):
+                record(config, QUIET, two_moments_a_stretch)
+        assert content_of(config.out) == content_of(tmp_path / "whole")
+        assert json.loads((config.out / ABOUT_NAME).read_text())["complete"]
+        assert not list(config.out.glob(".*"))
+
+
+@pytest.mark.usefixtures("drawn")
+def test_pictures_are_not_written_to_or_removed_from_elsewhere(tmp_path: Path) -> None:
+    out, theirs = tmp_path / "rec", tmp_path / "theirs"
+    theirs.mkdir()
+    (theirs / "center_2020_01_01_00_00_00_000.jpg").touch()
+    with pytest.raises(KeyboardInterrupt):
+        record(small(out), QUIET, Interrupted(5))
+    for name in ("IMG", "parts"):
+        (out / name).rename(tmp_path / name)
+        (out / name).symlink_to(theirs)
+        with pytest.raises(FolderError, match=f"{name}: this is a link to elsewhere"):
+            record(small(out, resume=True), QUIET)
+        (out / name).unlink()
+        (tmp_path / name).rename(out / name)
+    assert [path.name for path in theirs.iterdir()] == ["center_2020_01_01_00_00_00_000.jpg"]
+
+
+@pytest.mark.usefixtures("drawn")
+def test_a_full_disk_says_what_is_truly_there_and_keeps_the_log(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No room for pictures, and none for the log that would be put together from the parts."""
+    out = tmp_path / "rec"
+    with pytest.raises(KeyboardInterrupt):
+        record(small(out), QUIET, Interrupted(15))
+    log = (out / "driving_log.csv").read_bytes()
+    assert log.count(b"\n") == 15
+
+    def full(*_: object) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    def killed_by_it(job: Job, report: Report) -> int:
+        with monkeypatch.context() as patch:
+            patch.setattr("ghostlap.recording.recorder.append_row", full)
+            monkeypatch.setattr(Part, "copy", full)
+            return stretch.record_job(job, report)
+
+    with pytest.raises(RecordingError) as caught:
+        record(small(out, resume=True), QUIET, killed_by_it)
+    told = str(caught.value)
+    assert "rec: cannot be written (No space left on device)" in told
+    rows = (out / "driving_log.csv").read_bytes().count(b"\n")
+    kept = sum(Part(out, number).whole_rows() for number in range(20))
+    assert f"{kept} moments are kept in {out / 'parts'}" in told
+    assert f"driving_log.csv holds {rows}." in told
+    assert f"'ghostlap record --resume --out {out}'" in told
+    monkeypatch.undo()
+
+
 @pytest.mark.usefixtures("drawn")
 def test_log_and_truth_are_kept_up_to_date(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(command, "_PUT_TOGETHER_EVERY_S", 0.0)
@@ -375,7 +479,7 @@ def test_a_full_disk_is_told_and_keeps_what_there_is(
         save(self, picture, path)
 
     monkeypatch.setattr(Recorder, "_save", full)
-    with pytest.raises(RecordingError, match="No space left on device.*rows recorded before"):
+    with pytest.raises(RecordingError, match="No space left on device.*stopped after 20 moments"):
         record(small(tmp_path / "rec"), QUIET)
     assert len(read_recording(tmp_path / "rec").frames) == 20
 
@@ -386,7 +490,7 @@ def test_a_full_disk_stops_the_truth(tmp_path: Path, monkeypatch: pytest.MonkeyP
     whatever: Any = None
     with (
         TruthLog(tmp_path / "truth.csv") as log,
-        pytest.raises(RecordingError, match="truth.csv: cannot be written .*--resume"),
+        pytest.raises(RecordingError, match="truth.csv: cannot be written "),
     ):
         log.append("center.jpg", whatever, whatever)
     with (
@@ -405,7 +509,7 @@ def test_a_folder_in_use_is_refused(tmp_path: Path) -> None:
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "thesis.txt").touch()
     for name, message in {
-        "file": "this is a file. Name a folder with --out",
+        "file": "cannot be written, because this is a file. Name a folder",
         "full": "the folder is not empty. Name another --out",
     }.items():
         with pytest.raises(RecordingError, match=f"{name}: {message}"):
@@ -442,7 +546,7 @@ def test_two_at_once_in_one_folder_are_refused(tmp_path: Path) -> None:
     out = tmp_path / "rec"
 
     def second(job: Job, report: Report) -> int:
-        with pytest.raises(RecordingError, match="rec: another process is recording there"):
+        with pytest.raises(RecordingError, match="rec: another process is writing there"):
             record(small(out, resume=True), QUIET)
         raise KeyboardInterrupt
 
@@ -470,7 +574,7 @@ def test_an_expert_that_gets_stuck_is_told(tmp_path: Path, monkeypatch: pytest.M
 @pytest.mark.usefixtures("drawn")
 def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(RecordingError, match="file/rec: cannot record here .*Choose a folder"):
+    with pytest.raises(RecordingError, match="file/rec: cannot be written .*Choose a folder"):
         record(small(tmp_path / "file" / "rec"), QUIET)
 
 

@@ -258,7 +258,7 @@ def test_a_closed_recorder_says_so(tmp_path: Path) -> None:
 
 def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(RecordingError, match="cannot record here"):
+    with pytest.raises(RecordingError, match="cannot be written"):
         Recorder(tmp_path / "file" / "drive")
 
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
+import errno
 from pathlib import Path
 
 import numpy as np
 import pytest
 from ellipses import ellipse
 
+from ghostlap.errors import CacheError
+from ghostlap.folder_lock import FolderLock
 from ghostlap.sim import scenery
 from ghostlap.sim.conditions import FIXED, Conditions, drawn_conditions
 from ghostlap.sim.scenery import Scene, scene_of
@@ -28,6 +31,29 @@ def scenes_equal(one: Scene, other: Scene) -> bool:
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("GHOSTLAP_CACHE", str(tmp_path))
     return tmp_path / "scenes"
+
+
+def test_a_full_cache_is_told_with_its_path_and_how_to_name_another(
+    cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(file: object, **arrays: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(np, "savez", full)
+    with pytest.raises(CacheError, match=f"{cache}/.*No space left.*GHOSTLAP_CACHE"):
+        scene_of(ellipse(), FIXED["lake"])
+    assert not list(cache.iterdir())
+
+
+def test_a_scene_that_another_process_is_keeping_is_used_all_the_same(
+    cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(scenery, "_key", lambda *_: "one")
+    with FolderLock(cache / ".one.npz.part"):
+        scene = scene_of(ellipse(), FIXED["lake"])
+        assert not (cache / "one.npz").exists()
+    assert scenes_equal(scene, scene_of(ellipse(), FIXED["lake"]))
+    assert [path.name for path in cache.iterdir()] == ["one.npz"]
 
 
 @pytest.mark.parametrize("name", ["lake", "jungle"])

@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from kills import kills_of
 from recordings import make_recording
 from rich.console import Console
 
@@ -437,8 +438,28 @@ def test_two_searches_do_not_write_into_one_folder(config: SearchConfig, quiet: 
     with pytest.raises(KeyboardInterrupt):
         search(config, quiet, runs_another)
     assert messages == [
-        f"{config.out}: another search is at work there. Wait for it, or name another --out."
+        f"{config.out}: another process is writing there. Wait until it has ended, or name another "
+        "one."
     ]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the harness of kills looks at /proc")
+def test_a_kill_at_any_step_leaves_what_the_same_call_goes_on_with(
+    config: SearchConfig, quiet: Console
+) -> None:
+    config = dataclasses.replace(config, trials=2)
+    whole = dataclasses.replace(config, out=config.out.with_name("whole"))
+    search(whole, quiet, FakeTraining())
+
+    def trials_in(out: Path) -> list[dict[str, Any]]:
+        trials = json.loads((out / "best.json").read_text())["trials"]
+        return [{name: one[name] for name in one if name != "seconds"} for one in trials]
+
+    names = sorted(path.name for path in whole.out.iterdir())
+    for _ in kills_of(lambda: search(config, quiet, FakeTraining()), config.out, most=12):
+        search(config, quiet, FakeTraining())
+        assert trials_in(config.out) == trials_in(whole.out)
+        assert sorted(path.name for path in config.out.iterdir()) == names
 
 
 # The command

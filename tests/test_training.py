@@ -20,12 +20,14 @@ from trainings import short_training
 from ghostlap.backend import keras
 from ghostlap.errors import (
     DatasetError,
+    FolderError,
     GhostlapError,
     ModelError,
     PilotError,
     RecordingError,
     TrainingError,
 )
+from ghostlap.files import write_json
 from ghostlap.pilot import Pilot
 from ghostlap.training.config import RECIPES, TrainConfig, config_from_json, config_to_json
 from ghostlap.training.fit import TrainResult, train
@@ -137,6 +139,96 @@ def test_a_killed_training_goes_on_as_if_nothing_had_happened(
         np.testing.assert_array_equal(unbroken, broken)
     assert (out / "history.csv").read_text() == (trained.out / "history.csv").read_text()
     assert (out / "weights.csv").read_text() == (trained.out / "weights.csv").read_text()
+
+
+KILLED_AT = """
+import sys
+sys.path.insert(0, {tests!r})
+from pathlib import Path
+from kills import kill_before
+from trainings import short_training
+from ghostlap.training import fit, plots, weights_log
+plots.plot_history = weights_log.plot_weights = lambda data, picture: picture.touch()
+count = kill_before(Path({out!r}), {step})
+fit.train(short_training(Path({rec!r}), Path({out!r}), Path({cache!r})))
+print(count())
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="the harness of kills looks at /proc")
+def test_a_training_killed_at_any_step_goes_on_or_begins_anew(
+    trained: TrainResult, small_recording: Path, cache_folder: Path, tmp_path: Path
+) -> None:
+    def killed(step: int | None, out: Path) -> subprocess.CompletedProcess[str]:
+        code = KILLED_AT.format(
+            tests=str(Path(__file__).parent), step=step, rec=str(small_recording), out=str(out),
+            cache=str(cache_folder),
+        )  # fmt: skip
+        return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+
+    steps = int(killed(None, tmp_path / "whole").stdout.split()[-1])
+    assert steps > 40
+    for step in [*range(1, 8), *range(8, steps, steps // 8), *range(steps - 6, steps + 1)]:
+        out = tmp_path / f"killed-{step}"
+        ended = killed(step, out)
+        assert ended.returncode == 137, f"step {step}: {ended.stderr}"
+        if not (out / "pilot.json").exists():
+            try:
+                train(TrainConfig(out=out, cache=cache_folder, resume=True))
+            except TrainingError as error:
+                assert step < 8, f"step {step}: {error}"  # noqa: PT017
+                train(short_training(small_recording, out, cache_folder))
+        for unbroken, broken in zip(weights_of(trained.out), weights_of(out), strict=True):
+            np.testing.assert_array_equal(unbroken, broken)
+        assert "metrics" in json.loads((out / "pilot.json").read_text())
+
+
+def test_two_new_trainings_in_one_folder_do_not_meet(
+    small_recording: Path, cache_folder: Path, tmp_path: Path
+) -> None:
+    """Both are begun at once; whoever comes second leaves no trace."""
+    code = (
+        "import sys; sys.path.insert(0, {tests!r}); from pathlib import Path;"
+        "from trainings import short_training; from ghostlap.training import fit;"
+        "fit.train(short_training(Path({rec!r}), Path({out!r}), Path({cache!r}), seed={seed}))"
+    )
+    out = tmp_path / "a"
+    both = [
+        subprocess.Popen(
+            [
+                sys.executable, "-c",
+                code.format(tests=str(Path(__file__).parent), rec=str(small_recording),
+                            out=str(out), cache=str(cache_folder), seed=seed),
+            ],
+            stderr=subprocess.PIPE, text=True,
+        )
+        for seed in (1, 2)
+    ]  # fmt: skip
+    said = [one.communicate()[1] for one in both]
+    won = [one.returncode == 0 for one in both]
+    assert sorted(won) == [False, True], said
+    lost = said[won.index(False)]
+    assert "another process is writing there" in lost or "holds a run already" in lost
+    seed = 1 + won.index(True)
+    assert json.loads((out / "config.json").read_text())["seed"] == seed
+    assert json.loads((out / "pilot.json").read_text())["training"]["seed"] == seed
+    assert not [path.name for path in out.rglob(".*")]
+
+
+def test_a_checkpoint_is_not_written_through_a_link(
+    small_recording: Path, cache_folder: Path, tmp_path: Path
+) -> None:
+    out, theirs = tmp_path / "a", tmp_path / "theirs"
+    out.mkdir()
+    theirs.mkdir()
+    (theirs / "epoch-0009.weights.h5").touch()
+    config = short_training(small_recording, out, cache_folder)
+    write_json(out / "config.json", config_to_json(config))
+    (out / "checkpoint").symlink_to(theirs)
+    with pytest.raises(FolderError, match="checkpoint: this is a link to elsewhere"):
+        train(TrainConfig(out=out, cache=cache_folder, resume=True))
+    assert [path.name for path in theirs.iterdir()] == ["epoch-0009.weights.h5"]
 
 
 def test_an_output_folder_that_holds_a_run_is_left_alone(

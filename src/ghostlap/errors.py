@@ -9,6 +9,10 @@ class GhostlapError(Exception):
     """A mistake in the input or the surroundings; its text is the whole message."""
 
 
+class FolderError(GhostlapError):
+    """A folder cannot be written: another process is at work, or a link leads elsewhere."""
+
+
 class RecordingError(GhostlapError):
     """A recording, its log or its pictures cannot be used as they are."""
 
@@ -22,7 +26,7 @@ class DatasetError(GhostlapError):
 
 
 class CacheError(GhostlapError):
-    """The store of decoded frames cannot be written or read."""
+    """Decoded frames or scenes of the simulator cannot be kept or read."""
 
 
 class ModelError(GhostlapError):

@@ -10,10 +10,11 @@ import json
 import os
 import shutil
 import stat
-import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, TextIO
+
+from ghostlap.errors import FolderError, GhostlapError
 
 MAX_JSON_BYTES = 4 * 1024**2
 """Of a description or of settings; a pilot's has some 5 kB."""
@@ -124,37 +125,99 @@ def _require_regular(mode: int, path: str | os.PathLike[str]) -> None:
         raise OSError(errno.EINVAL, f"must be a file, and is {kind}", str(path))
 
 
+UNFINISHED = ".unfinished."
+"""What a file's name begins with until all of it is written."""
+
+
 @contextlib.contextmanager
 def replacing(path: Path) -> Iterator[Path]:
     """Give a temporary path beside ``path`` to write to; rename it to ``path`` if all went well.
 
-    The temporary name keeps the file's endings, because writers choose formats by them.
+    The temporary name keeps the file's endings, because writers choose formats by them. It is the
+    same each time, so that what a killed process left is overwritten by whoever goes on; a folder's
+    lock (:mod:`ghostlap.folder_lock`) sees to it that two processes do not meet there.
+
+    Raises:
+        OSError: it cannot be written; it names the file, also where the system does not, as for a
+            full disk.
     """
-    temporary = path.with_name(f".{os.getpid()}.{path.name}")
+    temporary = path.with_name(f"{UNFINISHED}{path.name}")
     try:
-        yield temporary
-        os.replace(temporary, path)
+        with named_in_errors(path):
+            temporary.unlink(missing_ok=True)  # a link there would be written through
+            yield temporary
+            os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
 
 
 @contextlib.contextmanager
-def replacing_folder(out: Path) -> Iterator[Path]:
-    """Give a new folder beside ``out`` to write to; rename it to ``out`` if all went well.
+def named_in_errors(path: Path) -> Iterator[None]:
+    """Have an error of the system name the file that is being written.
+
+    The system names those that cannot be opened, but none for which a full disk has no room.
+    """
+    try:
+        yield
+    except OSError as error:
+        error.filename = error.filename or str(path)
+        raise
+
+
+def is_link(path: Path) -> bool:
+    """Whether a path is a symbolic link, or what Windows has in its place."""
+    is_junction = getattr(os.path, "isjunction", None)  # from Python 3.12 on
+    return path.is_symlink() or (is_junction is not None and is_junction(path))
+
+
+def refuse_link(path: Path, error: type[GhostlapError] = FolderError) -> None:
+    """Make sure that what is written at a path does not land elsewhere.
+
+    Raises:
+        GhostlapError: of the kind asked for: the path is a link.
+    """
+    if is_link(path):
+        raise error(
+            f"{path}: this is a link to elsewhere, and nothing is written through one. Remove the "
+            "link, or name another folder."
+        )
+
+
+def own_folder(path: Path, error: type[GhostlapError] = FolderError) -> Path:
+    """Make a folder unless it is there.
+
+    Raises:
+        GhostlapError: of the kind asked for: there is a link to elsewhere in its place.
+        OSError: it cannot be made.
+    """
+    refuse_link(path, error)
+    path.mkdir(parents=True, exist_ok=True)
+    return path
+
+
+def remove(path: Path, within: Path) -> None:
+    """Remove a file, a link or a folder and all that is in it; nothing where there is none.
+
+    A link is removed itself, wherever it leads.
 
     Args:
-        out: a folder that is not there yet, or empty.
+        path: what to remove, below ``within``.
+        within: a folder of which everything may be removed.
+
+    Raises:
+        FolderError: a link on the way leads out of ``within``, so something else would be removed.
+        OSError: it cannot be removed.
     """
-    out = out.absolute()
-    unfinished = out.with_name(f".{out.name}.{uuid.uuid4().hex[:8]}.part")
-    try:
-        unfinished.mkdir(parents=True)
-        yield unfinished
-        if out.exists():
-            out.rmdir()
-        unfinished.rename(out)
-    finally:
-        shutil.rmtree(unfinished, ignore_errors=True)
+    way = path.parent.relative_to(within)
+    if path.parent.resolve() != within.resolve() / way:
+        raise FolderError(
+            f"{path}: is not removed, because a link leads from {within} to elsewhere: to "
+            f"{path.parent.resolve()}. Remove the link."
+        )
+    if path.is_dir() and not is_link(path):
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def write_text(path: Path, text: str) -> None:

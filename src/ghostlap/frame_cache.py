@@ -26,6 +26,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ghostlap.errors import CacheError, ImageError
+from ghostlap.files import refuse_link, remove
+from ghostlap.folder_lock import FolderLock
 from ghostlap.vision import Rgb, decode_rgb, read_picture
 
 MAX_STORE_BYTES = 20 * 2**30
@@ -94,8 +96,6 @@ class FrameCache:
         Raises:
             CacheError: the disk is full, or the store cannot be written.
         """
-        from filelock import FileLock
-
         problems: list[str] = []
         with ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool:
             wanted = np.zeros(len(paths), f"V{_DIGEST_BYTES}")
@@ -106,7 +106,7 @@ class FrameCache:
                         problems.append(str(result))
                     else:
                         wanted[i], readable[i] = np.void(result), True
-            with FileLock(str(self.digests_path) + ".lock"):
+            with FolderLock(self.digests_path.parent, CacheError, wait=True):
                 known = self._digests()
                 # One path for each content that the store lacks.
                 contents, first = np.unique(wanted[readable], return_index=True)
@@ -143,6 +143,8 @@ class FrameCache:
     ) -> list[str]:
         """Decode the pictures and append them; returns what cannot be decoded."""
         problems: list[str] = []
+        for path in (self.pixels_path, self.digests_path):
+            refuse_link(path)
         count = self._make_room(len(paths))
         try:
             with (
@@ -183,8 +185,8 @@ class FrameCache:
         needed = frames * self.frame_bytes
         if count and count * self.frame_bytes + needed > MAX_STORE_BYTES:
             # Whoever has the old files mapped keeps them until done.
-            self.digests_path.unlink()
-            self.pixels_path.unlink()
+            remove(self.digests_path, folder)
+            remove(self.pixels_path, folder)
             count = 0
         free = shutil.disk_usage(folder).free
         if needed > free:

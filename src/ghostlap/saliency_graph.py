@@ -26,7 +26,7 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from ghostlap.errors import ModelError
-from ghostlap.files import replacing
+from ghostlap.folder_lock import replacing_output
 from ghostlap.onnx_check import check_network, read_network
 from ghostlap.onnx_pictures import WINDOWS, Pictures, Windows
 from ghostlap.onnx_runner import Runner
@@ -62,7 +62,7 @@ def write_saliency_graph(model: Path, path: Path) -> None:
             f"{model.name}: no saliency can be computed in this network ({type(error).__name__}: "
             f"{str(error)[:300]})."
         ) from error
-    with replacing(path) as temporary:
+    with replacing_output(path, ModelError) as temporary:
         onnx.save(whole, str(temporary))
 
 

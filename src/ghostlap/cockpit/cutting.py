@@ -5,12 +5,12 @@ from __future__ import annotations
 import csv
 import os
 import shutil
-import uuid
 from pathlib import Path
 from typing import Any
 
 from ghostlap.cockpit.library import Library
 from ghostlap.errors import CockpitError
+from ghostlap.folder_lock import FolderLock, replacing_folder
 from ghostlap.recording.driving_log import LOG_NAME
 from ghostlap.recording.image_names import image_name_of
 from ghostlap.recording.who_drove import WHO_DROVE_NAME
@@ -39,22 +39,19 @@ def cut(library: Library, name: str, first: int, last: int) -> str:
     if not kept:
         raise CockpitError(f"Nothing of {name} would be left. Throw it away instead.")
     new = library.new_recording(f"{folder.name.removesuffix('-cut')}-cut")
-    unfinished = new.with_name(f".{new.name}.{uuid.uuid4().hex[:8]}.part")
     try:
-        (unfinished / "IMG").mkdir(parents=True)
-        with (unfinished / LOG_NAME).open("w", encoding="utf-8", newline="") as new_log:
-            new_log.writelines(map(log.row_text, kept))
-        for i in kept:
-            for names in log.names:
-                _share(folder, unfinished, names[i])
-        centers = {log.names[0][i] for i in kept}
-        for table in _TABLES:
-            _keep_rows(folder / table, unfinished / table, centers)
-        unfinished.rename(new)
+        with FolderLock(folder, CockpitError), replacing_folder(new, CockpitError) as unfinished:
+            (unfinished / "IMG").mkdir()
+            with (unfinished / LOG_NAME).open("w", encoding="utf-8", newline="") as new_log:
+                new_log.writelines(map(log.row_text, kept))
+            for i in kept:
+                for names in log.names:
+                    _share(folder, unfinished, names[i])
+            centers = {log.names[0][i] for i in kept}
+            for table in _TABLES:
+                _keep_rows(folder / table, unfinished / table, centers)
     except OSError as error:
         raise CockpitError(f"{name}: the cut cannot be written ({error.strerror}).") from error
-    finally:
-        shutil.rmtree(unfinished, ignore_errors=True)
     library.throw_away(name)
     return new.name
 

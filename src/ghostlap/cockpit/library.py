@@ -17,7 +17,9 @@ from pathlib import Path
 from typing import Any
 
 from ghostlap.cockpit.runs import RunFacts
-from ghostlap.errors import CockpitError, GhostlapError
+from ghostlap.errors import CockpitError, FolderError, GhostlapError
+from ghostlap.files import is_link, own_folder, remove
+from ghostlap.folder_lock import FolderLock
 from ghostlap.pilot import BUILT_IN, PILOT_FILE
 from ghostlap.recording.driving_log import LOG_NAME, read_log
 from ghostlap.recording.image_names import NO_TIME
@@ -128,9 +130,9 @@ class Library:
 
     def trash_names(self) -> dict[str, Path]:
         """What lies in the trash, by the name that it had."""
-        found = {path.name: path for path in _folders(self.recordings / TRASH)}
+        found = {path.name: path for path in _thrown_away(self.recordings)}
         for run in _folders(self.runs):
-            for path in _folders(run / TRASH):
+            for path in _thrown_away(run):
                 found[f"{run.name}{_BETWEEN}{path.name}"] = path
         return found
 
@@ -142,9 +144,9 @@ class Library:
         """
         with self._lock:
             folder = self.folder(name)
-            with _moving(name):
-                (folder.parent / TRASH).mkdir(exist_ok=True)
-                folder.rename(_free(folder.parent / TRASH / folder.name))
+            with _moving(name), FolderLock(folder, CockpitError) as lock:
+                trash = own_folder(folder.parent / TRASH, CockpitError)
+                lock.move_to(_free(trash / folder.name))
 
     def restore(self, name: str) -> None:
         """Move it back.
@@ -157,8 +159,8 @@ class Library:
             back = folder.parent.parent / folder.name
             if back.exists():
                 raise CockpitError(f"{name} cannot be restored: there is one of this name again.")
-            with _moving(name):
-                folder.rename(back)
+            with _moving(name), FolderLock(folder, CockpitError) as lock:
+                lock.move_to(back)
 
     def empty_trash(self) -> int:
         """Delete what lies in the trash; gives how many."""
@@ -166,7 +168,7 @@ class Library:
             doomed = self.trash_names()
             for name, folder in doomed.items():
                 with _moving(name):
-                    shutil.rmtree(folder)
+                    remove(folder, folder.parent.parent)
         return len(doomed)
 
     def free_gb(self) -> float:
@@ -236,6 +238,12 @@ def _can_be_asked_for(name: str) -> bool:
     return True
 
 
+def _thrown_away(parent: Path) -> Iterator[Path]:
+    """What lies in the trash of a folder; nothing where that is a link to elsewhere."""
+    if not is_link(parent / TRASH):
+        yield from _folders(parent / TRASH)
+
+
 def _is_recording(folder: Path) -> bool:
     return (folder / LOG_NAME).is_file()
 
@@ -259,6 +267,8 @@ def _free(folder: Path) -> Path:
 def _moving(name: str) -> Iterator[None]:
     try:
         yield
+    except FolderError as error:
+        raise CockpitError(str(error)) from error
     except OSError as error:
         raise CockpitError(f"{name}: cannot be moved or deleted ({error.strerror}).") from error
 

@@ -10,7 +10,6 @@ import contextlib
 import dataclasses
 import datetime
 import queue
-import shutil
 import threading
 import time
 from collections.abc import Callable
@@ -20,7 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ghostlap.cockpit.trouble import told
-from ghostlap.errors import RecordingError
+from ghostlap.errors import FolderError, RecordingError
+from ghostlap.files import remove
 from ghostlap.recording.recorder import Recorder
 from ghostlap.recording.who_drove import WhoDrives, WhoDroveLog
 
@@ -128,10 +128,11 @@ class Tape:
                     self._write(moment)
         finally:
             with contextlib.suppress(OSError):  # each row was on its way before
-                self._recorder.close()
                 self._who_drove.close()
+                self._recorder.close()  # others may write there from now on
             if not self._recorder.rows_written:
-                shutil.rmtree(self.folder, ignore_errors=True)
+                with contextlib.suppress(OSError, FolderError):
+                    remove(self.folder, self.folder.parent)
 
     def _leave_out(self) -> None:
         self._lost += 1

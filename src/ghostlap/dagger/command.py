@@ -11,7 +11,6 @@ from typing import Any
 
 from rich.console import Console
 
-from ghostlap.claims import claimed
 from ghostlap.dagger.config import DaggerConfig
 from ghostlap.dagger.corrections import read_corrections
 from ghostlap.dagger.folder import DAGGER_FILE, Kept, kept_in, resumed_config, save
@@ -21,6 +20,7 @@ from ghostlap.dagger.plots import plot_iterations
 from ghostlap.dagger.results import Row, best_of, rank, table_of, write_table
 from ghostlap.errors import DaggerError
 from ghostlap.evaluate.command import check_size, evaluate
+from ghostlap.folder_lock import locked_folder
 from ghostlap.pilot import Pilot
 from ghostlap.sim.track_checks import speed_warning
 from ghostlap.sim.tracks import track_named
@@ -87,7 +87,7 @@ def dagger(
         warning = speed_warning(track, config.speed_limit * MPS_A_MPH)
         if warning:
             warn(console, warning)
-    with claimed(config.folder, DAGGER_FILE, "improvement", DaggerError):
+    with locked_folder(config.folder, DAGGER_FILE, "improvement", DaggerError):
         kept = kept_in(config)
         loop = Loop(config, training, tracks, corrected, kept, console, train, evaluate)
         try:

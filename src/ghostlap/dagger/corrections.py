@@ -8,7 +8,6 @@ the person would have steered there.
 from __future__ import annotations
 
 import datetime
-import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ import numpy as np
 
 from ghostlap.dataset import STRETCH_GAP_S, seconds, usable_rows
 from ghostlap.errors import RecordingError
+from ghostlap.files import remove
 from ghostlap.pilot import Pilot
 from ghostlap.recording import CAMERAS, Recording, read_recording
 from ghostlap.recording.image_names import image_name_of
@@ -85,7 +85,7 @@ def write_learned(corrected: Corrected, folder: Path) -> None:
     """
     recording, who = corrected
     unfinished = folder.with_name(f".{folder.name}.part")
-    shutil.rmtree(unfinished, ignore_errors=True)
+    remove(unfinished, unfinished.parent)
     frames, time_s = recording.frames, seconds(recording.frames)
     shift_s, before = 0.0, -2
     with Recorder(unfinished) as recorder, WhoDroveLog(unfinished) as who_log:

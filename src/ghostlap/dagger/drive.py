@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import datetime
-import shutil
 from collections import deque
 from pathlib import Path
 
@@ -17,6 +16,7 @@ from ghostlap.evaluate.episode import Progress, Referee, push_car
 from ghostlap.evaluate.plan import EpisodesTask
 from ghostlap.evaluate.results import drive_name
 from ghostlap.evaluate.stress import TICK_S
+from ghostlap.files import remove
 from ghostlap.pilot import Pilot
 from ghostlap.processes import Report
 from ghostlap.recording.recorder import Recorder
@@ -92,7 +92,7 @@ def drive_and_label(task: LabelTask, report: Report) -> int:
     """
     unfinished = [path.with_name(f".{path.name}.part") for path in task.recordings]
     for path in (*unfinished, *task.recordings):
-        shutil.rmtree(path, ignore_errors=True)
+        remove(path, task.folder)
     with contextlib.ExitStack() as stack:
         diaries = [
             stack.enter_context(contextlib.closing(Diary(path, task.cameras, car)))

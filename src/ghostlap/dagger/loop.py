@@ -25,6 +25,7 @@ from ghostlap.dagger.results import Arm, NewFrames, Row, measured_of, new_frames
 from ghostlap.errors import EvaluationError
 from ghostlap.evaluate.config import EvaluateConfig
 from ghostlap.evaluate.folder import EVALUATION_FILE
+from ghostlap.files import own_folder, refuse_link
 from ghostlap.pilot import PILOT_FILE, read_description
 from ghostlap.processes import run_tasks
 from ghostlap.sim.track import Track
@@ -69,7 +70,7 @@ class Loop:
         self._begin()
         for iteration in range(1, self.config.rounds + 1):
             folder = self.config.folder / f"iteration-{iteration:02d}"
-            folder.mkdir(exist_ok=True)
+            own_folder(folder)
             new += self._new_recordings(iteration, pilot, folder)
             plain, improved = folder / "control", folder / "pilot"
             self._improve(iteration, pilot, improved, new)
@@ -100,7 +101,7 @@ class Loop:
     def _new_recordings(self, iteration: int, pilot: Path, folder: Path) -> list[Path]:
         """What is learned from in this iteration that was not before; made if it is not there."""
         into = folder / "recordings"
-        into.mkdir(exist_ok=True)
+        own_folder(into)
         if self.corrected:
             folders = learned_folders(self.config.corrections, into)
             for corrected, learned in zip(self.corrected, folders, strict=True):
@@ -201,6 +202,7 @@ class Loop:
     @contextlib.contextmanager
     def _at_work(self, what: str, folder: Path) -> Iterator[Console]:
         """Say what goes on, and give a console for the details, which are kept in a file."""
+        refuse_link(folder / LOG_FILE)
         with (
             self.console.status(plain(f"{what} …")),
             (folder / LOG_FILE).open("a", encoding="utf-8") as file,

@@ -5,7 +5,6 @@ ghostlap demo --track lake
 
 from __future__ import annotations
 
-import shutil
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,16 +13,20 @@ from typing import Any
 from rich.console import Console
 from rich.rule import Rule
 
-from ghostlap.claims import claimed
 from ghostlap.demo.config import DemoConfig
 from ghostlap.demo.stages import STAGES, Demo, Stage
 from ghostlap.errors import DemoError
-from ghostlap.files import read_json, write_json
+from ghostlap.files import read_json, refuse_link, remove, write_json
+from ghostlap.folder_lock import locked_folder
 from ghostlap.provenance import machine, versions
 from ghostlap.sim.tracks import track_named
 from ghostlap.terminal import say
 
 DEMO_FILE = "demo.json"
+
+_MADE = ("recording", "explore", "run")
+_CLEARING = "clearing"
+"""Stands in ``demo.json`` while what an earlier demo made is being removed."""
 
 console = Console(stderr=True, soft_wrap=True)
 
@@ -48,7 +51,7 @@ def demo(
         GhostlapError: a stage's own.
     """
     track_named(config.track)  # said before anything is made
-    with claimed(config.out, DEMO_FILE, "demo", DemoError):
+    with locked_folder(config.out, DEMO_FILE, "demo", DemoError):
         about = _begun(config)
         _go_on(Demo(config, console, about["stages"]), about, stages)
     _tell_the_end(config, about, console)
@@ -58,10 +61,15 @@ def demo(
 def _begun(config: DemoConfig) -> dict[str, Any]:
     """What ``demo.json`` says of an earlier call with these options, or the beginning of one."""
     path = config.out / DEMO_FILE
+    for name in _MADE:
+        refuse_link(config.out / name)
     if path.exists():
         about = _read(path)
-        if config.fresh:
-            _remove(config.out)
+        if config.fresh or about.get(_CLEARING):
+            # A kill on the way leaves a demo that has done nothing.
+            write_json(path, {"config": config.what_is_made(), "stages": {}, _CLEARING: True})
+            for name in _MADE:  # and nothing that somebody else put there
+                remove(config.out / name, config.out)
         elif about["config"] == config.what_is_made():
             return about
         else:
@@ -88,13 +96,6 @@ def _read(path: Path) -> dict[str, Any]:
     except (OSError, ValueError, KeyError, TypeError):
         pass
     raise DemoError(f"{path}: is not what a demo writes. Remove the folder, or name another --out.")
-
-
-def _remove(out: Path) -> None:
-    """Remove what a demo makes, and nothing that somebody else put there."""
-    for name in ("recording", "explore", "run"):
-        shutil.rmtree(out / name, ignore_errors=True)
-    (out / DEMO_FILE).unlink()
 
 
 def _go_on(demo: Demo, about: dict[str, Any], stages: Sequence[Stage]) -> None:

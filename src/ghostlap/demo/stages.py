@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ from typing import Any
 from rich.console import Console
 
 from ghostlap.demo.config import FULL, QUICK, Amount, DemoConfig
+from ghostlap.files import remove
 
 
 @dataclasses.dataclass(frozen=True)
@@ -64,8 +64,11 @@ def record_expert(demo: Demo) -> dict[str, Any]:
     """A lap, or one each way round, with recoveries from beside the line."""
     from ghostlap.record.command import record
     from ghostlap.record.config import RecordConfig
-    from ghostlap.record.folder import ABOUT_NAME
+    from ghostlap.record.folder import ABOUT_NAME, finished_before
 
+    before = finished_before(demo.recording)
+    if before is not None:  # killed before that was written down
+        return before
     config = RecordConfig(
         track=(demo.config.track,),
         laps=1,
@@ -137,7 +140,7 @@ def evaluate_pilot(demo: Demo) -> dict[str, Any]:
 def drive_once(demo: Demo) -> dict[str, Any]:
     from ghostlap.demo.wire_drive import drive_over_the_wire
 
-    shutil.rmtree(demo.drive, ignore_errors=True)  # of an interrupted drive
+    remove(demo.drive, demo.run)  # of an interrupted drive
     return drive_over_the_wire(
         demo.run,
         demo.drive,

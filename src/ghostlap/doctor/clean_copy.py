@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ghostlap.errors import RecordingError
-from ghostlap.files import replacing_folder
+from ghostlap.folder_lock import is_free, replacing_folder
 from ghostlap.recording import CAMERAS, Recording
 from ghostlap.recording.driving_log import LOG_NAME
 from ghostlap.recording.image_names import NO_TIME, stamp_of, time_ms_of
@@ -57,7 +57,7 @@ def write_clean_copy(
             "The findings above say why."
         )
     try:
-        with replacing_folder(out) as unfinished:
+        with replacing_folder(out, RecordingError) as unfinished:
             (unfinished / "IMG").mkdir()
             _write(recording, unfinished, keep, usable_images, swap_sides)
     except OSError as error:
@@ -80,7 +80,7 @@ def check_out(out: Path) -> None:
     Raises:
         RecordingError: ``out`` is a file, or a folder that holds something.
     """
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+    if not is_free(out):
         raise RecordingError(
             f"{out}: already in use. Give --fix a folder that does not exist yet, or an empty one."
         )

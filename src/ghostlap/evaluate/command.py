@@ -16,7 +16,7 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-from ghostlap.errors import PilotError
+from ghostlap.errors import EvaluationError, PilotError
 from ghostlap.evaluate.config import EvaluateConfig, file_name_of
 from ghostlap.evaluate.episode import run_episodes
 from ghostlap.evaluate.folder import EVALUATION_FILE, begin_folder, heading, keep
@@ -31,7 +31,8 @@ from ghostlap.evaluate.results import (
     table_lines,
 )
 from ghostlap.evaluate.table import answers_warnings, foresight_note, show
-from ghostlap.files import write_json
+from ghostlap.files import refuse_link, write_json
+from ghostlap.folder_lock import FolderLock
 from ghostlap.metrics import totals
 from ghostlap.pilot import Pilot
 from ghostlap.processes import run_tasks
@@ -75,15 +76,18 @@ def evaluate(config: EvaluateConfig, console: Console = console) -> dict[str, An
     _warn_of_speed(config, tracks, console)
     # The expert first, because it takes no time and so is there whenever the pilot is stopped.
     tasks = plan_expert(config, tracks) + plan_pilot(config, tracks)
-    finished = begin_folder(config, tasks)
-    before = len(finished)
-    began_s = time.perf_counter()
-    try:
-        _drive_the_rest(config, tasks, finished, console)
-    finally:  # Ctrl-C, or an error in one episode: what is finished is kept
-        seconds = time.perf_counter() - began_s
-        speed = _real_time(finished[before:], seconds)
-        result = _saved(config, tracks, tasks, finished, against, speed, console)
+    for path in (config.folder.parent, config.folder):
+        refuse_link(path)
+    with FolderLock(config.folder, EvaluationError):
+        finished = begin_folder(config, tasks)
+        before = len(finished)
+        began_s = time.perf_counter()
+        try:
+            _drive_the_rest(config, tasks, finished, console)
+        finally:  # Ctrl-C, or an error in one episode: what is finished is kept
+            seconds = time.perf_counter() - began_s
+            speed = _real_time(finished[before:], seconds)
+            result = _saved(config, tracks, tasks, finished, against, speed, console)
     return result
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -20,7 +19,18 @@ from ghostlap.evaluate.episode import EpisodesResult
 from ghostlap.evaluate.incidents import save_frames, save_strip
 from ghostlap.evaluate.plan import EpisodesTask
 from ghostlap.evaluate.results import Finished, drive_name, read_drive, save_drive
-from ghostlap.files import MAX_RESULTS_BYTES, read_file, read_json, write_json
+from ghostlap.files import (
+    MAX_RESULTS_BYTES,
+    named_in_errors,
+    own_folder,
+    read_file,
+    read_json,
+    refuse_link,
+    remove,
+    write_json,
+    write_text,
+)
+from ghostlap.folder_lock import is_free
 from ghostlap.onnx_check import read_network
 from ghostlap.pilot import ONNX_FILE, run_file
 from ghostlap.provenance import machine, versions
@@ -31,6 +41,8 @@ FINISHED_FILE = "finished.jsonl"
 _DRIVES = "drives"
 _STRIPS = "interventions"
 _MOMENTS = "moments"
+_CLEARING = "clearing"
+"""Stands in ``evaluation.json`` while what an earlier evaluation left is being removed."""
 _NO_DIFFERENCE = ("processes", "resume", "against")
 """Options that make no difference to what is driven."""
 
@@ -64,20 +76,35 @@ def begin_folder(config: EvaluateConfig, tasks: Sequence[EpisodesTask]) -> Finis
     folder = config.folder
     if config.resume:
         return _finished_before(config, tasks)
-    if folder.exists() and any(folder.iterdir()) and not (folder / EVALUATION_FILE).exists():
+    if not (folder / EVALUATION_FILE).exists() and not is_free(folder):
         raise EvaluationError(
             f"{folder}: the folder is not empty, and no evaluation wrote it. Take another --name."
         )
-    for name in (_DRIVES, _STRIPS, _MOMENTS):
-        shutil.rmtree(folder / name, ignore_errors=True)
-    for picture in folder.glob("map-*.png"):
-        picture.unlink()
-    (folder / FINISHED_FILE).unlink(missing_ok=True)
-    (folder / _DRIVES).mkdir(parents=True)
-    (folder / _STRIPS).mkdir()
-    (folder / _MOMENTS).mkdir()
-    write_json(folder / EVALUATION_FILE, {"complete": False, **heading(config)})
+    _clear(config)
     return []
+
+
+def _clear(config: EvaluateConfig) -> None:
+    """Remove what an earlier evaluation left; a kill on the way leaves what can be resumed."""
+    folder = config.folder
+    begun = {"complete": False, **heading(config)}
+    write_json(folder / EVALUATION_FILE, {**begun, _CLEARING: True})
+    pictures = folder.glob("map-*.png")
+    for path in (folder / FINISHED_FILE, *_subfolders(folder), *pictures):
+        remove(path, folder)
+    write_json(folder / EVALUATION_FILE, begun)
+    _make_subfolders(folder)
+
+
+def _subfolders(folder: Path) -> list[Path]:
+    return [folder / name for name in (_DRIVES, _STRIPS, _MOMENTS)]
+
+
+def _make_subfolders(folder: Path) -> None:
+    """Where results go, all of it in the folder itself, whatever links lie there."""
+    refuse_link(folder / FINISHED_FILE)
+    for path in _subfolders(folder):
+        own_folder(path)
 
 
 def keep(folder: Path, index: int, task: EpisodesTask, result: EpisodesResult) -> EpisodesResult:
@@ -113,7 +140,8 @@ def keep(folder: Path, index: int, task: EpisodesTask, result: EpisodesResult) -
         "out_of_range": result.out_of_range,
         "seconds": result.seconds,
     }
-    with open(folder / FINISHED_FILE, "a", encoding="utf-8") as file:
+    path = folder / FINISHED_FILE
+    with named_in_errors(path), open(path, "a", encoding="utf-8") as file:
         file.write(json.dumps(line) + "\n")
     return _read_back(folder, task, line)
 
@@ -166,6 +194,9 @@ def _finished_before(config: EvaluateConfig, tasks: Sequence[EpisodesTask]) -> F
             f"{folder}: what was begun there is another evaluation ({'; '.join(changed)}). Use "
             "its options, or leave out --resume to begin again, or take another --name."
         )
+    if begun.get(_CLEARING):
+        _clear(config)
+    _make_subfolders(folder)
     return [
         (tasks[line["task"]], _read_back(folder, tasks[line["task"]], line))
         for line in _lines(folder / FINISHED_FILE)
@@ -179,5 +210,5 @@ def _lines(path: Path) -> list[dict[str, Any]]:
     text = read_file(path, MAX_RESULTS_BYTES).decode("utf-8")
     whole = text[: text.rfind("\n") + 1]
     if whole != text:
-        path.write_text(whole, encoding="utf-8")
+        write_text(path, whole)
     return [json.loads(line) for line in whole.splitlines()]

@@ -17,7 +17,8 @@ from rich.console import Console
 
 from ghostlap.errors import ExchangeError, ImageError
 from ghostlap.exchange.config import ExportConfig
-from ghostlap.files import replacing, write_json
+from ghostlap.files import write_json
+from ghostlap.folder_lock import replacing_output
 from ghostlap.metrics import steering_error
 from ghostlap.pilot import KERAS_FILE, ONNX_FILE, SPEED_UNIT_MPH, Pilot, run_file
 from ghostlap.terminal import plain, say
@@ -85,7 +86,10 @@ def export_pilot(config: ExportConfig, console: Console) -> About:
     pilot = Pilot.load(config.run)
     calibration, frames = _frames(pilot, config)
     shown = _drawn(pilot) if frames is None else frames.rgb
-    with console.status(plain(f"writing {config.out} …")), replacing(config.out) as temporary:
+    with (
+        console.status(plain(f"writing {config.out} …")),
+        replacing_output(config.out, ExchangeError) as temporary,
+    ):
         answers = {"onnx": _onnx, "tflite": _tflite, "keras": _keras}[config.to](
             config, pilot, temporary, calibration, shown
         )

@@ -12,7 +12,7 @@ import numpy as np
 
 from ghostlap.dataset import STRETCH_GAP_S
 from ghostlap.errors import ExchangeError, ImageError
-from ghostlap.files import replacing_folder
+from ghostlap.folder_lock import is_free, replacing_folder
 from ghostlap.recording import CAMERAS, Recording
 from ghostlap.recording.image_names import NO_TIME
 from ghostlap.vision import Rgb, decode_rgb, encode_jpeg, read_picture
@@ -149,12 +149,12 @@ def new_folder(out: Path) -> Iterator[Path]:
     Raises:
         ExchangeError: ``out`` is in use, or cannot be written.
     """
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+    if not is_free(out):
         raise ExchangeError(
             f"{out}: already in use. Give --out a folder that does not exist yet, or an empty one."
         )
     try:
-        with replacing_folder(out) as unfinished:
+        with replacing_folder(out, ExchangeError) as unfinished:
             yield unfinished
     except OSError as error:
         raise ExchangeError(

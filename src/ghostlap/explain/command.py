@@ -23,7 +23,8 @@ from ghostlap.explain.config import ExplainConfig
 from ghostlap.explain.counterfactual import responses, side_gains, summary, write_table
 from ghostlap.explain.moments import Moments, draw_moments
 from ghostlap.explain.pictures import draw_counterfactual, draw_sheet
-from ghostlap.files import write_json
+from ghostlap.files import refuse_link, write_json
+from ghostlap.folder_lock import FolderLock
 from ghostlap.pilot import ONNX_FILE, Pilot, run_file
 from ghostlap.provenance import versions
 from ghostlap.saliency import SALIENCY_FILE, Saliency
@@ -65,11 +66,17 @@ def explain(config: ExplainConfig, console: Console = console) -> dict[str, Any]
         PilotError: no pilot there, or one without convolutions.
         RecordingError: a recording cannot be read, or has no frames of the pilot's size.
     """
+    if config.out is None:
+        refuse_link(config.folder)
+    with FolderLock(config.folder, PilotError):
+        return _explain(config, console)
+
+
+def _explain(config: ExplainConfig, console: Console) -> dict[str, Any]:
     out = config.folder
     notes: list[str] = []
     pilot = Pilot.load(config.pilot)
     saliency = load_saliency(config.pilot)
-    out.mkdir(parents=True, exist_ok=True)
     with console.status("reading frames …") as status:
         moments = draw_moments(config.recordings, config.frames, config.seed, pilot.preprocessing)
         if moments.unfit:

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +20,9 @@ from ghostlap.explore.config import ExploreConfig
 from ghostlap.explore.data import Data, frames_by_bin, prepare, sample_frames
 from ghostlap.explore.kinds import amounts, words
 from ghostlap.explore.page import MARK, Picture, page_html
-from ghostlap.files import read_start, write_text
-from ghostlap.recording import read_recording, require_images
+from ghostlap.files import read_start, remove, write_text
+from ghostlap.folder_lock import FolderLock
+from ghostlap.recording import Recording, read_recording, require_images
 from ghostlap.terminal import say
 from ghostlap.vision import SEED
 
@@ -64,6 +66,16 @@ def explore(config: ExploreConfig, console: Console = console) -> dict[str, Any]
     recordings = [read_recording(path) for path in config.recordings]
     for recording in recordings:
         require_images(recording)
+    with FolderLock(config.out, GhostlapError):
+        return _explore(config, recordings, augmentation, console)
+
+
+def _explore(
+    config: ExploreConfig,
+    recordings: Sequence[Recording],
+    augmentation: Augmentation,
+    console: Console,
+) -> dict[str, Any]:
     with console.status("counting …") as status:
         data = prepare(config, recordings)
         gallery = _Gallery(config.out, notes=list(data.notes))
@@ -246,10 +258,9 @@ def _draw_frames(
 
 
 def _claim(out: Path) -> None:
-    """Make the folder, or make sure that the page in it is one of ours."""
+    """Make sure that a page in the folder is one of ours."""
     page = out / PAGE
     try:
-        out.mkdir(parents=True, exist_ok=True)
         foreign = page.exists() and MARK.encode() not in read_start(page, 4000)
     except OSError as error:
         raise _unwritable(out, error) from error
@@ -263,7 +274,7 @@ def _claim(out: Path) -> None:
 def _remove_earlier(out: Path, gallery: _Gallery) -> None:
     """Remove pictures of an earlier explore that this one has none of."""
     for file in set(FILES) - {picture.file for picture in gallery.all}:
-        (out / file).unlink(missing_ok=True)
+        remove(out / file, out)
 
 
 def _unwritable(out: Path, error: OSError) -> GhostlapError:

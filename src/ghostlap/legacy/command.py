@@ -18,6 +18,7 @@ from rich.table import Table
 from ghostlap.backend import keras
 from ghostlap.errors import LegacyError, ModelError
 from ghostlap.files import open_file, write_json
+from ghostlap.folder_lock import FolderLock
 from ghostlap.legacy import finder
 from ghostlap.legacy.config import ImportConfig
 from ghostlap.legacy.lambdas import given_lambdas
@@ -50,6 +51,11 @@ def import_model(config: ImportConfig, console: Console = console) -> dict[str, 
         LegacyError: the files cannot be read or understood, or the preprocessing is not known.
         RecordingError: the recording cannot be read.
     """
+    with FolderLock(config.out, LegacyError):
+        return _import_model(config, console)
+
+
+def _import_model(config: ImportConfig, console: Console) -> dict[str, Any]:
     if (config.out / PILOT_FILE).exists():
         raise LegacyError(f"--out {config.out}: holds a pilot already. Choose another folder.")
     with console.status("reading the model …") as status:
@@ -67,7 +73,6 @@ def import_model(config: ImportConfig, console: Console = console) -> dict[str, 
     for note in rebuilt.notes:
         say(console, f"note: {note}")
     figures = _figures(tried, recipe)
-    config.out.mkdir(parents=True, exist_ok=True)
     write_json(config.out / "config.json", _config_json(config))
     try:
         save_pilot(network, config.out, recipe, ("steering",), _description(config, file, figures))

@@ -5,7 +5,6 @@ ghostlap record --track lake --laps 2 --both-ways --recovery 0.2 --out rec/lake
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import hashlib
 import time
@@ -23,18 +22,23 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from ghostlap.errors import RecordingError
 from ghostlap.files import write_json
+from ghostlap.folder_lock import FolderLock
 from ghostlap.processes import Report, cores, run_tasks
 from ghostlap.provenance import machine, versions
 from ghostlap.record.config import RecordConfig, to_json
 from ghostlap.record.folder import (
     ABOUT_NAME,
     Part,
+    begin_folder,
     checked,
-    claimed,
     clean_up_unfinished,
+    finished_before,
+    has_parts,
     put_together,
     remove_parts,
+    what_is_there,
 )
 from ghostlap.record.plan import Job, Stretch, jobs_of, plan, track_names
 from ghostlap.record.stretch import record_job
@@ -69,19 +73,31 @@ def record(
         SimulatorError: the expert cannot drive it.
     """
     config = dataclasses.replace(config, out=Path(config.out))
+    with FolderLock(config.out, RecordingError):
+        return _record(config, console, record_job)
+
+
+def _record(
+    config: RecordConfig, console: Console, record_job: Callable[[Job, Report], int]
+) -> dict[str, Any]:
+    if config.resume and has_parts(config.out):
+        before = finished_before(config.out)
+        if before is not None:
+            say(console, f"{config.out}: was complete")
+            return before
     config = checked(config)
     tracks = [track_named(name) for name in track_names(config)]
     stretches = plan(config, tracks)
     about = _about(config, tracks, stretches)
-    with claimed(config.out):
-        write_json(config.out / ABOUT_NAME, about)
-        clean_up_unfinished(config.out, stretches)
-        recorded = _record_missing(config, stretches, console, record_job)
-        rows = put_together(config.out, stretches, unfinished=False)
-        recovery = _recovery_rows(config.out, stretches) / max(rows, 1)
-        summary = {"rows": rows, "share_of_recovery": round(recovery, 4)}
-        write_json(config.out / ABOUT_NAME, about | {"complete": True} | summary)
-        remove_parts(config.out)
+    write_json(config.out / ABOUT_NAME, about)  # what a kill leaves from now on can be resumed
+    begin_folder(config.out)
+    clean_up_unfinished(config.out, stretches)
+    recorded = _record_missing(config, stretches, console, record_job)
+    rows = put_together(config.out, stretches, unfinished=False)
+    recovery = _recovery_rows(config.out, stretches) / max(rows, 1)
+    summary = {"rows": rows, "share_of_recovery": round(recovery, 4)}
+    write_json(config.out / ABOUT_NAME, about | {"complete": True} | summary)
+    remove_parts(config.out)
     frames_per_s = recorded.rows * len(config.cameras) / max(recorded.seconds, 1e-9)
     say(
         console,
@@ -136,14 +152,15 @@ def _record_missing(
         try:
             for _ in run_tasks(record_job, jobs, processes=config.processes, on_report=show):
                 pass
-        except BaseException:
-            with contextlib.suppress(OSError):  # a full disk: that is what is being told already
-                rows = put_together(config.out, stretches, unfinished=True)
-                say(
-                    console,
-                    f"stopped after {rows} moments, which are a recording. Finish it with "
-                    f"'ghostlap record --resume --out {config.out}'",
-                )
+        except BaseException as error:
+            there = what_is_there(config.out, stretches)
+            if isinstance(error, OSError):
+                raise RecordingError(
+                    f"{config.out}: cannot be written ({error.strerror}). {there}"
+                ) from error
+            if isinstance(error, RecordingError):
+                raise RecordingError(f"{error} {there}") from error
+            say(console, there)
             raise
     recorded.seconds = time.perf_counter() - began_s
     return recorded

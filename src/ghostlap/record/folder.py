@@ -8,16 +8,15 @@ that a kill at any moment leaves a recording; ``parts/`` goes when everything is
 
 from __future__ import annotations
 
-import contextlib
 import re
-import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from itertools import islice
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from ghostlap.errors import RecordingError
-from ghostlap.files import read_json, replacing
+from ghostlap.files import own_folder, read_json, remove, replacing
+from ghostlap.folder_lock import is_free
 from ghostlap.record.config import NOT_WHAT_IS_RECORDED, RecordConfig, flag, from_json, to_json
 from ghostlap.record.plan import Stretch
 from ghostlap.record.truth import TRUTH_COLUMNS, TRUTH_NAME, csv_row
@@ -28,7 +27,6 @@ ABOUT_NAME = "recording.json"
 """The recording's options, seeds and versions, and whether it is complete."""
 
 _PARTS = "parts"
-_LOCK_FILE = ".lock"
 _PICTURE = re.compile(r"\.?(center|left|right)_[\d_]+\.jpg(\.part)?")
 
 
@@ -87,37 +85,41 @@ def checked(config: RecordConfig) -> RecordConfig:
     out = config.out
     if config.resume:
         return _resumed(config)
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+    if not is_free(out):
         raise RecordingError(f"{out}: {_why_taken(out)}")
     return config
 
 
-@contextlib.contextmanager
-def claimed(out: Path) -> Iterator[None]:
-    """Make the folder, and keep others from recording into it meanwhile.
+def begin_folder(out: Path) -> None:
+    """Make the folders that pictures and parts go to; ``recording.json`` is there already.
 
     Raises:
-        RecordingError: it cannot be written, or another process records into it.
+        FolderError: there is a link to elsewhere in place of one.
     """
-    from filelock import FileLock, Timeout
+    for name in (_PARTS, "IMG"):
+        own_folder(out / name)
 
-    lock = FileLock(out / _PARTS / _LOCK_FILE)
+
+def has_parts(out: Path) -> bool:
+    """Whether there is what only a recording in the making needs."""
+    return (out / _PARTS).exists()
+
+
+def finished_before(out: Path) -> dict[str, Any] | None:
+    """What ``recording.json`` says of a recording that is complete; None if there is none.
+
+    A kill may have kept its parts from being removed, which is done now.
+    """
     try:
-        (out / _PARTS).mkdir(parents=True, exist_ok=True)
-        (out / "IMG").mkdir(exist_ok=True)
-        lock.acquire(timeout=0)
-    except OSError as error:  # Timeout is one too
-        if isinstance(error, Timeout):
-            raise RecordingError(
-                f"{out}: another process is recording there. Wait for it, or name another --out."
-            ) from error
-        raise RecordingError(
-            f"{out}: cannot record here ({error.strerror}). Choose a folder that you may write to."
-        ) from error
-    try:
-        yield
-    finally:
-        lock.release()
+        about = read_json(out / ABOUT_NAME)
+        summary = {name: about[name] for name in ("rows", "share_of_recovery")}
+        complete = about["complete"] is True
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    if not complete:
+        return None
+    remove_parts(out)
+    return {"out": str(out), "seconds": 0.0, "frames_per_s": 0.0, **summary}
 
 
 def _why_taken(out: Path) -> str:
@@ -125,7 +127,7 @@ def _why_taken(out: Path) -> str:
         return "this is a file. Name a folder with --out."
     if not (out / ABOUT_NAME).exists():
         return "the folder is not empty. Name another --out."
-    if (out / _PARTS).exists():
+    if has_parts(out) and not _about(out / ABOUT_NAME)[0]:
         return (
             "the folder holds a recording that is not finished. Finish it with "
             f"'ghostlap record --resume --out {out}', or name another --out."
@@ -137,11 +139,7 @@ def _resumed(config: RecordConfig) -> RecordConfig:
     path = config.out / ABOUT_NAME
     if not path.exists():
         raise RecordingError(f"{config.out}: no {ABOUT_NAME} there, so nothing to resume.")
-    try:
-        about = read_json(path)
-        complete, saved = bool(about["complete"]), from_json(about["config"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise RecordingError(f"{path}: cannot be read ({error}).") from error
+    complete, saved = _about(path)
     if complete:
         raise RecordingError(f"{config.out}: the recording there is complete. Name another --out.")
     before, now, untold = to_json(saved), to_json(config), to_json(RecordConfig())
@@ -157,6 +155,30 @@ def _resumed(config: RecordConfig) -> RecordConfig:
             f"from its {ABOUT_NAME}."
         )
     return from_json(before | {name: now[name] for name in NOT_WHAT_IS_RECORDED})
+
+
+def _about(path: Path) -> tuple[bool, RecordConfig]:
+    """Whether a recording is complete, and the options that it began with."""
+    try:
+        about = read_json(path)
+        return bool(about["complete"]), from_json(about["config"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise RecordingError(f"{path}: cannot be read ({error}).") from error
+
+
+def what_is_there(out: Path, stretches: Sequence[Stretch]) -> str:
+    """Put together what is recorded so far, and say truly what that is."""
+    go_on = f"'ghostlap record --resume --out {out}'"
+    try:
+        rows = put_together(out, stretches, unfinished=True)
+    except OSError as error:
+        kept = sum(Part(out, stretch.number).whole_rows() for stretch in stretches)
+        return (
+            f"{kept} moments are kept in {out / _PARTS}, but the log and the truth cannot be put "
+            f"together from them ({error.strerror}): {LOG_NAME} holds "
+            f"{_whole_lines(out / LOG_NAME)}. Make room, then finish it with {go_on}"
+        )
+    return f"stopped after {rows} moments, which are a recording. Finish it with {go_on}"
 
 
 def put_together(out: Path, stretches: Sequence[Stretch], *, unfinished: bool) -> int:
@@ -203,4 +225,4 @@ def clean_up_unfinished(out: Path, stretches: Sequence[Stretch]) -> None:
 
 def remove_parts(out: Path) -> None:
     """Take away what only a recording in the making needs."""
-    shutil.rmtree(out / _PARTS)
+    remove(out / _PARTS, out)

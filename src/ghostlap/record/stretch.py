@@ -6,7 +6,7 @@ import datetime
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from ghostlap.errors import SimulatorError
+from ghostlap.errors import RecordingError, SimulatorError
 from ghostlap.processes import Report
 from ghostlap.record.folder import Part
 from ghostlap.record.plan import Job, Stretch
@@ -85,16 +85,24 @@ def _record(
             steering, throttle = driver.control(world)
             time_ms = stretch.start_ms + round(1000 * row / config.rate_hz)
             pictures = dict(zip(config.cameras, world.frames()[0], strict=True))
-            center, _, _ = recorder.append(
-                center=pictures["center"],
-                left=pictures.get("left"),
-                right=pictures.get("right"),
-                steering=float(steering[0]),
-                throttle=max(0.0, float(throttle[0])),
-                brake=max(0.0, -float(throttle[0])),
-                speed_mph=float(world.telemetry().speed_mph[0]),
-                time=_EPOCH + datetime.timedelta(milliseconds=time_ms),
-            )
+            try:
+                center, _, _ = recorder.append(
+                    center=pictures["center"],
+                    left=pictures.get("left"),
+                    right=pictures.get("right"),
+                    steering=float(steering[0]),
+                    throttle=max(0.0, float(throttle[0])),
+                    brake=max(0.0, -float(throttle[0])),
+                    speed_mph=float(world.telemetry().speed_mph[0]),
+                    time=_EPOCH + datetime.timedelta(milliseconds=time_ms),
+                )
+            except RecordingError as error:
+                if not isinstance(error.__cause__, OSError):
+                    raise
+                # What is safe of all stretches, and how to go on, is for the command to say.
+                raise RecordingError(
+                    f"{config.out}: cannot be written ({error.__cause__.strerror})."
+                ) from error
             truths.append(center, stretch, world)
             for step in range(steps):
                 if step:

@@ -71,10 +71,7 @@ class TruthLog:
         try:
             append_row(self._file, row)
         except OSError as error:
-            raise RecordingError(
-                f"{self._path}: cannot be written ({error.strerror}). What was recorded before is "
-                "safe. Make room, then go on with --resume."
-            ) from error
+            raise RecordingError(f"{self._path}: cannot be written ({error.strerror}).") from error
 
     def __enter__(self) -> TruthLog:
         try:

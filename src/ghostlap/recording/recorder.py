@@ -12,12 +12,14 @@ from __future__ import annotations
 import datetime
 import math
 import os
+import re
 from pathlib import Path
 from types import TracebackType
 from typing import NoReturn
 
 from ghostlap.errors import RecordingError
-from ghostlap.files import append_row
+from ghostlap.files import append_row, own_folder, refuse_link, remove
+from ghostlap.folder_lock import FolderLock
 from ghostlap.recording.driving_log import LOG_NAME
 from ghostlap.recording.image_names import ms_of, stamp_of
 from ghostlap.recording.log_end import CUT_OFF_NAME, end_log
@@ -25,6 +27,7 @@ from ghostlap.recording.log_table import MAX_ROWS
 from ghostlap.recording.side_table import APPENDING
 from ghostlap.vision import Rgb, encode_jpeg
 
+_UNFINISHED = re.compile(r"\.(center|left|right)_[\d_]+\.jpg\.part")
 _LIMITS = {
     "steering": (-1.0, 1.0),
     "throttle": (0.0, 1.0),
@@ -39,10 +42,12 @@ class Recorder:
     Args:
         folder: made if it is not there.
         jpeg_quality: 75 is the simulator's own.
-        log: where the rows go; ``driving_log.csv`` in the folder by default.
+        log: where the rows go; ``driving_log.csv`` in the folder by default. With another one, it
+            is the caller's to see to it that nobody else writes there.
 
     Raises:
-        RecordingError: the folder or its log cannot be written, or the log that is there already
+        RecordingError: the folder or its log cannot be written, another process writes there, or
+            the log that is there already
             cannot be read, so that what is added to it would be lost.
     """
 
@@ -61,10 +66,18 @@ class Recorder:
         self._images = self.folder / "IMG"
         self._log_path = self.folder / LOG_NAME if log is None else Path(log)
         self._log: int | None = None
+        self._lock = FolderLock(self.folder, RecordingError) if log is None else None
         try:
-            self._images.mkdir(parents=True, exist_ok=True)
+            own_folder(self._images, RecordingError)
+            for path in (self._log_path, self.folder / CUT_OFF_NAME):
+                refuse_link(path, RecordingError)
+            if self._lock is not None:
+                self._remove_unfinished_pictures()
             self._rows_before, self._last_ms = end_log(self._log_path, self.folder / CUT_OFF_NAME)
             self._log = os.open(self._log_path, APPENDING, 0o666)
+        except RecordingError:
+            self.close()
+            raise
         except OSError as error:
             self.close()
             raise RecordingError(
@@ -139,6 +152,8 @@ class Recorder:
         if self._log is not None:
             os.close(self._log)
             self._log = None
+        if self._lock is not None:
+            self._lock.release()
 
     def __enter__(self) -> Recorder:
         return self
@@ -150,6 +165,13 @@ class Recorder:
         traceback: TracebackType | None,
     ) -> None:
         self.close()
+
+    def _remove_unfinished_pictures(self) -> None:
+        """Take away what a killed recording left of its last picture."""
+        with os.scandir(self._images) as entries:
+            names = [entry.name for entry in entries if _UNFINISHED.fullmatch(entry.name)]
+        for name in names:
+            remove(self._images / name, self.folder)
 
     def _next_stamp(self, time: datetime.datetime | None) -> str:
         """A time as the simulator writes it into names, later than any before."""

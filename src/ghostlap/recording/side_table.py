@@ -8,7 +8,8 @@ import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from ghostlap.files import append_row, open_file
+from ghostlap.errors import RecordingError
+from ghostlap.files import append_row, open_file, refuse_link
 from ghostlap.recording.lines import MAX_LINE_BYTES, lines_of
 
 APPENDING = os.O_RDWR | os.O_CREAT | os.O_APPEND | getattr(os, "O_BINARY", 0)
@@ -36,8 +37,9 @@ def open_table(path: Path, columns: Sequence[str]) -> tuple[int, list[str]]:
 
     Raises:
         OSError: it cannot be written.
-        RecordingError: what is there is no table.
+        RecordingError: what is there is no table, or a link to elsewhere.
     """
+    refuse_link(path, RecordingError)
     file = os.open(path, APPENDING, 0o666)
     try:
         header = csv_row(columns)

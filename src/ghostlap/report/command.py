@@ -10,7 +10,8 @@ from typing import Any
 from rich.console import Console
 
 from ghostlap.errors import GhostlapError
-from ghostlap.files import read_start, write_text
+from ghostlap.files import read_start
+from ghostlap.folder_lock import replacing_output
 from ghostlap.pilot import Pilot
 from ghostlap.report import attention, curves, driving, latency, moments, origin, recorded, roads
 from ghostlap.report.config import ReportConfig
@@ -68,7 +69,8 @@ def report(config: ReportConfig, console: Console = console) -> dict[str, Any]:
         html = page_html(run.resolve().name, _below(told), sections)
         try:
             config.page.parent.mkdir(parents=True, exist_ok=True)
-            write_text(config.page, html)
+            with replacing_output(config.page, GhostlapError) as unfinished:
+                unfinished.write_text(html, encoding="utf-8")
         except OSError as error:
             raise GhostlapError(
                 f"{config.page}: the page cannot be written there ({error.strerror})."

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import logging
-import shutil
 import time
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -15,6 +14,8 @@ from rich.console import Console
 
 from ghostlap.dataset import NOMINAL_STEP_S, Samples
 from ghostlap.errors import TrainingError
+from ghostlap.files import refuse_link
+from ghostlap.folder_lock import FolderLock
 from ghostlap.search.space import Dimension
 from ghostlap.splits import BLOCK_S
 from ghostlap.terminal import say
@@ -124,13 +125,21 @@ def run_trial(config: TrainConfig, subset: float, console: Console) -> fit.Train
     Raises:
         GhostlapError: as :func:`ghostlap.training.fit.train`.
     """
+    refuse_link(config.out)
+    with FolderLock(config.out, TrainingError) as lock:
+        return _run_locked_trial(config, subset, console, lock)
+
+
+def _run_locked_trial(
+    config: TrainConfig, subset: float, console: Console, lock: FolderLock
+) -> fit.TrainResult:
     from ghostlap.backend import keras
 
     began_s = time.perf_counter()
     try:
         config = check_run_folder(dataclasses.replace(config, resume=True))
     except TrainingError:  # nothing there to go on with
-        shutil.rmtree(config.out, ignore_errors=True)
+        lock.empty()
     keras.utils.clear_session()  # the network before it is not needed any more
     # From the sixth trial on TensorFlow would warn that networks are built again and again.
     logging.getLogger("tensorflow").setLevel(logging.ERROR)

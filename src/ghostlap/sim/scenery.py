@@ -17,7 +17,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ghostlap.files import cache_folder, replacing
+from ghostlap.errors import CacheError, FolderError
+from ghostlap.files import cache_folder, remove
+from ghostlap.folder_lock import replacing_output
 from ghostlap.sim.conditions import Conditions
 from ghostlap.sim.ground import SKY_LIGHT, ground_colours, land_shadow, sun_direction
 from ghostlap.sim.materials import COBBLES, SUBSTANCES, patterns
@@ -80,6 +82,9 @@ def scene_of(track: Track, conditions: Conditions, cache: bool = True) -> Scene:
 
     Args:
         cache: read and keep scenes in the user's cache folder (or ``$GHOSTLAP_CACHE``).
+
+    Raises:
+        CacheError: it cannot be kept.
     """
     if not cache:
         return _bake(track, conditions)
@@ -89,11 +94,25 @@ def scene_of(track: Track, conditions: Conditions, cache: bool = True) -> Scene:
     if kept is not None:
         return kept
     scene = _bake(track, conditions)
-    folder.mkdir(parents=True, exist_ok=True)
-    _forget_oldest(folder)
-    with replacing(path) as temporary, temporary.open("wb") as file:
-        np.savez(file, **dataclasses.asdict(scene))
+    _keep(scene, path)
     return scene
+
+
+def _keep(scene: Scene, path: Path) -> None:
+    elsewhere = "Or name a folder on another disk by the environment variable GHOSTLAP_CACHE."
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _forget_oldest(path.parent)
+        with replacing_output(path) as unfinished, unfinished.open("wb") as file:
+            np.savez(file, **dataclasses.asdict(scene))
+    except FolderError as error:
+        if not isinstance(error.__cause__, TimeoutError):  # else another process is keeping it
+            raise CacheError(f"{error} {elsewhere}") from error
+    except OSError as error:
+        raise CacheError(
+            f"{error.filename}: a scene of the simulator cannot be kept there ({error.strerror}). "
+            f"Make room. {elsewhere}"
+        ) from error
 
 
 def _bake(track: Track, conditions: Conditions) -> Scene:
@@ -196,4 +215,4 @@ def _forget_oldest(folder: Path) -> None:
     for _, size, path in sorted(kept, reverse=True):
         total += size
         if total > _MOST_CACHED_BYTES:
-            path.unlink(missing_ok=True)
+            remove(path, folder)

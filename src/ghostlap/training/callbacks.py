@@ -13,7 +13,7 @@ from rich.console import Console
 
 from ghostlap.backend import keras
 from ghostlap.errors import TrainingError
-from ghostlap.files import read_json, replacing, write_json, write_text
+from ghostlap.files import own_folder, read_json, remove, replacing, write_json, write_text
 from ghostlap.terminal import say
 
 STATE_FILE = "state.json"
@@ -76,7 +76,7 @@ class Checkpoints(keras.callbacks.Callback):
         self.history = state["history"]
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
-        self.folder.mkdir(parents=True, exist_ok=True)
+        own_folder(self.folder)
         if not math.isfinite((logs or {}).get("val_loss", math.nan)):
             raise TrainingError(
                 f"{self.folder.parent}: the loss is not finite after epoch {epoch + 1} ({logs}). "
@@ -96,7 +96,7 @@ class Checkpoints(keras.callbacks.Callback):
         # Only now does nothing point to the older one.
         for older in self.folder.glob("epoch-*.weights.h5"):
             if older.name != weights:
-                older.unlink()
+                remove(older, self.folder)
         lines = [",".join(row), *(",".join(f"{v:.8g}" for v in r.values()) for r in self.history)]
         write_text(self.history_csv, "\n".join(lines) + "\n")
         if self.should_stop:

@@ -15,6 +15,8 @@ import numpy as np
 from rich.console import Console
 
 from ghostlap.augmentation import parse_augmentation
+from ghostlap.errors import TrainingError
+from ghostlap.folder_lock import FolderLock
 from ghostlap.loader import BatchLoader, closing_stream
 from ghostlap.metrics import steering_error
 from ghostlap.pilot import Pilot, add_to_description, usual_spread
@@ -64,6 +66,11 @@ def train(config: TrainConfig, console: Console = console) -> TrainResult:
         CacheError: decoded frames cannot be written.
         TrainingError: the run folder is taken, cannot be resumed, or the loss is not finite.
     """
+    with FolderLock(config.out, TrainingError):
+        return _train(config, console)
+
+
+def _train(config: TrainConfig, console: Console) -> TrainResult:
     began_s = time.perf_counter()
     config = check_run_folder(config)
     parse_augmentation(config.augment)  # a slip of the pen is said before pictures are decoded

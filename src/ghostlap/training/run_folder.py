@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from ghostlap.errors import TrainingError
-from ghostlap.files import read_json, write_json
+from ghostlap.files import read_json, refuse_link, write_json
+from ghostlap.folder_lock import is_free
 from ghostlap.pilot import PILOT_FILE
 from ghostlap.provenance import versions
 from ghostlap.training.config import TrainConfig, config_from_json, config_to_json
@@ -31,7 +32,7 @@ def check_run_folder(config: TrainConfig) -> TrainConfig:
     """
     if config.resume:
         return _resumed_config(config)
-    if config.out.is_dir() and any(config.out.iterdir()):
+    if not is_free(config.out):
         raise TrainingError(f"{config.out}: {_why_taken(config.out)}")
     if not config.recordings:
         raise TrainingError(
@@ -61,10 +62,11 @@ def claim_run_folder(config: TrainConfig) -> None:
     Raises:
         TrainingError: the folder cannot be written.
     """
+    for name in (CHECKPOINT_FOLDER, "tensorboard"):
+        refuse_link(config.out / name)
     if (config.out / CONFIG_FILE).exists():
         return
     try:
-        config.out.mkdir(parents=True, exist_ok=True)
         write_json(config.out / CONFIG_FILE, {**config_to_json(config), "versions": versions()})
     except OSError as error:
         raise TrainingError(

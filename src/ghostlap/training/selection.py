@@ -17,7 +17,7 @@ from ghostlap.backend import keras
 from ghostlap.evaluate.config import EvaluateConfig
 from ghostlap.evaluate.episode import run_episodes
 from ghostlap.evaluate.plan import EpisodesTask, plan_pilot
-from ghostlap.files import read_json, replacing, write_json
+from ghostlap.files import own_folder, read_json, replacing, write_json
 from ghostlap.metrics import Drive, Summary, summarise
 from ghostlap.pilot import FORMAT, ONNX_FILE, PILOT_FILE
 from ghostlap.pilot_saving import export_onnx
@@ -68,7 +68,7 @@ class Candidates(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         if (self.epochs - (epoch + 1)) % self.every == 0:
-            self.folder.mkdir(parents=True, exist_ok=True)
+            own_folder(self.folder)
             with replacing(_weights_file(self.folder, epoch + 1)) as temporary:
                 self.model.save_weights(temporary)
 
@@ -166,7 +166,7 @@ def _save_candidate(
     network: Any, folder: Path, preprocessing: Preprocessing, outputs: tuple[str, ...]
 ) -> None:
     """What driving needs of a pilot, and no more."""
-    folder.mkdir(exist_ok=True)
+    own_folder(folder)
     with replacing(folder / ONNX_FILE) as temporary:
         export_onnx(network, temporary)
     description = {

@@ -23,7 +23,7 @@ from rich.progress import (
 )
 
 from ghostlap.errors import ImageError, VideoError
-from ghostlap.files import replacing
+from ghostlap.folder_lock import replacing_output
 from ghostlap.pilot import Pilot
 from ghostlap.recording.driving_log import LOG_NAME
 from ghostlap.saliency import Saliency
@@ -65,7 +65,7 @@ def video(config: VideoConfig, console: Console = console) -> dict[str, Any]:
     tally = Tally()
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
-        with replacing(out) as temporary, noted() as asked_to_stop:
+        with replacing_output(out, VideoError) as temporary, noted() as asked_to_stop:
             made = _make(config, shots, pilot, temporary, tally, console, asked_to_stop)
     except (OSError, av.FFmpegError) as error:
         raise VideoError(
