@@ -196,17 +196,22 @@ def test_a_signal_ends_the_server_whatever_hangs(
 def test_silent_connections_keep_nobody_out(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(connections_module, "IDLE_S", 0.3)
-    beginnings = b"", b"G", REQUEST, REQUEST + b"\r\n"
+    beginnings = b"", b"G", REQUEST
+
+    async def come(site: Site[Any], number: int) -> tuple[Any, Any]:
+        reader, writer = await asyncio.open_connection("127.0.0.1", site.port)
+        writer.write(beginnings[number % len(beginnings)])
+        return reader, writer
 
     async def test(site: Site[Any], source: Scripted) -> None:
-        silent = []
-        for i in range(400):
-            reader, writer = await asyncio.open_connection("127.0.0.1", site.port)
-            writer.write(beginnings[i % len(beginnings)])
-            silent.append((reader, writer))
+        silent = [await come(site, number) for number in range(300)]
+        silent += await asyncio.gather(*(come(site, number) for number in range(100)))
+        assert (await ask(site, "/"))[0] == 200
+        assert (await ask(site, "/api/library"))[0] == 200
         async with page(site) as opened:
-            assert (await ask(site, "/"))[0] == 200
+            connections = site._server._server.server_state.connections
+            assert len(connections) < 80
+            monkeypatch.setattr(connections_module, "IDLE_S", 0.1)
             await asyncio.gather(*(end_of(reader) for reader, _ in silent))
             await opened.settle()
         for _, writer in silent:

@@ -35,7 +35,11 @@ class PatientHttp(H11Protocol):
         self._stage: tuple[object, bool, int] = (None, True, 0)
         self._since_s = self.loop.time()
         self._next_look = self.loop.call_later(LOOK_S, self._look)
-        idle = [one for one in self.connections if isinstance(one, PatientHttp) and one._is_idle]
+        idle = [
+            one
+            for one in self.connections
+            if isinstance(one, PatientHttp) and one._is_idle and not one.transport.is_closing()
+        ]
         if len(idle) > _MOST_IDLE:
             min(idle, key=lambda one: one._since_s).transport.abort()
 

@@ -38,7 +38,7 @@ _TYPES = {
 }  # fmt: skip
 _MESSAGES_PER_S, _BURST = 300.0, 600.0
 _POLICY_VIOLATION, _TOO_BIG, _TRY_AGAIN_LATER = 1008, 1009, 1013
-_BACKLOG = 128
+_BACKLOG = 400
 _PING_S = 10.0
 SILENT_S = 10.0
 """A page says something every few seconds. One that does not, drives no longer."""
