@@ -8,14 +8,26 @@ import mmap
 import random
 import struct
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from websockets.sync.server import serve
 
-from benchmarks.attack import fuzz, kills
+from benchmarks.attack import (
+    clients,
+    disks,
+    environments,
+    files,
+    fuzz,
+    kills,
+    pages,
+    servers,
+    twice,
+)
 from benchmarks.attack.campaign import Campaign
 from benchmarks.attack.forks import Forks, Kill
 from benchmarks.attack.fuzz_targets import Target, quick_targets
@@ -228,3 +240,101 @@ def _script(path: Path, text: str) -> Path:
     path.write_text(text)
     path.chmod(0o755)
     return path
+
+
+# The other kinds, for a moment each
+
+
+def small_campaign(folder: Path, only: str, material: Material, forks: Forks) -> Campaign:
+    """One attempt at one row, on the material and the forks that are there."""
+    campaign = campaign_in(folder, only=only, attempt=0)
+    (campaign.folder / "material").symlink_to(material.folder)
+    attacker = kills.Attacker(campaign, material)
+    attacker._forks[("light", 0)] = forks
+    campaign.shared["attacker"] = attacker
+    return campaign
+
+
+@pytest.mark.parametrize("only", ["disks/doctor --fix", "kills/doctor --fix"])
+def test_one_attempt_of_a_command(
+    only: str, tmp_path: Path, material: Material, forks: Forks
+) -> None:
+    campaign = small_campaign(tmp_path, only, material, forks)
+    (disks if only.startswith("disks") else kills).attack(campaign, 1.0)
+    assert campaign.findings == []
+    assert campaign.rows[only].seconds > 0  # a kill may come too late to count
+
+
+def test_two_at_once(tmp_path: Path, material: Material, forks: Forks) -> None:
+    campaign = small_campaign(tmp_path, "twice/doctor --fix", material, forks)
+    other = Forks("bare", material.cache, tmp_path / "log")
+    campaign.shared["attacker"]._forks[("light", 100)] = other
+    twice.attack(campaign, 1.0)
+    other.close()
+    assert campaign.rows["twice/doctor --fix"].count == 1
+
+
+@pytest.mark.parametrize("surroundings", ["no HOME", "Ctrl-C"])
+def test_odd_surroundings(
+    surroundings: str,
+    tmp_path: Path,
+    material: Material,
+    forks: Forks,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    job = Job("doctor --fix", ("doctor", str(material.recording), "--fix", "out"))
+    monkeypatch.setattr(environments, "all_jobs", lambda material: [job])
+    campaign = small_campaign(tmp_path, f"environments/{surroundings}", material, forks)
+    environments.attack(campaign, 1.0)
+    assert campaign.findings == []
+    assert campaign.rows[f"environments/{surroundings}"].count == 1
+
+
+def test_a_hostile_file(tmp_path: Path, material: Material, forks: Forks) -> None:
+    campaign = small_campaign(tmp_path, "files/logs", material, forks)
+    kind = files.all_kinds(material)["logs"]
+    place = tmp_path / "place"
+    place.mkdir()
+    files.try_file(campaign, material, kind, place, "files/logs", 0)
+    assert campaign.findings == []
+
+
+def test_a_drive_is_killed_while_it_records(
+    tmp_path: Path, material: Material, forks: Forks
+) -> None:
+    campaign = small_campaign(tmp_path, "servers/drive --record", material, forks)
+    servers.attack(campaign, 1.0)
+    assert [one for one in campaign.findings if one.fault != "lost"] == []
+    assert campaign.rows["servers/drive --record"].count == 1
+
+
+def test_hostile_clients_beside_a_good_one(
+    tmp_path: Path, material: Material, forks: Forks
+) -> None:
+    campaign = small_campaign(tmp_path, "clients/messages", material, forks)
+    clients.attack(campaign, 1.0)
+    assert campaign.findings == []
+    [remark] = campaign.rows["clients/messages"].remarks
+    assert remark.startswith("the good client: p50 ")
+
+
+def test_a_server_that_lets_every_page_in_is_found(campaign: Campaign, tmp_path: Path) -> None:
+    with serve(lambda socket: None, "127.0.0.1", 0) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+
+        class Open:
+            port = server.socket.getsockname()[1]
+            err = tmp_path / "err"
+
+        clients.try_origins(campaign, Open())  # type: ignore[arg-type]
+        server.shutdown()
+        thread.join()
+    assert campaign.rows["clients/origins"].faults["let in"] > 3
+
+
+def test_hostile_pages(tmp_path: Path, material: Material, forks: Forks) -> None:
+    campaign = small_campaign(tmp_path, "pages", material, forks)
+    pages.attack(campaign, 0.0)
+    assert {one.fault for one in campaign.findings} <= {"memory"}
+    assert campaign.rows["pages/requests"].count == 20

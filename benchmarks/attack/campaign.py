@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import Any, Literal, TypeVar
 
 Fault = Literal["lost", "hung", "crashed", "let in", "memory"]
 FAULTS: tuple[Fault, ...] = ("lost", "hung", "crashed", "let in", "memory")
@@ -86,6 +86,9 @@ class Campaign:
         self.only, self.attempt, self.workers, self.say = only, attempt, workers, say
         self.rows: dict[str, Row] = {}
         self.findings: list[Finding] = []
+        self.shared: dict[str, Any] = {}
+        """What one kind of attack has made and others use, too."""
+        self.at_the_end = contextlib.ExitStack()
         self._lock = threading.Lock()
 
     def wants(self, name: str) -> bool:

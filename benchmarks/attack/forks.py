@@ -88,6 +88,7 @@ class Forks:
         env: Mapping[str, str] | None = None,
         limit_bytes: int | None = None,
         timeout_s: float = PATIENCE_S,
+        said: Path | None = None,
     ) -> Forked:
         """Run one command to its end, or to its kill.
 
@@ -99,9 +100,11 @@ class Forks:
             env: changes of its environment.
             limit_bytes: of each file that it writes.
             timeout_s: it is killed after so long.
+            said: where what it says is kept, without an ending; the folder's name by default.
         """
-        out, err = (folder.with_name(f"{folder.name}.{end}") for end in ("out", "err"))
-        count_file = folder.with_name(f"{folder.name}.count")
+        said = said or folder
+        out, err = (said.with_name(f"{said.name}.{end}") for end in ("out", "err"))
+        count_file = said.with_name(f"{said.name}.count")
         count_file.unlink(missing_ok=True)
         began_s = time.monotonic()
         pid = self._ask(

@@ -35,6 +35,11 @@ class Job:
     varies: tuple[str, ...] = ()
     """Endings of files whose bytes no two runs share, of whatever was or was not killed."""
 
+    @property
+    def replaces(self) -> bool:
+        """Writes one file, in place of any that is there: two of it do no harm."""
+        return any(name in self.name for name in ("export", "report", "explain", "explore"))
+
     def prepare(self, place: Path) -> None:
         for path in self.brought:
             shutil.copytree(path, place / path.name)

@@ -42,11 +42,11 @@ class Unbroken:
 class Attacker:
     """Forks for each worker, and the unbroken runs."""
 
-    def __init__(self, campaign: Campaign, material: Material, kind: str = KIND) -> None:
-        self.campaign, self.material, self._kind = campaign, material, kind
+    def __init__(self, campaign: Campaign, material: Material) -> None:
+        self.campaign, self.material = campaign, material
         self._forks: dict[tuple[Weight, int], Forks] = {}
         self._unbroken: dict[str, Unbroken | None] = {}
-        self._lock = threading.Lock()
+        self._lock, self._making = threading.Lock(), threading.Lock()
 
     def forks(self, weight: Weight, worker: int) -> Forks:
         with self._lock:
@@ -61,6 +61,8 @@ class Attacker:
         with self._lock:
             known = job.name in self._unbroken
         if not known:
+            with self._making:
+                self._make_for(job)
             found = self._run_twice(job, worker)
             with self._lock:
                 self._unbroken[job.name] = found
@@ -70,6 +72,13 @@ class Attacker:
         for forks in self._forks.values():
             forks.close()
 
+    def _make_for(self, job: Job) -> None:
+        """What only some of the commands need."""
+        if self.material.trained in job.brought:
+            make_trained(self.material)
+        if str(self.material.tub) in job.arguments:
+            make_exchanged(self.material)
+
     def _run_twice(self, job: Job, worker: int) -> Unbroken | None:
         runs = []
         for number in range(2):  # the first one may have filled a cache
@@ -78,7 +87,7 @@ class Attacker:
                 ended = self.forks(job.weight, worker).run(job.arguments, work)
                 if ended.status != 0:
                     what = f"undisturbed: status {ended.status}: {ended.last_words}"
-                    self.campaign.found(f"{self._kind}/{job.name}", "crashed", what, 0)
+                    self.campaign.found(f"{KIND}/{job.name}", "crashed", what, 0)
                     return None
                 sizes = [path.stat().st_size for path in work.rglob("*") if path.is_file()]
                 runs.append(
@@ -89,9 +98,19 @@ class Attacker:
         differing = unlike(job, runs[0].content, runs[1].content)
         if differing:
             what = f"two undisturbed runs differ: {'; '.join(differing[:5])}"
-            self.campaign.found(f"{self._kind}/{job.name}", "lost", what, 0)
+            self.campaign.found(f"{KIND}/{job.name}", "lost", what, 0)
             return None
         return runs[1]
+
+
+def attacker_of(campaign: Campaign) -> Attacker:
+    """The one of a campaign."""
+    if "attacker" not in campaign.shared:
+        material = make_material(campaign.folder / "material")
+        campaign.shared["attacker"] = Attacker(campaign, material)
+        campaign.at_the_end.callback(campaign.shared["attacker"].close)
+    found: Attacker = campaign.shared["attacker"]
+    return found
 
 
 def fresh(place: Path, job: Job) -> Path:
@@ -113,11 +132,8 @@ def unlike(job: Job, wanted: dict[str, str], got: dict[str, str]) -> list[str]:
 
 def attack(campaign: Campaign, seconds: float) -> None:
     """Kill every command, as often as there is time for."""
-    material = make_material(campaign.folder / "material")
-    make_exchanged(material)
-    make_trained(material)
-    jobs = [job for job in all_jobs(material) if campaign.wants(f"{KIND}/{job.name}")]
-    attacker = Attacker(campaign, material)
+    attacker = attacker_of(campaign)
+    jobs = [job for job in all_jobs(attacker.material) if campaign.wants(f"{KIND}/{job.name}")]
     until = time.monotonic() + seconds
 
     def work(task: tuple[Job, int], worker: int) -> None:
@@ -129,10 +145,7 @@ def attack(campaign: Campaign, seconds: float) -> None:
         name = f"{KIND}/{job.name}"
         campaign.tried(name, count=0, seconds=time.monotonic() - began_s)
 
-    try:
-        campaign.together(work, _tasks(campaign, jobs, until))
-    finally:
-        attacker.close()
+    campaign.together(work, _tasks(campaign, jobs, until))
 
 
 def _tasks(campaign: Campaign, jobs: list[Job], until: float) -> Iterator[tuple[Job, int]]:
