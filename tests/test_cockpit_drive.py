@@ -6,6 +6,7 @@ import asyncio
 import dataclasses
 import io
 import json
+import queue
 import sys
 import threading
 from pathlib import Path
@@ -22,10 +23,10 @@ from test_cockpit_server import PATIENCE_S, Page, page
 from ghostlap.cockpit import command as command_module
 from ghostlap.cockpit.command import cockpit
 from ghostlap.cockpit.config import CockpitConfig
-from ghostlap.cockpit.protocol import Kind, read_picture
+from ghostlap.cockpit.protocol import Kind, ShowSaliency, read_picture
 from ghostlap.cockpit.simulator import Simulator
 from ghostlap.cockpit.site import Site
-from ghostlap.cockpit.unity import UnityDrive
+from ghostlap.cockpit.unity import Seen, UnityDrive
 from ghostlap.drive.config import DriveConfig
 from ghostlap.drive.model_thread import look_with
 from ghostlap.drive.onlooker import CockpitOnlooker
@@ -225,6 +226,40 @@ def test_a_notebook_is_told() -> None:
             cockpit(CockpitConfig())
 
     asyncio.run(within())
+
+
+class Noted:
+    """What a page of a drive was shown and told."""
+
+    def __init__(self) -> None:
+        self.said: list[str] = []
+        self.shown: queue.SimpleQueue[Kind] = queue.SimpleQueue()
+
+    def publish(self, pictures: dict[Kind, bytes], state: dict[str, Any] | None) -> None:
+        for kind in pictures:
+            self.shown.put(kind)
+
+    def say(self, level: str, text: str) -> None:
+        self.said.append(text)
+
+    def new_map(self, road: dict[str, Any] | None) -> None: ...
+
+
+def test_a_saliency_that_fails_is_told_and_the_picture_shown(tmp_path: Path) -> None:
+    run = make_pilot(tmp_path / "runs" / "small")
+    drive = UnityDrive(CockpitConfig(runs=run.parent), run, 20.0, 1024)
+    page_of_it = Noted()
+    jpeg = encode_jpeg(np.zeros((160, 320, 3), np.uint8))
+    drive._saliency = object()  # type: ignore[assignment]  # looks like one, and fails
+    drive.start(page_of_it)  # type: ignore[arg-type]
+    drive.watched_by(1)
+    drive.tell(ShowSaliency(True))
+    for _ in range(3):
+        drive.see("a", Seen(jpeg, 0.0, 0.0, 0.0, None, 9.0, 0.01, {}))
+        assert page_of_it.shown.get(timeout=PATIENCE_S) is Kind.MAIN
+    drive.stop()
+    assert len(page_of_it.said) == 1
+    assert page_of_it.said[0].startswith("the saliency cannot be shown")
 
 
 def test_the_page_of_the_drive_server_shows_the_drive(tmp_path: Path) -> None:

@@ -96,8 +96,8 @@ def cockpit(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Itera
 
 @contextmanager
 def opened(browser: Browser, cockpit: Cockpit, **options: Any) -> Iterator[Page]:
-    """A page that drives; it must not complain about anything but a lost connection, and pictures
-    of a recording that has just gone to the trash."""
+    """A page that drives; it must not complain about anything but a lost connection, and a
+    recording that is not there, as one that has just gone to the trash."""
     context = browser.new_context(**options)
     page = context.new_page()
     page.set_default_timeout(PATIENCE_S * 1000)
@@ -105,7 +105,7 @@ def opened(browser: Browser, cockpit: Cockpit, **options: Any) -> Iterator[Page]
     page.on("pageerror", lambda error: complaints.append(str(error)))
 
     def listen(message: ConsoleMessage) -> None:
-        if message.type == "error" and "/frames/" not in message.location["url"]:
+        if message.type == "error" and "/api/recordings/" not in message.location["url"]:
             complaints.append(message.text + message.location["url"])
 
     page.on("console", listen)
@@ -447,6 +447,12 @@ def test_replay_and_cut(page: Page, cockpit: Cockpit) -> None:
     page.click("#confirm-yes")
     expect(page.locator("#trash")).to_be_hidden()
     assert (cockpit.recordings / "made").is_dir()
+
+
+def test_a_link_that_nobody_meant_opens_the_page(page: Page, cockpit: Cockpit) -> None:
+    for link in "replay/%", "replay/%E0%A4%A", "replay/none", "nowhere/%":
+        page.goto(f"{cockpit.address}?{len(link)}#{link}")
+        until(page, "ghostlap.state !== null")
 
 
 @pytest.mark.parametrize("size", [(390, 844), (844, 390)])

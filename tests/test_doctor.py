@@ -242,6 +242,17 @@ def test_the_result_is_json_and_the_table_is_printed(
     assert "40 rows, no errors" in printed.replace("\n", " ")
 
 
+def test_what_a_killed_fix_of_several_left_does_not_hinder(clean: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    (out / ".clean.part" / "IMG").mkdir(parents=True)
+    (out / ".clean.part" / ".lock").touch()
+    (out / ".empty.part").mkdir()
+    copies = doctor(DoctorConfig((clean, clean), fix=out))["clean_copies"]
+    assert sorted(path.name for path in out.iterdir()) == sorted(
+        Path(copy["folder"]).name for copy in copies
+    )
+
+
 def test_a_fix_never_overwrites(clean: Path, tmp_path: Path) -> None:
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "mine.txt").write_text("")

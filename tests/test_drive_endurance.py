@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import signal
 import socket
@@ -11,10 +12,11 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 import pytest
-from raw_simulator import REQUEST
+from raw_simulator import REQUEST, RawSimulator, leave_all, telemetry
 from small_pilot import GREY, make_pilot
 
 from ghostlap.sim.client import UnityClient, UnityTelemetry
@@ -30,10 +32,12 @@ HOSTILE = 10_000
 
 
 @contextlib.contextmanager
-def server(pilot: Path, port: int) -> Iterator[subprocess.Popen[bytes]]:
+def server(
+    pilot: Path, port: int, says: int | IO[bytes] = subprocess.DEVNULL
+) -> Iterator[subprocess.Popen[bytes]]:
     """``ghostlap drive`` in a process of its own, ended by SIGTERM."""
     command = [sys.executable, "-m", "ghostlap", "drive", str(pilot), "--port", str(port)]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=says)
     try:
         yield process
     finally:
@@ -98,3 +102,38 @@ def test_ten_thousand_hostile_connections_beside_a_good_one(tmp_path: Path) -> N
         assert served > 100
         assert drive(client, 5.0) > 100
         assert client.connections == 1
+
+
+async def talk(port: int, seconds: float) -> None:
+    """A client that drives as fast as it is let, and comes again whenever it is sent away."""
+    said, until_s = telemetry(SCENE.jpeg), time.monotonic() + seconds
+    while time.monotonic() < until_s:
+        with contextlib.suppress(OSError, asyncio.IncompleteReadError):
+            client = await RawSimulator.connect(port)
+            while time.monotonic() < until_s:
+                client.say(said)
+                await client.hear_frame()
+        await asyncio.sleep(0.05)
+
+
+def test_a_hundred_talking_clients_beside_a_good_one(tmp_path: Path) -> None:
+    pilot, port = make_pilot(tmp_path / "pilot"), free_port()
+
+    async def hostile() -> None:
+        await asyncio.gather(*(talk(port, 20.0) for _ in range(100)))
+        await leave_all()
+
+    with (
+        (tmp_path / "said").open("wb") as said,
+        server(pilot, port, said),
+        contextlib.closing(UnityClient("127.0.0.1", port)) as client,
+    ):
+        assert drive(client, 20.0, commands=50) >= 50
+        others = threading.Thread(target=asyncio.run, args=(hostile(),))
+        others.start()
+        while others.is_alive():
+            assert drive(client, 1.0) > 0
+        assert drive(client, 5.0) > 100
+        assert (client.connections, client.dropped) == (1, 0)
+    lines = (tmp_path / "said").read_text().splitlines()
+    assert len(lines) < 15, lines

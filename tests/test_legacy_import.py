@@ -128,6 +128,24 @@ def test_a_model_becomes_a_pilot(tmp_path: Path, small_recording: Path) -> None:
         )
 
 
+@pytest.mark.parametrize("name", ["model.h5", "model.keras", "config.json"])
+def test_what_lies_there_already_is_not_replaced(name: str, tmp_path: Path) -> None:
+    """Such as the model itself, imported into the folder that it lies in."""
+    (tmp_path / name).write_bytes(b"mine")
+    with pytest.raises(LegacyError, match=f"holds {name} already, which would be replaced"):
+        import_model(ImportConfig(tmp_path / "model.h5", out=tmp_path))
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+    assert (tmp_path / name).read_bytes() == b"mine"
+
+
+def test_what_a_killed_import_left_does_not_hinder(tmp_path: Path) -> None:
+    for name in ("model.keras", "model.h5"):
+        (tmp_path / name).touch()
+    (tmp_path / "config.json").write_text('{"command": "import"}')
+    with pytest.raises(LegacyError, match="none.h5"):  # it gets as far as reading the model
+        import_model(ImportConfig(tmp_path / "none.h5", out=tmp_path))
+
+
 def test_the_sample_steers_as_the_person_did(shared_data: Path, tmp_path: Path) -> None:
     model = shared_data.parent / "models" / "keras2.11-json-h5" / "model.h5"
     if not model.is_file():

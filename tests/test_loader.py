@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import itertools
+import threading
+import time
+from collections.abc import Generator
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 from recordings import make_recording
@@ -13,7 +17,7 @@ from recordings import make_recording
 from ghostlap.augmentation import PRESETS
 from ghostlap.dataset import Samples, make_samples
 from ghostlap.frame_cache import FrameCache
-from ghostlap.loader import BatchLoader
+from ghostlap.loader import Batch, BatchLoader, closing_stream
 from ghostlap.recording import read_recording
 from ghostlap.vision import SEED, preprocess, read_rgb, scale
 
@@ -98,3 +102,34 @@ def test_a_stream_that_is_closed_ends_its_threads(parts: Any) -> None:
         if thread.name.startswith("ghostlap-loader"):
             thread.join(timeout=5)
     assert threading.active_count() <= before
+
+
+def test_a_stream_is_ended_while_another_thread_takes_a_batch_from_it() -> None:
+    """As TensorFlow's does when Ctrl-C ends a training."""
+    entered, ended = threading.Event(), []
+
+    def slow() -> Generator[Batch, None, None]:
+        try:
+            while True:
+                entered.set()
+                time.sleep(0.2)
+                yield np.zeros((0, 66, 200, 3), np.uint8), np.zeros((0, 1), np.float32)
+        finally:
+            ended.append(True)
+
+    batches = slow()
+    taker = threading.Thread(target=next, args=(batches,))
+    with closing_stream(batches):
+        taker.start()
+        entered.wait()
+    taker.join()
+    assert ended == [True]
+
+
+def test_opencv_has_its_threads_back_after_a_stream(parts: Any) -> None:
+    before = cv2.getNumThreads()
+    batches = loader(parts).stream()
+    next(batches)
+    assert cv2.getNumThreads() == 1
+    batches.close()
+    assert cv2.getNumThreads() == before

@@ -14,10 +14,13 @@ import onnx
 import onnxruntime
 import pytest
 from onnx import TensorProto, helper, numpy_helper
+from rich.console import Console
 from small_pilot import make_pilot
 
 from ghostlap.backend import keras
 from ghostlap.errors import PilotError
+from ghostlap.explain.command import explain
+from ghostlap.explain.config import ExplainConfig
 from ghostlap.models import MODELS
 from ghostlap.onnx_check import MAX_VALUES, check_network
 from ghostlap.onnx_runner import Runner
@@ -430,3 +433,25 @@ def test_a_network_that_answers_another_number_of_things_is_refused(tmp_path: Pa
     path.write_text(path.read_text().replace('"steering"', '"steering",\n"speed"'))
     with pytest.raises(PilotError, match="answers 1 numbers, pilot.json names 2: steering, speed"):
         Pilot.load(tmp_path)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, 3e38])
+def test_answers_that_are_no_finite_numbers_are_nan_and_cannot_be_explained(
+    value: float, small_recording: Path, tmp_path: Path
+) -> None:
+    make_pilot(tmp_path)
+    shape = Pilot.load(tmp_path).preprocessing.input_shape
+    model = network(
+        node("Transpose", ["x"], ["t"], perm=[0, 3, 1, 2]),
+        node("Conv", ["t", "kernel"], ["c"], strides=[4, 4]),
+        node("Mul", ["c", "much"], ["y"]),
+        constants={
+            "kernel": np.full((2, 3, 5, 5), value, np.float32), "much": np.float32(10),
+        },
+        input_shape=("n", *shape),
+    )  # fmt: skip
+    onnx.save(model, tmp_path / "model.onnx")
+    assert np.isnan(Pilot.load(tmp_path).steer(np.full((2, 160, 320, 3), 9, np.uint8))).all()
+    config = ExplainConfig(tmp_path, (small_recording,), frames=4, video=False)
+    with pytest.raises(PilotError, match="are not all numbers .* lower --learning-rate"):
+        explain(config, Console(quiet=True))

@@ -9,7 +9,8 @@ import shutil
 import socket
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 from hypothesis import given, settings
@@ -29,11 +30,16 @@ from ghostlap.exchange.table import read_table
 from ghostlap.files import open_file, read_file, read_json
 from ghostlap.legacy.model_file import read_model_file
 from ghostlap.pilot import Pilot
+from ghostlap.provenance import fingerprint
 from ghostlap.recording import read_recording
 from ghostlap.recording.driving_log import read_log
 from ghostlap.recording.who_drove import read_who_drove
+from ghostlap.report import curves, recorded
+from ghostlap.report.config import ReportConfig
 from ghostlap.saliency import Saliency
 from ghostlap.sim.track_file import track_from_csv
+from ghostlap.training.config import TrainConfig, config_to_json
+from ghostlap.training.run_folder import check_run_folder
 
 QUIET = Console(quiet=True)
 posix = pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no such files")
@@ -249,3 +255,46 @@ def tub(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("tubs")
     convert(ConvertConfig(make_recording(folder / "rec", rows=6), "tub", folder / "tub"), QUIET)
     return folder / "tub"
+
+
+# What pilot.json says of a training.
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.data())
+def test_odd_values_of_a_training_are_said(small_recording: Path, data: st.DataObject) -> None:
+    """As a report reads them, which draws the split of the training again."""
+    seen = fingerprint([read_recording(small_recording)])
+    told = {
+        **config_to_json(TrainConfig((small_recording,), bins=5)),
+        "recordings_seen": seen, "training_samples": 9, "validation_samples": 3, "epochs": 2,
+    }  # fmt: skip
+    for _ in range(data.draw(st.integers(1, 3))):
+        places = paths_in(told)
+        container, key = places[data.draw(st.integers(0, len(places) - 1))]
+        container[key] = data.draw(ODD)
+    told = json.loads(json.dumps(told))
+    pilot = cast(Pilot, SimpleNamespace(description={"training": told}, outputs=("steering",)))
+    config = ReportConfig(Path("run"))
+    recorded.section(config, recorded.find_recorded(config, pilot))
+    curves.section(Path("nowhere"), told)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("bins", 2.5), ("bins", 10**9), ("validation", "0.2"), ("cameras", "center"),
+        ("cameras", ["top"]), ("seed", 1e300), ("side_offset", 1e300), ("model", 3),
+        ("speed", 1), ("recordings", [3]), ("cap", "many"), ("select_by", "luck"),
+        ("preprocessing", [1]), ("out", 7),
+    ],
+)  # fmt: skip
+def test_a_training_with_a_value_of_another_type_is_not_gone_on_with(
+    name: str, value: Any, tmp_path: Path
+) -> None:
+    make_pilot(tmp_path)
+    (tmp_path / "pilot.json").unlink()
+    saved = {**config_to_json(TrainConfig((tmp_path,), out=tmp_path)), name: value}
+    (tmp_path / "config.json").write_text(json.dumps(saved))
+    with pytest.raises(GhostlapError, match=name.replace("_", "[_-]")):
+        check_run_folder(TrainConfig(out=tmp_path, resume=True))

@@ -160,3 +160,38 @@ def test_only_one_module_handles_signals() -> None:
         if any(words in path.read_text(encoding="utf-8") for words in handling)
     }
     assert found == {"signals.py", "worker.py"}  # a worker ignores Ctrl-C
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("command", "sign"),
+    [
+        (("train",), "history.csv"),
+        (("search", "--trials", "2", "--space", "steps_per_epoch=500..600"), "trial-000.log"),
+    ],
+    ids=["train", "search"],
+)
+@pytest.mark.parametrize("after_s", [0.0, 0.7, 1.9])
+def test_a_training_is_stopped_by_five_quick_ones(
+    command: tuple[str, ...], sign: str, after_s: float, small_recording: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    more = ["--steps-per-epoch", "5", "--epochs", "1000"] if command[0] == "train" else []
+    process = subprocess.Popen(
+        [sys.executable, "-m", "ghostlap", command[0], str(small_recording), *command[1:], *more,
+         "--out", str(out), "--cache", str(tmp_path / "cache")],
+        stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    while not (out / sign).exists():
+        assert process.poll() is None
+        time.sleep(0.02)
+    time.sleep(after_s)
+    for _ in range(5):
+        process.send_signal(signal.SIGINT)
+        time.sleep(0.05)
+    _, told = process.communicate(timeout=120)
+    assert process.returncode == 130
+    assert "stopped" in told
+    assert "goes on from here" in told
+    for word in ("Traceback", "Exception", "Error", "executing"):
+        assert word not in told

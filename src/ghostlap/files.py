@@ -16,6 +16,9 @@ from typing import Any, TextIO
 
 from ghostlap.errors import FolderError, GhostlapError
 
+UNFINISHED = ".unfinished."
+"""What a file's name begins with until all of it is written."""
+
 MAX_JSON_BYTES = 4 * 1024**2
 """Of a description or of settings; a pilot's has some 5 kB."""
 MAX_RESULTS_BYTES = 64 * 1024**2
@@ -125,10 +128,6 @@ def _require_regular(mode: int, path: str | os.PathLike[str]) -> None:
         raise OSError(errno.EINVAL, f"must be a file, and is {kind}", str(path))
 
 
-UNFINISHED = ".unfinished."
-"""What a file's name begins with until all of it is written."""
-
-
 @contextlib.contextmanager
 def replacing(path: Path) -> Iterator[Path]:
     """Give a temporary path beside ``path`` to write to; rename it to ``path`` if all went well.
@@ -160,7 +159,8 @@ def named_in_errors(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        error.filename = error.filename or str(path)
+        with contextlib.suppress(AttributeError):  # FFmpeg's errors cannot be told
+            error.filename = error.filename or str(path)
         raise
 
 

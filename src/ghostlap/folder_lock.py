@@ -209,7 +209,7 @@ def replacing_output(out: Path, error: type[GhostlapError] = FolderError) -> Ite
 @contextlib.contextmanager
 def _workshop(out: Path, error: type[GhostlapError]) -> Iterator[FolderLock]:
     """A hidden folder beside ``out`` in which nobody else writes, and which does not stay."""
-    _tidy(out.parent)
+    tidy(out.parent)
     with FolderLock(out.with_name(f".{out.name}{_PART}"), error, told=out) as lock:
         workshop = lock.folder
         lock.empty()  # of what a killed process left
@@ -223,15 +223,17 @@ def _workshop(out: Path, error: type[GhostlapError]) -> Iterator[FolderLock]:
         workshop.rmdir()  # it may have been there before
 
 
-def _tidy(folder: Path) -> None:
+def tidy(folder: Path) -> None:
     """Remove the hidden folders that killed processes left in a folder.
 
     One in which a process is still at work has a lock that cannot be had.
     """
     with contextlib.suppress(OSError):
         for path in sorted(folder.glob(f".*{_PART}")):
-            if (path / LOCK_NAME).is_file() and not is_link(path):
+            if is_link(path) or not path.is_dir():
+                continue
+            if (path / LOCK_NAME).is_file():
                 with contextlib.suppress(GhostlapError), FolderLock(path) as lock:
                     lock.empty()
-                with contextlib.suppress(OSError):
-                    path.rmdir()
+            with contextlib.suppress(OSError):  # killed before it had its lock: then it is empty
+                path.rmdir()

@@ -137,8 +137,12 @@ class Pilot:
         return self.predict_seen(scale(seen, self.preprocessing))
 
     def predict_seen(self, seen: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Like :meth:`predict`, of preprocessed pictures ``(n, height, width, 3)``."""
+        """Like :meth:`predict`, of preprocessed pictures ``(n, height, width, 3)``.
+
+        What is no finite number is NaN.
+        """
         answers = self.network.run(seen)[0]
+        answers = np.where(np.isfinite(answers), answers, np.float32(np.nan))
         units = [SPEED_UNIT_MPH if name == "speed" else 1.0 for name in self.outputs]
         return answers * np.array(units, np.float32)
 

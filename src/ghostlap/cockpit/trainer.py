@@ -187,7 +187,7 @@ def _last_words(log: Path) -> str:
 def _interrupt(job: _Job) -> None:
     if job.process.poll() is None and not job.stopping:
         job.stopping = True
-        _signal(job, signal.SIGINT if os.name == "posix" else signal.SIGTERM)
+        _signal(job, signal.SIGTERM)  # Ctrl-C is ignored by what a background shell started
 
 
 def _signal(job: _Job, number: int) -> None:

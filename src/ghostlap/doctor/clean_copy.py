@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ghostlap.errors import RecordingError
-from ghostlap.folder_lock import is_free, replacing_folder
+from ghostlap.folder_lock import is_free, replacing_folder, tidy
 from ghostlap.recording import CAMERAS, Recording
 from ghostlap.recording.driving_log import LOG_NAME
 from ghostlap.recording.image_names import NO_TIME, stamp_of, time_ms_of
@@ -80,6 +80,7 @@ def check_out(out: Path) -> None:
     Raises:
         RecordingError: ``out`` is a file, or a folder that holds something.
     """
+    tidy(out)
     if not is_free(out):
         raise RecordingError(
             f"{out}: already in use. Give --fix a folder that does not exist yet, or an empty one."

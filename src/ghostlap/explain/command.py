@@ -84,6 +84,12 @@ def _explain(config: ExplainConfig, console: Console) -> dict[str, Any]:
                 f"{moments.unfit} pictures that were drawn are missing, broken or of another size "
                 "than the pilot's, and were left out."
             )
+        if not np.isfinite(pilot.predict(moments.frames)).all():
+            raise PilotError(
+                f"{config.pilot}: the pilot's answers to recorded frames are not all numbers (NaN "
+                "or infinite), so there is nothing to explain. Its training had failed; train anew "
+                "with a lower --learning-rate."
+            )
         status.update("drawing maps …")
         draw_sheet(out / "saliency.png", saliency, moments, config.shown)
         status.update("moving the car …")

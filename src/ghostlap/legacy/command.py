@@ -17,7 +17,7 @@ from rich.table import Table
 
 from ghostlap.backend import keras
 from ghostlap.errors import LegacyError, ModelError
-from ghostlap.files import open_file, write_json
+from ghostlap.files import open_file, read_json, write_json
 from ghostlap.folder_lock import FolderLock
 from ghostlap.legacy import finder
 from ghostlap.legacy.config import ImportConfig
@@ -31,6 +31,10 @@ from ghostlap.provenance import versions
 from ghostlap.terminal import plain, say
 from ghostlap.vision import Preprocessing
 
+_CONFIG_FILE = "config.json"
+_MADE = (
+    _CONFIG_FILE, "model.keras", "model.h5", "model.json", "model.weights.h5", "model.onnx",
+)  # fmt: skip
 _SHOWN = 12
 
 console = Console(stderr=True)
@@ -56,8 +60,7 @@ def import_model(config: ImportConfig, console: Console = console) -> dict[str, 
 
 
 def _import_model(config: ImportConfig, console: Console) -> dict[str, Any]:
-    if (config.out / PILOT_FILE).exists():
-        raise LegacyError(f"--out {config.out}: holds a pilot already. Choose another folder.")
+    _check_out(config.out)
     with console.status("reading the model …") as status:
         file = read_model_file(config.model, config.description)
         flipped = None if config.backend is None else config.backend == "theano"
@@ -73,7 +76,7 @@ def _import_model(config: ImportConfig, console: Console) -> dict[str, Any]:
     for note in rebuilt.notes:
         say(console, f"note: {note}")
     figures = _figures(tried, recipe)
-    write_json(config.out / "config.json", _config_json(config))
+    write_json(config.out / _CONFIG_FILE, _config_json(config))
     try:
         save_pilot(network, config.out, recipe, ("steering",), _description(config, file, figures))
     except (ValueError, TypeError, NotImplementedError) as error:  # of Keras' exporters
@@ -182,6 +185,27 @@ def _description(
 def _hash(path: Path) -> str:
     with open_file(path) as file:
         return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
+
+
+def _check_out(out: Path) -> None:
+    """Make sure that nothing of a person's would be replaced, such as the very model to import.
+
+    Raises:
+        LegacyError: there is a pilot, or a file that a pilot would replace, and that no import left
+            that was killed.
+    """
+    if (out / PILOT_FILE).exists():
+        raise LegacyError(f"--out {out}: holds a pilot already. Choose another folder.")
+    try:
+        begun = read_json(out / _CONFIG_FILE)["command"] == "import"
+    except (OSError, ValueError, KeyError, TypeError):
+        begun = False
+    taken = [name for name in _MADE if (out / name).exists()]
+    if taken and not begun:
+        raise LegacyError(
+            f"--out {out}: holds {taken[0]} already, which would be replaced. Choose another "
+            "folder."
+        )
 
 
 def _config_json(config: ImportConfig) -> dict[str, Any]:

@@ -216,11 +216,11 @@ def clean_up_unfinished(out: Path, stretches: Sequence[Stretch]) -> None:
             with part.log.open(encoding="utf-8") as rows:
                 named |= {image_name_of(cell) for row in rows for cell in row.split(",")[:3]}
         else:
-            part.unfinished_log.unlink(missing_ok=True)
-            part.unfinished_truth.unlink(missing_ok=True)
+            remove(part.unfinished_log, out)
+            remove(part.unfinished_truth, out)
     for picture in (out / "IMG").glob("*"):
         if _PICTURE.fullmatch(picture.name) and picture.name not in named:
-            picture.unlink()
+            remove(picture, out)
 
 
 def remove_parts(out: Path) -> None:

@@ -51,7 +51,7 @@ def is_tub(folder: Path) -> bool:
         with os.scandir(folder) as entries:
             return any(_CATALOG.fullmatch(one.name) or _RECORD.fullmatch(one.name)
                        for one in entries)  # fmt: skip
-    except OSError:
+    except (OSError, ValueError):  # of a name that no folder can have
         return False
 
 

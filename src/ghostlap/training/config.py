@@ -13,6 +13,7 @@ from ghostlap.errors import TrainingError
 from ghostlap.loader import Order
 from ghostlap.pilot import PILOT_FILE, run_file
 from ghostlap.splits import SplitBy
+from ghostlap.typed import misfit
 from ghostlap.vision import SEED, Preprocessing
 
 
@@ -127,6 +128,12 @@ class TrainConfig:
                 raise TrainingError(
                     f"--{name.replace('_', '-')} must be at least {least}. Got {value}."
                 )
+        at_most = {"side_offset": 10.0, "bins": 100_000, "lead_s": 60.0, "seed": 2**63 - 1}
+        for name, most in at_most.items():
+            if not getattr(self, name) <= most:
+                raise TrainingError(
+                    f"--{name.replace('_', '-')} must be at most {most}. Got {getattr(self, name)}."
+                )
 
     @property
     def outputs(self) -> tuple[str, ...]:
@@ -178,7 +185,15 @@ def config_to_json(config: TrainConfig) -> dict[str, Any]:
 
 
 def config_from_json(values: dict[str, Any]) -> TrainConfig:
-    """The reverse of :func:`config_to_json`; what is not a field is ignored."""
+    """The reverse of :func:`config_to_json`; what is not a field is ignored.
+
+    Raises:
+        ValueError: a value is not of its field's type.
+        KeyError: one is missing.
+        GhostlapError: one cannot be used.
+    """
+    if problem := misfit(TrainConfig, values):
+        raise ValueError(problem)
     names = {field.name for field in dataclasses.fields(TrainConfig)}
     known = {name: value for name, value in values.items() if name in names}
     known["recordings"] = tuple(Path(path) for path in known["recordings"])

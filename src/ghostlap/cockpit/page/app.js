@@ -157,6 +157,15 @@ controls.gamepad.pressed = (action) => screenIs("drive") && drive[action]();
 
 // --- screens
 
+/** What a link says, whoever wrote it. */
+function decoded(text) {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
+}
+
 function route() {
   const [name, ...rest] = location.hash.slice(1).split("/");
   const screen = ["drive", "teach", "replay"].includes(name) ? name : "drive";
@@ -170,7 +179,7 @@ function route() {
   hold();
   library.shown = screen === "teach";
   training.shown = screen === "teach";
-  if (screen === "replay") replay.open(decodeURIComponent(rest.join("/")));
+  if (screen === "replay") replay.open(decoded(rest.join("/")));
   else replay.pause();
 }
 addEventListener("hashchange", route);
