@@ -564,6 +564,16 @@ def test_every_other_look_is_the_first_ones() -> None:
     ]  # fmt: skip
 
 
+def test_many_may_come_at_once_while_the_server_is_busy() -> None:
+    async def drive(server: DriveServer) -> None:
+        with contextlib.ExitStack() as stack:
+            for _ in range(60):  # without letting the server have its turn
+                stack.enter_context(socket.create_connection(("127.0.0.1", server.port), 20))
+        await drives(server, "1.0000")
+
+    serving(drive)
+
+
 def test_hundreds_of_hostile_connections_leave_nothing_behind() -> None:
     async def drive(server: DriveServer) -> None:
         good = await RawSimulator.connect(server.port)

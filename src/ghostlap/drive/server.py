@@ -31,8 +31,10 @@ _TICK_S = 0.05
 _STOP_WITHIN_S = 2.0
 _CLOSE_TIMEOUT_S = 1.0
 _SHOWN_CHARACTERS = 60
-_BACKLOG = 8
-"""Also how many connections are accepted before others have their turn."""
+_ACCEPTED_AT_ONCE = 8
+"""Connections, before others have their turn."""
+_BACKLOG = 128
+"""Connections that wait to be accepted; who finds no place there tries again a second later."""
 _STILL_DRIVES_S = 60.0
 """After a telemetry: a simulator may stand in its menu for a while."""
 _OTHERS_SHARE = 0.25
@@ -110,12 +112,15 @@ class DriveServer:
                 server_header=None,
                 process_request=self._refusal,
                 create_connection=functools.partial(SimulatorConnection, self),  # type: ignore[arg-type]
-                backlog=_BACKLOG,
+                backlog=_ACCEPTED_AT_ONCE,
                 start_serving=False,
             )
             for listening in self._server.sockets:
                 acknowledge_early(listening)
             await self._server.start_serving()
+            for listening in self._server.sockets:
+                with listening.dup() as same:
+                    same.listen(_BACKLOG)
         except OSError as error:
             self._model_thread.stop()
             raise DriveError(_cannot_listen(config, error)) from error
