@@ -23,6 +23,7 @@ from websockets.frames import Frame, Opcode
 
 from ghostlap.cockpit import api as api_module
 from ghostlap.cockpit import connections as connections_module
+from ghostlap.cockpit import library as library_module
 from ghostlap.cockpit import replay
 from ghostlap.cockpit.library import Library
 from ghostlap.cockpit.replay import Predictions
@@ -313,6 +314,23 @@ def test_a_recording_that_goes_while_it_is_replayed_is_told(
         for what in ("rows", "frames/0.jpg", "predictions?run=generalist"):
             status, _, content = await ask(site, f"/api/recordings/one/{what}")
             assert (status, json.loads(content)) == (404, {"error": "It is no longer there."})
+
+    serving(tmp_path, test)
+
+
+def test_a_trash_that_is_emptied_for_ever_holds_up_nobody(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, hang: threading.Event
+) -> None:
+    for name in "one", "two":
+        make_recording(tmp_path / "recordings" / name, rows=2)
+    monkeypatch.setattr(api_module, "CHANGED_WITHIN_S", 0.5)
+    monkeypatch.setattr(library_module, "remove", lambda *_: hang.wait())
+
+    async def test(site: Site[Any], source: Scripted) -> None:
+        assert (await ask(site, "/api/recordings/one/trash", method="POST"))[0] == 200
+        assert (await ask(site, "/api/trash/empty", method="POST"))[0] == 503
+        assert (await ask(site, "/api/library"))[0] == 200
+        assert (await ask(site, "/api/recordings/two/rows"))[0] == 200
 
     serving(tmp_path, test)
 

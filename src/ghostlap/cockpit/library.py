@@ -43,7 +43,9 @@ class Library:
 
     def __init__(self, recordings: Path, runs: Path) -> None:
         self.recordings, self.runs = recordings, runs
-        self._lock = threading.RLock()
+        self._lock = threading.Lock()
+        """Of what is remembered; nobody holds it while files are read or moved."""
+        self._moves = threading.Lock()
         self._runs = RunFacts()
         self._facts: dict[Path, tuple[object, dict[str, Any]]] = {}
         self._logs: dict[Path, tuple[object, DrivingLog]] = {}
@@ -142,7 +144,7 @@ class Library:
         Raises:
             CockpitError: there is none of that name, or it cannot be moved.
         """
-        with self._lock:
+        with self._moves:
             folder = self.folder(name)
             with _moving(name), FolderLock(folder, CockpitError) as lock:
                 trash = own_folder(folder.parent / TRASH, CockpitError)
@@ -154,7 +156,7 @@ class Library:
         Raises:
             CockpitError: it is not in the trash, or a recording has its name by now.
         """
-        with self._lock:
+        with self._moves:
             folder = _named(name, self.trash_names(), "recording in the trash")
             back = folder.parent.parent / folder.name
             if back.exists():
@@ -164,7 +166,7 @@ class Library:
 
     def empty_trash(self) -> int:
         """Delete what lies in the trash; gives how many."""
-        with self._lock:
+        with self._moves:
             doomed = self.trash_names()
             for name, folder in doomed.items():
                 with _moving(name):
