@@ -16,6 +16,8 @@ from recordings import make_recording
 from rich.console import Console
 from rich.table import Table
 
+from ghostlap.dagger.plots import plot_iterations
+from ghostlap.dagger.results import Measured, Row
 from ghostlap.terminal import escaped, in_html, plain, say, warn
 
 PACKAGE = Path(__file__).resolve().parents[1] / "src" / "ghostlap"
@@ -196,3 +198,10 @@ def test_a_name_full_of_markup_and_escapes_is_shown_as_it_is(tmp_path: Path) -> 
     assert ended.returncode == 0
     assert r"tub[/red]\x07\u200f (tub)" in ended.stderr
     assert ended.stderr.replace("\n", "").isprintable()
+
+
+def test_a_name_with_dollars_is_no_formula_in_a_diagram(tmp_path: Path) -> None:
+    measured = Measured(90.0, 1.0, 0.5, 0.2, 4.0, {})
+    title = rf"{NASTY} \frac{{"
+    plot_iterations([Row(0, "start", "a", measured, None)], None, title, tmp_path / "a.png")
+    assert (tmp_path / "a.png").stat().st_size > 1000
