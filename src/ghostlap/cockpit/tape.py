@@ -127,9 +127,9 @@ class Tape:
                 elif not self._broken:
                     self._write(moment)
         finally:
-            with contextlib.suppress(OSError):  # each row was on its way before
-                self._who_drove.close()
-                self._recorder.close()  # others may write there from now on
+            for file in self._who_drove, self._recorder:  # others may write there from now on
+                with contextlib.suppress(OSError):  # each row was on its way before
+                    file.close()
             if not self._recorder.rows_written:
                 with contextlib.suppress(OSError, FolderError):
                     remove(self.folder, self.folder.parent)
