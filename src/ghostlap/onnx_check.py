@@ -23,7 +23,7 @@ from ghostlap.onnx_wire import TooMuch, check_amount
 if TYPE_CHECKING:
     from ghostlap.onnx_shapes import Shapes
 
-MAX_FILE_BYTES = 512 * 1024**2
+MAX_FILE_BYTES = 256 * 1024**2
 MAX_TENSOR_VALUES = 2**24
 """Of one tensor, for one picture."""
 MAX_VALUES = 2**26

@@ -27,7 +27,8 @@ class Runner:
     """
 
     def __init__(self, network: Network, threads: int, *outputs: str) -> None:
-        self._network = network
+        # Not the network itself: its bytes are ONNX Runtime's from here on.
+        self._where, self._input, self._at_once = network.where, network.input, network.at_once
         self._outputs = list(outputs) or [next(iter(network.outputs))]
         try:
             self._session = _session(network.data, threads)
@@ -45,7 +46,7 @@ class Runner:
         Raises:
             PilotError: it fails on them.
         """
-        at_once, name = self._network.at_once, self._network.input
+        at_once, name = self._at_once, self._input
         try:
             if len(pictures) <= at_once:
                 return list(self._session.run(self._outputs, {name: pictures}))
@@ -55,7 +56,7 @@ class Runner:
             ]
         except Exception as error:  # as above
             raise PilotError(
-                f"{self._network.where}: fails on a picture ({type(error).__name__}: "
+                f"{self._where}: fails on a picture ({type(error).__name__}: "
                 f"{short(error)}). Train or export it anew."
             ) from error
         return [np.concatenate(answers) for answers in zip(*parts, strict=True)]
