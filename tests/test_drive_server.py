@@ -31,6 +31,7 @@ from raw_simulator import (
 )
 
 from ghostlap.drive import connection as connection_module
+from ghostlap.drive import server as server_module
 from ghostlap.drive.config import DriveConfig, Limits
 from ghostlap.drive.connection import SimulatorConnection, acknowledge_early
 from ghostlap.drive.model_thread import Answer, ModelThread, Waiting, look_with
@@ -488,9 +489,26 @@ def test_who_drives_keeps_its_place_whoever_comes() -> None:
 
     serving(drive, limits=Limits(connections=2), say=said.append)
     assert [line for line in said if line.startswith("turned")] == [
-        "turned a client away: 2 simulators drive already",
-        "turned a client away: 2 simulators drive already (and 18 more like this)",
+        "turned a client away: 2 are connected already",
+        "turned a client away: 2 are connected already (and 18 more like this)",
     ]
+
+
+def test_clients_that_come_again_and_again_are_turned_away_after_a_while(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(server_module, "_EXCHANGES_PER_S", 0.01)
+    said: list[str] = []
+
+    async def drive(server: DriveServer) -> None:
+        good = await drives(server, "1.0000")
+        while not any("turned a client away" in line for line in said):
+            _, writer = await open_connection(server.port)
+            writer.write(REQUEST)
+            good.say(telemetry(speed="5.0000"))
+            assert (await good.steered())[0] == 0.005
+
+    serving(drive, limits=Limits(connections=3), say=said.append)
 
 
 def test_who_came_first_is_heard_while_others_flood() -> None:

@@ -15,9 +15,9 @@ from ghostlap.drive.config import Limits
 
 _READ_BYTES = 8 * 1024
 """At a time, so that a flood of one client takes its turn with the others' messages."""
-_READ_BYTES_IN_TURN = 1024
+_READ_BYTES_IN_TURN = 512
 """Of a client that has to share its time with others: of small messages these are many."""
-_AHEAD_S = 0.005
+_AHEAD_S = 0.002
 """Time that a client which was silent may use at once."""
 _WINDOW_S = 0.1
 """Messages are counted over so long: enough to see a flood before it has cost others anything."""

@@ -35,6 +35,8 @@ _ACCEPTED_AT_ONCE = 8
 """Connections, before others have their turn."""
 _BACKLOG = 128
 """Connections that wait to be accepted; who finds no place there tries again a second later."""
+_MOST_EXCHANGES, _EXCHANGES_PER_S = 32.0, 16.0
+"""Newcomers that take the place of one who does not drive: at once, and for long."""
 _STILL_DRIVES_S = 60.0
 """After a telemetry: a simulator may stand in its menu for a while."""
 _OTHERS_SHARE = 0.25
@@ -81,6 +83,7 @@ class DriveServer:
         self._sessions: dict[SimulatorConnection, Session] = {}
         self._first: SimulatorConnection | None = None
         self._others_share = 1.0
+        self._exchanges, self._exchanged_s = _MOST_EXCHANGES, 0.0
         self._numbers = itertools.count(1)
 
     @property
@@ -153,19 +156,31 @@ class DriveServer:
     def opened(self, connection: SimulatorConnection) -> bool:
         """A client connected; where there are too many, one that does not drive has to go for it.
 
-        Nobody who drives ever has to: where all do, the newcomer is turned away.
+        Nobody who drives ever has to: where all do, the newcomer is turned away. So it is where too
+        many came lately, since a handshake takes more time than that.
         """
         if len(self._connections) >= self.limits.connections:
             idle = next((one for one in self._connections if not self._is_driving(one)), None)
-            if idle is None:
+            if idle is None or not self._may_exchange():
                 self._sayings.say(
-                    "", f"turned a client away: {self.limits.connections} simulators drive already"
+                    "", f"turned a client away: {self.limits.connections} are connected already"
                 )
                 return False
             del self._connections[idle]
             idle.abort()
         connection.share_time(self._others_share)
         self._connections[connection] = None
+        return True
+
+    def _may_exchange(self) -> bool:
+        """Whether one more newcomer may take another's place by now."""
+        now_s = self._loop.time()
+        gained = (now_s - self._exchanged_s) * _EXCHANGES_PER_S
+        self._exchanges = min(_MOST_EXCHANGES, self._exchanges + gained)
+        self._exchanged_s = now_s
+        if self._exchanges < 1:
+            return False
+        self._exchanges -= 1
         return True
 
     def closed(self, connection: SimulatorConnection) -> None:
