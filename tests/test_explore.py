@@ -222,7 +222,7 @@ def test_what_cannot_be_meant_is_refused(
 
 def test_the_folder_cannot_be_made(recording: Path, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(GhostlapError, match="cannot be written there"):
+    with pytest.raises(GhostlapError, match="cannot be written"):
         run(recording, out=tmp_path / "file")
 
 
