@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import errno
 import importlib
-import json
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -16,6 +15,7 @@ from typing import Any, NamedTuple, NoReturn
 
 from ghostlap import __version__
 from ghostlap.errors import GhostlapError
+from ghostlap.files import json_text
 from ghostlap.signals import Asked, exit_status, listening
 from ghostlap.surroundings import made_fit
 from ghostlap.terminal import escaped, open_streams, output_failure
@@ -179,7 +179,7 @@ def _do(arguments: list[str]) -> None:
         raise GhostlapError(f"no such command: {name!r}. Commands: {', '.join(COMMANDS)}.")
     result = _run(name, [argument for argument in rest if argument != "--json"])
     if "--json" in rest:
-        print(json.dumps(result, default=_as_json, allow_nan=False))
+        print(json_text(result, default=_as_json))
 
 
 def _explained(error: BaseException, command: str) -> str | None:

@@ -10,7 +10,7 @@ import json
 import os
 import shutil
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -27,6 +27,7 @@ MOST_JSON_NESTED = 32
 _LARGEST_INT = 2**63
 """Whole numbers beyond it can be no float, or take longer to write out than to read."""
 
+_FULL = (errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC))
 _KINDS = (
     (stat.S_ISDIR, "a folder"),
     (stat.S_ISFIFO, "a FIFO"),
@@ -220,14 +221,47 @@ def remove(path: Path, within: Path) -> None:
         path.unlink(missing_ok=True)
 
 
+@contextlib.contextmanager
+def explained(error: type[GhostlapError], advice: str) -> Iterator[None]:
+    """Say where it was that the system refused to read or write, and what to do about it.
+
+    Args:
+        error: what to raise in place of an ``OSError``.
+        advice: how to go on once there is room again; a sentence.
+    """
+    try:
+        yield
+    except OSError as refused:
+        where = f"{refused.filename}: " if refused.filename else ""
+        mend = "Make room there. " if refused.errno in _FULL else ""
+        raise error(
+            f"{where}{refused.strerror or refused}. What was finished before is kept. "
+            f"{mend}{advice}"
+        ) from refused
+
+
 def write_text(path: Path, text: str) -> None:
     with replacing(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
 
 
 def write_json(path: Path, values: Any) -> None:
-    """Write JSON for people too: indented, with a final newline. NaN is refused."""
-    write_text(path, json.dumps(values, indent=2, allow_nan=False) + "\n")
+    """Write JSON for people too: indented, with a final newline; what is not finite is null."""
+    write_text(path, json_text(values, indent=2) + "\n")
+
+
+def json_text(
+    values: Any, *, indent: int | None = None, default: Callable[[Any], Any] | None = None
+) -> str:
+    """JSON that everything reads: NaN and infinities, which it has no words for, become null.
+
+    Args:
+        values: JSON values, and what ``default`` makes into such.
+        indent: spaces a level; None is one line.
+        default: as ``json.dumps`` takes it.
+    """
+    text = json.dumps(values, default=default)
+    return json.dumps(json.loads(text, parse_constant=lambda _: None), indent=indent)
 
 
 def append_row(file: int, row: bytes) -> None:

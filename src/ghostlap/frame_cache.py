@@ -26,7 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ghostlap.errors import CacheError, ImageError
-from ghostlap.files import refuse_link, remove
+from ghostlap.files import explained, refuse_link, remove
 from ghostlap.folder_lock import FolderLock
 from ghostlap.vision import Rgb, decode_rgb, read_picture
 
@@ -106,7 +106,10 @@ class FrameCache:
                         problems.append(str(result))
                     else:
                         wanted[i], readable[i] = np.void(result), True
-            with FolderLock(self.digests_path.parent, CacheError, wait=True):
+            with (
+                explained(CacheError, "Or name a folder on another disk with --cache DIR."),
+                FolderLock(self.digests_path.parent, CacheError, wait=True),
+            ):
                 known = self._digests()
                 # One path for each content that the store lacks.
                 contents, first = np.unique(wanted[readable], return_index=True)

@@ -13,6 +13,7 @@ A pilot is a run folder:
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -64,18 +65,22 @@ class Pilot:
         self._usual_spread = _usual_spread(description)
 
     @classmethod
-    def load(cls, folder: str | Path, threads: int = 1) -> Pilot:
+    def load(
+        cls, folder: str | Path, threads: int = 1, description: dict[str, Any] | None = None
+    ) -> Pilot:
         """Read a run folder.
 
         Args:
             folder: with ``pilot.json`` and ``model.onnx``.
             threads: for one inference; one is fastest for single frames.
+            description: what ``pilot.json`` will say, where it is not written yet.
 
         Raises:
             PilotError: no pilot there, a broken one, or one whose network could never end.
         """
         folder = Path(folder)
-        description = read_description(folder)
+        if description is None:
+            description = read_description(folder)
         preprocessing = Preprocessing.from_json(description["preprocessing"])
         outputs = tuple(description["outputs"])
         network = read_network(run_file(folder, ONNX_FILE))
@@ -155,6 +160,31 @@ class Pilot:
         """Whether it answers a spread, and its run folder says how large that usually is."""
         return "spread" in self.outputs and self._usual_spread is not None
 
+    def require_unsure(self, folder: Path, share: float) -> None:
+        """Make sure that ``--slow-when-unsure`` can work.
+
+        Args:
+            folder: of this pilot, for messages.
+            share: what was asked for; with 0 nothing is needed.
+
+        Raises:
+            PilotError: the pilot can never be unsure.
+        """
+        if not share or self.can_be_unsure:
+            return
+        if "spread" in self.outputs:
+            raise PilotError(
+                f"{folder}: --slow-when-unsure {share:g} needs to know how large the spread "
+                f"usually is, and {PILOT_FILE} there does not say. If its training was cut off at "
+                f"the very end, 'ghostlap train --resume --out {folder}' completes it; else train "
+                "anew with 'ghostlap train --spread', or leave the option out."
+            )
+        raise PilotError(
+            f"{folder}: --slow-when-unsure {share:g} needs a pilot that answers a spread; this one "
+            f"answers {', '.join(self.outputs)}. Train one with 'ghostlap train --spread', or "
+            "leave the option out."
+        )
+
     def unsure(self, answers: NDArray[np.float32]) -> NDArray[np.float64]:
         """How unsure the pilot is: 0 where its spread is usual, 1 where it is extraordinary.
 
@@ -187,9 +217,10 @@ def usual_spread(spread: NDArray[np.floating]) -> dict[str, float]:
 def _usual_spread(description: dict[str, Any]) -> tuple[float, float] | None:
     try:
         validation = description["metrics"]["validation"]
-        return float(validation["spread_p50"]), float(validation["spread_p99"])
-    except (KeyError, TypeError, ValueError):
+        usual = float(validation["spread_p50"]), float(validation["spread_p99"])
+    except (KeyError, TypeError, ValueError, OverflowError):
         return None
+    return usual if all(map(math.isfinite, usual)) else None
 
 
 _OBJECTS = ("preprocessing", "training", "metrics", "versions", "imported")

@@ -3,29 +3,32 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import dataclasses
 import io
 import logging
+import math
 import os
 import subprocess
 import sys
 import tempfile
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 
 from ghostlap.errors import ModelError, PilotError
 from ghostlap.files import replacing, write_json, write_text
+from ghostlap.keras_files import write_keras
 from ghostlap.pilot import (
     FORMAT,
     KERAS_FILE,
     ONNX_FILE,
     PILOT_FILE,
     Pilot,
-    add_to_description,
 )
 from ghostlap.saliency import SALIENCY_FILE
 from ghostlap.saliency_graph import write_saliency_graph
@@ -41,21 +44,25 @@ def save_pilot(
     preprocessing: Preprocessing,
     outputs: tuple[str, ...],
     description: dict[str, Any],
+    measure: Callable[[Pilot], dict[str, Any]] | None = None,
 ) -> Pilot:
-    """Write a trained Keras network as a pilot; ``pilot.json`` comes last.
+    """Write a trained Keras network as a pilot; ``pilot.json`` comes last, in one write.
 
     Args:
         network: uncompiled Keras model, input ``(n, *preprocessing.input_shape)``.
         folder: the run folder.
         preprocessing: applied before the network.
         outputs: what it answers, of :data:`ghostlap.pilot.OUTPUTS`.
-        description: more for ``pilot.json``: training data, versions, metrics.
+        description: more for ``pilot.json``: training data, versions.
+        measure: gives the ``metrics`` for ``pilot.json``, of the pilot as it will be.
 
     Returns:
         The pilot, loaded from what was written.
 
     Raises:
-        PilotError: ONNX Runtime and Keras disagree by more than ``ONNX_TOLERANCE``.
+        PilotError: ONNX Runtime and Keras disagree by more than ``ONNX_TOLERANCE``, or the network
+            answers NaN.
+        OSError: it cannot be written; there is no ``pilot.json`` then, or the one before.
     """
     folder.mkdir(parents=True, exist_ok=True)
     network = _without_optimizer(network)
@@ -63,7 +70,7 @@ def save_pilot(
         with replacing(folder / name) as temporary:
             save = network.save_weights if name == "model.weights.h5" else network.save
             with _no_advice():
-                save(temporary)
+                write_keras(save, temporary)
     write_text(folder / "model.json", network.to_json(indent=1))
     with replacing(folder / ONNX_FILE) as temporary:
         export_onnx(network, temporary)
@@ -75,17 +82,23 @@ def save_pilot(
         **description,
         **({"no_saliency": no_saliency} if no_saliency else {}),
     }
-    write_json(folder / PILOT_FILE, whole)
-    pilot = Pilot.load(folder)
+    pilot = Pilot.load(folder.absolute(), description=whole)
     difference = _difference(network, pilot)
-    if not difference <= ONNX_TOLERANCE:
-        (folder / PILOT_FILE).unlink()
+    if math.isnan(difference):
+        raise PilotError(
+            f"{folder}: the network answers numbers that are not finite. {KERAS_FILE} is kept. "
+            "Has its training run off? Train with a lower --learning-rate."
+        )
+    if difference > ONNX_TOLERANCE:
         raise PilotError(
             f"{folder}: {ONNX_FILE} differs from Keras by {difference:.1e}, more than "
             f"{ONNX_TOLERANCE:.0e}. {KERAS_FILE} is kept; is there a layer that ONNX cannot hold?"
         )
-    add_to_description(folder, {"onnx_difference": difference})
-    return pilot
+    whole["onnx_difference"] = difference
+    if measure is not None:
+        whole["metrics"] = measure(pilot)
+    write_json(folder / PILOT_FILE, whole)
+    return Pilot.load(folder)
 
 
 def _save_saliency(folder: Path) -> str:
@@ -129,14 +142,48 @@ def export_onnx(network: Any, path: Path) -> None:
             network.export(str(path), format="onnx", verbose=False)
     except ImportError:  # Keras on JAX wants one more package; TensorFlow writes the same file
         _export_with_tensorflow(network, path)
+    else:
+        path.write_bytes(_in_one_order(onnx.load(str(path))).SerializeToString())
+
+
+def _in_one_order(model: Any) -> Any:
+    """The graph with its names and constants by the order of its nodes.
+
+    tf2onnx takes them from sets, and by what the process has exported before: no two runs would
+    write the same bytes.
+    """
+    graph = model.graph
+    if any(one.HasField("g") for node in graph.node for one in node.attribute):
+        return model  # graphs within, which own layers may have, use names of this one
+    constants = {one.name: one for one in graph.initializer}
+    names = {one: one for one in ("", *(one.name for one in (*graph.input, *graph.output)))}
+    for place, node in enumerate(graph.node):
+        node.name = f"{node.op_type}_{place}"
+        for name in node.input:
+            names.setdefault(name, f"constant_{len(names)}")
+        for name in node.output:
+            names.setdefault(name, f"{node.op_type}_{len(names)}")
+        node.input[:] = [names[name] for name in node.input]
+        node.output[:] = [names[name] for name in node.output]
+    used = [copy.deepcopy(constants[name]) for name in names if name in constants]
+    for constant in used:
+        constant.name = names[constant.name]
+    del graph.initializer[:], graph.value_info[:]
+    graph.initializer.extend(used)
+    graph.doc_string = ""
+    for one in (*graph.input, *graph.output):
+        for size in one.type.tensor_type.shape.dim:
+            if size.dim_param:
+                size.dim_param = "n"
+    return model
 
 
 _EXPORT = """
 import sys
 from pathlib import Path
-from ghostlap.backend import keras
+from ghostlap.keras_files import load_network
 from ghostlap.pilot_saving import export_onnx
-export_onnx(keras.saving.load_model(sys.argv[1], compile=False), Path(sys.argv[2]))
+export_onnx(load_network(Path(sys.argv[1]), sys.argv[1]), Path(sys.argv[2]))
 """
 
 
@@ -146,7 +193,7 @@ def _export_with_tensorflow(network: Any, path: Path) -> None:
         keras_path = Path(folder) / KERAS_FILE
         network.save(keras_path)
         ended = subprocess.run(
-            [sys.executable, "-c", _EXPORT, str(keras_path), str(path)],
+            [sys.executable, "-P", "-c", _EXPORT, str(keras_path), str(path)],
             env={**os.environ, "KERAS_BACKEND": "tensorflow"},
             capture_output=True,
             text=True,
@@ -159,7 +206,7 @@ def _export_with_tensorflow(network: Any, path: Path) -> None:
 
 
 def _difference(network: Any, pilot: Pilot) -> float:
-    """The largest difference between Keras and ONNX Runtime over random pictures.
+    """The largest difference between Keras and ONNX Runtime over random pictures; or NaN.
 
     Relative where an answer is larger than full lock, as a bad network's may be.
     """
@@ -167,5 +214,7 @@ def _difference(network: Any, pilot: Pilot) -> float:
     seen = np.random.default_rng(0).random(shape, np.float32)
     keras_answers = np.asarray(network(seen, training=False))
     onnx_answers = pilot.network.run(seen)[0]
+    if not (np.isfinite(keras_answers).all() and np.isfinite(onnx_answers).all()):
+        return math.nan
     size = np.maximum(1.0, np.abs(keras_answers))
     return float((np.abs(keras_answers - onnx_answers) / size).max())

@@ -20,6 +20,7 @@ from ghostlap.dagger.plots import plot_iterations
 from ghostlap.dagger.results import Row, best_of, rank, table_of, write_table
 from ghostlap.errors import DaggerError
 from ghostlap.evaluate.command import check_size, evaluate
+from ghostlap.files import explained
 from ghostlap.folder_lock import locked_folder
 from ghostlap.pilot import Pilot
 from ghostlap.sim.track_checks import speed_warning
@@ -87,7 +88,10 @@ def dagger(
         warning = speed_warning(track, config.speed_limit * MPS_A_MPH)
         if warning:
             warn(console, warning)
-    with locked_folder(config.folder, DAGGER_FILE, "improvement", DaggerError):
+    with (
+        explained(DaggerError, "The same command goes on from there."),
+        locked_folder(config.folder, DAGGER_FILE, "improvement", DaggerError),
+    ):
         kept = kept_in(config)
         loop = Loop(config, training, tracks, corrected, kept, console, train, evaluate)
         try:

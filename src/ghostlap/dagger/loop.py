@@ -25,7 +25,7 @@ from ghostlap.dagger.results import Arm, NewFrames, Row, measured_of, new_frames
 from ghostlap.errors import EvaluationError
 from ghostlap.evaluate.config import EvaluateConfig
 from ghostlap.evaluate.folder import EVALUATION_FILE
-from ghostlap.files import own_folder, refuse_link
+from ghostlap.files import named_in_errors, own_folder, refuse_link
 from ghostlap.pilot import PILOT_FILE, read_description
 from ghostlap.processes import run_tasks
 from ghostlap.sim.track import Track
@@ -205,6 +205,7 @@ class Loop:
         refuse_link(folder / LOG_FILE)
         with (
             self.console.status(plain(f"{what} …")),
+            named_in_errors(folder / LOG_FILE),
             (folder / LOG_FILE).open("a", encoding="utf-8") as file,
         ):
             yield Console(file=file, width=120)

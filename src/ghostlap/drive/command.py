@@ -56,6 +56,7 @@ def drive(config: DriveConfig, console: Console = console) -> dict[str, Any]:
     """
     _check_no_loop()
     pilot = Pilot.load(config.pilot)
+    pilot.require_unsure(config.pilot, config.slow_when_unsure)
     # Pictures are small, and each further thread would be one that the simulator misses.
     cv2.setNumThreads(1)
     pilot.predict(np.zeros(pilot.preprocessing.frame_shape, np.uint8))  # the first one takes longer

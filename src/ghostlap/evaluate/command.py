@@ -31,7 +31,7 @@ from ghostlap.evaluate.results import (
     table_lines,
 )
 from ghostlap.evaluate.table import answers_warnings, foresight_note, show
-from ghostlap.files import refuse_link, write_json
+from ghostlap.files import json_text, refuse_link, write_json
 from ghostlap.folder_lock import FolderLock
 from ghostlap.metrics import totals
 from ghostlap.pilot import Pilot
@@ -71,7 +71,7 @@ def evaluate(config: EvaluateConfig, console: Console = console) -> dict[str, An
     tracks = [track_named(name) for name in config.track]
     pilot = Pilot.load(config.pilot)
     check_size(pilot, config)
-    _check_spread(pilot, config)
+    pilot.require_unsure(config.pilot, config.slow_when_unsure)
     against = compare(pilot, config.against)
     _warn_of_speed(config, tracks, console)
     # The expert first, because it takes no time and so is there whenever the pilot is stopped.
@@ -103,15 +103,6 @@ def check_size(pilot: Pilot, config: EvaluateConfig) -> None:
             f"{config.pilot}: the pilot was trained on frames of {width_px}x{height_px} pixels. "
             f"The simulator's camera takes {config.size[0]}x{config.size[1]}. With --size "
             f"{width_px} {height_px} it takes such frames, of the same view."
-        )
-
-
-def _check_spread(pilot: Pilot, config: EvaluateConfig) -> None:
-    if config.slow_when_unsure and not pilot.can_be_unsure:
-        raise PilotError(
-            f"{config.pilot}: --slow-when-unsure {config.slow_when_unsure:g} needs a pilot that "
-            f"answers a spread; this one answers {', '.join(pilot.outputs)}. Train one with "
-            "'ghostlap train --spread', or leave the option out."
         )
 
 
@@ -168,7 +159,7 @@ def _saved(
         **speed,
         **heading(config),
     }
-    result = json.loads(json.dumps(result))  # what a reader of the file gets: lists, no tuples
+    result = json.loads(json_text(result))  # what a reader of the file gets: lists, no tuples
     write_json(config.folder / EVALUATION_FILE, result)
     _save_maps(config, tracks, by_pilot)
     if by_pilot:

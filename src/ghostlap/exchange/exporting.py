@@ -19,6 +19,7 @@ from ghostlap.errors import ExchangeError, ImageError
 from ghostlap.exchange.config import ExportConfig
 from ghostlap.files import write_json
 from ghostlap.folder_lock import replacing_output
+from ghostlap.keras_files import load_network, write_keras
 from ghostlap.metrics import steering_error
 from ghostlap.pilot import KERAS_FILE, ONNX_FILE, SPEED_UNIT_MPH, Pilot, run_file
 from ghostlap.terminal import plain, say
@@ -190,7 +191,7 @@ def _keras(
 ) -> NDArray[np.float64]:
     from ghostlap.backend import keras
 
-    network = keras.saving.load_model(_keras_file(config.run), compile=False)
+    network = load_network(_keras_file(config.run), str(config.run))
     foreign = sorted(
         {
             type(layer).__name__
@@ -204,7 +205,7 @@ def _keras(
         )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        network.save(out)
+        write_keras(network.save, out)
         again = keras.saving.load_model(out, compile=False)
     return np.asarray(again(_seen(pilot, frames), training=False), np.float64)[:, 0]
 
@@ -222,7 +223,7 @@ def _tflite(
         module = "ghostlap.exchange.tflite_worker"
         files = [_keras_file(config.run), out, config.number, pictures, answers]
         ended = subprocess.run(
-            [sys.executable, "-m", module, *map(str, files)],
+            [sys.executable, "-P", "-m", module, *map(str, files)],
             env={**os.environ, "KERAS_BACKEND": "tensorflow", "TF_CPP_MIN_LOG_LEVEL": "3"},
             capture_output=True,
             text=True,

@@ -62,12 +62,12 @@ def answers(content: bytes, seen: NDArray[np.float32]) -> NDArray[np.float32]:
 
 def main(keras_file: str, out: str, number: str, pictures: str, answers_file: str) -> None:
     """Convert, write, and save what the written file answers."""
-    from ghostlap.backend import keras
+    from ghostlap.keras_files import load_network
 
     warnings.simplefilter("ignore")
     with np.load(pictures) as arrays:
         calibration, seen = arrays["calibration"], arrays["seen"]
-    content = convert(keras.saving.load_model(keras_file, compile=False), number, calibration)
+    content = convert(load_network(Path(keras_file), keras_file), number, calibration)
     Path(out).write_bytes(content)
     np.save(answers_file, answers(content, seen))
 

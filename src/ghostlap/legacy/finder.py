@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from ghostlap.errors import LegacyError
 from ghostlap.explain.moments import Moments, draw_moments
 from ghostlap.legacy.recipes import CROPS, FRAME_HEIGHT_PX, crop_rows, recipe_text
+from ghostlap.metrics import pearson_r
 from ghostlap.recording import read_recording
 from ghostlap.vision import Preprocessing, finish, read_rgb, scale
 
@@ -137,15 +138,8 @@ def _compared(
     if not np.isfinite(answers).all():
         return Tried(recipe, np.zeros_like(person), 0.0, float("inf"), float("inf"))
     error = float(np.abs(answers - person).mean())
-    size = float(answers.std() / person.std())
-    return Tried(recipe, answers, correlation(answers, person), size, error)
-
-
-def correlation(first: NDArray[np.float64], second: NDArray[np.float64]) -> float:
-    """Pearson's, 0 where one of the two does not vary."""
-    if first.std() < 1e-9 or second.std() < 1e-9:
-        return 0.0
-    return float(np.corrcoef(first, second)[0, 1])
+    size = float(answers.std() / max(person.std(), 1e-9))
+    return Tried(recipe, answers, pearson_r(answers, person), size, error)
 
 
 def choose(tried: Sequence[Tried], person: NDArray[np.float64], seed: int) -> Tried:
@@ -188,7 +182,7 @@ def choose(tried: Sequence[Tried], person: NDArray[np.float64], seed: int) -> Tr
         for one in tried
         if one.size <= LARGEST
         and best.correlation - one.correlation <= _AS_GOOD
-        and correlation(best.answers, one.answers) >= SAME_ANSWERS
+        and pearson_r(best.answers, one.answers) >= SAME_ANSWERS
     ]
     closest = min(alike, key=lambda one: one.mean_error)
     return closest if closest.mean_error < _CLEARLY_LESS * best.mean_error else best
@@ -221,7 +215,7 @@ def _rarity(recipe: Preprocessing) -> int:
 
 
 def _is_tie(best: Tried, other: Tried, person: NDArray[np.float64], seed: int) -> bool:
-    if correlation(best.answers, other.answers) >= SAME_STEERING:
+    if pearson_r(best.answers, other.answers) >= SAME_STEERING:
         return False
     return _may_be_as_good(best, other, person, seed)
 

@@ -23,7 +23,7 @@ import tyro
 from rich.console import Console
 
 from ghostlap.errors import CacheError, GhostlapError, RecordingError, TrainingError
-from ghostlap.files import refuse_link, write_json
+from ghostlap.files import explained, named_in_errors, refuse_link, write_json
 from ghostlap.folder_lock import locked_folder
 from ghostlap.search.folder import SEARCH_FILE, read_trials, save_trials
 from ghostlap.search.report import line, options_text, plot_search, ranked, table, write_table
@@ -128,7 +128,10 @@ def search(
     )
     dimensions = parse_space(config.space)
     base = _base_config(config, dimensions)
-    with locked_folder(config.out, SEARCH_FILE, "search", TrainingError):
+    with (
+        explained(TrainingError, "The same command goes on from there."),
+        locked_folder(config.out, SEARCH_FILE, "search", TrainingError),
+    ):
         trials = read_trials(config.out, _what_is_searched(config))
         _warn_of_other_measures(dimensions, console)
         try:
@@ -238,8 +241,9 @@ def _finish_trial(
     began_s = time.perf_counter()
     folder = config.out / f"trial-{number:03d}"
     loss, best_epoch, problem = None, None, None
-    refuse_link(folder.with_suffix(".log"))
-    with folder.with_suffix(".log").open("a", encoding="utf-8") as log:
+    path = folder.with_suffix(".log")
+    refuse_link(path)
+    with named_in_errors(path), path.open("a", encoding="utf-8") as log:
         try:
             trial_config = dataclasses.replace(with_options(base, options), out=folder)
             result = run_trial(trial_config, config.subset, Console(file=log, width=120))

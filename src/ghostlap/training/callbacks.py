@@ -20,6 +20,11 @@ STATE_FILE = "state.json"
 BEST_FILE = "best.weights.h5"
 
 
+def went_well(logs: dict[str, float] | None) -> bool:
+    """Whether an epoch's losses are numbers: a training that runs off never comes back."""
+    return all(map(math.isfinite, (logs or {}).values()))
+
+
 class Checkpoints(keras.callbacks.Callback):
     """A full checkpoint each epoch, the best weights so far, and early stopping.
 
@@ -38,6 +43,8 @@ class Checkpoints(keras.callbacks.Callback):
         self.history_csv = history_csv
         self.patience = patience
         self.history: list[dict[str, float]] = []
+        self.ran_off_in: int | None = None
+        """The epoch, from 1, after which the loss was no number: the training ended before it."""
 
     @property
     def epochs_done(self) -> int:
@@ -65,23 +72,26 @@ class Checkpoints(keras.callbacks.Callback):
             return
         try:
             state = read_json(state_path)
-            model.load_weights(self.folder / state["weights"])
+            history = [
+                {name: float(value) for name, value in row.items()} for row in state["history"]
+            ]
+            if not all(went_well(row) and {"loss", "val_loss"} <= set(row) for row in history):
+                raise ValueError("its history has no losses")
+            model.load_weights(self.folder / Path(state["weights"]).name)
             for variable, value in zip(_random_states(model), state["random"], strict=True):
                 variable.assign(value)
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise TrainingError(
                 f"{self.folder}: the checkpoint cannot be read ({error}). "
                 "Train anew with another --out; the recordings are untouched."
             ) from error
-        self.history = state["history"]
+        self.history = [{**row, "epoch": place} for place, row in enumerate(history, 1)]
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+        if not went_well(logs):
+            self._end_before(epoch + 1)
+            return
         own_folder(self.folder)
-        if not math.isfinite((logs or {}).get("val_loss", math.nan)):
-            raise TrainingError(
-                f"{self.folder.parent}: the loss is not finite after epoch {epoch + 1} ({logs}). "
-                "Lower --learning-rate. The checkpoint of the epoch before is kept."
-            )
         row = {"epoch": epoch + 1, **{k: float(v) for k, v in (logs or {}).items()}}
         self.history.append(row)
         if self.best_epoch == self.epochs_done:
@@ -89,6 +99,9 @@ class Checkpoints(keras.callbacks.Callback):
         weights = f"epoch-{epoch + 1:04d}.weights.h5"
         self._save(weights)
         random = [variable.numpy().tolist() for variable in _random_states(self.model)]
+        lines = [",".join(row), *(",".join(f"{v:.8g}" for v in r.values()) for r in self.history)]
+        write_text(self.history_csv, "\n".join(lines) + "\n")
+        # The state last: an epoch that it names is never trained again, so all else is there.
         write_json(
             self.folder / STATE_FILE,
             {"weights": weights, "random": random, "history": self.history},
@@ -97,10 +110,19 @@ class Checkpoints(keras.callbacks.Callback):
         for older in self.folder.glob("epoch-*.weights.h5"):
             if older.name != weights:
                 remove(older, self.folder)
-        lines = [",".join(row), *(",".join(f"{v:.8g}" for v in r.values()) for r in self.history)]
-        write_text(self.history_csv, "\n".join(lines) + "\n")
         if self.should_stop:
             self.model.stop_training = True
+
+    def _end_before(self, epoch: int) -> None:
+        """Leave everything as it was before an epoch, and end the training."""
+        if not self.history:
+            raise TrainingError(
+                f"{self.folder.parent}: the loss is not finite after epoch {epoch}, the first, so "
+                "there is no pilot. Lower --learning-rate, and train anew with another --out. The "
+                "recordings are untouched."
+            )
+        self.ran_off_in = epoch
+        self.model.stop_training = True
 
     def _save(self, name: str) -> None:
         with replacing(self.folder / name) as temporary:

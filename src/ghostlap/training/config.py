@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import shlex
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -136,10 +137,21 @@ class TrainConfig:
                 )
 
     @property
+    def imports_code(self) -> bool:
+        """Whether ``model`` names code that is imported, in place of a network of ours."""
+        return ":" in self.model
+
+    @property
     def outputs(self) -> tuple[str, ...]:
         """What the network answers, in the order of :data:`ghostlap.pilot.OUTPUTS`."""
         asked = {"steering": True, "speed": self.speed, "spread": self.spread}
         return tuple(name for name, wanted in asked.items() if wanted)
+
+
+def resume_command(config: TrainConfig) -> str:
+    """The command that goes on with a training, to be pasted into a shell."""
+    words = ["ghostlap", "train", "--resume", "--out", str(config.out)]
+    return shlex.join(words + (["--model", config.model] if config.imports_code else []))
 
 
 RECIPES: dict[str, TrainConfig] = {
@@ -188,10 +200,9 @@ def config_from_json(values: dict[str, Any]) -> TrainConfig:
     """The reverse of :func:`config_to_json`; what is not a field is ignored.
 
     Raises:
-        ValueError: a value is not of its field's type.
-        KeyError: one is missing.
-        GhostlapError: one cannot be used.
+        KeyError, TypeError, ValueError, GhostlapError: that is no config.
     """
+    values = dict(values)
     if problem := misfit(TrainConfig, values):
         raise ValueError(problem)
     names = {field.name for field in dataclasses.fields(TrainConfig)}

@@ -5,9 +5,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import errno
 import math
+import os
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,16 +20,22 @@ from rich.console import Console
 
 from ghostlap.augmentation import parse_augmentation
 from ghostlap.errors import TrainingError
+from ghostlap.files import explained
 from ghostlap.folder_lock import FolderLock
 from ghostlap.loader import BatchLoader, closing_stream
 from ghostlap.metrics import steering_error
-from ghostlap.pilot import Pilot, add_to_description, usual_spread
+from ghostlap.pilot import Pilot, usual_spread
 from ghostlap.pilot_saving import save_pilot
 from ghostlap.provenance import fingerprint, versions
-from ghostlap.terminal import say
-from ghostlap.training.config import TrainConfig, config_to_json
+from ghostlap.terminal import say, warn
+from ghostlap.training.config import TrainConfig, resume_command
 from ghostlap.training.data import TrainingData, prepare_data
-from ghostlap.training.run_folder import CHECKPOINT_FOLDER, check_run_folder, claim_run_folder
+from ghostlap.training.run_folder import (
+    CHECKPOINT_FOLDER,
+    begun_with,
+    check_run_folder,
+    claim_run_folder,
+)
 from ghostlap.vision import scale
 
 if TYPE_CHECKING:
@@ -34,6 +44,9 @@ if TYPE_CHECKING:
 
 HISTORY_FILE = "history.csv"
 WEIGHTS_FILE = "weights.csv"
+
+_NO_CHANGE = 1e-3
+"""Steering within so little is the same throughout: 0.025 degrees of the wheels."""
 
 console = Console(stderr=True, soft_wrap=True)
 
@@ -64,7 +77,8 @@ def train(config: TrainConfig, console: Console = console) -> TrainResult:
         RecordingError: a recording cannot be read.
         DatasetError: too little of it can be learned from.
         CacheError: decoded frames cannot be written.
-        TrainingError: the run folder is taken, cannot be resumed, or the loss is not finite.
+        TrainingError: the run folder is taken, cannot be resumed or written, or the loss is not
+            finite after the first epoch.
     """
     with FolderLock(config.out, TrainingError):
         return _train(config, console)
@@ -79,10 +93,12 @@ def _train(config: TrainConfig, console: Console) -> TrainResult:
 
         selection_track(config)
     data = prepare_data(config, console)
+    go_on = f"'{resume_command(config)}' goes on from here"
     try:
-        result = fit(config, data, console, began_s)
+        with explained(TrainingError, f"Then {go_on}."):
+            result = fit(config, data, console, began_s)
     except KeyboardInterrupt:
-        say(console, f"stopped; 'ghostlap train --resume --out {config.out}' goes on from here")
+        say(console, f"stopped; {go_on}")
         raise
     say(
         console,
@@ -117,14 +133,15 @@ def fit(config: TrainConfig, data: TrainingData, console: Console, began_s: floa
         selection = select_by_driving(config, trainer, checkpoints, data.preprocessing, console)
         best_epoch, candidates = selection.epoch, selection.candidates
     best = checkpoints.history[best_epoch - 1]
-    pilot = save_pilot(
+    answers = _Answers(validation)
+    save_pilot(
         trainer.network,
         config.out,
         data.preprocessing,
         config.outputs,
         {
             "training": {
-                **config_to_json(config),
+                **begun_with(config),
                 "best_epoch": best_epoch,
                 "val_loss": best["val_loss"],
                 "candidates": candidates,
@@ -134,15 +151,16 @@ def fit(config: TrainConfig, data: TrainingData, console: Console, began_s: floa
             },
             "versions": versions(),
         },
+        answers.measure,
     )
-    offline = offline_error(pilot, validation)
-    add_to_description(config.out, {"metrics": {"validation": offline}})
+    for sentence in _what_went_wrong(config, checkpoints, best_epoch, answers):
+        warn(console, sentence)
     return TrainResult(
         out=config.out,
         epochs=checkpoints.epochs_done,
         best_epoch=best_epoch,
         val_loss=best["val_loss"],
-        validation=offline,
+        validation=answers.figures,
         seconds=time.perf_counter() - began_s,
     )
 
@@ -175,7 +193,8 @@ def _trained(
     weights = WeightsLogger(config.out / WEIGHTS_FILE, trainer.network)
     weights.start(checkpoints.epochs_done)
     progress = Progress(console, config.epochs, steps_per_epoch, checkpoints)
-    callbacks = [checkpoints, weights, progress]
+    # Checkpoints after all that must be there once an epoch counts as done.
+    callbacks = [weights, checkpoints, progress]
     if config.select_by == "driving":
         from ghostlap.training.selection import Candidates
 
@@ -184,7 +203,7 @@ def _trained(
         callbacks.append(keras.callbacks.TensorBoard(config.out / "tensorboard", write_graph=False))
     if not checkpoints.should_stop and checkpoints.epochs_done < config.epochs:
         batches = loader.stream(checkpoints.epochs_done * steps_per_epoch, workers=config.workers)
-        with closing_stream(batches), progress.shown():
+        with closing_stream(batches), progress.shown(), _as_os_error(config.out):
             trainer.fit(
                 batches,
                 steps_per_epoch=steps_per_epoch,
@@ -202,18 +221,68 @@ def _trained(
     return trainer, checkpoints
 
 
-def offline_error(pilot: Pilot, loader: BatchLoader) -> dict[str, float]:
-    """How far the pilot is from the labels, beside one that always drives straight ahead.
+@contextlib.contextmanager
+def _as_os_error(out: Path) -> Iterator[None]:
+    """TensorFlow, which writes what is in ``tensorboard``, has its own errors for full disks."""
+    try:
+        yield
+    except Exception as error:
+        for number in (errno.ENOSPC, errno.EFBIG, errno.EIO, errno.EROFS):
+            if not isinstance(error, OSError) and os.strerror(number) in str(error):
+                raise OSError(number, os.strerror(number), str(out)) from error
+        raise
 
-    Returns:
-        ``mse``, ``mae``, ``pearson_r``, and ``zero_mse``, ``zero_mae`` of constant zero steering;
-        of a pilot with a spread what it usually is: ``spread_p50``, ``spread_p95``, ``spread_p99``.
+
+class _Answers:
+    """What a pilot answers to the validation samples, beside their labels.
+
+    Attributes:
+        steering, wanted: shape ``(n,)``.
+        figures: how far apart they are: ``mse``, ``mae``, ``pearson_r``, and ``zero_mse``,
+            ``zero_mae`` of constant zero steering; of a pilot with a spread what it usually is:
+            ``spread_p50``, ``spread_p95``, ``spread_p99``.
     """
-    answers, labels = [], []
-    for pixels, batch_labels in loader.in_order():
-        answers.append(pilot.predict_seen(scale(pixels, loader.spec)))
-        labels.append(batch_labels[:, 0])
-    answer = np.concatenate(answers)
-    figures = dataclasses.asdict(steering_error(answer[:, 0], np.concatenate(labels)))
-    spread = pilot.named(answer, "spread")
-    return figures if spread is None else {**figures, **usual_spread(spread)}
+
+    def __init__(self, loader: BatchLoader) -> None:
+        self._loader = loader
+        self.steering = self.wanted = np.zeros(0, np.float32)
+        self.figures: dict[str, float] = {}
+
+    def measure(self, pilot: Pilot) -> dict[str, Any]:
+        """The ``metrics`` for ``pilot.json``."""
+        answers, labels = [], []
+        for pixels, batch_labels in self._loader.in_order():
+            answers.append(pilot.predict_seen(scale(pixels, self._loader.spec)))
+            labels.append(batch_labels[:, 0])
+        answer = np.concatenate(answers)
+        self.steering, self.wanted = answer[:, 0], np.concatenate(labels)
+        self.figures = dataclasses.asdict(steering_error(self.steering, self.wanted))
+        spread = pilot.named(answer, "spread")
+        if spread is not None:
+            self.figures |= usual_spread(spread)
+        return {"validation": self.figures}
+
+
+def _what_went_wrong(
+    config: TrainConfig, checkpoints: Checkpoints, best_epoch: int, answers: _Answers
+) -> Iterator[str]:
+    """Plain sentences on what makes a pilot worth less than it seems, and what to change."""
+    rate = config.learning_rate
+    if checkpoints.ran_off_in is not None:
+        yield (
+            f"the loss is not finite after epoch {checkpoints.ran_off_in}: the training ran off, "
+            f"and ended. The pilot is of epoch {best_epoch}, before that. Lower --learning-rate, "
+            f"it was {rate:g}; {rate / 4:g} may do."
+        )
+    if np.ptp(answers.wanted) < _NO_CHANGE:
+        yield (
+            f"the steering to learn is {answers.wanted.mean():.3f} at every validation picture, so "
+            "nobody can tell whether the pilot has learned anything. Record a drive with bends."
+        )
+    elif np.ptp(answers.steering) < _NO_CHANGE:
+        yield (
+            f"the pilot steers {answers.steering.mean():.3f} whatever it sees: it has learned "
+            f"nothing from the pictures. Mostly the learning rate is too high: train anew with a "
+            f"lower --learning-rate, it was {rate:g}; {rate / 4:g} may do. If that changes "
+            "nothing, with more --epochs, or with recordings of more bends."
+        )

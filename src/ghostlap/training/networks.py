@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 from typing import Any
 
 from ghostlap.backend import keras
 from ghostlap.errors import PilotError
+from ghostlap.keras_files import check_weights, load_network, write_keras
 from ghostlap.loader import Batch, BatchLoader
 from ghostlap.models import build_model
 from ghostlap.pilot import KERAS_FILE, read_description, run_file
@@ -49,6 +51,19 @@ class Trainer(keras.Model):
         seen = ops.cast(pixels, "float32") / self.divide_by + self.offset
         return self.network(seen, training=training)
 
+    def save_weights(self, filepath: Path, **options: Any) -> None:
+        """Write weights and optimizer to a ``.weights.h5`` file."""
+        write_keras(lambda made: keras.Model.save_weights(self, made, **options), filepath)
+
+    def load_weights(self, filepath: Path, **options: Any) -> None:
+        """Read them back, of a file that may be anybody's.
+
+        Raises:
+            OSError, ValueError, KeyError: it cannot be read, or is of another network.
+        """
+        check_weights(self, filepath)
+        super().load_weights(filepath, **options)
+
 
 def _with_spread(network: Any) -> Any:
     """The network with its last answer made a standard deviation, above ``SMALLEST_SPREAD``.
@@ -72,10 +87,7 @@ def _earlier_network(config: TrainConfig, preprocessing: Preprocessing) -> Any:
             f"--init {config.init}: that pilot was trained with other preprocessing, "
             f"{description['preprocessing']}. Continue with the same."
         )
-    try:
-        network = keras.saving.load_model(run_file(config.init, KERAS_FILE), compile=False)
-    except (OSError, ValueError, TypeError) as error:
-        raise PilotError(f"--init {config.init}: {KERAS_FILE} cannot be read ({error}).") from error
+    network = load_network(run_file(config.init, KERAS_FILE), f"--init {config.init}")
     if tuple(description["outputs"]) != config.outputs:
         raise PilotError(
             f"--init {config.init}: that pilot answers {', '.join(description['outputs'])}; "

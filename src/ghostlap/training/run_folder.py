@@ -10,12 +10,17 @@ import dataclasses
 from pathlib import Path
 from typing import Any
 
-from ghostlap.errors import TrainingError
+from ghostlap.errors import GhostlapError, TrainingError
 from ghostlap.files import read_json, refuse_link, write_json
 from ghostlap.folder_lock import is_free
-from ghostlap.pilot import PILOT_FILE
+from ghostlap.pilot import PILOT_FILE, read_description
 from ghostlap.provenance import versions
-from ghostlap.training.config import TrainConfig, config_from_json, config_to_json
+from ghostlap.training.config import (
+    TrainConfig,
+    config_from_json,
+    config_to_json,
+    resume_command,
+)
 
 CONFIG_FILE = "config.json"
 CHECKPOINT_FOLDER = "checkpoint"
@@ -43,7 +48,7 @@ def check_run_folder(config: TrainConfig) -> TrainConfig:
 
 
 def _why_taken(out: Path) -> str:
-    if (out / PILOT_FILE).exists():
+    if is_finished(out):
         return (
             "the folder holds a run already, and its pilot is finished. Name another --out; "
             f"with --init {out} the training begins with that pilot."
@@ -54,6 +59,18 @@ def _why_taken(out: Path) -> str:
             f"'ghostlap train --resume --out {out}', or name another --out."
         )
     return "the folder is not empty, and holds no run. Name another --out."
+
+
+def is_finished(out: Path) -> bool:
+    """Whether a run folder holds its pilot; one that was trained is there with its metrics.
+
+    Raises:
+        PilotError: its ``pilot.json`` cannot be read.
+    """
+    if not (out / PILOT_FILE).exists():
+        return False
+    description = read_description(out)
+    return "metrics" in description or "training" not in description
 
 
 def claim_run_folder(config: TrainConfig) -> None:
@@ -67,6 +84,7 @@ def claim_run_folder(config: TrainConfig) -> None:
     if (config.out / CONFIG_FILE).exists():
         return
     try:
+        config.out.mkdir(parents=True, exist_ok=True)
         write_json(config.out / CONFIG_FILE, {**config_to_json(config), "versions": versions()})
     except OSError as error:
         raise TrainingError(
@@ -74,23 +92,39 @@ def claim_run_folder(config: TrainConfig) -> None:
         ) from error
 
 
+def begun_with(config: TrainConfig) -> dict[str, Any]:
+    """The options that the training in ``config.out`` began with, as JSON values.
+
+    A resumed one may have another cache, other threads; its pilot is that of an unbroken one.
+    """
+    saved = read_json(config.out / CONFIG_FILE)
+    now = config_to_json(config)
+    return {name: now[name] if name == "out" else saved.get(name, now[name]) for name in now}
+
+
 def _resumed_config(config: TrainConfig) -> TrainConfig:
     path = config.out / CONFIG_FILE
     if not path.exists():
         raise TrainingError(f"{config.out}: no {CONFIG_FILE} there, so nothing to resume.")
-    if (config.out / PILOT_FILE).exists():
+    if is_finished(config.out):
         raise TrainingError(
             f"{config.out}: the training there is finished. Train further on from it with "
             f"'ghostlap train REC --init {config.out} --out …'."
         )
     try:
-        saved = config_from_json(read_json(path))
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise TrainingError(f"{path}: cannot be read ({error}).") from error
+        saved = dataclasses.replace(config_from_json(read_json(path)), out=config.out)
+    except (GhostlapError, OSError, ValueError, KeyError, TypeError) as error:
+        raise TrainingError(
+            f"{path}: cannot be read ({error}). Train anew with another "
+            "--out; the recordings are untouched."
+        ) from error
+    if saved.imports_code and config.model != saved.model:
+        raise TrainingError(
+            f"{path}: the network there is {saved.model}, which is code. What a folder names is "
+            f"not run. If it is yours, name it yourself: '{resume_command(saved)}'."
+        )
     # Where things lie and how many threads there are may have changed; the result does not.
-    saved = dataclasses.replace(
-        saved, resume=True, out=config.out, cache=config.cache, workers=config.workers
-    )
+    saved = dataclasses.replace(saved, resume=True, cache=config.cache, workers=config.workers)
     if config.recordings and config_to_json(config) != config_to_json(saved):
         raise TrainingError(
             f"{config.out}: a training is resumed with the options that it began with. Differing: "

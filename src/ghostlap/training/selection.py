@@ -25,7 +25,7 @@ from ghostlap.processes import run_tasks
 from ghostlap.sim.track import Track
 from ghostlap.sim.tracks import track_named
 from ghostlap.terminal import say
-from ghostlap.training.callbacks import BEST_FILE, Checkpoints
+from ghostlap.training.callbacks import BEST_FILE, Checkpoints, went_well
 from ghostlap.training.config import TrainConfig
 from ghostlap.training.networks import Trainer
 from ghostlap.vision import Preprocessing
@@ -33,6 +33,7 @@ from ghostlap.vision import Preprocessing
 DRIVING_FILE = "driving.json"
 """How candidates drove, in the checkpoint's folder; a resumed selection goes on from there."""
 
+_FIGURES = ("autonomy_percent", "mean_abs_cte_m")
 _SECONDS = 60.0
 _SEEDS = 2
 _FIRST_SEED = 1_000_000
@@ -67,7 +68,7 @@ class Candidates(keras.callbacks.Callback):
         self.epochs = epochs
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
-        if (self.epochs - (epoch + 1)) % self.every == 0:
+        if (self.epochs - (epoch + 1)) % self.every == 0 and went_well(logs):
             own_folder(self.folder)
             with replacing(_weights_file(self.folder, epoch + 1)) as temporary:
                 self.model.save_weights(temporary)
@@ -140,10 +141,7 @@ def _drive(
 
 
 def _figures(summary: Summary) -> dict[str, float]:
-    return {
-        "autonomy_percent": summary.score.autonomy_percent,
-        "mean_abs_cte_m": summary.score.mean_abs_cte_m,
-    }
+    return {name: getattr(summary.score, name) for name in _FIGURES}
 
 
 def _rank(figures: Mapping[str, float]) -> tuple[float, float]:
@@ -182,8 +180,10 @@ def _weights_file(folder: Path, epoch: int) -> Path:
 
 
 def _driven_before(folder: Path) -> dict[int, dict[str, float]]:
-    path = folder / DRIVING_FILE
-    if not path.exists():
-        return {}
-    noted = read_json(path)
-    return {int(epoch): figures for epoch, figures in noted.items()}
+    try:
+        return {
+            int(epoch): {name: float(figures[name]) for name in _FIGURES}
+            for epoch, figures in read_json(folder / DRIVING_FILE).items()
+        }
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return {}  # they drive once more

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from ghostlap.backend import keras
 from ghostlap.files import open_text, replacing
+from ghostlap.training.callbacks import went_well
 
 COLUMNS = ("epoch", "layer", "variable", "mean", "std", "min", "max", "norm", "update_norm")
 
@@ -50,6 +51,8 @@ class WeightsLogger(keras.callbacks.Callback):
         self.before = self._weights()
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+        if not went_well(logs):
+            return
         self._add(epoch + 1)
         self.before = self._weights()
         with replacing(self.path) as temporary, open(temporary, "w", newline="") as file:
@@ -101,11 +104,11 @@ def plot_weights(csv_path: Path, picture: Path) -> None:
         )
         later = of_layer[of_layer["epoch"] > 0]
         updates.plot(later["epoch"], later["update_norm"] / later["norm"], marker="o", ms=3)
-    norms.set(title="Norm of each layer's kernel", xlabel="epoch", ylabel="L2 norm", yscale="log")
-    updates.set(
-        title="How far it moved in the epoch", xlabel="epoch", ylabel="update / norm", yscale="log"
-    )
+    norms.set(title="Norm of each layer's kernel", xlabel="epoch", ylabel="L2 norm")
+    updates.set(title="How far it moved in the epoch", xlabel="epoch", ylabel="update / norm")
     for axes in (norms, updates):
+        if any((line.get_ydata() > 0).any() for line in axes.lines):  # else there is no logarithm
+            axes.set_yscale("log")
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.grid(alpha=0.3)
     figure.legend(loc="outside right upper", fontsize=8, title="layer")
