@@ -85,6 +85,7 @@ def claim_run_folder(config: TrainConfig) -> None:
         return
     try:
         config.out.mkdir(parents=True, exist_ok=True)
+        config.out.mkdir(parents=True, exist_ok=True)
         write_json(config.out / CONFIG_FILE, {**config_to_json(config), "versions": versions()})
     except OSError as error:
         raise TrainingError(
