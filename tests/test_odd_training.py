@@ -19,8 +19,10 @@ from ghostlap import pilot_saving
 from ghostlap.backend import keras
 from ghostlap.dagger.config import DaggerConfig
 from ghostlap.dagger.plan import original_training
-from ghostlap.errors import PilotError, TrainingError
+from ghostlap.errors import EvaluationError, PilotError, TrainingError
+from ghostlap.files import write_json
 from ghostlap.keras_files import load_network
+from ghostlap.metrics import steering_error
 from ghostlap.pilot import PILOT_FILE, Pilot, read_description
 from ghostlap.training import callbacks
 from ghostlap.training.config import TrainConfig
@@ -80,6 +82,25 @@ def test_steering_that_never_changes_is_said_to_teach_nothing(
     assert result.validation["pearson_r"] == 0.0
     assert "the steering to learn is 0.000 at every validation picture" in told
     assert "Record a drive with bends." in told
+
+
+def test_what_is_not_finite_is_null_in_json(tmp_path: Path) -> None:
+    write_json(tmp_path / "a.json", {"a": [np.nan, 1.5], "b": {"c": -np.inf}, "d": "NaN"})
+    read = json.loads((tmp_path / "a.json").read_text())
+    assert read == {"a": [None, 1.5], "b": {"c": None}, "d": "NaN"}
+
+
+def test_a_constant_correlates_with_nothing() -> None:
+    answers = np.full(617, 0.3, np.float32)
+    assert answers.std() > 0, "or this is no such constant"
+    wanted = np.linspace(-1, 1, 617)
+    error = steering_error(answers, wanted)
+    assert error.pearson_r == 0.0
+    assert steering_error(wanted * 1e30, wanted).pearson_r == pytest.approx(1.0)
+    some = np.where(np.arange(617) % 2, np.nan, wanted)
+    assert steering_error(some, wanted).mae == 0.0
+    with pytest.raises(EvaluationError, match="None of 617 answers is a number.*learning-rate"):
+        steering_error(wanted * np.nan, wanted)
 
 
 def ran_off(epoch: int, monkeypatch: pytest.MonkeyPatch) -> None:
