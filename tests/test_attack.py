@@ -187,8 +187,6 @@ def test_kills_are_counted_and_a_result_that_differs_is_found(
 
 # Fuzzing
 
-QUICK = sorted({*quick_targets()} - {"pictures", "preprocessing"})
-
 
 def test_damage_is_drawn_alike_from_the_same_seed() -> None:
     mutator = Mutator([b'{"a": 12.5, "b": [1, 2]}', b"x" * 40])
@@ -197,7 +195,7 @@ def test_damage_is_drawn_alike_from_the_same_seed() -> None:
     assert len(set(draws[0])) > 250
 
 
-@pytest.mark.parametrize("name", QUICK)
+@pytest.mark.parametrize("name", quick_targets())
 def test_each_reader_is_fuzzed(name: str, tmp_path: Path) -> None:
     target = quick_targets()[name]()
     for seed in target.seeds:

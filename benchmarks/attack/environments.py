@@ -26,6 +26,8 @@ class Surroundings:
     shell: str = ""
     """What a shell does before, or with, the command, which is ``"$@"``."""
     must_work: bool = True
+    named: str = ""
+    """What the command's output is called; then only its end is looked at."""
     says: bool = True
     """Whether anyone could hear why it does not work."""
 
@@ -46,6 +48,11 @@ ALL = (
     Surroundings("reader gone", shell='"$@" 2>&1 | true', says=False, must_work=False),
     Surroundings("C locale", {"LC_ALL": "C", "LANG": "C", "PYTHONUTF8": "0",
                               "PYTHONCOERCECLOCALE": "0", "PYTHONIOENCODING": "ascii"}),
+    Surroundings("C locale, other letters", {"LC_ALL": "C"}, named="wég 漢"),
+    Surroundings("ASCII alone, other letters", {"LC_ALL": "C", "PYTHONUTF8": "0",
+                 "PYTHONCOERCECLOCALE": "0"}, named="wég 漢", must_work=False),
+    Surroundings("a name like markup", named="a[/] [bold]b"),
+    Surroundings("a name with a line break", named="a\nb\x1b[2J"),
     Surroundings("no TMPDIR", {"TMPDIR": "/proc/none"}),
     Surroundings("few files", shell='ulimit -n 40; exec "$@"', must_work=False),
     Surroundings("no terminal", {"TERM": None, "COLUMNS": None, "LINES": "0"}),
@@ -118,7 +125,7 @@ def _surround(
     campaign, name = attacker.campaign, f"{KIND}/{odd.name}"
     with campaign.place(f"environments-{worker}") as place:
         work = fresh(place, job)
-        whole = command(*job.arguments)
+        whole = command(*(_named(argument, odd.named) for argument in job.arguments))
         if odd.shell:
             whole = ["sh", "-c", odd.shell, "sh", *whole]
         ended = run(whole, work, environment(attacker.material.cache, **odd.env))
@@ -126,12 +133,20 @@ def _surround(
         files = [work, work.with_name("work.err")]
         if not judge(campaign, name, attempt, ended, job.name, files):
             return
-        if ended.status == 0 or odd.must_work:
+        if odd.named and odd.must_work and ended.status != 0:
+            what = f"{job.name}: status {ended.status}: {ended.last_words}"
+            campaign.found(name, "crashed", what, attempt, files)
+        elif not odd.named and (ended.status == 0 or odd.must_work):
             said = f"status {ended.status}: {ended.last_words}"
             _compare(campaign, name, job, unbroken, work, job.name, attempt, said)
-        elif odd.says and not ended.err.strip():
+        elif ended.status != 0 and odd.says and not ended.err.strip():
             what = f"{job.name}: status {ended.status}, and not a word why"
             campaign.found(name, "crashed", what, attempt, files)
+
+
+def _named(argument: str, name: str) -> str:
+    """An argument with the output's usual name replaced, if it is to have another."""
+    return argument.replace("out", name, 1) if name and argument.startswith("out") else argument
 
 
 def _compare(

@@ -79,14 +79,14 @@ def all_jobs(material: Material) -> list[Job]:
                         "--no-video", "--out", "out"), 3, brought=(material.trained,),
         ),
         Job(
-            "train", ("train", rec, "--out", "out", *TRAINING), 8, resumes=True, weight="heavy",
+            "train", ("train", rec, "--out", "out", *TRAINING), 4, resumes=True, weight="heavy",
             allowed_mb=TRAINING_MB, varies=(".h5",),
         ),
         Job(
             "search", ("search", rec, "--out", "out", "--trials", "2", "--subset", "0.9",
                        "--space", "learning_rate=1e-4..1e-2:log", "--set",
                        "model=pilotnet_small", "epochs=1", "batch_size=8", "warmup_steps=0",
-                       "steps_per_epoch=1"), 2, weight="heavy", allowed_mb=TRAINING_MB,
+                       "steps_per_epoch=1"), 1, weight="heavy", allowed_mb=TRAINING_MB,
             varies=(".h5",),
         ),
         Job(

@@ -22,7 +22,7 @@ from benchmarks.attack.running import judge
 from benchmarks.attack.same import content, differences
 
 KIND = "kills"
-_MOST_KILLS = 3
+_MOST_KILLS = 6
 """Of one attempt."""
 
 
@@ -177,7 +177,7 @@ def make_attempt(
         work = fresh(place, job)
         kills: list[Kill] = []
         arguments = job.arguments
-        for _ in range(1 if chance.random() < 0.7 else chance.randint(2, _MOST_KILLS)):
+        for _ in range(1 if chance.random() < 0.4 else chance.randint(2, _MOST_KILLS)):
             kill = draw_kill(chance, unbroken)
             ended = forks.run(arguments, work, kill=kill)
             if ended.status != -9:  # it was over before

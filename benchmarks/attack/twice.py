@@ -47,7 +47,7 @@ def _start_twice(
 ) -> None:
     campaign, name = attacker.campaign, f"{KIND}/{job.name}"
     chance = campaign.chance(name, attempt)
-    later_s = chance.uniform(0.0, 0.7) * unbroken.seconds
+    later_s = 0.7 * chance.random() ** 4 * unbroken.seconds  # mostly at nearly the same time
     with campaign.place(f"twice-{worker}") as place:
         work = fresh(place, job)
         found: dict[int, tuple[Forked, float, float]] = {}
