@@ -346,3 +346,17 @@ def test_an_error_names_the_file_where_the_system_does_not(tmp_path: Path) -> No
             raise OSError(errno.ENOSPC, "full")
         assert caught.value.filename == str(tmp_path / "a.json")
     assert not names_in(tmp_path)
+
+
+def test_a_workshop_that_another_has_left_meanwhile_does_not_stay(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two at once: when the second began, the hidden folder was the first one's."""
+    monkeypatch.setattr("ghostlap.folder_lock.tidy", lambda folder: None)
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "whole").touch()
+    (tmp_path / ".out.part").mkdir()
+    with pytest.raises(FolderError, match="already in use"), replacing_folder(out):
+        pass
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]

@@ -38,7 +38,9 @@ class Job:
     @property
     def replaces(self) -> bool:
         """Writes one file, in place of any that is there: two of it do no harm."""
-        return any(name in self.name for name in ("export", "report", "explain", "explore"))
+        return any(
+            name in self.name for name in ("export", "report", "video", "explain", "explore")
+        )
 
     def prepare(self, place: Path) -> None:
         for path in self.brought:

@@ -210,17 +210,19 @@ def replacing_output(out: Path, error: type[GhostlapError] = FolderError) -> Ite
 def _workshop(out: Path, error: type[GhostlapError]) -> Iterator[FolderLock]:
     """A hidden folder beside ``out`` in which nobody else writes, and which does not stay."""
     tidy(out.parent)
-    with FolderLock(out.with_name(f".{out.name}{_PART}"), error, told=out) as lock:
-        workshop = lock.folder
-        lock.empty()  # of what a killed process left
-        try:
-            yield lock
-        finally:
-            if lock.folder == workshop:
-                with contextlib.suppress(OSError):
-                    lock.empty()
-    with contextlib.suppress(OSError):
-        workshop.rmdir()  # it may have been there before
+    workshop = out.with_name(f".{out.name}{_PART}")
+    try:
+        with FolderLock(workshop, error, told=out) as lock:
+            lock.empty()  # of what a killed process left
+            try:
+                yield lock
+            finally:
+                if lock.folder == workshop:
+                    with contextlib.suppress(OSError):
+                        lock.empty()
+    finally:
+        with contextlib.suppress(OSError):
+            workshop.rmdir()  # also where it was another's when this began, who has left since
 
 
 def tidy(folder: Path) -> None:
