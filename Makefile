@@ -13,7 +13,7 @@ setup: $(READY)
 $(READY): pyproject.toml constraints.txt tools/setup_browser.sh
 	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else f"Ghostlap needs Python 3.11 or newer, and $(PYTHON) is {sys.version.split()[0]}. Try: make setup PYTHON=python3.12")'
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[all]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[all,dev]'
 	@tools/setup_browser.sh $(BIN)/python
 	@touch $(READY)
 
@@ -50,8 +50,8 @@ generalist: $(READY)
 
 # RECORDING=… names the recording to measure with.
 bench: $(READY)
-	$(BIN)/ghostlap bench train $(RECORDING)
-	$(BIN)/ghostlap bench sim
+	$(BIN)/python -m benchmarks train $(RECORDING)
+	$(BIN)/python -m benchmarks sim
 
 clean:
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

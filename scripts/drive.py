@@ -11,10 +11,10 @@ import sys
 from pathlib import Path
 from typing import NoReturn
 
-from ghostlap.cli import main
-from ghostlap.errors import GhostlapError
-from ghostlap.files import cache_folder
-from ghostlap.pilot import KERAS_FILE, ONNX_FILE, PILOT_FILE
+from ghostlap.base.errors import GhostlapError
+from ghostlap.base.files import cache_folder
+from ghostlap.commands.cli import main
+from ghostlap.pilots.pilot import KERAS_FILE, ONNX_FILE, PILOT_FILE
 
 MODEL_FILES = ("model.h5", KERAS_FILE, ONNX_FILE)
 """The same network in each, so that any of them may be named for it."""
@@ -100,8 +100,8 @@ def imported(model: Path, options: list[str]) -> Path:
 def _import(model: Path, folder: Path, options: list[str]) -> None:
     import tyro
 
-    from ghostlap.legacy.command import import_model
-    from ghostlap.legacy.config import ImportConfig
+    from ghostlap.commands.import_model import import_model
+    from ghostlap.pilots.keras_import.config import ImportConfig
 
     arguments = [str(model), "--out", str(folder), *options]
     import_model(tyro.cli(ImportConfig, prog="drive.py", args=arguments))

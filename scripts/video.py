@@ -5,7 +5,7 @@ python scripts/video.py image_folder --fps 48
 
 import sys
 
-from ghostlap.cli import main
+from ghostlap.commands.cli import main
 
 if __name__ == "__main__":
     main(["video", *sys.argv[1:]])

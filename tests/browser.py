@@ -9,8 +9,8 @@ from contextlib import ExitStack, contextmanager
 import pytest
 from playwright.sync_api import Browser
 
-from ghostlap.bench import browser as real
-from ghostlap.errors import GhostlapError
+from benchmarks import browser as real
+from ghostlap.base.errors import GhostlapError
 
 
 @contextmanager

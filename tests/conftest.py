@@ -6,6 +6,7 @@ import signal
 from pathlib import Path
 
 import pytest
+from places import SHARED
 from recordings import make_recording
 from trainings import short_training
 
@@ -14,7 +15,17 @@ from ghostlap.training.fit import TrainResult, train
 # A shell that runs tests in the background lets them, and all that they start, ignore Ctrl-C.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
-_SHARED_DATA = Path(__file__).resolve().parents[1].parent / "shared" / "data"
+_SHARED_DATA = SHARED / "data"
+
+
+_SLOW_TEST_S = 1800
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """A slow test may take longer than the others before it counts as waiting for ever."""
+    for item in items:
+        if item.get_closest_marker("slow"):
+            item.add_marker(pytest.mark.timeout(_SLOW_TEST_S))
 
 
 @pytest.fixture(scope="session")

@@ -11,10 +11,10 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper
 
-from ghostlap.files import write_json
-from ghostlap.metrics import Drive, Intervention
-from ghostlap.pilot import FORMAT, ONNX_FILE, PILOT_FILE
-from ghostlap.vision import Preprocessing
+from ghostlap.base.files import write_json
+from ghostlap.data.vision.preprocessing import Preprocessing
+from ghostlap.driving.metrics import Drive, Intervention
+from ghostlap.pilots.pilot import FORMAT, ONNX_FILE, PILOT_FILE
 
 TINY = Preprocessing(
     frame_height_px=24,

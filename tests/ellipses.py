@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ghostlap.sim.track import Track
+from ghostlap.sim.track.track import Track
 
 
 def ellipse(

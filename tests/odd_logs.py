@@ -7,7 +7,7 @@ import math
 from hypothesis import strategies as st
 from recordings import WINDOWS, image_names
 
-from ghostlap.recording.log_table import DrivingLog
+from ghostlap.data.recordings.log_table import DrivingLog
 
 _NUMBERS = st.sampled_from(
     ["0.25,1,0,30.19029", "0,1,0,29", "-0,25,1,0,30,2", "0,1,0,0,5,2", "0,1,0,0,30,2", "nan,1,0,30",

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ghostlap.sim.track import Track
+from ghostlap.sim.track.track import Track
 
 
 def ring(name: str = "ring", radius_m: float = 20.0, width_m: float = 8.0) -> Track:

@@ -9,8 +9,8 @@ import time
 from pathlib import Path
 from typing import Any
 
-from ghostlap.errors import GhostlapError
-from ghostlap.processes import Report
+from ghostlap.base.errors import GhostlapError
+from ghostlap.base.processes import Report
 
 
 class OddError(Exception):

@@ -1,61 +1,95 @@
-"""Data flows one way: a module imports only from modules before it."""
+"""Data flows one way: a room imports only from rooms on floors below, and nothing in a circle."""
 
 from __future__ import annotations
 
 import ast
+import graphlib
 import os
 import re
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import pytest
+from places import ROOT, TESTS
 
-ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "src" / "ghostlap"
-
-FRONT_DOORS = {"__init__", "__main__", "__pycache__", "py"}
-PARTS = sorted(
-    path.stem
-    for path in PACKAGE.iterdir()
-    if path.stem not in FRONT_DOORS and (path.is_dir() or path.suffix == ".py")
-)
-"""The modules and packages directly below ``ghostlap``."""
+ROOMS = sorted(path.name for path in PACKAGE.iterdir() if (path / "__init__.py").exists())
 
 
-def flow() -> list[str]:
-    """The parts in the order of the table in docs/architecture.md."""
-    text = (ROOT / "docs" / "architecture.md").read_text()
-    rows = [line for line in text.splitlines() if line.startswith("| `")]
-    return [name for row in rows for name in re.findall(r"`(\w+)(?:\.py|/)`", row.split("|")[1])]
+def floors() -> dict[str, int]:
+    """The floor of each room, as the table of docs/architecture.md has it."""
+    text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    return {room: int(floor) for floor, room in re.findall(r"^\| (\d) \| `(\w+)` \|", text, re.M)}
 
 
-def imports_of(part: str) -> set[str]:
+def module_of(path: Path) -> str:
+    """The dotted name of a file, below ``ghostlap``; a package's is its folder's."""
+    parts = path.relative_to(PACKAGE).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+MODULES = {module_of(path): path for path in PACKAGE.rglob("*.py") if module_of(path)}
+
+
+@cache
+def imports_of(module: str) -> frozenset[str]:
+    """The modules below ``ghostlap`` that a module imports, wherever in it."""
     found: set[str] = set()
-    for path in [PACKAGE / f"{part}.py", *(PACKAGE / part).rglob("*.py")]:
-        for node in ast.walk(ast.parse(path.read_text())) if path.exists() else ():
-            if isinstance(node, ast.ImportFrom) and node.module == "ghostlap":
-                found |= {alias.name for alias in node.names}
-            elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith("ghostlap."):
-                found.add((node.module or "").split(".")[1])
-    return found & set(PARTS) - {part}
+    for node in ast.walk(ast.parse(MODULES[module].read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("ghostlap."):
+            home = (node.module or "").removeprefix("ghostlap.")
+            names = {f"{home}.{alias.name}" for alias in node.names}
+            found |= {name for name in names if name in MODULES} or {home}
+        elif isinstance(node, ast.Import):
+            found |= {
+                alias.name.removeprefix("ghostlap.")
+                for alias in node.names
+                if alias.name.startswith("ghostlap.")
+            }
+    return frozenset(found)
 
 
-def test_every_part_has_its_place_in_the_picture() -> None:
-    assert sorted(flow()) == PARTS
+def test_every_room_has_its_floor_in_the_picture() -> None:
+    assert sorted(floors()) == ROOMS
+    alone = {path.name for path in PACKAGE.glob("*.py")}
+    assert alone == {"__init__.py", "__main__.py"}, "a module of no room"
 
 
-@pytest.mark.parametrize("part", PARTS)
-def test_imports_go_one_way(part: str) -> None:
-    order = flow()
-    later = {name for name in imports_of(part) if order.index(name) > order.index(part)}
-    assert not later, f"{part} imports {sorted(later)}, which come after it"
+@pytest.mark.parametrize("room", ROOMS)
+def test_a_room_uses_only_what_is_below_it(room: str) -> None:
+    floor = floors()
+    wrong = {
+        f"{module} imports {imported}"
+        for module in MODULES
+        if module.split(".")[0] == room
+        for imported in imports_of(module)
+        if imported.split(".")[0] != room and floor[imported.split(".")[0]] >= floor[room]
+    }
+    assert not wrong
+
+
+def test_nothing_imports_in_a_circle() -> None:
+    """Neither modules nor, within a room, the packages and modules that lie side by side there."""
+    graphlib.TopologicalSorter({m: imports_of(m) - {m} for m in MODULES}).prepare()
+    side_by_side: dict[str, set[str]] = {}
+    for module in MODULES:
+        here = ".".join(module.split(".")[:2])
+        there = {".".join(imported.split(".")[:2]) for imported in imports_of(module)}
+        side_by_side.setdefault(here, set()).update(there - {here})
+    graphlib.TopologicalSorter(side_by_side).prepare()
+
+
+def test_the_tests_lie_where_what_they_test_lies() -> None:
+    rooms = {path.name for path in TESTS.iterdir() if any(path.rglob("test_*.py"))}
+    assert rooms <= {*ROOMS, "benchmarks"}
 
 
 def test_driving_needs_no_training_framework() -> None:
     """What a small computer has to load to drive is the core install and nothing more."""
     code = (
-        "import sys, onnxruntime, ghostlap.drive.command, ghostlap.cli;"
+        "import sys, onnxruntime, ghostlap.commands.drive, ghostlap.commands.cli;"
         "heavy = set('keras tensorflow pandas matplotlib h5py optuna filelock warp scipy'.split());"
         "sys.exit(str(heavy & set(sys.modules)) if heavy & set(sys.modules) else 0)"
     )

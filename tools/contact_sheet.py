@@ -12,11 +12,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from ghostlap.recording.reading import read_recording
-from ghostlap.sim.conditions import FIXED
-from ghostlap.sim.tracks import track_named
+from ghostlap.data.recordings.reading import read_recording
+from ghostlap.data.vision.preprocessing import read_rgb
+from ghostlap.sim.scene.conditions import FIXED
+from ghostlap.sim.track.tracks import track_named
 from ghostlap.sim.world import Start, World
-from ghostlap.vision import read_rgb
 
 REAL_FRAMES = {"lake": (10, 705, 745, 1240, 2000), "jungle": (0, 318, 636, 742, 1060)}
 """Of the recordings, one of each kind of place."""

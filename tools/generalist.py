@@ -14,10 +14,10 @@ import shutil
 import time
 from pathlib import Path
 
-from ghostlap.pilot import BUILT_IN, KERAS_FILE, ONNX_FILE, PILOT_FILE
-from ghostlap.record.command import record
-from ghostlap.record.config import RecordConfig
-from ghostlap.saliency import SALIENCY_FILE
+from ghostlap.commands.record import record
+from ghostlap.driving.expert_recording.config import RecordConfig
+from ghostlap.pilots.pilot import BUILT_IN, KERAS_FILE, ONNX_FILE, PILOT_FILE
+from ghostlap.pilots.saliency import SALIENCY_FILE
 from ghostlap.training.config import TrainConfig
 from ghostlap.training.fit import train
 from ghostlap.training.run_folder import CONFIG_FILE

@@ -22,10 +22,10 @@ from typing import Any
 LIGHT = (
     "numpy", "cv2", "pandas", "onnx", "tyro", "rich.live", "rich.progress",
     "matplotlib.pyplot", "h5py", "warp", "pyarrow.parquet", "av", "psutil", "filelock",
-    "scipy.ndimage", "scipy.spatial", "ghostlap.cli",
+    "scipy.ndimage", "scipy.spatial", "ghostlap.commands.cli",
 )  # fmt: skip
-HEAVY = (*LIGHT, "ghostlap.backend", "optuna")
-MODULES = {"bare": ("ghostlap.cli",), "light": LIGHT, "heavy": HEAVY}
+HEAVY = (*LIGHT, "ghostlap.pilots.backend", "optuna")
+MODULES = {"bare": ("ghostlap.commands.cli",), "light": LIGHT, "heavy": HEAVY}
 _WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC
 _OPERATIONS = ("os.mkdir", "os.rename", "os.remove", "os.rmdir", "os.truncate", "os.link")
 
@@ -129,7 +129,7 @@ def _watch_operations(root: str, kill_at: int | None, count_file: str | None) ->
 def main() -> None:
     arguments = serve(MODULES[sys.argv[1]])
     if arguments is not None:
-        from ghostlap.cli import main as ghostlap
+        from ghostlap.commands.cli import main as ghostlap
 
         ghostlap(arguments)
 

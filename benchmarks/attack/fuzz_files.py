@@ -24,7 +24,7 @@ def _of_a_file(read: Read, seeds: list[bytes], words: tuple[bytes, ...] = ()) ->
 
 
 def _who_drove(folder: Path) -> Target:
-    from ghostlap.recording.who_drove import WHO_DROVE_NAME, read_who_drove
+    from ghostlap.data.recordings.who_drove import WHO_DROVE_NAME, read_who_drove
 
     row = "center_2024_05_06_07_08_09_1{}.jpg,{},{}"
     seed = "\n".join(["center,driver,pilot_steering", row.format(0, "human", ""),
@@ -34,7 +34,7 @@ def _who_drove(folder: Path) -> Target:
 
 
 def _tracks(folder: Path) -> Target:
-    from ghostlap.sim.track_file import track_from_csv
+    from ghostlap.sim.track.track_file import track_from_csv
 
     path, track = folder / "track.csv", make_material(folder / "m").track
     lines = track.read_bytes().splitlines(keepends=True)
@@ -43,7 +43,7 @@ def _tracks(folder: Path) -> Target:
 
 
 def _pilots(folder: Path) -> Target:
-    from ghostlap.pilot import PILOT_FILE, Pilot
+    from ghostlap.pilots.pilot import PILOT_FILE, Pilot
 
     run = folder / "run"
     shutil.copytree(make_material(folder / "m").tiny_pilot, run)
@@ -55,7 +55,7 @@ def _pilots(folder: Path) -> Target:
 
 
 def _graphs(folder: Path) -> Target:
-    from ghostlap.pilot import ONNX_FILE, Pilot
+    from ghostlap.pilots.pilot import ONNX_FILE, Pilot
 
     run = folder / "run"
     shutil.copytree(make_material(folder / "m").tiny_pilot, run)
@@ -65,7 +65,7 @@ def _graphs(folder: Path) -> Target:
 
 
 def _tubs(folder: Path) -> Target:
-    from ghostlap.recording import read_recording
+    from ghostlap.data.recordings import read_recording
 
     material = make_material(folder / "m")
     make_exchanged(material)
@@ -76,7 +76,7 @@ def _tubs(folder: Path) -> Target:
 
 
 def _manifests(folder: Path) -> Target:
-    from ghostlap.recording import read_recording
+    from ghostlap.data.recordings import read_recording
 
     material = make_material(folder / "m")
     make_exchanged(material)
@@ -85,7 +85,7 @@ def _manifests(folder: Path) -> Target:
 
 
 def _lerobot(folder: Path) -> Target:
-    from ghostlap.exchange.lerobot_reading import read_lerobot
+    from ghostlap.data.formats.lerobot_reading import read_lerobot
 
     material = make_material(folder / "m")
     make_exchanged(material)

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from ghostlap.errors import GhostlapError
+from ghostlap.base.errors import GhostlapError
 
 Read = Callable[[bytes], object]
 
@@ -31,7 +31,7 @@ class Target:
 
 
 def _wire() -> Target:
-    from ghostlap.wire import Telemetry, Wire, image_bytes
+    from ghostlap.driving.unity.wire import Telemetry, Wire, image_bytes
 
     jpeg = base64.b64encode(b"\xff\xd8\xff\xd9").decode()
     telemetry = (
@@ -53,8 +53,8 @@ def _wire() -> Target:
 
 
 def _numbers() -> Target:
-    from ghostlap.sim.unity_numbers import NUMBER_FORMATS
-    from ghostlap.wire import read_number
+    from ghostlap.driving.unity.unity_numbers import NUMBER_FORMATS
+    from ghostlap.driving.unity.wire import read_number
 
     formats = list(NUMBER_FORMATS.values())
 
@@ -66,7 +66,7 @@ def _numbers() -> Target:
 
 
 def _log_rows() -> Target:
-    from ghostlap.recording.log_row import cells_of, is_header, rows_of
+    from ghostlap.data.recordings.log_row import cells_of, is_header, rows_of
 
     def read(data: bytes) -> object:
         text = data.decode("utf-8", "replace")
@@ -85,7 +85,7 @@ def _rows() -> list[bytes]:
 
 
 def _logs() -> Target:
-    from ghostlap.recording.driving_log import parse_log
+    from ghostlap.data.recordings.driving_log import parse_log
 
     whole = b"\n".join(
         f"IMG/center_2024_05_06_07_08_{i:02d}_123.jpg,,,0.{i},1,0,{i}.5".encode() for i in range(6)
@@ -116,7 +116,7 @@ def _protocol() -> Target:
 def _preprocessing() -> Target:
     import numpy as np
 
-    from ghostlap.vision import SEED, Preprocessing, preprocess
+    from ghostlap.data.vision.preprocessing import SEED, Preprocessing, preprocess
 
     specs = [SEED, Preprocessing(24, 48, 9, 20, "rgb", 0, 8, 16), Preprocessing(colour="hsv-s")]
     frames = np.zeros((24, 48, 3), np.uint8)
@@ -137,7 +137,7 @@ def _pictures() -> Target:
     import cv2
     import numpy as np
 
-    from ghostlap.vision import decode_rgb
+    from ghostlap.data.vision.preprocessing import decode_rgb
 
     rgb = (np.arange(16 * 24 * 3) % 251).astype(np.uint8).reshape(16, 24, 3)
     endings = (".jpg", ".png", ".bmp", ".tiff", ".webp", ".ppm", ".gif")
@@ -149,7 +149,7 @@ def _pictures() -> Target:
 
 
 def _image_names() -> Target:
-    from ghostlap.recording.image_names import Clock, image_name_of, time_ms_of
+    from ghostlap.data.recordings.image_names import Clock, image_name_of, time_ms_of
 
     clock = Clock()
 
@@ -161,8 +161,8 @@ def _image_names() -> Target:
 
 
 def _lambdas() -> Target:
-    from ghostlap.legacy.bytecode import steps_of
-    from ghostlap.legacy.marshalled import NotUnderstood
+    from ghostlap.pilots.keras_import.bytecode import steps_of
+    from ghostlap.pilots.keras_import.marshalled import NotUnderstood
 
     golden = Path(__file__).resolve().parents[2] / "tests" / "golden" / "marshalled_lambdas.json"
     texts: dict[str, dict[str, str]] = json.loads(golden.read_text(encoding="utf-8"))
@@ -171,12 +171,12 @@ def _lambdas() -> Target:
 
 
 def _formulas() -> Target:
-    from ghostlap.augmentation import parse_augmentation
-    from ghostlap.exchange.columns import parse_columns, parse_where
-    from ghostlap.legacy.formula import parse_formula
-    from ghostlap.legacy.lambdas import given_lambdas
-    from ghostlap.legacy.recipes import crop_rows
-    from ghostlap.search.space import parse_settings, parse_space
+    from ghostlap.data.formats.columns import parse_columns, parse_where
+    from ghostlap.data.vision.augmentation import parse_augmentation
+    from ghostlap.pilots.keras_import.formula import parse_formula
+    from ghostlap.pilots.keras_import.lambdas import given_lambdas
+    from ghostlap.pilots.keras_import.recipes import crop_rows
+    from ghostlap.training.search.space import parse_settings, parse_space
 
     readers: tuple[Callable[[str], Any], ...] = (
         lambda text: parse_space([text]), lambda text: parse_settings([text]),
@@ -199,8 +199,8 @@ def _architectures() -> Target:
     from legacy_models import functional, layer, node
 
     import benchmarks.attack.material  # noqa: F401 - puts the tests' folder on the path
-    from ghostlap.legacy.architecture import read_architecture
-    from ghostlap.legacy.json_text import parse_json
+    from ghostlap.pilots.keras_import.architecture import read_architecture
+    from ghostlap.pilots.keras_import.json_text import parse_json
 
     shape = {"batch_input_shape": [None, 16, 32, 3]}
     chain = [

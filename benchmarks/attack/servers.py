@@ -17,9 +17,9 @@ from benchmarks.attack.campaign import Campaign
 from benchmarks.attack.material import Material, make_material
 from benchmarks.attack.running import command, environment, judge, run
 from benchmarks.attack.sockets import Driver, cockpit_arguments, drive_arguments, serving
-from ghostlap.errors import GhostlapError
-from ghostlap.recording import read_recording
-from ghostlap.vision import read_rgb
+from ghostlap.base.errors import GhostlapError
+from ghostlap.data.recordings import read_recording
+from ghostlap.data.vision.preprocessing import read_rgb
 
 KIND = "servers"
 _FRAMES_PER_S = 20.0

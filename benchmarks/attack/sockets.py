@@ -19,7 +19,7 @@ import numpy as np
 
 from benchmarks.attack.material import Material
 from benchmarks.attack.running import Watched, command, environment, read_text
-from ghostlap.sim.client import UnityClient, UnityTelemetry
+from ghostlap.driving.unity.client import UnityClient, UnityTelemetry
 
 START_S = 90.0
 SIMULATORS_PATH = "/socket.io/?EIO=4&transport=websocket"

@@ -1,11 +1,11 @@
 """Ghostlap clones how a person drives.
 
-The verbs of the command line, for a notebook:
+The verbs of the command line, for a notebook; each has one config, whose fields are its options:
 
     >>> import ghostlap
     >>> frames = ghostlap.read_recording("my-drive").frames
-    >>> ghostlap.train(ghostlap.TrainConfig(recordings=("my-drive",), out="runs/a"))
-    >>> ghostlap.Pilot.load("runs/a").steer(rgb_frame)
+    >>> result = ghostlap.train(ghostlap.TrainConfig(recordings=("my-drive",), out="runs/b"))
+    >>> steering = ghostlap.Pilot.load("runs/b").steer(ghostlap.read_rgb(frames.center.iloc[0]))
 """
 
 from __future__ import annotations
@@ -14,53 +14,141 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from ghostlap.augmentation import Augmentation, Chance
-    from ghostlap.dataset import balance
-    from ghostlap.errors import GhostlapError
-    from ghostlap.pilot import Pilot
-    from ghostlap.recording import Recording, read_recording
-    from ghostlap.recording.recorder import Recorder
+    from ghostlap.base.errors import GhostlapError
+    from ghostlap.commands.convert import convert
+    from ghostlap.commands.dagger import dagger
+    from ghostlap.commands.demo.command import demo
+    from ghostlap.commands.demo.config import DemoConfig
+    from ghostlap.commands.doctor import DoctorConfig, doctor
+    from ghostlap.commands.drive import drive
+    from ghostlap.commands.evaluate import evaluate
+    from ghostlap.commands.explain import explain
+    from ghostlap.commands.explore import explore
+    from ghostlap.commands.export import export
+    from ghostlap.commands.import_model import import_model
+    from ghostlap.commands.record import record
+    from ghostlap.commands.report import report
+    from ghostlap.commands.search import SearchConfig, search
+    from ghostlap.commands.sim import simulate
+    from ghostlap.commands.sim_config import SimulateConfig
+    from ghostlap.commands.video import video
+    from ghostlap.data.dataset import balance
+    from ghostlap.data.formats.config import ConvertConfig
+    from ghostlap.data.recordings import Recording, read_recording
+    from ghostlap.data.recordings.recorder import Recorder
+    from ghostlap.data.vision.augmentation import Augmentation, Chance
+    from ghostlap.data.vision.preprocessing import Preprocessing, preprocess, read_rgb
+    from ghostlap.driving.expert_recording.config import RecordConfig
+    from ghostlap.driving.rollout.config import EvaluateConfig
+    from ghostlap.driving.server.config import DriveConfig
+    from ghostlap.pilots.export.config import ExportConfig
+    from ghostlap.pilots.keras_import.config import ImportConfig
+    from ghostlap.pilots.pilot import Pilot
+    from ghostlap.reports.explain.config import ExplainConfig
+    from ghostlap.reports.explore.config import ExploreConfig
+    from ghostlap.reports.report.config import ReportConfig
+    from ghostlap.reports.video.config import VideoConfig
     from ghostlap.training.config import RECIPES, TrainConfig
+    from ghostlap.training.dagger.config import DaggerConfig
     from ghostlap.training.fit import TrainResult, train
-    from ghostlap.vision import Preprocessing, preprocess, read_rgb
 
 __version__ = "0.1.0"
 
 # Imported on first use, so that `import ghostlap` costs nothing that is not asked for.
 _HOME = {
-    "Augmentation": "augmentation",
-    "Chance": "augmentation",
-    "GhostlapError": "errors",
-    "Pilot": "pilot",
-    "Preprocessing": "vision",
     "RECIPES": "training.config",
-    "Recorder": "recording.recorder",
-    "Recording": "recording",
+    "Augmentation": "data.vision.augmentation",
+    "Chance": "data.vision.augmentation",
+    "ConvertConfig": "data.formats.config",
+    "DaggerConfig": "training.dagger.config",
+    "DemoConfig": "commands.demo.config",
+    "DoctorConfig": "commands.doctor",
+    "DriveConfig": "driving.server.config",
+    "EvaluateConfig": "driving.rollout.config",
+    "ExplainConfig": "reports.explain.config",
+    "ExploreConfig": "reports.explore.config",
+    "ExportConfig": "pilots.export.config",
+    "GhostlapError": "base.errors",
+    "ImportConfig": "pilots.keras_import.config",
+    "Pilot": "pilots.pilot",
+    "Preprocessing": "data.vision.preprocessing",
+    "RecordConfig": "driving.expert_recording.config",
+    "Recorder": "data.recordings.recorder",
+    "Recording": "data.recordings",
+    "ReportConfig": "reports.report.config",
+    "SearchConfig": "commands.search",
+    "SimulateConfig": "commands.sim_config",
     "TrainConfig": "training.config",
     "TrainResult": "training.fit",
-    "balance": "dataset",
-    "preprocess": "vision",
-    "read_recording": "recording",
-    "read_rgb": "vision",
+    "VideoConfig": "reports.video.config",
+    "balance": "data.dataset",
+    "convert": "commands.convert",
+    "dagger": "commands.dagger",
+    "demo": "commands.demo.command",
+    "doctor": "commands.doctor",
+    "drive": "commands.drive",
+    "evaluate": "commands.evaluate",
+    "explain": "commands.explain",
+    "explore": "commands.explore",
+    "export": "commands.export",
+    "import_model": "commands.import_model",
+    "preprocess": "data.vision.preprocessing",
+    "read_recording": "data.recordings",
+    "read_rgb": "data.vision.preprocessing",
+    "record": "commands.record",
+    "report": "commands.report",
+    "search": "commands.search",
+    "simulate": "commands.sim",
     "train": "training.fit",
+    "video": "commands.video",
 }
 
 __all__ = [
     "RECIPES",
     "Augmentation",
     "Chance",
+    "ConvertConfig",
+    "DaggerConfig",
+    "DemoConfig",
+    "DoctorConfig",
+    "DriveConfig",
+    "EvaluateConfig",
+    "ExplainConfig",
+    "ExploreConfig",
+    "ExportConfig",
     "GhostlapError",
+    "ImportConfig",
     "Pilot",
     "Preprocessing",
+    "RecordConfig",
     "Recorder",
     "Recording",
+    "ReportConfig",
+    "SearchConfig",
+    "SimulateConfig",
     "TrainConfig",
     "TrainResult",
+    "VideoConfig",
     "balance",
+    "convert",
+    "dagger",
+    "demo",
+    "doctor",
+    "drive",
+    "evaluate",
+    "explain",
+    "explore",
+    "export",
+    "import_model",
     "preprocess",
     "read_recording",
     "read_rgb",
+    "record",
+    "report",
+    "search",
+    "simulate",
     "train",
+    "video",
 ]
 
 

@@ -1,6 +1,6 @@
 """``python -m ghostlap`` is ``ghostlap``."""
 
-from ghostlap.cli import main
+from ghostlap.commands.cli import main
 
 if __name__ == "__main__":
     main()

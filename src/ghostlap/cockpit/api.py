@@ -13,14 +13,14 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from ghostlap.base.errors import CockpitError, GhostlapError
 from ghostlap.cockpit import replay
 from ghostlap.cockpit.cutting import cut
+from ghostlap.cockpit.doctor_worker import Verdicts
 from ghostlap.cockpit.library import Library
 from ghostlap.cockpit.protocol import MAX_MESSAGE_BYTES, text_of
 from ghostlap.cockpit.trainer import Trainer
-from ghostlap.cockpit.verdicts import Verdicts
 from ghostlap.cockpit.workers import BusyError, Workers
-from ghostlap.errors import CockpitError, GhostlapError
 
 _MOST_RECORDINGS = 200
 """That one training may learn from."""

@@ -6,10 +6,10 @@ import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from ghostlap.errors import CockpitError
+from ghostlap.base.errors import CockpitError
 
 if TYPE_CHECKING:
-    from ghostlap.sim.conditions import ConditionsKind
+    from ghostlap.sim.scene.conditions import ConditionsKind
 
 LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 

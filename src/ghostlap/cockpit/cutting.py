@@ -8,12 +8,12 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+from ghostlap.base.errors import CockpitError
+from ghostlap.base.folder_lock import FolderLock, replacing_folder
 from ghostlap.cockpit.library import Library
-from ghostlap.errors import CockpitError
-from ghostlap.folder_lock import FolderLock, replacing_folder
-from ghostlap.recording.driving_log import LOG_NAME
-from ghostlap.recording.image_names import image_name_of
-from ghostlap.recording.who_drove import WHO_DROVE_NAME
+from ghostlap.data.recordings.driving_log import LOG_NAME
+from ghostlap.data.recordings.image_names import image_name_of
+from ghostlap.data.recordings.who_drove import WHO_DROVE_NAME
 
 _TABLES = (WHO_DROVE_NAME, "predictions.csv", "ground_truth.csv")
 """Each row of theirs is about a row of the log, and begins with the name of its center image."""

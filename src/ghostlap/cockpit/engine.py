@@ -13,9 +13,10 @@ import time
 from collections.abc import Callable
 from typing import Any, Protocol
 
-from ghostlap.cockpit.cabin import Cabin
-from ghostlap.cockpit.copilot import Copilot
+from ghostlap.base.errors import GhostlapError
+from ghostlap.cockpit.driving_session import Cabin
 from ghostlap.cockpit.making import Making
+from ghostlap.cockpit.pilot_runner import Copilot
 from ghostlap.cockpit.protocol import (
     ChoosePilot,
     ChooseTrack,
@@ -31,11 +32,10 @@ from ghostlap.cockpit.protocol import (
     SpeedLimit,
     picture,
 )
-from ghostlap.cockpit.stage import Stage
-from ghostlap.cockpit.tape import Tape
+from ghostlap.cockpit.recorder import Tape
+from ghostlap.cockpit.scene import Stage
 from ghostlap.cockpit.trouble import told
-from ghostlap.errors import GhostlapError
-from ghostlap.vision import encode_jpeg
+from ghostlap.data.vision.preprocessing import encode_jpeg
 
 PICTURE_S = 1 / 30
 _SOONEST_S = 1 / 60

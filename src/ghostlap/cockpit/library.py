@@ -16,14 +16,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from ghostlap.base.errors import CockpitError, FolderError, GhostlapError
+from ghostlap.base.files import is_link, own_folder, remove
+from ghostlap.base.folder_lock import FolderLock
 from ghostlap.cockpit.runs import RunFacts
-from ghostlap.errors import CockpitError, FolderError, GhostlapError
-from ghostlap.files import is_link, own_folder, remove
-from ghostlap.folder_lock import FolderLock
-from ghostlap.pilot import BUILT_IN, PILOT_FILE
-from ghostlap.recording.driving_log import LOG_NAME, read_log
-from ghostlap.recording.image_names import NO_TIME
-from ghostlap.recording.log_table import MAX_ROWS, DrivingLog
+from ghostlap.data.recordings.driving_log import LOG_NAME, read_log
+from ghostlap.data.recordings.image_names import NO_TIME
+from ghostlap.data.recordings.log_table import MAX_ROWS, DrivingLog
+from ghostlap.pilots.pilot import BUILT_IN, PILOT_FILE
 
 TRASH = ".trash"
 _BETWEEN = ":"

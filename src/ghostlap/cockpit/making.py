@@ -7,8 +7,8 @@ import threading
 from collections.abc import Callable
 from typing import TypeVar
 
+from ghostlap.base.errors import CockpitError
 from ghostlap.cockpit.trouble import told
-from ghostlap.errors import CockpitError
 
 Made = TypeVar("Made")
 

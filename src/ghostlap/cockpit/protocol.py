@@ -14,10 +14,10 @@ import struct
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Literal, NoReturn, get_args
 
-from ghostlap.errors import CockpitError
+from ghostlap.base.errors import CockpitError
 
 if TYPE_CHECKING:  # the page of a Unity car works without the simulator's libraries
-    from ghostlap.sim.conditions import ConditionsKind
+    from ghostlap.sim.scene.conditions import ConditionsKind
 
 VERSION = 1
 MAX_MESSAGE_BYTES = 64 * 1024

@@ -9,14 +9,14 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 
+from ghostlap.base.errors import CockpitError, GhostlapError, ImageError
 from ghostlap.cockpit.library import Library
 from ghostlap.cockpit.trouble import told
-from ghostlap.errors import CockpitError, GhostlapError, ImageError
-from ghostlap.pilot import Pilot
-from ghostlap.recording.image_names import NO_TIME
-from ghostlap.recording.log_table import DrivingLog
-from ghostlap.recording.who_drove import WHO_DROVE_NAME, read_who_drove
-from ghostlap.vision import crop, decode_rgb, read_picture
+from ghostlap.data.recordings.image_names import NO_TIME
+from ghostlap.data.recordings.log_table import DrivingLog
+from ghostlap.data.recordings.who_drove import WHO_DROVE_NAME, read_who_drove
+from ghostlap.data.vision.preprocessing import crop, decode_rgb, read_picture
+from ghostlap.pilots.pilot import Pilot
 
 CameraName = Literal["center", "left", "right"]
 COLUMNS = ("time_s", "steering", "throttle", "speed_mph", "driver")

@@ -6,13 +6,13 @@ import threading
 from pathlib import Path
 from typing import Any
 
-from ghostlap.errors import PilotError
-from ghostlap.files import read_json
-from ghostlap.pilot import PILOT_FILE, read_description
-from ghostlap.saliency import SALIENCY_FILE
+from ghostlap.base.errors import PilotError
+from ghostlap.base.files import read_json
+from ghostlap.pilots.pilot import PILOT_FILE, read_description
+from ghostlap.pilots.saliency import SALIENCY_FILE
 
 EVALUATION_FILE = "evaluation.json"
-"""As :mod:`ghostlap.evaluate.folder` names it, which needs the simulator's libraries."""
+"""As :mod:`ghostlap.driving.evaluation.folder` names it, which needs the simulator's libraries."""
 _EVALUATIONS = "evaluate"
 _MOST_BYTES = 16 * 1024 * 1024
 _MOST_KEPT = 500

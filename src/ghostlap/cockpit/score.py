@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
-from ghostlap.metrics import autonomy_percent
+from ghostlap.driving.metrics import autonomy_percent
 
 
 @dataclasses.dataclass

@@ -18,8 +18,9 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route, WebSocketRoute
 from starlette.websockets import WebSocket
 
+from ghostlap.base.errors import CockpitError
+from ghostlap.cockpit.access import Gate
 from ghostlap.cockpit.connections import MOST_CONNECTIONS, BoundedWebSocket, PatientHttp
-from ghostlap.cockpit.gate import Gate
 from ghostlap.cockpit.hub import Client, Hub
 from ghostlap.cockpit.protocol import (
     MAX_MESSAGE_BYTES,
@@ -29,7 +30,6 @@ from ghostlap.cockpit.protocol import (
     Take,
     parse,
 )
-from ghostlap.errors import CockpitError
 
 PAGE = Path(__file__).with_name("page")
 _TYPES = {

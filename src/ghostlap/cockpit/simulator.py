@@ -8,17 +8,17 @@ import re
 from pathlib import Path
 from typing import Any
 
-from ghostlap.cockpit.cabin import Cabin
+from ghostlap.base.errors import CockpitError, GhostlapError
 from ghostlap.cockpit.config import CockpitConfig
-from ghostlap.cockpit.copilot import Copilot
+from ghostlap.cockpit.driving_session import Cabin
 from ghostlap.cockpit.engine import Engine, Outlet
 from ghostlap.cockpit.library import Library
+from ghostlap.cockpit.pilot_runner import Copilot
 from ghostlap.cockpit.protocol import CONDITIONS, ChooseTrack, Command
-from ghostlap.cockpit.stage import Stage
-from ghostlap.cockpit.tape import Tape
-from ghostlap.errors import CockpitError, GhostlapError
-from ghostlap.sim.random_track import RANDOM_PREFIX
-from ghostlap.sim.tracks import TRACKS
+from ghostlap.cockpit.recorder import Tape
+from ghostlap.cockpit.scene import Stage
+from ghostlap.sim.track.random_track import RANDOM_PREFIX
+from ghostlap.sim.track.tracks import TRACKS
 
 COMES_ALONG = "generalist"
 """The pilot that is chosen at first, so that one key shows a car that drives."""

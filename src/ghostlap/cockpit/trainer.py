@@ -20,11 +20,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from ghostlap.base.errors import CockpitError
+from ghostlap.base.files import open_file, open_text
+from ghostlap.cockpit.doctor_worker import be_patient
 from ghostlap.cockpit.library import Library
-from ghostlap.cockpit.verdicts import be_patient
-from ghostlap.errors import CockpitError
-from ghostlap.files import open_file, open_text
-from ghostlap.pilot import PILOT_FILE
+from ghostlap.pilots.pilot import PILOT_FILE
 
 HISTORY = "history.csv"
 MOST_EPOCHS = 1000

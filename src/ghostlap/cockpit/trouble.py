@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ghostlap.errors import GhostlapError
+from ghostlap.base.errors import GhostlapError
 
 _SHOWN_CHARACTERS = 300
 

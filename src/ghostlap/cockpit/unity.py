@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import threading
 import time
@@ -10,13 +11,15 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ghostlap.cockpit.config import CockpitConfig
-from ghostlap.cockpit.glow import salient
 from ghostlap.cockpit.hub import Outlet
 from ghostlap.cockpit.library import Library
 from ghostlap.cockpit.protocol import Command, Kind, ShowSaliency, SpeedLimit, picture
+from ghostlap.cockpit.saliency_overlay import salient
 from ghostlap.cockpit.trouble import told
-from ghostlap.saliency import SALIENCY_FILE, Saliency
-from ghostlap.vision import decode_rgb, encode_jpeg
+from ghostlap.data.vision.preprocessing import decode_rgb, encode_jpeg
+from ghostlap.driving.control import ControlConfig
+from ghostlap.driving.server.drive_recorder import Moment
+from ghostlap.pilots.saliency import SALIENCY_FILE, Saliency
 
 _PICTURE_S = 1 / 30
 """No more pictures are shown than this, however many come."""
@@ -174,3 +177,33 @@ class UnityDrive:
             "pilot": self._run.name, "pilot_steering": seen.pilot_steering, "spread": seen.spread,
             "latency_ms": seen.latency_s * 1000, "saliency": self._shows_saliency,
         }  # fmt: skip
+
+
+class UnityObserver:
+    """The cockpit's page as a session of the drive server knows it: an ``Observer``.
+
+    Args:
+        drive: what the page shows.
+    """
+
+    def __init__(self, drive: UnityDrive) -> None:
+        self._drive = drive
+
+    def see(self, car: str, moment: Moment) -> None:
+        told, answer = moment.waiting.telemetry, moment.answer
+        self._drive.see(
+            car,
+            Seen(
+                jpeg=answer.picture,
+                steering=float(moment.control.steering[0]),
+                throttle=float(moment.control.throttle[0]),
+                pilot_steering=answer.steering,
+                spread=answer.spread,
+                speed_mph=told.speed_mph,
+                latency_s=moment.latency_s,
+                extra=told.extra,
+            ),
+        )
+
+    def changed(self, control: ControlConfig) -> ControlConfig:
+        return dataclasses.replace(control, speed_limit_mph=self._drive.speed_limit_mph)

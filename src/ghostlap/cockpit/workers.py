@@ -15,7 +15,7 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from ghostlap.errors import CockpitError
+from ghostlap.base.errors import CockpitError
 
 Result = TypeVar("Result")
 

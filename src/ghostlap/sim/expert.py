@@ -16,11 +16,11 @@ from typing import Literal, NamedTuple, get_args
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ghostlap.camera import FULL_LOCK_RAD
-from ghostlap.errors import SimulatorError
-from ghostlap.sim.track import Track
+from ghostlap.base.errors import SimulatorError
+from ghostlap.data.vision.camera import FULL_LOCK_RAD
+from ghostlap.sim.simulation import Simulation
+from ghostlap.sim.track.track import Track
 from ghostlap.sim.vehicle import GRAVITY_MPS2, MPS_A_MPH, Floats, Vehicle
-from ghostlap.sim.world import World
 
 Line = Literal["centre", "right_lane"]
 
@@ -101,7 +101,7 @@ class _Course(NamedTuple):
 
 
 class ExpertDriver:
-    """Drives every car of a world.
+    """Drives every car of a simulation.
 
     Args:
         track: the road, of which everything is known.
@@ -122,25 +122,25 @@ class ExpertDriver:
         self._noise = np.zeros(cars)
         self._time_s = math.inf
 
-    def control(self, world: World) -> tuple[Floats, Floats]:
+    def control(self, simulation: Simulation) -> tuple[Floats, Floats]:
         """Steering and throttle of every car, each of shape ``(cars,)``.
 
-        To be asked once before each step of the world: hands move on by the time gone by since the
-        last time they were asked.
+        To be asked once before each step of the simulation: hands move on by the time gone by since
+        the last time they were asked.
         """
-        truth, told = world.truth(), world.telemetry()
-        seconds = world.time_s - self._time_s
-        if seconds < 0:  # another world, or the first question: the hands are anywhere
+        truth, told = simulation.truth(), simulation.telemetry()
+        seconds = simulation.time_s - self._time_s
+        if seconds < 0:  # another simulation, or the first question: the hands are anywhere
             seconds = math.inf
-        self._time_s = world.time_s
+        self._time_s = simulation.time_s
         speed_mps = told.speed_mph * MPS_A_MPH
         wanted = self.steering_for(
-            truth.s_m, truth.cte_m, truth.heading_error_rad, speed_mps, world.direction
+            truth.s_m, truth.cte_m, truth.heading_error_rad, speed_mps, simulation.direction
         )
         wanted = wanted + self._unsteadiness(seconds)
         reach = self.config.steering_slew_per_s * seconds
         steering = np.clip(np.clip(wanted, told.steering - reach, told.steering + reach), -1, 1)
-        return steering, self.throttle_for(truth.s_m, speed_mps, world.direction)
+        return steering, self.throttle_for(truth.s_m, speed_mps, simulation.direction)
 
     def steering_for(
         self,

@@ -29,7 +29,7 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 from numpy.typing import NDArray
 
-from ghostlap.errors import SimulatorError
+from ghostlap.base.errors import SimulatorError
 from ghostlap.sim.task import Action, Driving, Flags, Observation, Task, info_of
 from ghostlap.sim.world import Truth, World
 

@@ -11,11 +11,11 @@ import numpy as np
 from gymnasium import spaces
 from numpy.typing import NDArray
 
-from ghostlap.errors import SimulatorError
-from ghostlap.sim.conditions import Conditions, ConditionsKind, conditions_of
-from ghostlap.sim.eyes import CameraName
-from ghostlap.sim.track import Track
-from ghostlap.sim.tracks import track_named
+from ghostlap.base.errors import SimulatorError
+from ghostlap.sim.render.camera_poses import CameraName
+from ghostlap.sim.scene.conditions import Conditions, ConditionsKind, conditions_of
+from ghostlap.sim.track.track import Track
+from ghostlap.sim.track.tracks import track_named
 from ghostlap.sim.vehicle import MPS_A_MPH, Vehicle
 from ghostlap.sim.world import Start, Truth, World
 

@@ -16,8 +16,8 @@ import dataclasses
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ghostlap.camera import FULL_LOCK_RAD
-from ghostlap.errors import SimulatorError
+from ghostlap.base.errors import SimulatorError
+from ghostlap.data.vision.camera import FULL_LOCK_RAD
 
 Floats = NDArray[np.float64]
 

@@ -21,15 +21,15 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ghostlap.errors import SimulatorError
-from ghostlap.sim.conditions import Conditions
-from ghostlap.sim.eyes import CameraName, Poses, eyes_of, known_cameras, rows_within
-from ghostlap.sim.track import Track, wrapped
+from ghostlap.base.errors import SimulatorError
+from ghostlap.sim.render.camera_poses import CameraName, Poses, eyes_of, known_cameras, rows_within
+from ghostlap.sim.scene.conditions import Conditions
+from ghostlap.sim.track.track import Track, wrapped
 from ghostlap.sim.vehicle import MPS_A_MPH, PHYSICS_STEP_S, Cars, Floats, Vehicle
 
 if TYPE_CHECKING:  # a world without cameras works without the renderer's libraries
-    from ghostlap.sim.renderer import Renderer
-    from ghostlap.sim.scenery import Scene
+    from ghostlap.sim.render.renderer import Renderer
+    from ghostlap.sim.scene.scenery import Scene
 
 _STEPS_A_LOOK = 5
 """Physics steps (0.1 s) after which cars are looked for on the track again, at the latest."""
@@ -218,6 +218,26 @@ class World:
         shape = (self.cars, len(self.cameras), self.rows[1] - self.rows[0], self.width_px, 3)
         return np.array(pictures).reshape(shape)
 
+    def frames_at(self, places: Sequence[Start]) -> NDArray[np.uint8]:
+        """What the center camera would see elsewhere on the road.
+
+        Args:
+            places: where; no car of this world moves.
+
+        Returns:
+            Whole frames, RGB, shape ``(places, height, width, 3)``.
+        """
+        elsewhere = World(
+            self.track,
+            self.conditions,
+            places,
+            height_px=self.height_px,
+            width_px=self.width_px,
+            device=self.device,
+            scene=self.scene,
+        )
+        return elsewhere.frames()[:, 0]
+
     def eyes(self) -> NDArray[np.float32]:
         """The cameras' x, y, z, heading and pitch, shape ``(cars * cameras, 5)``."""
         return eyes_of(
@@ -233,7 +253,7 @@ class World:
     def scene(self) -> Scene:
         """What stands around the track; made when first asked for, which takes a second or so."""
         if self._scene is None:
-            from ghostlap.sim.scenery import scene_of
+            from ghostlap.sim.scene.scenery import scene_of
 
             self._scene = scene_of(self.track, self.conditions)
         return self._scene
@@ -279,7 +299,7 @@ class World:
 
     @cached_property
     def _renderer(self) -> Renderer:
-        from ghostlap.sim.renderer import Renderer
+        from ghostlap.sim.render.renderer import Renderer
 
         return Renderer(
             self.scene,

@@ -11,10 +11,10 @@ from typing import Any
 
 from rich.console import Console
 
-from ghostlap.backend import keras
-from ghostlap.errors import TrainingError
-from ghostlap.files import own_folder, read_json, remove, replacing, write_json, write_text
-from ghostlap.terminal import say
+from ghostlap.base.errors import TrainingError
+from ghostlap.base.files import own_folder, read_json, remove, replacing, write_json, write_text
+from ghostlap.base.terminal import say
+from ghostlap.pilots.backend import keras
 
 STATE_FILE = "state.json"
 BEST_FILE = "best.weights.h5"

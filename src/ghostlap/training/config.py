@@ -9,13 +9,13 @@ from typing import Annotated, Any, Literal
 
 import tyro
 
-from ghostlap.dataset import MIN_SPEED_SHARE
-from ghostlap.errors import TrainingError
-from ghostlap.loader import Order
-from ghostlap.pilot import PILOT_FILE, run_file
-from ghostlap.splits import SplitBy
-from ghostlap.typed import misfit
-from ghostlap.vision import SEED, Preprocessing
+from ghostlap.base.errors import TrainingError
+from ghostlap.base.typed import misfit
+from ghostlap.data.dataset import MIN_SPEED_SHARE
+from ghostlap.data.loader import Order
+from ghostlap.data.splits import SplitBy
+from ghostlap.data.vision.preprocessing import SEED, Preprocessing
+from ghostlap.pilots.pilot import PILOT_FILE, run_file
 
 
 @dataclasses.dataclass(frozen=True)
@@ -143,7 +143,7 @@ class TrainConfig:
 
     @property
     def outputs(self) -> tuple[str, ...]:
-        """What the network answers, in the order of :data:`ghostlap.pilot.OUTPUTS`."""
+        """What the network answers, in the order of :data:`ghostlap.pilots.pilot.OUTPUTS`."""
         asked = {"steering": True, "speed": self.speed, "spread": self.spread}
         return tuple(name for name, wanted in asked.items() if wanted)
 

@@ -9,15 +9,15 @@ import numpy as np
 from numpy.typing import NDArray
 from rich.console import Console
 
-from ghostlap.dataset import Samples, make_samples, slow_rows, usable_rows
-from ghostlap.errors import DatasetError, ImageError
-from ghostlap.files import cache_folder
-from ghostlap.frame_cache import FrameCache
-from ghostlap.recording import Recording, read_recording, require_images
-from ghostlap.splits import split
-from ghostlap.terminal import say, warn
+from ghostlap.base.errors import DatasetError, ImageError
+from ghostlap.base.files import cache_folder
+from ghostlap.base.terminal import say, warn
+from ghostlap.data.dataset import Samples, make_samples, slow_rows, usable_rows
+from ghostlap.data.frame_cache import FrameCache
+from ghostlap.data.recordings import Recording, read_recording, require_images
+from ghostlap.data.splits import split
+from ghostlap.data.vision.preprocessing import Preprocessing, read_rgb
 from ghostlap.training.config import TrainConfig
-from ghostlap.vision import Preprocessing, read_rgb
 
 
 @dataclasses.dataclass(frozen=True)

@@ -18,16 +18,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from rich.console import Console
 
-from ghostlap.augmentation import parse_augmentation
-from ghostlap.errors import TrainingError
-from ghostlap.files import explained
-from ghostlap.folder_lock import FolderLock
-from ghostlap.loader import BatchLoader, closing_stream
-from ghostlap.metrics import steering_error
-from ghostlap.pilot import Pilot, usual_spread
-from ghostlap.pilot_saving import save_pilot
-from ghostlap.provenance import fingerprint, versions
-from ghostlap.terminal import say, warn
+from ghostlap.base.errors import TrainingError
+from ghostlap.base.files import explained
+from ghostlap.base.folder_lock import FolderLock
+from ghostlap.base.terminal import say, warn
+from ghostlap.data.labels import steering_error
+from ghostlap.data.loader import BatchLoader, closing_stream
+from ghostlap.data.provenance import fingerprint, versions
+from ghostlap.data.vision.augmentation import parse_augmentation
+from ghostlap.data.vision.preprocessing import scale
+from ghostlap.pilots.pilot import Pilot, usual_spread
+from ghostlap.pilots.pilot_saving import save_pilot
 from ghostlap.training.config import TrainConfig, resume_command
 from ghostlap.training.data import TrainingData, prepare_data
 from ghostlap.training.run_folder import (
@@ -36,7 +37,6 @@ from ghostlap.training.run_folder import (
     check_run_folder,
     claim_run_folder,
 )
-from ghostlap.vision import scale
 
 if TYPE_CHECKING:
     from ghostlap.training.callbacks import Checkpoints
@@ -68,6 +68,10 @@ class TrainResult:
 
 def train(config: TrainConfig, console: Console = console) -> TrainResult:
     """Train a pilot as ``config`` says.
+
+        >>> config = ghostlap.TrainConfig(("my-drive",), epochs=1, steps_per_epoch=2, out="runs/c")
+        >>> ghostlap.train(config).epochs
+        1
 
     Args:
         config: see :class:`TrainConfig`.
@@ -169,7 +173,7 @@ def _trained(
     config: TrainConfig, loader: BatchLoader, validation: BatchLoader, console: Console
 ) -> tuple[Trainer, Checkpoints]:
     """The trainer with the weights of its best epoch, and the history that led there."""
-    from ghostlap.backend import keras
+    from ghostlap.pilots.backend import keras
     from ghostlap.training.callbacks import BEST_FILE, Checkpoints, Progress
     from ghostlap.training.networks import (
         Trainer,

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from ghostlap.backend import keras
-from ghostlap.loader import LABELLED
+from ghostlap.data.loader import LABELLED
+from ghostlap.pilots.backend import keras
 from ghostlap.training.config import TrainConfig
 
 ops = keras.ops

@@ -6,15 +6,15 @@ import math
 from pathlib import Path
 from typing import Any
 
-from ghostlap.backend import keras
-from ghostlap.errors import PilotError
-from ghostlap.keras_files import check_weights, load_network, write_keras
-from ghostlap.loader import Batch, BatchLoader
-from ghostlap.models import build_model
-from ghostlap.pilot import KERAS_FILE, read_description, run_file
+from ghostlap.base.errors import PilotError
+from ghostlap.data.loader import Batch, BatchLoader
+from ghostlap.data.vision.preprocessing import Preprocessing
+from ghostlap.pilots.backend import keras
+from ghostlap.pilots.keras_files import check_weights, load_network, write_keras
+from ghostlap.pilots.models import build_model
+from ghostlap.pilots.pilot import KERAS_FILE, read_description, run_file
 from ghostlap.training.config import TrainConfig
 from ghostlap.training.losses import SMALLEST_SPREAD, loss_of
-from ghostlap.vision import Preprocessing
 
 ops = keras.ops
 
@@ -36,7 +36,8 @@ class Trainer(keras.Model):
     """A network behind the last step of preprocessing, which is what ``fit`` trains.
 
     Batches so travel as bytes, a quarter of the memory, and the network's own threads divide them.
-    It computes what :func:`ghostlap.vision.scale` does. Pilots are saved of ``network`` alone.
+    It computes what :func:`ghostlap.data.vision.preprocessing.scale` does. Pilots are saved of
+    ``network`` alone.
     """
 
     def __init__(self, network: Any, preprocessing: Preprocessing) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from ghostlap.files import replacing
+from ghostlap.base.files import replacing
 
 
 def plot_history(history: Sequence[dict[str, float]], picture: Path) -> None:

@@ -10,11 +10,11 @@ import dataclasses
 from pathlib import Path
 from typing import Any
 
-from ghostlap.errors import GhostlapError, TrainingError
-from ghostlap.files import read_json, refuse_link, write_json
-from ghostlap.folder_lock import is_free
-from ghostlap.pilot import PILOT_FILE, read_description
-from ghostlap.provenance import versions
+from ghostlap.base.errors import GhostlapError, TrainingError
+from ghostlap.base.files import read_json, refuse_link, write_json
+from ghostlap.base.folder_lock import is_free
+from ghostlap.data.provenance import versions
+from ghostlap.pilots.pilot import PILOT_FILE, read_description
 from ghostlap.training.config import (
     TrainConfig,
     config_from_json,

@@ -13,22 +13,22 @@ from typing import Any
 
 from rich.console import Console
 
-from ghostlap.backend import keras
-from ghostlap.evaluate.config import EvaluateConfig
-from ghostlap.evaluate.episode import run_episodes
-from ghostlap.evaluate.plan import EpisodesTask, plan_pilot
-from ghostlap.files import own_folder, read_json, replacing, write_json
-from ghostlap.metrics import Drive, Summary, summarise
-from ghostlap.pilot import FORMAT, ONNX_FILE, PILOT_FILE
-from ghostlap.pilot_saving import export_onnx
-from ghostlap.processes import run_tasks
-from ghostlap.sim.track import Track
-from ghostlap.sim.tracks import track_named
-from ghostlap.terminal import say
+from ghostlap.base.files import own_folder, read_json, replacing, write_json
+from ghostlap.base.processes import run_tasks
+from ghostlap.base.terminal import say
+from ghostlap.data.vision.preprocessing import Preprocessing
+from ghostlap.driving.metrics import Drive, Summary, summarise
+from ghostlap.driving.rollout.config import EvaluateConfig
+from ghostlap.driving.rollout.episode import run_episodes
+from ghostlap.driving.rollout.plan import EpisodesTask, plan_pilot
+from ghostlap.pilots.backend import keras
+from ghostlap.pilots.pilot import FORMAT, ONNX_FILE, PILOT_FILE
+from ghostlap.pilots.pilot_saving import export_onnx
+from ghostlap.sim.track.track import Track
+from ghostlap.sim.track.tracks import track_named
 from ghostlap.training.callbacks import BEST_FILE, Checkpoints, went_well
 from ghostlap.training.config import TrainConfig
 from ghostlap.training.networks import Trainer
-from ghostlap.vision import Preprocessing
 
 DRIVING_FILE = "driving.json"
 """How candidates drove, in the checkpoint's folder; a resumed selection goes on from there."""

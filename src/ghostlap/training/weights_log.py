@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ghostlap.backend import keras
-from ghostlap.files import open_text, replacing
+from ghostlap.base.files import open_text, replacing
+from ghostlap.pilots.backend import keras
 from ghostlap.training.callbacks import went_well
 
 COLUMNS = ("epoch", "layer", "variable", "mean", "std", "min", "max", "norm", "update_norm")

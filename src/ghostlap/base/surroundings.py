@@ -1,0 +1,72 @@
+"""What a command finds around it: made fit where that can be done, said in a sentence where not."""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+from collections.abc import Sequence
+
+from ghostlap.base.errors import GhostlapError
+
+_OWNER = 0o700
+_FEWEST_COLUMNS = 40
+
+
+def made_fit(arguments: Sequence[str]) -> None:
+    """Make sure of what every command takes for granted.
+
+    Args:
+        arguments: of the command line.
+
+    Raises:
+        GhostlapError: the current folder is gone, a name cannot be told as text, or there is no
+            place for temporary files.
+    """
+    os.umask(os.umask(0) & ~_OWNER)  # what we make, we must be able to write into
+    _let_many_files_be_open()
+    if os.environ.get("COLUMNS", "").isdigit() and int(os.environ["COLUMNS"]) < _FEWEST_COLUMNS:
+        os.environ["COLUMNS"] = str(_FEWEST_COLUMNS)
+    _check_names([*arguments, _current_folder()])
+    try:
+        tempfile.gettempdir()
+    except OSError as error:
+        raise GhostlapError(
+            "There is no folder for temporary files that can be written to. Name one: "
+            "TMPDIR=/some/folder ghostlap …"
+        ) from error
+
+
+def _current_folder() -> str:
+    try:
+        return os.getcwd()
+    except OSError as error:
+        raise GhostlapError(
+            f"The current folder is gone or cannot be entered ({error.strerror}). Change to one "
+            "that is there, and say it again."
+        ) from error
+
+
+def _check_names(names: Sequence[str]) -> None:
+    """Names that are no text cannot be passed to OpenCV, TensorFlow or ONNX Runtime."""
+    for name in names:
+        try:
+            name.encode()
+        except UnicodeEncodeError as error:
+            encoding = sys.getfilesystemencoding()
+            hint = "" if encoding == "utf-8" else "say it again with PYTHONUTF8=1, or "
+            raise GhostlapError(
+                f"{name}: is no text in {encoding}, which names are written in here. "
+                f"To go on, {hint}rename it."
+            ) from error
+
+
+def _let_many_files_be_open() -> None:
+    """Raise the limit of open files to what the system lets us."""
+    try:
+        import resource
+    except ModuleNotFoundError:  # Windows has no such limit
+        return
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if most != resource.RLIM_INFINITY:  # macOS refuses that
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))

@@ -1,1 +1,0 @@
-"""What this machine does, beside what it could do."""

@@ -1,0 +1,92 @@
+"""Everything that one address serves, put together: the source, the pages, the library."""
+
+from __future__ import annotations
+
+import asyncio
+from types import TracebackType
+from typing import Any, Generic, Protocol, TypeVar
+
+from ghostlap.cockpit.access import new_token
+from ghostlap.cockpit.api import Api
+from ghostlap.cockpit.config import CockpitConfig
+from ghostlap.cockpit.hub import Hub, Outlet
+from ghostlap.cockpit.library import Library
+from ghostlap.cockpit.protocol import Command
+from ghostlap.cockpit.server import CockpitServer
+from ghostlap.cockpit.trainer import Trainer
+from ghostlap.cockpit.workers import all_within
+
+_ENDS_WITHIN_S = 8.0
+"""Longer than a training has to save what it has, and a recording what waits for the disk."""
+
+
+class Source(Protocol):
+    """What drives, and where its recordings are."""
+
+    library: Library
+
+    @property
+    def tracks(self) -> list[str]: ...
+
+    def start(self, outlet: Outlet) -> None: ...
+
+    def stop(self) -> None: ...
+
+    def hello(self) -> dict[str, Any]: ...
+
+    def tell(self, command: Command) -> None: ...
+
+    def sit(self, taken: bool) -> None: ...
+
+    def watched_by(self, pages: int) -> None: ...
+
+    def is_recording(self, name: str) -> bool: ...
+
+
+Driven = TypeVar("Driven", bound=Source)
+
+
+class Site(Generic[Driven]):
+    """The cockpit while it is entered.
+
+    Args:
+        config: where to listen.
+        source: what drives; started here, and stopped.
+
+    Raises:
+        CockpitError: the port is in use, or there is no such interface.
+    """
+
+    def __init__(self, config: CockpitConfig, source: Driven) -> None:
+        self.source = source
+        self.port = 0
+        self.token = None if config.is_private else new_token()
+        self._config = config
+
+    @property
+    def address(self) -> str:
+        """Of the page, for a person."""
+        host = self._config.host
+        shown = f"[{host}]" if ":" in host else host
+        token = f"?token={self.token}" if self.token else ""
+        return f"http://{shown}:{self.port}/{token}"
+
+    async def __aenter__(self) -> Site[Driven]:
+        outlet = Outlet(asyncio.get_running_loop())
+        self.hub = Hub(self.source, asyncio.get_running_loop())
+        outlet.attach(self.hub)
+        self._trainer = Trainer(self.source.library)
+        self._api = Api(self.source.library, self._trainer, self.source)
+        self._server = CockpitServer(self.hub, self._api.routes(), self.token)
+        self.port = await self._server.start(self._config.host, self._config.port)
+        self.source.start(outlet)
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self._server.stop()
+        await all_within([self.source.stop, self._trainer.stop_all, self._api.stop], _ENDS_WITHIN_S)

@@ -1,0 +1,292 @@
+"""The drive itself: who holds the wheel, what the car does, what is counted and written down.
+
+Without a clock or any I/O of its own: :meth:`Cabin.tick` is told how much time has passed.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any, Literal
+
+from ghostlap.base.errors import CockpitError, GhostlapError
+from ghostlap.cockpit.manual_input import Hands, is_neutral
+from ghostlap.cockpit.pilot_runner import Copilot
+from ghostlap.cockpit.protocol import Input, Mode
+from ghostlap.cockpit.recorder import MOMENTS_PER_S, Moment, Tape
+from ghostlap.cockpit.scene import Stage
+from ghostlap.cockpit.score import Laps, Score
+from ghostlap.driving.metrics import Intervention
+from ghostlap.driving.rollout.rollout import InterventionDetector
+from ghostlap.driving.rollout.stress import TICK_S
+from ghostlap.sim.render.camera_poses import Poses
+
+Say = Callable[[str, str], None]
+"""Tells the pages something: ``info``, ``warning`` or ``error``, and a text."""
+
+_WHY = {
+    Intervention.OFF_ROAD: "it left the road",
+    Intervention.STANDING: "it stood for 3 s",
+    Intervention.TURNED: "it turned round",
+}
+_STANDS_MPH = 0.5
+_SILENT_S = 1.0
+"""A pilot that answers no number for so long drives no longer."""
+_LOST_M = 40.0
+"""So far from the road a car is put back, whoever drives."""
+
+
+class Cabin:
+    """One car on a stage, and whoever drives it.
+
+    Args:
+        stage: where.
+        say: tells the pages something.
+        speed_limit_mph: the speed that a pilot holds.
+    """
+
+    def __init__(self, stage: Stage, say: Say, speed_limit_mph: float = 20.0) -> None:
+        self.mode: Mode = "manual"
+        self.driving: Literal["person", "pilot"] = "person"
+        self.speed_limit_mph = speed_limit_mph
+        self.paused = False
+        self.hands = Hands()
+        self.copilot: Copilot | None = None
+        self.tape: Tape | None = None
+        self._say = say
+        self._seat_taken = False
+        self._held_at_handing_back = Input(0)
+        self._command = 0.0, 0.0
+        self._next_moment_s = 0.0
+        self._rolls_back = False
+        self._silent_s = 0.0
+        self._score = Score()
+        self.enter(stage)
+
+    def enter(self, stage: Stage) -> None:
+        """Go to another stage; what was recorded ends, and counting begins anew."""
+        self.stop_recording()
+        self.stage = stage
+        self._detector, self._judge_at_s = InterventionDetector(1), stage.world.time_s
+        self._laps, self._score = Laps(), Score()
+        self._command = 0.0, 0.0
+        self.hands.let_go()
+        self.hands.start_from(0.0)
+        if self.copilot is not None:
+            self.copilot.forget()
+
+    def sit(self, taken: bool) -> None:
+        """Somebody sits in the driver's seat from now on, or nobody: then the car brakes."""
+        self._seat_taken = taken
+        self.hands.let_go()
+
+    def hold(self, held: Input) -> None:
+        """The person holds the controls so. Touching them while the pilot drives takes over."""
+        self.hands.hold(held)
+        if is_neutral(held):
+            self._held_at_handing_back = Input(0)
+            return
+        before = self._held_at_handing_back
+        is_new = (held.keys, held.steering) != (before.keys, before.steering)
+        if self.driving == "pilot" and is_new:
+            self.driving = "person"
+            self.hands.start_from(self._command[0])
+            self._score.interventions += 1
+            self._say("info", "you drive; hand back when it is right")
+
+    def set_mode(self, mode: Mode) -> None:
+        """Change the mode, or hand back to the pilot.
+
+        Raises:
+            CockpitError: there is no pilot to drive.
+        """
+        if mode == "autonomous":
+            if self.copilot is None:
+                raise CockpitError("Autonomous mode needs a pilot. Choose one first.")
+            if self.mode == "manual":
+                self._score = Score()
+            self._held_at_handing_back = self.hands.held
+            self.copilot.forget()
+            self._detector, self._judge_at_s = InterventionDetector(1), self.stage.world.time_s
+            self._command = self.copilot.look(self.stage)
+            self.driving = "pilot"
+        else:
+            if self.driving == "pilot":
+                self.hands.start_from(self._command[0])
+            self.driving = "person"
+        self.mode = mode
+
+    def choose(self, copilot: Copilot | None) -> None:
+        """Another pilot, which drives at once where one drove before; or none."""
+        if copilot is None:
+            self.set_mode("manual")
+        else:
+            copilot.hold_speed(self.speed_limit_mph)
+            self._command = copilot.look(self.stage)
+        self.copilot, self._score = copilot, Score()
+
+    def dismiss(self, why: str) -> None:
+        """The pilot cannot go on; the person drives, and may choose another one."""
+        self.copilot, self._silent_s = None, 0.0
+        self.set_mode("manual")
+        self._say("error", f"{why} You drive now.")
+
+    def set_speed_limit(self, mph: float) -> None:
+        self.speed_limit_mph = mph
+        if self.copilot is not None:
+            self.copilot.hold_speed(mph)
+
+    def reset(self) -> None:
+        """Put the car back on the middle of the road; from a pilot's hands it is taken over."""
+        if self.driving == "pilot":
+            self._score.interventions += 1
+        self._put_back()
+
+    def record(self, tape: Tape) -> None:
+        """Write down what is driven from now on."""
+        self.stop_recording()
+        self.tape, self._next_moment_s = tape, self.stage.world.time_s
+
+    def stop_recording(self) -> None:
+        """End the recording, if there is one."""
+        if self.tape is not None:
+            self.tape.close()
+            self.tape = None
+
+    @property
+    def is_parked(self) -> bool:
+        """Whether nobody is there and the car stands: time stands still for it."""
+        return not self._seat_taken and self._speed_mph < _STANDS_MPH
+
+    def tick(self, elapsed_s: float) -> None:
+        """Let time pass: move the hands, then the car, then have the pilot look.
+
+        It looks 20 times a second at least, however rarely this is called.
+        """
+        if elapsed_s > 0:
+            parts = max(1, math.ceil(elapsed_s / TICK_S - 1e-6))
+            for _ in range(parts):
+                self._tick(elapsed_s / parts)
+
+    def _tick(self, elapsed_s: float) -> None:
+        self.hands.move(elapsed_s)
+        if self.paused or self.is_parked:
+            return
+        by_pilot = self._seat_taken and self.driving == "pilot"
+        world = self.stage.world
+        steering, throttle = self._controls()
+        before = world.poses()
+        world.step(steering, throttle, elapsed_s)
+        self._rolls_back = _is_backwards(before, world.poses())
+        truth = world.truth()
+        self._laps.passed(int(truth.lap[0]), world.time_s)
+        if by_pilot:
+            self._score.pilot_s += elapsed_s
+            self._judge()
+        elif abs(float(truth.cte_m[0])) > _LOST_M:
+            self._say("warning", "the car was lost, and is back on the road")
+            self._put_back()
+        self._look()
+        self._wait_for_answers(elapsed_s if by_pilot else 0.0)
+        self._write_down(steering, throttle, by_pilot)
+
+    def state(self) -> dict[str, Any]:
+        """What the pages are told of the drive."""
+        world = self.stage.world
+        truth, told, poses = world.truth(), world.telemetry(), world.poses()
+        copilot, tape = self.copilot, self.tape
+        return {
+            "mode": self.mode, "driving": self.driving, "paused": self.paused,
+            "t": world.time_s,
+            "speed_mph": float(told.speed_mph[0]), "speed_limit_mph": self.speed_limit_mph,
+            "steering": float(told.steering[0]), "throttle": float(told.throttle[0]),
+            "cte_m": float(truth.cte_m[0]), "margin_m": float(truth.margin_m[0]),
+            "off_road": bool(truth.off_road[0]),
+            "lap": int(truth.lap[0]), "lap_s": self._laps.lap_s(world.time_s),
+            "best_lap_s": self._laps.best_s, "distance_m": float(truth.distance_m[0]),
+            "autonomy_percent": self._score.autonomy_percent,
+            "interventions": self._score.interventions,
+            "x": float(poses.x_m[0]), "y": float(poses.y_m[0]),
+            "heading_rad": float(poses.heading_rad[0]),
+            "recording": None if tape is None else
+            {"name": tape.name, "rows": tape.rows, "seconds": tape.seconds},
+            "pilot": None if copilot is None else copilot.name,
+            "pilot_steering": None if copilot is None else copilot.steering,
+            "spread": None if copilot is None else copilot.spread,
+            "latency_ms": None if copilot is None else copilot.latency_ms,
+            "expert_steering": self.stage.expert_steering(truth, told),
+            "track": self.stage.track_name, "direction": self.stage.direction,
+            "conditions": self.stage.conditions, "input_ack": self.hands.held.n,
+        }  # fmt: skip
+
+    @property
+    def _speed_mph(self) -> float:
+        return float(self.stage.world.telemetry().speed_mph[0])
+
+    def _controls(self) -> tuple[float, float]:
+        if not self._seat_taken:  # brakes: forwards and backwards the other pedal does it
+            return 0.0, 1.0 if self._rolls_back else -1.0
+        if self.driving == "pilot":
+            return self._command
+        return self.hands.steering, self.hands.throttle
+
+    def _judge(self) -> None:
+        """Look for an intervention as often as an evaluation does; put the car back after one."""
+        world = self.stage.world
+        while world.time_s >= self._judge_at_s:
+            self._judge_at_s += TICK_S
+            why = Intervention(int(self._detector.judge(world.truth(), world.telemetry())[0]))
+            if why is not Intervention.NONE:
+                self._score.interventions += 1
+                self._say("warning", f"the car was put back: {_WHY[why]}")
+                self._put_back()
+
+    def _put_back(self) -> None:
+        self.stage.world.put_back(0)
+        self.hands.start_from(0.0)
+        if self.copilot is not None:
+            self.copilot.forget()
+            self._look()
+
+    def _look(self) -> None:
+        """Have the pilot look, if there is one."""
+        if self.copilot is not None:
+            try:
+                self._command = self.copilot.look(self.stage)
+            except GhostlapError as error:
+                self.dismiss(str(error))
+
+    def _wait_for_answers(self, elapsed_s: float) -> None:
+        """Hand the car to the person where the pilot that drives has been silent for too long."""
+        is_silent = elapsed_s > 0 and self.copilot is not None and self.copilot.steering is None
+        self._silent_s = self._silent_s + elapsed_s if is_silent else 0.0
+        if self._silent_s > _SILENT_S and self.copilot is not None:
+            self.dismiss(f"{self.copilot.name} answers no number.")
+
+    def _write_down(self, steering: float, throttle: float, by_pilot: bool) -> None:
+        world, tape = self.stage.world, self.tape
+        if tape is None or world.time_s < self._next_moment_s:
+            return
+        if tape.is_broken:
+            self.stop_recording()
+            return
+        period_s = 1 / MOMENTS_PER_S
+        self._next_moment_s = max(self._next_moment_s + period_s, world.time_s - period_s)
+        tape.add(
+            Moment(
+                pictures=self.stage.three_pictures(),
+                time_s=world.time_s,
+                steering=steering,
+                throttle=throttle,
+                speed_mph=self._speed_mph,
+                driver="pilot" if by_pilot else "person",
+                pilot_steering=None if self.copilot is None else self.copilot.steering,
+            )
+        )
+
+
+def _is_backwards(before: Poses, after: Poses) -> bool:
+    heading_rad = after.heading_rad[0]
+    ahead_m = (after.x_m - before.x_m)[0] * math.cos(heading_rad)
+    ahead_m += (after.y_m - before.y_m)[0] * math.sin(heading_rad)
+    return bool(ahead_m < 0)

@@ -1,0 +1,1 @@
+"""One verb a module: what a person types, and what a notebook calls."""

@@ -1,0 +1,103 @@
+"""The cockpit of the embedded simulator, which ``ghostlap sim`` opens."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import threading
+import webbrowser
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+
+from ghostlap.base.errors import CockpitError
+from ghostlap.base.signals import until_asked
+from ghostlap.base.terminal import say, warn
+from ghostlap.cockpit.config import CockpitConfig
+
+if TYPE_CHECKING:
+    from ghostlap.cockpit.app import Site
+
+console = Console(stderr=True, soft_wrap=True)
+
+
+def cockpit(config: CockpitConfig, console: Console = console) -> dict[str, Any]:
+    """Serve the page and drive the simulator until Ctrl-C or SIGTERM.
+
+    Args:
+        config: see :class:`CockpitConfig`.
+        console: where the page's address is shown.
+
+    Returns:
+        ``recordings``: the names of those that were made.
+
+    Raises:
+        CockpitError: the port is in use, something is not installed, or this is a notebook.
+        TrackError: there is no such track.
+        PilotError: ``config.pilot`` is none.
+    """
+    check_installed()
+    check_no_loop()
+    from ghostlap.cockpit.simulator import Simulator
+
+    say(console, f"making {config.track} …")
+    simulator = Simulator(config)
+    asyncio.run(_serve(simulator, config, console))
+    return {"recordings": simulator.recorded}
+
+
+async def _serve(simulator: Any, config: CockpitConfig, console: Console) -> None:
+    from ghostlap.cockpit.app import Site
+
+    async with Site(config, simulator) as site:
+        say_where(config, site.address, console)
+        if config.open_browser:
+            # One for a terminal comes back only when it is left.
+            threading.Thread(target=webbrowser.open, args=(site.address,), daemon=True).start()
+        await stop_signal(site)
+
+
+async def stop_signal(site: Site[Any]) -> None:
+    """Wait for Ctrl-C or SIGTERM."""
+    await until_asked()
+
+
+def say_where(config: CockpitConfig, address: str, console: Console) -> None:
+    """Show a person where the page is."""
+    say(console, f"the cockpit is at {address}; Ctrl-C ends it", bold=address)
+    if not config.is_private:
+        warn(
+            console,
+            "other machines can reach it. Whoever has this address can drive, "
+            "record and train here; the connection is not encrypted.",
+        )
+
+
+def check_installed() -> None:
+    """Make sure that the web server's packages are there.
+
+    Raises:
+        CockpitError: they are not.
+    """
+    try:
+        import starlette  # noqa: F401
+        import uvicorn  # noqa: F401
+    except ModuleNotFoundError as error:
+        raise CockpitError(
+            f"The cockpit needs the package {error.name}, which is not installed. "
+            "Install Ghostlap with it: pip install 'ghostlap[sim,cockpit]'"
+        ) from None
+
+
+def check_no_loop() -> None:
+    """Make sure that this is no notebook.
+
+    Raises:
+        CockpitError: an event loop runs already.
+    """
+    with contextlib.suppress(RuntimeError):
+        asyncio.get_running_loop()
+        raise CockpitError(
+            "The cockpit serves until it is stopped, which cannot be done within a notebook. "
+            "Start 'ghostlap sim' in a terminal."
+        )

@@ -1,0 +1,115 @@
+"""``ghostlap convert``: a recording in another format."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from ghostlap.base.errors import ExchangeError
+from ghostlap.base.terminal import say
+from ghostlap.data.formats.columns import parse_columns, parse_where
+from ghostlap.data.formats.config import ConvertConfig
+from ghostlap.data.formats.frames import Moment, Source, new_folder, source_of
+
+console = Console(stderr=True)
+
+
+def convert(config: ConvertConfig, console: Console = console) -> dict[str, Any]:
+    """Write a recording, tub, dataset or table in another format.
+
+        >>> ghostlap.convert(ghostlap.ConvertConfig("my-drive", to="tub", out="my-tub"))["moments"]
+        120
+
+    Returns:
+        ``{"out", "format", "moments", "left_out", "notes"}``, ready for JSON.
+
+    Raises:
+        GhostlapError: the source cannot be read, none of it can be used, or ``out`` is in use.
+    """
+    source = _open(config)
+    with console.status("reading …") as status, new_folder(config.out) as folder:
+        moments = _counted(source, status)
+        if config.to == "lerobot":
+            from ghostlap.data.formats.lerobot_writing import write_lerobot
+
+            written = write_lerobot(moments, folder, source, config.fps, config.task)
+        elif config.to == "tub":
+            from ghostlap.data.formats.tub import write_tub
+
+            written = write_tub(moments, folder, source.has_speed)
+            if len(source.cameras) > 1:
+                source.notes.append("a tub has one camera: the side pictures are left out")
+        else:
+            from ghostlap.data.formats.udacity import write_udacity
+
+            written = write_udacity(moments, folder)
+        if not written:
+            raise ExchangeError(_nothing_left(config.source, source))
+    if source.left_out:
+        source.notes.insert(
+            0, f"{len(source.left_out)} of {source.total} rows are left out: {source.left_out[0]}"
+        )
+    for note in source.notes:
+        say(console, f"note: {note}")
+    say(console, f"{written} moments in {config.out} ({config.to})")
+    return {
+        "out": str(config.out),
+        "format": config.to,
+        "moments": written,
+        "left_out": len(source.left_out),
+        "notes": source.notes,
+    }
+
+
+def _open(config: ConvertConfig) -> Source:
+    from ghostlap.data.recordings import is_recording, read_recording, require_images
+
+    path = config.source
+    if (path / "meta" / "info.json").is_file():
+        from ghostlap.data.formats.lerobot_reading import read_lerobot
+
+        return read_lerobot(path, config.columns)
+    if config.columns:
+        from ghostlap.data.formats.table import read_table
+
+        columns = parse_columns(config.columns)
+        recording = read_table(path, columns, parse_where(config.where))
+        source = source_of(recording)
+        unknown = [name for name in ("throttle", "brake") if name not in columns]
+        if unknown:
+            source.notes.append(f"the table tells no {' and no '.join(unknown)}: written as 0")
+        if recording.notes:
+            source.notes.append(
+                f"{len(recording.notes)} lines are no rows; the first: line "
+                f"{recording.notes[0].line}, {recording.notes[0].message}"
+            )
+        return source
+    if not is_recording(path) and path.exists():
+        raise ExchangeError(
+            f"{path}: neither a recording, a donkeycar tub nor a LeRobot dataset. For a table with "
+            "pictures say which column is what: --columns center=image steering=angle:deg"
+        )
+    recording = read_recording(path)
+    require_images(recording)
+    source = source_of(recording)
+    if recording.notes:
+        source.notes.append(
+            f"{len(recording.notes)} rows were mended or passed over while reading; "
+            f"'ghostlap doctor {path}' says which"
+        )
+    return source
+
+
+def _counted(source: Source, status: Any) -> Iterator[Moment]:
+    for number, moment in enumerate(source.moments, 1):
+        if number % 100 == 0:
+            status.update(f"{number} of {source.total} moments …")
+        yield moment
+
+
+def _nothing_left(path: Path, source: Source) -> str:
+    first = f" The first: {source.left_out[0]}" if source.left_out else ""
+    return f"{path}: none of its {source.total} rows can be used.{first}"

@@ -1,0 +1,67 @@
+"""All options of ``ghostlap demo``."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+from ghostlap.base.errors import DemoError
+
+
+@dataclasses.dataclass(frozen=True)
+class DemoConfig:
+    """From nothing to a pilot that drives, with proof.
+
+    The built-in expert drives and is recorded, the doctor looks at the recording, pictures of it
+    are drawn, a network learns from it, drives in closed loop, then once over the simulator's own
+    protocol; a video and a report show all of it. After Ctrl-C the same command goes on: stages
+    that are finished are kept.
+
+    Example: ghostlap demo --track lake
+    """
+
+    track: str = "lake"
+    """lake, jungle, random:SEED or a CSV file."""
+    out: Path = Path("ghostlap-demo")
+    """Folder for all of it."""
+    quick: bool = False
+    """Less of everything: one lap one way, a shorter training, two episodes, a shorter drive."""
+    speed_limit: float = 30.0
+    """Of the expert and the pilot, in mph. Tight tracks want less: 25 for the jungle."""
+    seed: int = 0
+    """Of everything that is drawn."""
+    fresh: bool = False
+    """Remove what an earlier demo left in --out, and begin anew."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "out", Path(self.out))
+        if not 1 <= self.speed_limit <= 30:
+            raise DemoError(f"--speed-limit must be from 1 to 30 mph. Got {self.speed_limit}.")
+        if self.seed < 0:
+            raise DemoError(f"--seed must be at least 0. Got {self.seed}.")
+
+    def what_is_made(self) -> dict[str, Any]:
+        """The options that make a difference to what is made, as JSON values."""
+        values = dataclasses.asdict(self)
+        return {name: values[name] for name in ("track", "quick", "speed_limit", "seed")}
+
+
+@dataclasses.dataclass(frozen=True)
+class Amount:
+    """How much of everything: enough to drive without an intervention, and no more."""
+
+    both_ways: bool
+    """Record a lap each way round, or one way."""
+    rate_hz: float
+    """Moments recorded a second."""
+    steps_per_epoch: int
+    epochs: int
+    seeds: int
+    """Of the evaluation: two episodes each."""
+    drive_s: float | None
+    """Driven over the wire; None is a lap."""
+
+
+FULL = Amount(both_ways=True, rate_hz=7.5, steps_per_epoch=50, epochs=8, seeds=3, drive_s=None)
+QUICK = Amount(both_ways=False, rate_hz=5.0, steps_per_epoch=40, epochs=5, seeds=1, drive_s=40.0)

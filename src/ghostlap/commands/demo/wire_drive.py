@@ -1,0 +1,111 @@
+"""One drive over the real protocol: the server in a process of its own, the simulator here."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from ghostlap.base.errors import DemoError
+from ghostlap.commands.sim import simulate
+from ghostlap.commands.sim_config import SimulateConfig
+
+PICTURES_A_SECOND = 20.0
+"""As often as an evaluation looks."""
+
+_WAIT_S = 30.0
+_ENDING_S = 10.0
+_LOOK_AGAIN_S = 0.05
+_HOST = "127.0.0.1"
+
+
+def drive_over_the_wire(
+    run: Path,
+    record: Path,
+    *,
+    track: str,
+    speed_limit: float,
+    seconds: float | None,
+    seed: int,
+    console: Console,
+) -> dict[str, Any]:
+    """Let ``ghostlap drive`` drive the embedded simulator as it drives Udacity's.
+
+    Args:
+        run: the pilot's run folder.
+        record: where the server records the drive.
+        track, speed_limit: what is driven, and how fast in mph.
+        seconds: driven; None is one lap.
+        seed: of light and materials.
+        console: where the simulator shows itself.
+
+    Returns:
+        What :func:`ghostlap.commands.sim.simulate` returns.
+
+    Raises:
+        DemoError: the server does not start.
+    """
+    port = _free_port()
+    config = SimulateConfig(
+        autonomous=True,
+        track=track,
+        conditions="seed",
+        seed=seed,
+        laps=1 if seconds is None else None,
+        seconds=seconds,
+        host=_HOST,
+        port=port,
+        wait_s=_WAIT_S,
+        frame_rate_hz=PICTURES_A_SECOND,
+        uncapped=True,
+    )
+    with _server(run, record, speed_limit, port):
+        return simulate(config, console)
+
+
+@contextlib.contextmanager
+def _server(run: Path, record: Path, speed_limit: float, port: int) -> Iterator[None]:
+    """A server that listens."""
+    options = ["--speed-limit", str(speed_limit), "--record", str(record), "--port", str(port)]
+    server = subprocess.Popen(
+        [sys.executable, "-m", "ghostlap", "drive", str(run), *options],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        until_s = time.monotonic() + _WAIT_S
+        while not _listens(port):
+            if server.poll() is not None or time.monotonic() > until_s:
+                raise DemoError(
+                    "The drive server does not start. To see why: "
+                    f"ghostlap drive {run} --port {port}"
+                )
+            time.sleep(_LOOK_AGAIN_S)
+        yield
+    finally:
+        server.send_signal(signal.SIGTERM)  # it writes down what waits to be recorded
+        try:
+            server.wait(_ENDING_S)
+        except subprocess.TimeoutExpired:
+            server.kill()
+            server.wait()
+
+
+def _listens(port: int) -> bool:
+    with contextlib.suppress(OSError), socket.create_connection((_HOST, port), timeout=1):
+        return True
+    return False
+
+
+def _free_port() -> int:
+    with socket.create_server((_HOST, 0)) as listening:
+        port: int = listening.getsockname()[1]
+    return port

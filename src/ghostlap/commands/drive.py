@@ -1,0 +1,156 @@
+"""``ghostlap drive``: a pilot drives Udacity's simulator.
+
+ghostlap drive runs/a
+ghostlap drive runs/a --speed-limit 20 --record runs/a/drive-1
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import cv2
+import numpy as np
+from rich.console import Console
+
+from ghostlap.base.errors import DriveError
+from ghostlap.base.signals import until_asked
+from ghostlap.base.terminal import say
+from ghostlap.cockpit.unity import UnityObserver
+from ghostlap.driving.server.config import PORT, DriveConfig
+from ghostlap.driving.server.console import Panel, summary_line
+from ghostlap.driving.server.drive_recorder import Recordings
+from ghostlap.driving.server.model_thread import Look, look_with
+from ghostlap.driving.server.server import DriveServer
+from ghostlap.driving.server.stats import Figures
+from ghostlap.pilots.pilot import Pilot
+
+if TYPE_CHECKING:
+    from ghostlap.cockpit.app import Site
+    from ghostlap.cockpit.unity import UnityDrive
+
+console = Console(stderr=True)
+
+_THIS_MACHINE = {"127.0.0.1", "::1", "localhost"}
+
+
+def drive(config: DriveConfig, console: Console = console) -> dict[str, Any]:
+    """Serve simulators until Ctrl-C or SIGTERM.
+
+        >>> told = ghostlap.drive(ghostlap.DriveConfig("runs/a"))  # until Ctrl-C
+
+    Args:
+        config: see :class:`DriveConfig`.
+        console: where a person sees what goes on.
+
+    Returns:
+        JSON values: ``answered`` telemetries, ``dropped`` and ``troubled`` ones of them,
+        ``not_recorded``, ``p50_ms`` and ``p99_ms`` of the last 2000 answers (None without any),
+        ``record``.
+
+    Raises:
+        PilotError: the run folder holds no usable pilot.
+        DriveError: the port is in use, there is no such interface, or this is a notebook.
+        RecordingError: ``config.record`` cannot be written.
+        CockpitError: the page cannot be served.
+    """
+    _check_no_loop()
+    pilot = Pilot.load(config.pilot)
+    pilot.require_unsure(config.pilot, config.slow_when_unsure)
+    # Pictures are small, and each further thread would be one that the simulator misses.
+    cv2.setNumThreads(1)
+    pilot.predict(np.zeros(pilot.preprocessing.frame_shape, np.uint8))  # the first one takes longer
+    look = look_with(pilot, config.limits.image_side_px)
+    figures = Figures()
+    panel = Panel(figures, console, "waiting for the simulator: choose Autonomous Mode there")
+
+    def count_lost() -> None:
+        figures.not_recorded += 1
+
+    with panel, contextlib.ExitStack() as stack:
+        recordings = None
+        if config.record is not None:
+            recordings = Recordings(config.record, panel.say, count_lost)
+            stack.callback(recordings.close)
+        page = _page_of(config) if config.cockpit else None
+        asyncio.run(_serve(config, look, panel.say, figures, recordings, page))
+    if figures.answered:
+        say(
+            console,
+            f"{figures.answered} frames, {summary_line(figures, 0).partition('   ')[2].strip()}",
+        )
+    return _result(config, figures)
+
+
+async def _serve(
+    config: DriveConfig,
+    look: Look,
+    say: Callable[[str], None],
+    figures: Figures,
+    recordings: Recordings | None,
+    page: Site[UnityDrive] | None,
+) -> None:
+    async with contextlib.AsyncExitStack() as stack:
+        observer = None
+        if page is not None:
+            await stack.enter_async_context(page)
+            observer = UnityObserver(page.source)
+            say(f"the cockpit is at {page.address}")
+        server = await stack.enter_async_context(
+            DriveServer(config, look, say, figures, recordings, observer)
+        )
+        _say_where(config, server.port, say)
+        await until_asked()
+
+
+def _page_of(config: DriveConfig) -> Site[UnityDrive]:
+    """The page that shows the drive.
+
+    Raises:
+        CockpitError: the web server's packages are not installed.
+    """
+    from ghostlap.commands.cockpit import check_installed
+
+    check_installed()
+    from ghostlap.cockpit.app import Site
+    from ghostlap.cockpit.config import CockpitConfig
+    from ghostlap.cockpit.unity import UnityDrive
+
+    run = config.pilot.absolute()
+    page = CockpitConfig(host=config.page_host, port=config.page_port, runs=run.parent)
+    shown = UnityDrive(page, run, config.speed_limit, config.limits.image_side_px)
+    return Site(page, shown)
+
+
+def _check_no_loop() -> None:
+    with contextlib.suppress(RuntimeError):
+        asyncio.get_running_loop()
+        raise DriveError(
+            "drive: serves until it is stopped, which cannot be done within a notebook. "
+            "Start 'ghostlap drive' in a terminal."
+        )
+
+
+def _say_where(config: DriveConfig, port: int, say: Callable[[str], None]) -> None:
+    say(f"driving with {config.pilot} on {config.host}:{port}; Ctrl-C ends it")
+    if config.host not in _THIS_MACHINE:
+        say(
+            f"Attention: {config.host} lets other machines in. Whoever reaches this one can have "
+            "the pilot look at pictures; there is no password."
+        )
+    if port != PORT:
+        say(f"Udacity's simulator only connects to port {PORT}, so not here.")
+
+
+def _result(config: DriveConfig, figures: Figures) -> dict[str, Any]:
+    return {
+        "answered": figures.answered,
+        "dropped": figures.dropped,
+        "troubled": figures.troubled,
+        "not_recorded": figures.not_recorded,
+        "p50_ms": figures.latency_ms(50) if figures.answered else None,
+        "p99_ms": figures.latency_ms(99) if figures.answered else None,
+        "record": None if config.record is None else str(config.record),
+    }

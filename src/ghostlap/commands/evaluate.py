@@ -1,0 +1,243 @@
+"""``ghostlap evaluate``: a pilot drives the embedded simulator, and figures say how well.
+
+ghostlap evaluate runs/a --track lake --laps 5 --seeds 3 --speed-limit 30
+ghostlap evaluate runs/a --track lake --track jungle --speed-limit 20 --stress
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import json
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+from ghostlap.base.errors import EvaluationError, PilotError
+from ghostlap.base.files import json_text, refuse_link, write_json
+from ghostlap.base.folder_lock import FolderLock
+from ghostlap.base.named import named_function
+from ghostlap.base.processes import run_tasks
+from ghostlap.base.terminal import say, warn
+from ghostlap.driving.evaluation.folder import EVALUATION_FILE, begin_folder, heading, keep
+from ghostlap.driving.evaluation.map_picture import save_map
+from ghostlap.driving.evaluation.offline import AgainstPerson, compare, show_compared
+from ghostlap.driving.evaluation.results import (
+    Finished,
+    episodes_as_json,
+    foresight_of,
+    line_as_json,
+    table_lines,
+)
+from ghostlap.driving.evaluation.table import answers_warnings, foresight_note, show
+from ghostlap.driving.metrics import totals
+from ghostlap.driving.rollout.config import EvaluateConfig, file_name_of
+from ghostlap.driving.rollout.episode import run_episodes
+from ghostlap.driving.rollout.plan import EpisodesTask, plan_expert, plan_pilot
+from ghostlap.pilots.pilot import Pilot
+from ghostlap.sim.track.track import Track
+from ghostlap.sim.track.track_checks import speed_warning
+from ghostlap.sim.track.tracks import track_named
+from ghostlap.sim.vehicle import MPS_A_MPH
+
+_EXPERTS_SHARE = 0.05
+"""Of the time that the pilot takes for the same way: it needs no pictures."""
+
+console = Console(stderr=True, soft_wrap=True)
+
+
+def evaluate(config: EvaluateConfig, console: Console = console) -> dict[str, Any]:
+    """Evaluate a pilot as ``config`` says.
+
+        >>> config = ghostlap.EvaluateConfig("runs/a", track="oval.csv", seeds=1, seconds=5)
+        >>> ghostlap.evaluate(config)["complete"]
+        True
+
+    Args:
+        config: see :class:`EvaluateConfig`.
+        console: where progress and the table are shown.
+
+    Returns:
+        What ``evaluation.json`` holds, as JSON values: ``complete``, ``lines`` (the table's),
+        ``episodes``, ``against``, ``foresight`` (how well the spread announced interventions),
+        ``seconds``, ``driven_s``, ``real_time_factor`` and ``real_time_factor_a_process`` (of
+        this process; resumed ones count from there), ``config``, ``network_blake2b``,
+        ``versions``, ``machine``.
+
+    Raises:
+        PilotError: the run folder holds no usable pilot, or one for frames of another size.
+        TrackError: there is no such track.
+        RecordingError, ImageError: a recording to compare with cannot be used.
+        EvaluationError: the folder for the results is taken, or cannot be resumed.
+    """
+    tracks = [track_named(name) for name in config.track]
+    against = _checked(config)
+    _warn_of_speed(config, tracks, console)
+    # The expert first, because it takes no time and so is there whenever the pilot is stopped.
+    tasks = plan_expert(config, tracks) + plan_pilot(config, tracks)
+    for path in (config.folder.parent, config.folder):
+        refuse_link(path)
+    with FolderLock(config.folder, EvaluationError):
+        finished = begin_folder(config, tasks)
+        before = len(finished)
+        began_s = time.perf_counter()
+        try:
+            _drive_the_rest(config, tasks, finished, console)
+        finally:  # Ctrl-C, or an error in one episode: what is finished is kept
+            seconds = time.perf_counter() - began_s
+            speed = _real_time(finished[before:], seconds)
+            result = _saved(config, tracks, tasks, finished, against, speed, console)
+    return result
+
+
+def _checked(config: EvaluateConfig) -> list[AgainstPerson]:
+    """Whether the pilot can be evaluated as asked; and its steering against people's."""
+    if config.is_policy:
+        named_function(str(config.pilot), "the pilot", EvaluationError)
+        for option in ("against", "slow_when_unsure"):
+            if getattr(config, option):
+                raise EvaluationError(
+                    f"{config.pilot}: --{option.replace('_', '-')} is for pilots in run folders. "
+                    "Leave it out."
+                )
+        return []
+    pilot = Pilot.load(config.pilot)
+    check_size(pilot, config)
+    pilot.require_unsure(config.pilot, config.slow_when_unsure)
+    return compare(pilot, config.against)
+
+
+def check_size(pilot: Pilot, config: EvaluateConfig) -> None:
+    """Make sure that the camera takes what the pilot was trained on.
+
+    Raises:
+        PilotError: it takes frames of another size.
+    """
+    height_px, width_px, _ = pilot.preprocessing.frame_shape
+    if (width_px, height_px) != config.size:
+        raise PilotError(
+            f"{config.pilot}: the pilot was trained on frames of {width_px}x{height_px} pixels. "
+            f"The simulator's camera takes {config.size[0]}x{config.size[1]}. With --size "
+            f"{width_px} {height_px} it takes such frames, of the same view."
+        )
+
+
+def _drive_the_rest(
+    config: EvaluateConfig, tasks: Sequence[EpisodesTask], finished: Finished, console: Console
+) -> None:
+    """Drive all tasks that are not in ``finished``, and keep each there and on disk."""
+    done = [task for task, _ in finished]
+    rest = [index for index, task in enumerate(tasks) if task not in done]
+    costs = [_EXPERTS_SHARE if tasks[index].by_expert else 1.0 for index in rest]
+    whole = sum(tasks[index].whole_m * cost for index, cost in zip(rest, costs, strict=True))
+    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:.0f} %"))
+    with Progress(*columns, TimeRemainingColumn(), console=console, transient=True) as progress:
+        bar = progress.add_task("driving", total=whole)
+        results = run_tasks(
+            run_episodes,
+            [tasks[index] for index in rest],
+            processes=config.processes,
+            on_report=lambda place, metres: progress.advance(bar, metres * costs[place]),
+        )
+        with contextlib.closing(results):  # type: ignore[type-var]
+            for place, result in results:
+                task = tasks[rest[place]]
+                finished.append((task, keep(config.folder, rest[place], task, result)))
+
+
+def _warn_of_speed(config: EvaluateConfig, tracks: Sequence[Track], console: Console) -> None:
+    for track in tracks:
+        warning = speed_warning(track, config.speed_limit * MPS_A_MPH)
+        if warning:
+            warn(console, warning)
+
+
+def _saved(
+    config: EvaluateConfig,
+    tracks: Sequence[Track],
+    tasks: Sequence[EpisodesTask],
+    finished: Finished,
+    against: Sequence[AgainstPerson],
+    speed: dict[str, float],
+    console: Console,
+) -> dict[str, Any]:
+    """Write what there is, and show it."""
+    finished.sort(key=lambda pair: tasks.index(pair[0]))
+    by_pilot = [(task, result) for task, result in finished if not task.by_expert]
+    lines = table_lines(finished)
+    seen = foresight_of(finished)
+    result = {
+        "complete": len(finished) == len(tasks),
+        "lines": [line_as_json(line) for line in lines],
+        "episodes": episodes_as_json(finished),
+        "against": [dataclasses.asdict(one) for one in against],
+        "foresight": None if seen is None else dataclasses.asdict(seen),
+        **speed,
+        **heading(config),
+    }
+    result = json.loads(json_text(result))  # what a reader of the file gets: lists, no tuples
+    write_json(config.folder / EVALUATION_FILE, result)
+    _save_maps(config, tracks, by_pilot)
+    if by_pilot:
+        show(lines, console)
+    if seen is not None:
+        say(console, foresight_note(seen))
+    if against:
+        show_compared(against, console)
+    for warning in answers_warnings(by_pilot):
+        warn(console, warning)
+    if not result["complete"]:
+        say(
+            console,
+            f"not complete: {_episodes(by_pilot)} of "
+            f"{sum(len(task.episodes) for task in tasks if not task.by_expert)} episodes are "
+            "finished and kept; the same command with --resume goes on from here",
+            bold="not complete:",
+        )
+    if speed["driven_s"]:
+        say(
+            console,
+            f"{speed['driven_s'] / 60:.1f} min driven in {speed['seconds']:.0f} s, "
+            f"{speed['real_time_factor']:.0f} times real time "
+            f"({speed['real_time_factor_a_process']:.0f} a process).",
+        )
+    say(console, f"Drives, maps and {EVALUATION_FILE}: {config.folder}", bold=config.folder)
+    return result
+
+
+def _real_time(finished: Finished, seconds: float) -> dict[str, float]:
+    """How much longer the pilot drove than it took, in all and while a process was at it."""
+    by_pilot = [result for task, result in finished if not task.by_expert]
+    driven_s = sum(totals(drive).elapsed_s for result in by_pilot for drive in result.drives)
+    spent_s = sum(result.seconds for result in by_pilot)
+    return {
+        "seconds": seconds,
+        "driven_s": driven_s,
+        "real_time_factor": driven_s / seconds,
+        "real_time_factor_a_process": driven_s / spent_s if spent_s else 0.0,
+    }
+
+
+def _episodes(finished: Finished) -> int:
+    return sum(len(task.episodes) for task, _ in finished)
+
+
+def _save_maps(config: EvaluateConfig, tracks: Sequence[Track], by_pilot: Finished) -> None:
+    """A map of each track under each stress."""
+    by_name = dict(zip(config.track, tracks, strict=True))
+    for name, stress in dict.fromkeys((task.track, task.stress.name) for task, _ in by_pilot):
+        group = [
+            pair for pair in by_pilot if (pair[0].track, pair[0].stress.name) == (name, stress)
+        ]
+        suffix = "" if stress == "none" else f"-{file_name_of(stress)}"
+        save_map(
+            by_name[name],
+            [episode for task, _ in group for episode in task.episodes],
+            [drive for _, result in group for drive in result.drives],
+            f"{config.pilot} on {name} at {config.speed_limit:g} mph"
+            + ("" if stress == "none" else f", stress: {stress}"),
+            config.folder / f"map-{file_name_of(name)}{suffix}.png",
+        )

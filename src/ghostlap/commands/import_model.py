@@ -1,0 +1,221 @@
+"""``ghostlap import``: a model that people already have becomes a pilot.
+
+>>> import_model(ImportConfig("model.h5", out="runs/old", like="my-drive"))["recipe"]
+'--crop 60:135 --colour yuv --blur 3 --scale x/255'
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from ghostlap.base.errors import LegacyError, ModelError
+from ghostlap.base.files import open_file, read_json, write_json
+from ghostlap.base.folder_lock import FolderLock
+from ghostlap.base.terminal import plain, say
+from ghostlap.data.provenance import versions
+from ghostlap.data.vision.preprocessing import Preprocessing
+from ghostlap.pilots.backend import keras
+from ghostlap.pilots.keras_import import finder
+from ghostlap.pilots.keras_import.config import ImportConfig
+from ghostlap.pilots.keras_import.lambdas import given_lambdas
+from ghostlap.pilots.keras_import.model_file import ModelFile, read_model_file
+from ghostlap.pilots.keras_import.network import Rebuilt, rebuild
+from ghostlap.pilots.keras_import.recipes import candidates, complete, recipe_text
+from ghostlap.pilots.pilot import PILOT_FILE
+from ghostlap.pilots.pilot_saving import save_pilot
+
+_CONFIG_FILE = "config.json"
+_MADE = (
+    _CONFIG_FILE, "model.keras", "model.h5", "model.json", "model.weights.h5", "model.onnx",
+)  # fmt: skip
+_SHOWN = 12
+
+console = Console(stderr=True)
+
+
+def import_model(config: ImportConfig, console: Console = console) -> dict[str, Any]:
+    """Read a model of any Keras, rebuild it, find out its preprocessing, save it as a pilot.
+
+        >>> config = ghostlap.ImportConfig("runs/a/model.h5", like="my-drive", out="runs/imported")
+        >>> pilot = ghostlap.Pilot.load(ghostlap.import_model(config)["out"])
+
+    Args:
+        config: see :class:`ImportConfig`.
+        console: where progress and the table of recipes are shown.
+
+    Returns:
+        ``out``, ``keras_version``, ``recipe`` (as options), ``tried`` (each recipe's correlation
+        with the person, size and error, best first) and ``notes``.
+
+    Raises:
+        LegacyError: the files cannot be read or understood, or the preprocessing is not known.
+        RecordingError: the recording cannot be read.
+    """
+    with FolderLock(config.out, LegacyError):
+        return _import_model(config, console)
+
+
+def _import_model(config: ImportConfig, console: Console) -> dict[str, Any]:
+    _check_out(config.out)
+    with console.status("reading the model …") as status:
+        file = read_model_file(config.model, config.description)
+        flipped = None if config.backend is None else config.backend == "theano"
+        rebuilt = rebuild(file, given_lambdas(config.lambdas), flipped)
+        network = _steering_only(rebuilt.network, config)
+        status.update("finding out its preprocessing …")
+        recipe, tried, frames = _recipe(config, network, rebuilt)
+    if tried:
+        _show(tried, console)
+        recipe = finder.choose(tried, frames, config.seed).recipe
+    recipe_words = recipe_text(recipe)
+    say(console, f"preprocessing: {recipe_words}")
+    for note in rebuilt.notes:
+        say(console, f"note: {note}")
+    figures = _figures(tried, recipe)
+    write_json(config.out / _CONFIG_FILE, _config_json(config))
+    try:
+        save_pilot(network, config.out, recipe, ("steering",), _description(config, file, figures))
+    except (ValueError, TypeError, NotImplementedError) as error:  # of Keras' exporters
+        raise ModelError(
+            f"{config.model}: was understood, but cannot be written as ONNX "
+            f"({' '.join(str(error).split())[:300]})."
+        ) from error
+    say(console, f"pilot: {config.out}; 'ghostlap drive {config.out}' drives it")
+    return {
+        "out": str(config.out),
+        "keras_version": file.keras_version,
+        "recipe": recipe_words,
+        "tried": [
+            {
+                "recipe": recipe_text(one.recipe),
+                "correlation": one.correlation,
+                "size": one.size,
+            }
+            for one in tried
+        ],
+        "notes": list(rebuilt.notes),
+    }
+
+
+def _recipe(
+    config: ImportConfig, network: Any, rebuilt: Rebuilt
+) -> tuple[Preprocessing, list[finder.Tried], Any]:
+    """The recipe given in full; or what was tried, best first, and the person's steering."""
+    shape = network.input_shape[1:]
+    if config.like is None:
+        frame = config.frame_height_px, config.frame_width_px
+        return complete(config.given, shape, frame, rebuilt.scales_itself), [], None
+    frame = finder.frame_size(config.like)
+    recipes = list(candidates(config.given, shape, frame, rebuilt.scales_itself))
+    if not recipes:
+        raise LegacyError(
+            f"--colour {config.colour}: the network sees pictures of {shape[2]} channels, which "
+            "this colour has not. Choose another one, or leave it to be found out."
+        )
+    moments = finder.draw_frames(config.like, frame, config.seed)
+    tried = finder.try_recipes(network, recipes, moments)
+    return tried[0].recipe, tried, moments.steering
+
+
+def _steering_only(network: Any, config: ImportConfig) -> Any:
+    """The network with the steering as its only answer."""
+    answers = network.output_shape[-1]
+    if answers > 1 and config.output is None:
+        raise LegacyError(
+            f"{config.model}: the network answers {answers} numbers. Say which is the steering, "
+            f"counted from 0: --output 0 … --output {answers - 1}. If they are the probabilities "
+            "of classes, it cannot be imported."
+        )
+    chosen = config.output or 0
+    if chosen >= answers:
+        raise LegacyError(f"--output {chosen}: the network answers {answers} numbers only.")
+    if answers == 1 and config.steering_scale == 1:
+        return network
+    layers, answer = keras.layers, network.outputs[0]
+    if answers > 1:
+        cut = layers.Cropping1D((chosen, answers - 1 - chosen))
+        answer = layers.Flatten()(cut(layers.Reshape((answers, 1))(answer)))
+    if config.steering_scale != 1:
+        answer = layers.Rescaling(config.steering_scale)(answer)
+    return keras.Model(network.inputs[0], answer, name=network.name)
+
+
+def _show(tried: Sequence[finder.Tried], console: Console) -> None:
+    table = Table("preprocessing", "correlation", "size", "mean error")
+    for one in tried[:_SHOWN]:
+        table.add_row(
+            plain(recipe_text(one.recipe)),
+            f"{one.correlation:.2f}",
+            f"{one.size:.2f}",
+            f"{one.mean_error:.2f}",
+        )
+    console.print(table)
+
+
+def _figures(tried: Sequence[finder.Tried], recipe: Preprocessing) -> dict[str, float]:
+    return next(
+        (
+            {"correlation": one.correlation, "size": one.size}
+            for one in tried
+            if one.recipe == recipe
+        ),
+        {},
+    )
+
+
+def _description(
+    config: ImportConfig, file: ModelFile, figures: dict[str, float]
+) -> dict[str, Any]:
+    return {
+        "imported": {
+            "file": str(config.model),
+            "blake2b": _hash(config.model),
+            "keras_version": file.keras_version,
+            "like": None if config.like is None else str(config.like),
+            **figures,
+        },
+        "versions": versions(),
+    }
+
+
+def _hash(path: Path) -> str:
+    with open_file(path) as file:
+        return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
+
+
+def _check_out(out: Path) -> None:
+    """Make sure that nothing of a person's would be replaced, such as the very model to import.
+
+    Raises:
+        LegacyError: there is a pilot, or a file that a pilot would replace, and that no import left
+            that was killed.
+    """
+    if (out / PILOT_FILE).exists():
+        raise LegacyError(f"--out {out}: holds a pilot already. Choose another folder.")
+    try:
+        begun = read_json(out / _CONFIG_FILE)["command"] == "import"
+    except (OSError, ValueError, KeyError, TypeError):
+        begun = False
+    taken = [name for name in _MADE if (out / name).exists()]
+    if taken and not begun:
+        raise LegacyError(
+            f"--out {out}: holds {taken[0]} already, which would be replaced. Choose another "
+            "folder."
+        )
+
+
+def _config_json(config: ImportConfig) -> dict[str, Any]:
+    return {
+        "command": "import",
+        **{
+            name: str(value) if isinstance(value, Path) else value
+            for name, value in dataclasses.asdict(config).items()
+        },
+    }

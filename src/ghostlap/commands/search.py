@@ -1,0 +1,298 @@
+"""``ghostlap search``: good options for a training, found on a subset of the recordings.
+
+ghostlap search rec/lake --out runs/s
+ghostlap search rec/lake --out runs/s --space learning_rate=1e-4..1e-2:log epochs=2..10
+
+Each trial trains with options that Optuna's tree-structured Parzen estimator (Bergstra et al.,
+NeurIPS 2011) draws from the space, and is judged by its lowest validation loss. What trial ``n``
+draws depends on the seed, ``n`` and the results before it, and on nothing else: a search that was
+stopped and called again comes to what it would have come to undisturbed.
+
+No trial is cut short for doing badly half way: the learning rate falls along a cosine over each
+trial's own length, so that losses half way through a long trial and a short one do not compare.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from pathlib import Path
+from typing import Any, Literal
+
+import tyro
+from rich.console import Console
+
+from ghostlap.base.errors import CacheError, GhostlapError, RecordingError, TrainingError
+from ghostlap.base.files import explained, named_in_errors, refuse_link, write_json
+from ghostlap.base.folder_lock import locked_folder
+from ghostlap.base.terminal import plain, say, warn
+from ghostlap.training.config import TrainConfig, recipe_named
+from ghostlap.training.search.folder import SEARCH_FILE, read_trials, save_trials
+from ghostlap.training.search.report import (
+    line,
+    options_text,
+    plot_search,
+    ranked,
+    table,
+    write_table,
+)
+from ghostlap.training.search.space import (
+    Dimension,
+    parse_settings,
+    parse_space,
+    train_command,
+    with_options,
+)
+from ghostlap.training.search.trial import Trial, TrialRunner, draw_options, run_trial
+
+console = Console(stderr=True)
+
+_HOPELESS_AFTER = 3
+"""If so many first trials all fail, something else than what was drawn is wrong."""
+
+_CHANGES_THE_MEASURE = frozenset(
+    (
+        "side_offset", "cap", "bins", "cameras", "validation", "split", "seed", "loss", "speed",
+        "spread",
+    )
+)  # fmt: skip
+"""Options that change the labels, the validation samples or the loss itself."""
+
+
+@dataclasses.dataclass(frozen=True)
+class SearchConfig:
+    """Search learning rate, steps, epochs or any other option of a training, on a subset.
+
+    Trials are compared by validation loss. That says little about driving, and nothing where an
+    option changes what the loss measures, as side_offset does: choose such options by driving.
+
+    Call it again with the same --out to continue a stopped search, or with more --trials.
+
+    Example: ghostlap search rec/lake --out runs/s
+    """
+
+    recordings: tyro.conf.Positional[tuple[Path, ...]] = ()
+    """Recording folders (driving_log.csv and IMG/)."""
+    out: Path = Path("runs/search")
+    """Folder of the search: a table, plots, and a run folder for each trial."""
+    trials: int = 20
+    """Trials in all, those of earlier calls included."""
+    subset: float = 0.3
+    """Share of the training samples used, in whole blocks of time; validation uses all of its own.
+    It saves time where an epoch is one pass over the samples, so not where steps_per_epoch is set
+    or searched; 1 uses all."""
+    space: tuple[str, ...] = (
+        "learning_rate=1e-4..1e-2:log",
+        "steps_per_epoch=50..300",
+        "epochs=2..10",
+    )
+    """What to search: option=low..high, option=low..high:log, or "option=one|other"."""
+    base: Literal["default", "seed003"] = "default"
+    """The recipe whose values all other options have."""
+    set: tuple[str, ...] = ()
+    """Other options that differ from the recipe, such as augment=none model=pilotnet_small."""
+    timeout_s: float | None = None
+    """Begin no trial after so many seconds; the one under way is finished."""
+    seed: int = 0
+    """Of what is drawn, and of each training."""
+    cache: Path | None = None
+    """Folder for decoded frames; None is the user's cache folder (or $GHOSTLAP_CACHE)."""
+
+    def __post_init__(self) -> None:
+        if self.trials < 1:
+            raise TrainingError(f"--trials must be at least 1. Got {self.trials}.")
+        if not 0 < self.subset <= 1:
+            raise TrainingError(f"--subset must be above 0 and at most 1. Got {self.subset}.")
+        if self.timeout_s is not None and not self.timeout_s > 0:
+            raise TrainingError(f"--timeout-s must be above 0. Got {self.timeout_s}.")
+        if self.seed < 0:
+            raise TrainingError(f"--seed must be at least 0. Got {self.seed}.")
+
+
+def search(
+    config: SearchConfig, console: Console = console, run_trial: TrialRunner = run_trial
+) -> dict[str, Any]:
+    """Run the trials that are still missing, and say which was best.
+
+        >>> space = ("learning_rate=1e-4..1e-2:log", "steps_per_epoch=2,3")
+        >>> config = ghostlap.SearchConfig(("my-drive",), trials=2, space=space, out="runs/s")
+        >>> len(ghostlap.search(config)["trials"])
+        2
+
+    Args:
+        config: see :class:`SearchConfig`.
+        console: where progress and the table are shown.
+        run_trial: trains one trial.
+
+    Returns:
+        JSON values: ``best`` (the winner's options), ``val_loss``, ``trials`` (all, in order),
+        ``command`` (the ``ghostlap train`` command with the winner's options on all data) and
+        ``out``. The same is in ``best.json``, ``trials.csv`` and ``search.png`` there.
+
+    Raises:
+        TrainingError: an option of the search is wrong, ``out`` holds something else, or no trial
+            came to an end.
+        RecordingError: a recording cannot be read.
+        CacheError: decoded frames cannot be written.
+    """
+    config = dataclasses.replace(
+        config, recordings=tuple(map(Path, config.recordings)), out=Path(config.out)
+    )
+    dimensions = parse_space(config.space)
+    base = _base_config(config, dimensions)
+    with (
+        explained(TrainingError, "The same command goes on from there."),
+        locked_folder(config.out, SEARCH_FILE, "search", TrainingError),
+    ):
+        trials = read_trials(config.out, _what_is_searched(config))
+        _warn_of_other_measures(dimensions, console)
+        try:
+            _run_missing_trials(config, base, dimensions, trials, console, run_trial)
+        except KeyboardInterrupt:
+            say(
+                console,
+                f"stopped after {len(trials)} of {config.trials} trials; the same command goes on "
+                "from here",
+            )
+            raise
+        finally:
+            if trials:
+                write_table(trials, config.out / "trials.csv")
+                console.print(table(trials))
+            if any(trial.val_loss is not None for trial in trials):
+                plot_search(trials, dimensions, config.out / "search.png")
+        result = _result(config, base, trials)
+        write_json(config.out / "best.json", result)
+    say(
+        console,
+        "",
+        f"Table, plots and best.json: {config.out}. Train with the winner on all data:",
+        bold=config.out,
+    )
+    say(console, result["command"])
+    return result
+
+
+def _base_config(config: SearchConfig, dimensions: tuple[Dimension, ...]) -> TrainConfig:
+    """What all trials have in common, after a look whether the space's values are allowed."""
+    if not config.recordings:
+        raise TrainingError(
+            "search: name at least one recording, a folder with driving_log.csv and IMG/. "
+            "Example: ghostlap search rec/lake --out runs/s"
+        )
+    settings = parse_settings(config.set)
+    for dimension in dimensions:
+        if dimension.name in settings:
+            raise TrainingError(
+                f"--set {dimension.name}: it is in --space too. Leave it out of one of them."
+            )
+    base = with_options(recipe_named(config.base), {"seed": config.seed, **settings})
+    for dimension in dimensions:
+        for value in dimension.examples():
+            with_options(base, {dimension.name: value})
+    return dataclasses.replace(base, recordings=config.recordings, cache=config.cache)
+
+
+def _warn_of_other_measures(dimensions: tuple[Dimension, ...], console: Console) -> None:
+    names = sorted({dimension.name for dimension in dimensions} & _CHANGES_THE_MEASURE)
+    if names:
+        warn(
+            console,
+            f"{', '.join(names)} in --space: trials that differ in this are "
+            "judged by different labels, samples or losses, so the lowest validation loss does not "
+            "mean the best pilot. Train a pilot for each value and let them drive.",
+        )
+
+
+def _run_missing_trials(
+    config: SearchConfig,
+    base: TrainConfig,
+    dimensions: tuple[Dimension, ...],
+    trials: list[Trial],
+    console: Console,
+    run_trial: TrialRunner,
+) -> None:
+    """Append to ``trials``, in memory and on disk, until there are enough or time is up."""
+    began_s = time.perf_counter()
+    searched = _what_is_searched(config)
+    save_trials(config.out, searched, trials)  # marks the folder as a search's from the start
+    if trials:
+        say(console, f"{len(trials)} of {config.trials} trials are there already")
+    while len(trials) < config.trials:
+        if config.timeout_s is not None and time.perf_counter() - began_s > config.timeout_s:
+            say(console, f"time is up after {len(trials)} of {config.trials} trials")
+            return
+        number = len(trials)
+        options = draw_options(dimensions, config.seed, trials)
+        what = f"trial {number + 1}/{config.trials}: {options_text(options)} …"
+        with console.status(plain(what)):
+            trials.append(_finish_trial(config, base, number, options, run_trial))
+        save_trials(config.out, searched, trials)
+        left_s = _seconds_left(trials, config, time.perf_counter() - began_s)
+        say(console, line(trials, config.trials, left_s))
+        if len(trials) >= _HOPELESS_AFTER and all(trial.error for trial in trials):
+            raise TrainingError(
+                f"{config.out}: the first {len(trials)} trials all failed. The last: "
+                f"{trials[-1].error} Begin anew with another --out."
+            )
+
+
+def _seconds_left(trials: list[Trial], config: SearchConfig, spent_s: float) -> float:
+    mean_s = sum(trial.seconds for trial in trials) / len(trials)
+    left_s = mean_s * (config.trials - len(trials))
+    return left_s if config.timeout_s is None else min(left_s, config.timeout_s - spent_s + mean_s)
+
+
+def _finish_trial(
+    config: SearchConfig,
+    base: TrainConfig,
+    number: int,
+    options: dict[str, Any],
+    run_trial: TrialRunner,
+) -> Trial:
+    began_s = time.perf_counter()
+    folder = config.out / f"trial-{number:03d}"
+    loss, best_epoch, problem = None, None, None
+    path = folder.with_suffix(".log")
+    refuse_link(path)
+    with named_in_errors(path), path.open("a", encoding="utf-8") as log:
+        try:
+            trial_config = dataclasses.replace(with_options(base, options), out=folder)
+            result = run_trial(trial_config, config.subset, Console(file=log, width=120))
+            loss, best_epoch = result.val_loss, result.best_epoch
+        except (RecordingError, CacheError):  # would befall every other trial too
+            raise
+        except GhostlapError as error:
+            problem = str(error)
+    return Trial(number, options, loss, best_epoch, time.perf_counter() - began_s, problem)
+
+
+def _result(config: SearchConfig, base: TrainConfig, trials: list[Trial]) -> dict[str, Any]:
+    finished = ranked(trials)
+    if not finished or finished[0].val_loss is None:
+        reason = f" The first: {trials[0].error}" if trials else ""
+        raise TrainingError(
+            f"{config.out}: none of {len(trials)} trials came to an end.{reason} "
+            "Change --space, and begin anew with another --out."
+        )
+    best = finished[0]
+    winner = dataclasses.replace(with_options(base, best.options), out=Path(f"{config.out}-best"))
+    return {
+        "best": best.options,
+        "val_loss": best.val_loss,
+        "trials": [dataclasses.asdict(trial) for trial in trials],
+        "command": train_command(winner),
+        "out": str(config.out),
+    }
+
+
+def _what_is_searched(config: SearchConfig) -> dict[str, Any]:
+    """What makes it this search, as JSON values; not how long it goes on, nor where things lie."""
+    return {
+        "recordings": [str(path.resolve()) for path in config.recordings],
+        "subset": config.subset,
+        "space": list(config.space),
+        "base": config.base,
+        "set": list(config.set),
+        "seed": config.seed,
+    }

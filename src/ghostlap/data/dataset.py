@@ -1,0 +1,268 @@
+"""Recordings to samples: balanced, with side cameras.
+
+A **sample** is one picture of one camera and the steering that belongs to it. Samples are kept as
+columns of numbers, a few bytes each, because there can be millions; pictures are only looked up
+when a batch is made (:mod:`ghostlap.data.loader`).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ghostlap.base.errors import DatasetError
+from ghostlap.data.recordings import CAMERAS, Recording
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+MIN_SPEED_SHARE = 0.5
+"""By default, rows slower than this share of a recording's median speed are no driving."""
+
+STRETCH_GAP_S = 1.0
+"""Rows further apart in time belong to different stretches of driving."""
+
+_ROUNDING_S = 1e-6
+"""Of times; they are whole milliseconds."""
+
+NOMINAL_STEP_S = 1 / 15
+"""The simulator records at 15 Hz; rows without a time are taken to be that far apart."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Samples:
+    """``n`` samples as columns.
+
+    Attributes:
+        images: paths of the different pictures, shape ``(m,)``.
+        image: index into ``images``, ``int32``, shape ``(n,)``.
+        camera: index into ``CAMERAS``, ``uint8``, shape ``(n,)``.
+        steering: label in [-1, 1], side offset included (so up to 1.3), ``float32``.
+        speed_mph: ``float32``.
+        recording: which of the recordings, ``int32``.
+        time_s: seconds since the start of its recording, ``float64``. The three views of one
+            instant share it.
+    """
+
+    images: NDArray[np.object_]
+    image: NDArray[np.int32]
+    camera: NDArray[np.uint8]
+    steering: NDArray[np.float32]
+    speed_mph: NDArray[np.float32]
+    recording: NDArray[np.int32]
+    time_s: NDArray[np.float64]
+
+    def __len__(self) -> int:
+        return len(self.image)
+
+    def take(self, which: NDArray[Any]) -> Samples:
+        """The samples at these positions, or where a mask of shape ``(n,)`` is true."""
+        columns = {
+            field.name: getattr(self, field.name)[which]
+            for field in dataclasses.fields(self)
+            if field.name != "images"
+        }
+        return Samples(images=self.images, **columns)
+
+
+def usable_rows(frames: pd.DataFrame, min_speed_share: float = 0.0) -> NDArray[np.bool_]:
+    """Which rows can be learned from.
+
+    A centre picture is named, the steering is in [-1, 1], and the car is not slow: see
+    :func:`slow_rows`.
+
+    Args:
+        frames: a recording's table.
+        min_speed_share: of the recording's median speed.
+
+    Returns:
+        Mask of shape ``(rows,)``.
+    """
+    steering = frames["steering"].to_numpy(np.float64)
+    named = frames["center"].to_numpy(object) != ""
+    steers = np.abs(steering) <= 1  # comparing with NaN is false
+    return named & steers & ~slow_rows(frames, min_speed_share)
+
+
+def slow_rows(frames: pd.DataFrame, min_speed_share: float) -> NDArray[np.bool_]:
+    """Where the car stands, reverses or turns round, which is not the driving to be cloned.
+
+    A few seconds of turning at full lock outweigh, squared, minutes of driving in any loss.
+
+    Args:
+        frames: a recording's table.
+        min_speed_share: slow is below this share of the recording's median speed. Rows without a
+            speed are not slow.
+
+    Returns:
+        Mask of shape ``(rows,)``.
+    """
+    speed_mph = frames["speed_mph"].to_numpy(np.float64)
+    known = speed_mph[np.isfinite(speed_mph)]
+    if min_speed_share <= 0 or len(known) == 0:
+        return np.zeros(len(frames), bool)
+    return speed_mph < min_speed_share * float(np.median(known))
+
+
+def balance(
+    frames: pd.DataFrame, bins: int = 25, cap: int | None = 400, seed: int = 0
+) -> pd.DataFrame:
+    """Thin out the commonest steering, as seed 003 does.
+
+    Args:
+        frames: a table with a column ``steering``.
+        bins: histogram bins over the data's own range.
+        cap: at most so many rows a bin are kept, drawn at random; None keeps all.
+        seed: of the draw.
+
+    Returns:
+        The rows kept, in their old order, with their old index.
+
+    Raises:
+        DatasetError: ``bins`` or ``cap`` below 1, or steering that is not finite.
+    """
+    keep = balanced_rows(frames["steering"].to_numpy(np.float64), bins, cap, seed)
+    return frames.iloc[np.flatnonzero(keep)]
+
+
+def balanced_rows(
+    steering: NDArray[np.float64], bins: int = 25, cap: int | None = 400, seed: int = 0
+) -> NDArray[np.bool_]:
+    """The mask behind :func:`balance`, shape ``(rows,)``."""
+    if bins < 1 or (cap is not None and cap < 1):
+        raise DatasetError(f"balance: bins and cap must be at least 1. Got {bins} and {cap}.")
+    if not np.isfinite(steering).all():
+        raise DatasetError(
+            f"balance: steering must be finite. Got {int((~np.isfinite(steering)).sum())} rows "
+            "of NaN or infinity; 'ghostlap doctor REC --fix OUT' writes a copy without them."
+        )
+    if cap is None or len(steering) == 0:
+        return np.ones(len(steering), bool)
+    edges = np.histogram_bin_edges(steering, bins)
+    bin_of_row = np.digitize(steering, edges[1:-1])
+    # Shuffle, then sort by bin: the rank within a bin is a fair draw.
+    shuffled = np.random.default_rng(seed).permutation(len(steering))
+    by_bin = shuffled[np.argsort(bin_of_row[shuffled], kind="stable")]
+    sorted_bins = bin_of_row[by_bin]
+    rank_in_bin = np.arange(len(by_bin)) - np.searchsorted(sorted_bins, sorted_bins)
+    keep = np.zeros(len(steering), bool)
+    keep[by_bin[rank_in_bin < cap]] = True
+    return keep
+
+
+def make_samples(
+    recordings: Sequence[Recording],
+    *,
+    cameras: Sequence[str] = CAMERAS,
+    side_offset: float = 0.30,
+    bins: int = 25,
+    cap: int | None = 400,
+    seed: int = 0,
+    min_speed_share: float = 0.0,
+    lead_s: float = 0.0,
+) -> Samples:
+    """Samples of several recordings, balanced together.
+
+    Args:
+        recordings: rows that cannot be learned from (:func:`usable_rows`) are left out.
+        cameras: which views; the left one gets ``+side_offset``, the right one ``-side_offset``.
+        side_offset: steering for being 0.83 m to the side: the gain with which the pilot will
+            steer back. The seeds use 0.15.
+        bins, cap, seed: see :func:`balance`.
+        min_speed_share: rows slower than this share of their recording's median speed are left
+            out (:func:`slow_rows`).
+        lead_s: labels are what the driver did so much later (:func:`labels_ahead`).
+
+    Returns:
+        One sample for each camera of each row kept, row after row.
+
+    Raises:
+        DatasetError: no usable row is left, or an unknown camera is asked for.
+    """
+    import pandas as pd
+
+    unknown = [camera for camera in cameras if camera not in CAMERAS]
+    if unknown or not cameras:
+        raise DatasetError(f"cameras must be some of {', '.join(CAMERAS)}. Got {list(cameras)}.")
+    tables = []
+    for number, recording in enumerate(recordings):
+        table = labels_ahead(recording.frames, lead_s)
+        usable = usable_rows(table, min_speed_share)
+        tables.append(table.assign(recording=number, time_s=seconds(recording.frames))[usable])
+    frames = pd.concat(tables, ignore_index=True)
+    if frames.empty:
+        folders = ", ".join(str(recording.folder) for recording in recordings)
+        raise DatasetError(
+            f"{folders}: no row can be learned from (each lacks a centre picture, or steering "
+            "in [-1, 1]). 'ghostlap doctor' lists what is wrong."
+        )
+    frames = balance(frames, bins, cap, seed)
+    paths = frames[list(cameras)].to_numpy(object).ravel()
+    views = len(cameras)
+    offset_of = {"center": 0.0, "left": side_offset, "right": -side_offset}
+    offsets = np.array([offset_of[camera] for camera in cameras])
+    image, images = pd.factorize(paths)
+    samples = Samples(
+        images=np.asarray(images, object),
+        image=image.astype(np.int32),
+        camera=np.tile([CAMERAS.index(camera) for camera in cameras], len(frames)).astype(np.uint8),
+        steering=(
+            np.repeat(frames["steering"].to_numpy(), views) + np.tile(offsets, len(frames))
+        ).astype(np.float32),
+        speed_mph=np.repeat(frames["speed_mph"].to_numpy(), views).astype(np.float32),
+        recording=np.repeat(frames["recording"].to_numpy(), views).astype(np.int32),
+        time_s=np.repeat(frames["time_s"].to_numpy(), views).astype(np.float64),
+    )
+    return samples.take(paths != "")  # a recording may lack a camera
+
+
+def labels_ahead(frames: pd.DataFrame, lead_s: float) -> pd.DataFrame:
+    """Steering and speed as they were a moment later, so that a pilot is early rather than late.
+
+    Between a picture and the wheels' answer lies time: exposure, network, wire, the car itself. A
+    pilot that learns what the driver does ``lead_s`` later makes up for so much of it in bends.
+
+    Args:
+        frames: a recording's table.
+        lead_s: how much later; 0 changes nothing.
+
+    Returns:
+        The table with ``steering`` and ``speed_mph`` interpolated at each row's time plus
+        ``lead_s``. They are NaN where driving had stopped by then, or where what is interpolated
+        between is not known.
+    """
+    if lead_s == 0 or frames.empty:
+        return frames
+    step_s = np.diff(seconds(frames), prepend=-np.inf)
+    begins = ~((step_s > 0) & (step_s <= STRETCH_GAP_S))
+    # A clock that never goes back, on which stretches lie too far apart to reach across.
+    clock_s = np.cumsum(np.where(begins, STRETCH_GAP_S + lead_s, step_s))
+    needed_s = clock_s + lead_s - _ROUNDING_S
+    after = np.searchsorted(clock_s, needed_s).clip(max=len(frames) - 1)
+    stretch = np.cumsum(begins)
+    goes_on = (stretch[after] == stretch) & (clock_s[after] >= needed_s)
+    later = {
+        name: np.where(goes_on, np.interp(clock_s + lead_s, clock_s, frames[name]), np.nan)
+        for name in ("steering", "speed_mph")
+    }
+    return frames.assign(**later)
+
+
+def seconds(frames: pd.DataFrame) -> NDArray[np.float64]:
+    """Seconds since a recording's first frame; rows without a time count as 15 Hz from the last."""
+    import pandas as pd
+
+    stamps = frames["time"].to_numpy("datetime64[ms]")
+    if pd.isna(stamps).all():
+        return np.arange(len(frames), dtype=np.float64) * NOMINAL_STEP_S
+    first = np.nanmin(stamps)
+    since_first = pd.Series((stamps - first) / np.timedelta64(1, "s"))
+    since_first[pd.isna(stamps)] = np.nan
+    known: NDArray[np.float64] = since_first.ffill().fillna(0.0).to_numpy()
+    rows_without = since_first.isna()
+    run = rows_without.groupby((~rows_without).cumsum()).cumsum().to_numpy()
+    return np.asarray(known + run * NOMINAL_STEP_S, np.float64)

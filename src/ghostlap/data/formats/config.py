@@ -1,0 +1,49 @@
+"""All options of ``ghostlap convert``."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Annotated, Literal
+
+import tyro
+
+from ghostlap.base.errors import ExchangeError
+
+MAX_FPS = 240
+
+
+@dataclasses.dataclass(frozen=True)
+class ConvertConfig:
+    """Write a recording in another format; the original is never touched.
+
+    Read are recordings (driving_log.csv and IMG/), donkeycar tubs, LeRobot datasets of format v3,
+    and, with --columns, any table (CSV) with pictures.
+
+    Example: ghostlap convert my-drive --as lerobot --out my-drive-lerobot
+    """
+
+    source: tyro.conf.Positional[Path]
+    """A folder; or the table itself."""
+    to: Annotated[Literal["udacity", "tub", "lerobot"], tyro.conf.arg(name="as")] = "udacity"
+    """udacity: driving_log.csv and IMG/. tub: donkeycar's, format 2. lerobot: LeRobotDataset v3."""
+    out: Path = Path("converted")
+    """A folder that is not there yet, or empty."""
+    columns: tuple[str, ...] = ()
+    """Where a table has what: center=image steering=angle:deg throttle=gas speed=v:kmh time=t:ns.
+    After the colon is the unit: for steering deg, rad (of 25 degrees at full lock) or the number
+    that means full lock to the right; mph, mps or kmh; s, ms, us, ns or iso. A table without
+    header has columns 1, 2, … Of a LeRobot dataset: center=observation.images.front
+    steering=action.0."""
+    where: tuple[str, ...] = ()
+    """Only rows of a table in which columns have these values: camera=center."""
+    fps: int | None = None
+    """For lerobot: frames a second. None takes what is nearest to the recording's usual step."""
+    task: str = "Drive along the road."
+    """For lerobot: what the driver was told to do."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "source", Path(self.source))
+        object.__setattr__(self, "out", Path(self.out))
+        if self.fps is not None and not 1 <= self.fps <= MAX_FPS:
+            raise ExchangeError(f"--fps must be from 1 to {MAX_FPS}. Got {self.fps}.")

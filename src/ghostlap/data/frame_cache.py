@@ -1,0 +1,255 @@
+"""Decoded frames on disk, memory-mapped, keyed by the content of the picture files.
+
+Decoding a JPEG costs more than all augmentation of it, and every epoch asks for each picture
+again. So a picture is decoded once, into one store for each frame size that all trainings share:
+
+- ``frames-160x320.pixels``: the frames one after another, RGB ``uint8``;
+- ``frames-160x320.digests``: for each its key, 16 bytes of BLAKE2b of the picture *file*.
+
+Both only grow at the end, pixels first and flushed to disk, keys after: whenever the process is
+killed, the keys name complete frames only.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import mmap
+import os
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ghostlap.base.errors import CacheError, ImageError
+from ghostlap.base.files import explained, refuse_link, remove
+from ghostlap.base.folder_lock import FolderLock
+from ghostlap.data.vision.preprocessing import Rgb, decode_rgb, read_picture
+
+MAX_STORE_BYTES = 20 * 2**30
+"""A store that would grow past this is begun anew: its frames can always be decoded again."""
+
+MAX_PROBLEMS_KEPT = 1000
+
+_DIGEST_BYTES = 16
+_CHUNK = 256
+"""Pictures in memory at a time while decoding (39 MB of 320x160 frames)."""
+
+T = TypeVar("T")
+
+Progress = Callable[[int, int], None]
+"""Called with pictures done and pictures in all."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Located:
+    """Where the pictures of a data set lie in the store."""
+
+    slots: NDArray[np.int64]
+    """Index into :attr:`FrameCache.frames` for each path; -1 if the picture cannot be used."""
+    problems: tuple[str, ...]
+    """A message for each picture that cannot be used, at most ``MAX_PROBLEMS_KEPT``."""
+
+
+class FrameCache:
+    """One store: all frames of one size.
+
+    Args:
+        folder: made when missing.
+        frame_shape: ``(height, width, 3)`` of every frame in it.
+
+    Raises:
+        CacheError: the folder cannot be made.
+    """
+
+    def __init__(self, folder: Path, frame_shape: tuple[int, int, int]) -> None:
+        self.frame_shape = frame_shape
+        self.frame_bytes = int(np.prod(frame_shape))
+        height, width, _ = frame_shape
+        self.pixels_path = folder / f"frames-{height}x{width}.pixels"
+        self.digests_path = folder / f"frames-{height}x{width}.digests"
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise CacheError(
+                f"{folder}: the folder for decoded frames cannot be made ({error.strerror}). "
+                "Name another one with --cache DIR."
+            ) from error
+        self._map: mmap.mmap | None = None
+        self.frames: NDArray[np.uint8] = np.empty((0, *frame_shape), np.uint8)
+        """All frames, memory-mapped and read-only, shape ``(slots, height, width, 3)``."""
+        self._remap(len(self._digests()))
+
+    def locate(
+        self, paths: Sequence[str] | NDArray[np.object_], progress: Progress | None = None
+    ) -> Located:
+        """Find the frames of these picture files, decoding those that are not in the store yet.
+
+        Args:
+            paths: picture files.
+            progress: told how many of the missing ones are decoded.
+
+        Raises:
+            CacheError: the disk is full, or the store cannot be written.
+        """
+        problems: list[str] = []
+        with ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool:
+            wanted = np.zeros(len(paths), f"V{_DIGEST_BYTES}")
+            readable = np.zeros(len(paths), bool)
+            for start, results in _in_chunks(pool, _digest_of_file, paths):
+                for i, result in enumerate(results, start):
+                    if isinstance(result, ImageError):
+                        problems.append(str(result))
+                    else:
+                        wanted[i], readable[i] = np.void(result), True
+            with (
+                explained(CacheError, "Or name a folder on another disk with --cache DIR."),
+                FolderLock(self.digests_path.parent, CacheError, wait=True),
+            ):
+                known = self._digests()
+                # One path for each content that the store lacks.
+                contents, first = np.unique(wanted[readable], return_index=True)
+                lacking = first[_find(known, contents) < 0]
+                missing = [str(paths[i]) for i in np.flatnonzero(readable)[lacking]]
+                if missing:
+                    problems += self._add(missing, pool, progress)
+                    known = self._digests()
+                self._remap(len(known))
+        slots = np.full(len(paths), -1, np.int64)
+        slots[readable] = _find(known, wanted[readable])
+        return Located(slots, tuple(problems[:MAX_PROBLEMS_KEPT]))
+
+    def release(self) -> None:
+        """Give the mapped memory back; the frames stay in the system's own file cache.
+
+        Without this the process seems to own every frame that it ever touched.
+        """
+        if self._map is not None and hasattr(mmap, "MADV_DONTNEED"):
+            self._map.madvise(mmap.MADV_DONTNEED)
+
+    def _digests(self) -> NDArray[np.void]:
+        """Keys of the complete frames in the store, in order."""
+        try:
+            keys = self.digests_path.read_bytes()
+            frames_on_disk = self.pixels_path.stat().st_size // self.frame_bytes
+        except FileNotFoundError:
+            return np.zeros(0, f"V{_DIGEST_BYTES}")
+        count = min(len(keys) // _DIGEST_BYTES, frames_on_disk)
+        return np.frombuffer(keys, f"V{_DIGEST_BYTES}", count)
+
+    def _add(
+        self, paths: list[str], pool: ThreadPoolExecutor, progress: Progress | None
+    ) -> list[str]:
+        """Decode the pictures and append them; returns what cannot be decoded."""
+        problems: list[str] = []
+        for path in (self.pixels_path, self.digests_path):
+            refuse_link(path)
+        count = self._make_room(len(paths))
+        try:
+            with (
+                open(self.pixels_path, "ab") as pixels_file,
+                open(self.digests_path, "ab") as digests_file,
+            ):
+                # What a killed process left after the last complete frame goes first.
+                pixels_file.truncate(count * self.frame_bytes)
+                digests_file.truncate(count * _DIGEST_BYTES)
+                for start, results in _in_chunks(pool, self._decode, paths):
+                    keys = b""
+                    for result in results:
+                        if isinstance(result, ImageError):
+                            problems.append(str(result))
+                        else:
+                            key, frame = result
+                            pixels_file.write(frame.tobytes())
+                            keys += key
+                    pixels_file.flush()
+                    os.fsync(pixels_file.fileno())
+                    digests_file.write(keys)
+                    digests_file.flush()
+                    if progress:
+                        progress(min(start + _CHUNK, len(paths)), len(paths))
+        except OSError as error:
+            free = shutil.disk_usage(self.pixels_path.parent).free
+            raise CacheError(
+                f"{self.pixels_path}: decoded frames cannot be written ({error.strerror}); "
+                f"{len(paths)} pictures need {len(paths) * self.frame_bytes / 1e6:.0f} MB and "
+                f"{free / 1e6:.0f} MB are free. What was decoded so far is kept. Make room, or "
+                "name a folder on another disk with --cache DIR."
+            ) from error
+        return problems
+
+    def _make_room(self, frames: int) -> int:
+        """Check that so many more fit; returns how many the store holds now."""
+        count, folder = len(self._digests()), self.pixels_path.parent
+        needed = frames * self.frame_bytes
+        if count and count * self.frame_bytes + needed > MAX_STORE_BYTES:
+            # Whoever has the old files mapped keeps them until done.
+            remove(self.digests_path, folder)
+            remove(self.pixels_path, folder)
+            count = 0
+        free = shutil.disk_usage(folder).free
+        if needed > free:
+            raise CacheError(
+                f"{folder}: {frames} pictures need {needed / 1e6:.0f} MB when decoded, and "
+                f"{free / 1e6:.0f} MB are free. Make room, or name a folder on another disk with "
+                "--cache DIR."
+            )
+        return count
+
+    def _decode(self, path: str) -> tuple[bytes, Rgb] | ImageError:
+        try:
+            data = read_picture(path)
+            frame = decode_rgb(data, path)
+        except ImageError as error:
+            return error
+        if frame.shape != self.frame_shape:
+            (height, width), got = self.frame_shape[:2], frame.shape
+            return ImageError(
+                f"{path}: the picture is {got[1]}x{got[0]}, the others are {width}x{height}."
+            )
+        return _digest(data), frame
+
+    def _remap(self, count: int) -> None:
+        if count:
+            with open(self.pixels_path, "rb") as file:
+                self._map = mmap.mmap(
+                    file.fileno(), count * self.frame_bytes, access=mmap.ACCESS_READ
+                )
+            self.frames = np.frombuffer(self._map, np.uint8).reshape(count, *self.frame_shape)
+
+
+def _in_chunks(
+    pool: ThreadPoolExecutor,
+    work: Callable[[str], T],
+    paths: Sequence[str] | NDArray[np.object_],
+) -> Iterator[tuple[int, list[T]]]:
+    """Map over the paths in threads, a bounded number at a time; yields first index and results."""
+    for start in range(0, len(paths), _CHUNK):
+        yield start, list(pool.map(work, paths[start : start + _CHUNK]))
+
+
+def _digest(data: bytes) -> bytes:
+    return hashlib.blake2b(data, digest_size=_DIGEST_BYTES).digest()
+
+
+def _digest_of_file(path: str) -> bytes | ImageError:
+    try:
+        return _digest(read_picture(path))
+    except ImageError as error:
+        return error
+
+
+def _find(known: NDArray[np.void], keys: NDArray[np.void]) -> NDArray[np.int64]:
+    """Position of each key among the known ones, -1 where there is none."""
+    found = np.full(len(keys), -1, np.int64)
+    if len(known) and len(keys):
+        order = np.argsort(known, kind="stable")
+        place = np.minimum(np.searchsorted(known, keys, sorter=order), len(known) - 1)
+        candidate = order[place]
+        same = known[candidate] == keys
+        found[same] = candidate[same]
+    return found

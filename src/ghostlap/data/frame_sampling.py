@@ -1,0 +1,121 @@
+"""Moments of recordings to ask a pilot about, drawn across the range of steering."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ghostlap.base.errors import ImageError, RecordingError
+from ghostlap.data.dataset import MIN_SPEED_SHARE, usable_rows
+from ghostlap.data.recordings import read_recording, require_images
+from ghostlap.data.vision.preprocessing import Preprocessing, Rgb, read_rgb
+
+_BINS = 12
+"""Of equal width, over the range of steering; each gives as many frames as it can."""
+
+_TRIED_MORE = 200
+"""Pictures tried beyond those wanted, before a recording is taken to have none that fit."""
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Moments:
+    """What was seen at ``n`` moments, and what the person did; ordered by the person's steering."""
+
+    frames: NDArray[np.uint8]
+    """Of the center camera, RGB, shape ``(n, height, width, 3)``."""
+    steering: NDArray[np.float64]
+    """By the person, shape ``(n,)``."""
+    names: tuple[str, ...]
+    """Paths of the frames."""
+    sides: NDArray[np.uint8]
+    """Of the left and the right camera, shape ``(m, 2, height, width, 3)``, m at most n."""
+    of_sides: NDArray[np.intp]
+    """Which moment these belong to, shape ``(m,)``."""
+    unfit: int
+    """Pictures that were drawn but are missing, broken or of another size."""
+
+
+def draw_moments(recordings: Sequence[Path], count: int, seed: int, spec: Preprocessing) -> Moments:
+    """Draw moments at which the car drove, evenly over the range of steering.
+
+    Args:
+        recordings: folders.
+        count: how many at most.
+        seed: of the draw.
+        spec: of the pilot, for the frames' size.
+
+    Raises:
+        RecordingError: a recording cannot be read, or none of the pictures drawn is of this size.
+    """
+    import pandas as pd
+
+    read = [read_recording(path) for path in recordings]
+    for recording in read:
+        require_images(recording)
+    rows = pd.concat(
+        [one.frames[usable_rows(one.frames, MIN_SPEED_SHARE)] for one in read], ignore_index=True
+    )
+    chosen: list[tuple[float, str, Rgb, list[Rgb]]] = []
+    first_unfit, unfit = "", 0
+    steering = rows["steering"].to_numpy(np.float64)
+    for row in _across(steering, np.random.default_rng(seed)):
+        if len(chosen) == count or unfit == count + _TRIED_MORE:
+            break
+        name = rows["center"].iloc[row]
+        try:
+            frame = _read_fitting(name, spec)
+        except ImageError as error:
+            unfit += 1
+            first_unfit = first_unfit or str(error)
+            continue
+        sides = _sides(rows["left"].iloc[row], rows["right"].iloc[row], spec)
+        chosen.append((float(steering[row]), name, frame, sides))
+    if not chosen:
+        where = ", ".join(str(path) for path in recordings)
+        raise RecordingError(
+            f"{where}: no frames that this pilot could be shown, which takes "
+            f"{spec.frame_width_px}x{spec.frame_height_px} pixels. "
+            f"{f'The first of {unfit}: {first_unfit}' if unfit else 'The car never drives there.'}"
+        )
+    chosen.sort(key=lambda one: one[:2])
+    with_sides = [i for i, one in enumerate(chosen) if one[3]]
+    shape = (0, 2, *spec.frame_shape)
+    return Moments(
+        frames=np.stack([frame for _, _, frame, _ in chosen]),
+        steering=np.array([steering for steering, _, _, _ in chosen]),
+        names=tuple(name for _, name, _, _ in chosen),
+        sides=np.array([chosen[i][3] for i in with_sides], np.uint8).reshape(-1, *shape[1:]),
+        of_sides=np.array(with_sides, np.intp),
+        unfit=unfit,
+    )
+
+
+def _across(steering: NDArray[np.float64], rng: np.random.Generator) -> Iterator[int]:
+    """All rows in random order, but one of each bin of steering before the next of any."""
+    if len(steering) == 0:
+        return
+    bin_of_row = np.digitize(steering, np.histogram_bin_edges(steering, _BINS)[1:-1])
+    bins = [list(rng.permutation(np.flatnonzero(bin_of_row == k))) for k in range(_BINS)]
+    while any(bins):
+        for rows in bins:
+            if rows:
+                yield int(rows.pop())
+
+
+def _read_fitting(name: str, spec: Preprocessing) -> Rgb:
+    rgb = read_rgb(name)
+    if rgb.shape != spec.frame_shape:
+        raise ImageError(f"{name}: {rgb.shape[1]}x{rgb.shape[0]} pixels")
+    return rgb
+
+
+def _sides(left: str, right: str, spec: Preprocessing) -> list[Rgb]:
+    """What the left and the right camera saw, or nothing unless both can be shown."""
+    try:
+        return [_read_fitting(name, spec) for name in (left, right)] if left and right else []
+    except ImageError:
+        return []

@@ -1,0 +1,186 @@
+"""Samples to batches: frames out of the cache, augmented, preprocessed, a few batches ahead.
+
+Batch ``k`` depends on nothing but the samples, the settings and ``k``: which thread makes it, how
+many there are, and whether the training was interrupted before makes no difference.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+import threading
+import time
+from collections import deque
+from collections.abc import Generator, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import lru_cache
+from typing import Literal
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from ghostlap.data.dataset import Samples
+from ghostlap.data.frame_cache import FrameCache
+from ghostlap.data.labels import SPEED_UNIT_MPH
+from ghostlap.data.vision.augment import draw
+from ghostlap.data.vision.augmentation import Augmentation
+from ghostlap.data.vision.preprocessing import Preprocessing, crop, finish
+
+Order = Literal["shuffled", "drawn"]
+"""``shuffled``: every sample once before any comes again. ``drawn``: at random, as seed 003."""
+
+Batch = tuple[NDArray[np.uint8], NDArray[np.float32]]
+"""Preprocessed pictures ``(n, height, width, 3)``, not yet scaled, and labels ``(n, labels)``."""
+
+_BATCH_TAKES_S = 0.01
+
+LABELLED = ("steering", "speed")
+"""Outputs of which a recording says what is right."""
+
+
+class BatchLoader:
+    """Makes batches out of samples.
+
+    Args:
+        samples: what to learn from.
+        slots: of each of ``samples.images`` in the cache, shape ``(m,)``, none negative.
+        cache: the frames.
+        spec: preprocessing; its ``frame_shape`` is the cache's.
+        augmentation: what happens to the pictures; None for validation.
+        side_offset: the gain with which labels follow geometric augmentation.
+        batch_size: samples a batch.
+        order: see :data:`Order`.
+        outputs: of the network, by name; batches hold a label for each that is ``LABELLED``, the
+            speed's in ``SPEED_UNIT_MPH``.
+        seed: of order and augmentation.
+    """
+
+    def __init__(
+        self,
+        samples: Samples,
+        slots: NDArray[np.int64],
+        cache: FrameCache,
+        spec: Preprocessing,
+        *,
+        augmentation: Augmentation | None = None,
+        side_offset: float = 0.30,
+        batch_size: int = 100,
+        order: Order = "shuffled",
+        outputs: tuple[str, ...] = ("steering",),
+        seed: int = 0,
+    ) -> None:
+        self.samples = samples
+        self.slots = slots
+        self.cache = cache
+        self.spec = spec
+        self.augmentation = augmentation
+        self.side_offset = side_offset
+        self.batch_size = batch_size
+        self.order = order
+        self.outputs = outputs
+        self.seed = seed
+        self._shuffled = lru_cache(maxsize=2)(self._shuffled_pass)
+
+    def batch(self, k: int) -> Batch:
+        """Training batch ``k``, counted from 0 without end."""
+        return self._make(self._members(k), np.random.default_rng([self.seed, 1, k]))
+
+    def in_order(self) -> Iterator[Batch]:
+        """Every sample once, in order, not augmented; the last batch may be smaller."""
+        for i in range(-(-len(self.samples) // self.batch_size)):
+            yield self.in_order_batch(i)
+
+    def in_order_batch(self, i: int) -> Batch:
+        """Batch ``i`` of :meth:`in_order`."""
+        start = i * self.batch_size
+        batch = self._make(np.arange(start, min(start + self.batch_size, len(self.samples))), None)
+        self.cache.release()
+        return batch
+
+    def stream(
+        self, start: int = 0, *, workers: int = 1, ahead: int = 4
+    ) -> Generator[Batch, None, None]:
+        """Training batches from ``start`` on, without end, made by background threads.
+
+        Args:
+            start: number of the first batch.
+            workers: threads.
+            ahead: batches ready or in the making; this bounds the memory.
+        """
+        # The threads are ours; OpenCV's own would only get in the way on pictures this small.
+        opencvs_threads = cv2.getNumThreads()
+        cv2.setNumThreads(1)
+        pool = ThreadPoolExecutor(
+            workers, thread_name_prefix="ghostlap-loader", initializer=_yield_to_the_network
+        )
+        pending: deque[Future[Batch]] = deque()
+        try:
+            for k in range(start, start + ahead):
+                pending.append(pool.submit(self.batch, k))
+            k = start + ahead
+            while True:
+                yield pending.popleft().result()
+                pending.append(pool.submit(self.batch, k))
+                k += 1
+                if k % 16 == 0:
+                    self.cache.release()
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
+            cv2.setNumThreads(opencvs_threads)
+
+    def _members(self, k: int) -> NDArray[np.int64]:
+        n = len(self.samples)
+        if self.order == "drawn":
+            return np.random.default_rng([self.seed, 0, k]).integers(0, n, self.batch_size)
+        positions = np.arange(k * self.batch_size, (k + 1) * self.batch_size)
+        passes = positions // n
+        return np.concatenate(
+            [self._shuffled(int(p))[positions[passes == p] % n] for p in np.unique(passes)]
+        )
+
+    def _shuffled_pass(self, number: int) -> NDArray[np.int64]:
+        return np.random.default_rng([self.seed, 2, number]).permutation(len(self.samples))
+
+    def _make(self, members: NDArray[np.int64], rng: np.random.Generator | None) -> Batch:
+        steering = self.samples.steering[members].astype(np.float64)
+        pixels = np.empty((len(members), *self.spec.input_shape), np.uint8)
+        frames, slots = self.cache.frames, self.slots[self.samples.image[members]]
+        if self.augmentation is None or rng is None:
+            for i, slot in enumerate(slots):
+                pixels[i] = finish(crop(frames[slot], self.spec), self.spec)
+        else:
+            plan = draw(self.augmentation, steering, rng, self.spec, self.side_offset)
+            steering = plan.steering
+            for i, slot in enumerate(slots):
+                pixels[i] = finish(plan.apply(i, frames[slot]), self.spec)
+        label: dict[str, NDArray[np.floating]] = {"steering": steering}
+        if "speed" in self.outputs:
+            label["speed"] = self.samples.speed_mph[members] / SPEED_UNIT_MPH
+        columns = [label[name] for name in self.outputs if name in LABELLED]
+        return pixels, np.stack(columns, axis=1).astype(np.float32)
+
+
+@contextlib.contextmanager
+def closing_stream(batches: Generator[Batch, None, None]) -> Iterator[None]:
+    """End a stream after this context, also while another thread takes a batch from it."""
+    try:
+        yield
+    finally:
+        while True:
+            try:
+                batches.close()
+                break
+            except ValueError:  # TensorFlow's thread is within it, for a moment
+                time.sleep(_BATCH_TAKES_S)
+
+
+def _yield_to_the_network() -> None:
+    """Let this thread run only where the network leaves a core idle.
+
+    The network's operations are split evenly over the cores: one core taken away holds up the
+    others. Not all of the loader's work fits into the gaps (docs/benchmarks.md says how much).
+    """
+    if sys.platform == "linux":  # elsewhere a priority belongs to the whole process
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 19)

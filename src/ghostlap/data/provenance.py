@@ -1,0 +1,72 @@
+"""Where a result comes from: versions of everything that shapes it, and of the data."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import platform
+from collections.abc import Sequence
+from importlib import metadata
+from typing import Any
+
+from ghostlap.data.recordings import CAMERAS, COLUMNS, Recording
+
+_PACKAGES = (
+    "ghostlap", "keras", "tensorflow-cpu", "tensorflow", "jax", "torch", "numpy", "pandas",
+    "opencv-python-headless", "onnx", "onnxruntime", "warp-lang", "scipy", "gymnasium",
+)  # fmt: skip
+
+
+def versions() -> dict[str, str]:
+    """Python, machine, and each package that is installed."""
+    found = {"python": platform.python_version(), "machine": platform.platform()}
+    for package in _PACKAGES:
+        try:
+            found[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            continue
+    if "KERAS_BACKEND" in os.environ:
+        found["keras_backend"] = os.environ["KERAS_BACKEND"]
+    return found
+
+
+def machine() -> dict[str, Any]:
+    """Processor, cores and memory."""
+    import psutil
+
+    return {
+        "processor": _processor(),
+        "cores": len(os.sched_getaffinity(0))
+        if hasattr(os, "sched_getaffinity")
+        else os.cpu_count(),
+        "memory_gb": round(psutil.virtual_memory().total / 1e9, 1),
+    }
+
+
+def _processor() -> str:
+    try:
+        with open("/proc/cpuinfo", encoding="utf-8") as file:
+            return next(
+                line.split(":")[1].strip() for line in file if line.startswith("model name")
+            )
+    except (OSError, StopIteration):
+        return platform.processor() or platform.machine()
+
+
+def fingerprint(recordings: Sequence[Recording]) -> list[dict[str, Any]]:
+    """Folder and rows of each recording, and a hash of what was driven in it."""
+    return [
+        {
+            "folder": str(recording.folder.resolve()),
+            "rows": len(recording.frames),
+            "blake2b": _hash_of_drive(recording),
+        }
+        for recording in recordings
+    ]
+
+
+def _hash_of_drive(recording: Recording) -> str:
+    digest = hashlib.blake2b(digest_size=16)
+    for column in COLUMNS[len(CAMERAS) :]:  # image paths differ from machine to machine
+        digest.update(recording.frames[column].to_numpy().tobytes())
+    return digest.hexdigest()

@@ -1,0 +1,127 @@
+"""Changes of light and colour for :mod:`ghostlap.data.vision.augment`.
+
+Each takes an RGB picture (``uint8``, any height and width), an amount, and four numbers in [0, 1)
+for whatever else it has to choose; it returns a new picture or the same one, never one changed in
+place.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import cast
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from ghostlap.data.vision.preprocessing import Rgb, decode_rgb, encode_jpeg
+
+Matrices = NDArray[np.float64]
+"""Colour changes ``new = m @ (red, green, blue, 1)``, shape ``(n, 4, 4)``, last row 0 0 0 1."""
+
+_LUMINANCE = np.array([0.299, 0.587, 0.114])
+_MID_GREY = 128.0
+
+
+def colour_matrices(
+    brightness: NDArray[np.float64],
+    contrast: NDArray[np.float64],
+    hue_deg: NDArray[np.float64],
+    saturation: NDArray[np.float64],
+    inverted: NDArray[np.bool_],
+) -> Matrices:
+    """Everything that is linear in the colours, composed into one matrix a sample.
+
+    Brightness comes first and the inversion last. Colours are cut off at 0 and 255 only once, at
+    the end.
+
+    Args:
+        brightness, contrast, saturation: factors, shape ``(n,)``; contrast is about mid grey.
+        hue_deg: turn of the colours about the grey axis.
+        inverted: where every colour becomes its opposite.
+    """
+    n = len(brightness)
+    light = _identity(n)
+    light[:, :3, :3] *= (brightness * contrast)[:, None, None]
+    light[:, :3, 3] = ((1 - contrast) * _MID_GREY)[:, None]
+
+    turn = _identity(n)
+    cos, sin = np.cos(np.radians(hue_deg)), np.sin(np.radians(hue_deg))
+    # Rodrigues' rotation about the axis (1, 1, 1) / sqrt(3).
+    cross = np.array([[0, -1, 1], [1, 0, -1], [-1, 1, 0]]) / np.sqrt(3)
+    turn[:, :3, :3] = (
+        cos[:, None, None] * np.eye(3)
+        + sin[:, None, None] * cross
+        + (1 - cos)[:, None, None] * np.full((3, 3), 1 / 3)
+    )
+
+    fade = _identity(n)
+    fade[:, :3, :3] = saturation[:, None, None] * np.eye(3) + (1 - saturation)[
+        :, None, None
+    ] * np.tile(_LUMINANCE, (3, 1))
+
+    opposite = _identity(n)
+    opposite[inverted, :3, :3] *= -1
+    opposite[inverted, :3, 3] = 255.0
+    return opposite @ fade @ turn @ light
+
+
+def _identity(n: int) -> Matrices:
+    return np.broadcast_to(np.eye(4), (n, 4, 4)).copy()
+
+
+def recolour(rgb: Rgb, matrix: NDArray[np.float64]) -> Rgb:
+    """Apply one of :func:`colour_matrices`, shape ``(4, 4)``."""
+    gain, offset = float(matrix[0, 0]), float(matrix[0, 3])
+    grey = np.diag([gain, gain, gain, 1.0])
+    grey[:3, 3] = offset
+    if np.array_equal(matrix, grey):
+        # The same for every colour: OpenCV has a path for that which takes a fifth of the time.
+        return cast(Rgb, cv2.addWeighted(rgb, gain, rgb, 0.0, offset))
+    return cast(Rgb, cv2.transform(rgb, matrix[:3]))
+
+
+def equalise(rgb: Rgb, _: float, __: NDArray[np.float64]) -> Rgb:
+    ycc = cv2.cvtColor(rgb, cv2.COLOR_RGB2YCrCb)
+    cv2.insertChannel(cv2.equalizeHist(cv2.extractChannel(ycc, 0)), ycc, 0)
+    return cast(Rgb, cv2.cvtColor(ycc, cv2.COLOR_YCrCb2RGB))
+
+
+def shadow(rgb: Rgb, brightness_left: float, extra: NDArray[np.float64]) -> Rgb:
+    """A band with straight edges from the top of the picture to its bottom lies in shadow."""
+    height, width = rgb.shape[:2]
+    top, bottom, top_width, bottom_width = extra * width
+    corners = np.array(
+        [[top, 0], [top + top_width, 0], [bottom + bottom_width, height], [bottom, height]]
+    )
+    mask = np.zeros((height, width), np.uint8)
+    cv2.fillConvexPoly(mask, corners.astype(np.int32), 255)
+    return cast(Rgb, cv2.copyTo(cv2.convertScaleAbs(rgb, alpha=brightness_left), mask, rgb.copy()))
+
+
+def motion_blur(rgb: Rgb, length_px: float, extra: NDArray[np.float64]) -> Rgb:
+    length = max(1, round(length_px))
+    along_columns = extra[0] < 0.5
+    return cast(Rgb, cv2.blur(rgb, (1, length) if along_columns else (length, 1)))
+
+
+def gaussian_blur(rgb: Rgb, sigma_px: float, _: NDArray[np.float64]) -> Rgb:
+    return cast(Rgb, cv2.GaussianBlur(rgb, (0, 0), sigma_px))
+
+
+@cache
+def _normal_numbers() -> NDArray[np.float32]:
+    # Drawing a picture's worth of normal numbers costs more than all else done to it; a fixed
+    # supply, entered at a drawn place, looks the same.
+    return np.random.default_rng(0).standard_normal(1 << 20, dtype=np.float32)
+
+
+def noise(rgb: Rgb, sigma: float, extra: NDArray[np.float64]) -> Rgb:
+    supply = _normal_numbers()
+    start = int(extra[0] * max(1, supply.size - rgb.size))
+    grain = np.resize(supply[start : start + rgb.size], rgb.shape) * np.float32(sigma)
+    return cast(Rgb, cv2.add(rgb, grain, dtype=cv2.CV_8U))
+
+
+def jpeg(rgb: Rgb, quality: float, _: NDArray[np.float64]) -> Rgb:
+    return decode_rgb(encode_jpeg(rgb, round(quality)))

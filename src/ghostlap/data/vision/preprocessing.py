@@ -1,0 +1,291 @@
+"""*The* preprocessing: one spec, one function. Nothing else touches colour or crop.
+
+A frame is an RGB picture, ``uint8`` of shape ``(height, width, 3)``, everywhere in Ghostlap.
+What a network sees is made from it here, by training, driving, evaluation and explanation alike,
+so that they cannot disagree (RGB against BGR was the commonest reason why cars went straight).
+
+    >>> seen_by_the_network = preprocess(read_rgb("IMG/center_2018_07_16_17_11_43_382.jpg"))
+    >>> seen_by_the_network.shape, seen_by_the_network.dtype
+    ((66, 200, 3), dtype('float32'))
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from typing import Any, Literal, cast
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from ghostlap.base.errors import GhostlapError, ImageError
+from ghostlap.base.files import read_file
+from ghostlap.base.typed import misfit
+from ghostlap.data.vision.picture_header import (
+    JPEG_START,
+    PNG_START,
+    BadPicture,
+    jpeg_size,
+    plain_png,
+    png_size,
+)
+
+Rgb = NDArray[np.uint8]
+"""A picture, shape ``(height, width, 3)``, red first."""
+
+Colour = Literal["yuv", "yuv-legacy", "rgb", "bgr", "hsv", "hsv-s", "grey"]
+"""What the network's channels are. ``hsv-s`` (saturation) and ``grey`` are one channel."""
+
+MAX_IMAGE_BYTES = 32 * 1024 * 1024
+MAX_IMAGE_SIDE_PX = 4096
+MAX_BLUR_PX = 99
+MAX_IMAGE_PIXELS = 4096 * 3072
+"""Twelve megapixels, as phones and action cameras have."""
+
+_TO_COLOUR: dict[Colour, int | None] = {
+    "yuv": cv2.COLOR_RGB2YUV,
+    "yuv-legacy": cv2.COLOR_BGR2YUV,
+    "rgb": None,
+    "bgr": cv2.COLOR_RGB2BGR,
+    "hsv": cv2.COLOR_RGB2HSV,
+    "hsv-s": cv2.COLOR_RGB2HSV,
+    "grey": cv2.COLOR_RGB2GRAY,
+}
+_ONE_CHANNEL: frozenset[Colour] = frozenset({"hsv-s", "grey"})
+
+
+@dataclasses.dataclass(frozen=True)
+class Preprocessing:
+    """From a frame to what the network sees. The default is the seeds', pixel for pixel.
+
+    Crop rows, change colour, blur, resize, then ``value * scale + offset``, in that order.
+    """
+
+    frame_height_px: int = 160
+    """Height of the frames that come in; the crop counts rows of such a frame."""
+    frame_width_px: int = 320
+    crop_top_px: int = 60
+    """First row kept: above it are sky and trees."""
+    crop_bottom_px: int = 135
+    """First row no longer kept: below it is the bonnet."""
+    colour: Colour = "yuv"
+    """``yuv-legacy`` is what OpenCV up to 3.1 called YUV: today's BGR2YUV, applied to RGB.
+    ``hsv-s`` (saturation alone) and ``grey`` are of one channel."""
+    blur_px: int = 3
+    """Side of the Gaussian kernel, odd; 0 for none."""
+    height_px: int = 66
+    """Height of the picture that the network sees."""
+    width_px: int = 200
+    divide_by: float = 255.0
+    offset: float = 0.0
+    """Added after the division: ``x / divide_by + offset``."""
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.crop_top_px < self.crop_bottom_px <= self.frame_height_px:
+            raise GhostlapError(
+                "Preprocessing: the crop must lie within the frame, "
+                f"0 <= top < bottom <= {self.frame_height_px} rows. "
+                f"Got rows {self.crop_top_px}:{self.crop_bottom_px}."
+            )
+        if self.blur_px and not (self.blur_px % 2 and 0 < self.blur_px <= MAX_BLUR_PX):
+            raise GhostlapError(
+                f"Preprocessing: blur_px must be odd and at most {MAX_BLUR_PX}, or 0 for none. "
+                f"Got {self.blur_px}."
+            )
+        sides_px = self.frame_height_px, self.frame_width_px, self.height_px, self.width_px
+        if not 1 <= min(sides_px) <= max(sides_px) <= MAX_IMAGE_SIDE_PX:
+            raise GhostlapError(
+                f"Preprocessing: sides must be from 1 to {MAX_IMAGE_SIDE_PX} pixels. Got frames of "
+                f"{self.frame_width_px}x{self.frame_height_px}, "
+                f"output {self.width_px}x{self.height_px}."
+            )
+        if not (1e-6 <= abs(self.divide_by) <= 1e6 and abs(self.offset) <= 1e6):
+            raise GhostlapError(
+                "Preprocessing: divide_by must be a number from 1e-6 to 1e6, offset one up to 1e6. "
+                f"Got {self.divide_by} and {self.offset}."
+            )
+        if self.colour not in _TO_COLOUR:
+            raise GhostlapError(
+                f"Preprocessing: colour must be one of {', '.join(_TO_COLOUR)}. "
+                f"Got {self.colour!r}. A newer Ghostlap may have written it."
+            )
+
+    @property
+    def frame_shape(self) -> tuple[int, int, int]:
+        return self.frame_height_px, self.frame_width_px, 3
+
+    @property
+    def input_shape(self) -> tuple[int, int, int]:
+        """Shape of one network input, ``(height, width, channels)``."""
+        return self.height_px, self.width_px, 1 if self.colour in _ONE_CHANNEL else 3
+
+    def for_frames(self, height_px: int, width_px: int) -> Preprocessing:
+        """The same view of frames of another size: the crop keeps its share of the height."""
+        if (height_px, width_px) == (self.frame_height_px, self.frame_width_px):
+            return self
+        ratio = height_px / self.frame_height_px
+        return dataclasses.replace(
+            self,
+            frame_height_px=height_px,
+            frame_width_px=width_px,
+            crop_top_px=round(self.crop_top_px * ratio),
+            crop_bottom_px=round(self.crop_bottom_px * ratio),
+        )
+
+    @classmethod
+    def from_json(cls, values: dict[str, Any]) -> Preprocessing:
+        """Read back what ``dataclasses.asdict`` wrote.
+
+        Raises:
+            GhostlapError: names are missing or unknown, or a value is not of its type.
+        """
+        names = {field.name for field in dataclasses.fields(cls)}
+        if set(values) != names:
+            raise GhostlapError(
+                "Preprocessing: the saved settings must name exactly "
+                f"{sorted(names)}. Got {sorted(values)}."
+            )
+        if problem := misfit(cls, values):
+            raise GhostlapError(f"Preprocessing: {problem}.")
+        return cls(**values)
+
+
+SEED = Preprocessing()
+"""The seeds' recipe: rows 60:135, RGB to YUV, 3x3 Gaussian blur, 200x66, divided by 255."""
+
+
+def crop(rgb: Rgb, spec: Preprocessing = SEED) -> Rgb:
+    """Rows ``crop_top_px:crop_bottom_px`` of a frame, as a view.
+
+    Raises:
+        ImageError: the frame has not the shape that the spec is for.
+    """
+    if rgb.shape != spec.frame_shape or rgb.dtype != np.uint8:
+        raise ImageError(
+            f"preprocess: a frame must be uint8 of shape {spec.frame_shape} (height, width, RGB). "
+            f"Got {rgb.dtype} of shape {rgb.shape}. "
+            "For frames of another size use Preprocessing().for_frames(height, width)."
+        )
+    return rgb[spec.crop_top_px : spec.crop_bottom_px]
+
+
+def finish(cropped: Rgb, spec: Preprocessing = SEED) -> NDArray[np.uint8]:
+    """Colour, blur and size of a cropped frame; still ``uint8``, shape ``spec.input_shape``."""
+    code = _TO_COLOUR[spec.colour]
+    picture: Any = cropped if code is None else cv2.cvtColor(cropped, code)
+    if spec.colour == "hsv-s":
+        picture = picture[..., 1]
+    if spec.blur_px:
+        picture = cv2.GaussianBlur(picture, (spec.blur_px, spec.blur_px), 0)
+    if picture.shape[:2] != spec.input_shape[:2]:
+        picture = cv2.resize(picture, (spec.width_px, spec.height_px))
+    return np.asarray(picture, np.uint8).reshape(spec.input_shape)
+
+
+def scale(pixels: NDArray[np.uint8], spec: Preprocessing = SEED) -> NDArray[np.float32]:
+    """``pixels / divide_by + offset`` as ``float32``; any shape."""
+    scaled = np.divide(pixels, np.float32(spec.divide_by), dtype=np.float32)
+    if spec.offset:
+        scaled += np.float32(spec.offset)
+    return scaled
+
+
+def preprocess(rgb: Rgb, spec: Preprocessing = SEED) -> NDArray[np.float32]:
+    """What the network sees of one frame.
+
+    Args:
+        rgb: ``uint8``, shape ``spec.frame_shape``, red first.
+        spec: how; the default is the seeds'.
+
+    Returns:
+        ``float32``, shape ``spec.input_shape``, by default ``(66, 200, 3)`` in [0, 1].
+
+    Raises:
+        ImageError: the frame has another shape or type.
+    """
+    return scale(finish(crop(rgb, spec), spec), spec)
+
+
+def decode_rgb(data: bytes, name: str = "picture", max_side_px: int = MAX_IMAGE_SIDE_PX) -> Rgb:
+    """Decode a JPEG or PNG file's bytes into a frame.
+
+    Args:
+        data: the whole file.
+        name: what to call it in an error.
+        max_side_px: pictures that say they are larger are not decoded.
+
+    Raises:
+        ImageError: empty, cut off, too large, neither PNG nor JPEG, or of a kind that no camera
+            writes. Nothing of these is decoded.
+    """
+    if len(data) == 0:
+        raise ImageError(f"{name}: the file is empty (0 bytes).")
+    if len(data) > MAX_IMAGE_BYTES:
+        raise ImageError(
+            f"{name}: a picture may have at most {MAX_IMAGE_BYTES} bytes. Got {len(data)}."
+        )
+    try:
+        if data.startswith(JPEG_START):
+            width, height = jpeg_size(data)
+        elif data.startswith(PNG_START):
+            width, height = png_size(data)
+        else:
+            raise BadPicture(
+                f"not a picture that can be decoded; it begins with {data[:8]!r}, "
+                "JPEG and PNG are read"
+            )
+        if max(width, height) > max_side_px:
+            raise BadPicture(f"a side may have at most {max_side_px} pixels. Got {width}x{height}")
+        if width * height > MAX_IMAGE_PIXELS:
+            raise BadPicture(
+                f"a picture may have at most {MAX_IMAGE_PIXELS:,} pixels. Got {width}x{height}"
+            )
+        if data.startswith(PNG_START):
+            data = plain_png(data)
+    except BadPicture as error:
+        raise ImageError(f"{name}: {error}.") from None
+    try:
+        picture = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR_RGB)
+    except cv2.error as error:
+        raise ImageError(f"{name}: the picture cannot be decoded ({error.err}).") from error
+    if picture is None:
+        raise ImageError(f"{name}: the picture cannot be decoded. Is it damaged?")
+    if picture.shape[:2] != (height, width):
+        raise ImageError(
+            f"{name}: says that it is to be turned (EXIF): {width}x{height} as it is stored, "
+            f"{picture.shape[1]}x{picture.shape[0]} as it is to be seen. Save it turned."
+        )
+    return cast(Rgb, picture)
+
+
+def read_picture(path: str | os.PathLike[str]) -> bytes:
+    """The bytes of a picture file.
+
+    Raises:
+        ImageError: it is not there, is no file, is too large, or cannot be read.
+    """
+    try:
+        return read_file(path, MAX_IMAGE_BYTES)
+    except FileNotFoundError:
+        raise ImageError(f"{path}: no such picture.") from None
+    except OSError as error:
+        raise ImageError(f"{path}: the picture cannot be read ({error.strerror}).") from error
+
+
+def read_rgb(path: str | os.PathLike[str]) -> Rgb:
+    """Read a picture file as a frame, ``uint8`` of shape ``(height, width, 3)``, red first.
+
+    Raises:
+        ImageError: no such file, or :func:`decode_rgb` refuses its content.
+    """
+    return decode_rgb(read_picture(path), str(path))
+
+
+def encode_jpeg(rgb: Rgb, quality: int = 75) -> bytes:
+    """A frame as a JPEG file's bytes; 75 is the simulator's own quality."""
+    bgr = cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR)
+    done, data = cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, quality])
+    if not done:
+        raise ImageError(f"A frame of shape {rgb.shape} cannot be encoded as JPEG.")
+    return data.tobytes()

@@ -1,0 +1,173 @@
+"""From what the pilot answers to what the car does: one function for everything that drives.
+
+The drive server, the evaluator and the cockpit all ask :meth:`Controller.control`, so that what
+drives the embedded simulator drives Unity's too.
+
+    >>> controller = Controller(ControlConfig(speed_limit_mph=20))
+    >>> steering, throttle = controller.control(pilot.steer(frame), speed_mph, elapsed_s=0.05)
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from ghostlap.base.errors import GhostlapError
+
+Floats = NDArray[np.float64]
+
+_BRAKES_EASE_MPH = 10.0
+"""Below it brakes are let go little by little, for a held one would soon mean reverse."""
+_SLOWEST_TARGET_MPH = 1e-3
+"""Of 1 - speed/limit, where a pilot asks to stand."""
+_UNSURE_S = 0.5
+"""Time constant by which the speed follows how unsure a pilot is, so that no single picture makes
+the car jerk."""
+_LONGEST_STEP_S = 0.5
+"""The speed's error counts for no longer than this between two answers."""
+
+
+@dataclasses.dataclass(frozen=True)
+class ControlConfig:
+    """How a pilot's answers are carried out."""
+
+    speed_limit_mph: float = 30.0
+    """The speed to hold; a pilot that answers a speed may ask for less."""
+    steering_limit: float = 1.0
+    """Steering is clipped to plus and minus this."""
+    smoothing_s: float = 0.0
+    """Time constant by which steering follows the pilot; 0 is at once."""
+    slow_in_bends: float = 0.0
+    """Share of the speed limit taken off at full lock."""
+    slow_when_unsure: float = 0.0
+    """Share of the speed taken off where the pilot is as unsure as can be; less so, less of it."""
+    throttle: Literal["pi", "seed"] = "pi"
+    """``pi`` holds the speed; ``seed`` is 1 - speed/limit, as in simple drive.py scripts, which
+    stays below the limit by as much as drag asks for."""
+    proportional_per_mph: float = 0.2
+    """Throttle for each mph too slow."""
+    integral_per_mph_s: float = 0.1
+    """Throttle for each mph too slow and second."""
+    late_after_s: float = 0.5
+    """An answer older than this counts as none."""
+
+    def __post_init__(self) -> None:
+        if not 0 < self.speed_limit_mph < np.inf:
+            raise GhostlapError(f"The speed limit must be above 0 mph. Got {self.speed_limit_mph}.")
+        limits = {
+            "steering_limit": (0, 1), "smoothing_s": (0, 10), "slow_in_bends": (0, 1),
+            "slow_when_unsure": (0, 0.9),
+            "proportional_per_mph": (0, 10), "integral_per_mph_s": (0, 10),
+            "late_after_s": (0, 3600),
+        }  # fmt: skip
+        for name, (low, high) in limits.items():
+            if not low <= getattr(self, name) <= high:
+                raise GhostlapError(
+                    f"Control: {name} must be from {low} to {high}. Got {getattr(self, name)}."
+                )
+
+
+class Control(NamedTuple):
+    """What the car is told; arrays of shape ``(cars,)``."""
+
+    steering: Floats
+    """In [-1, 1], positive to the right."""
+    throttle: Floats
+    """In [-1, 1], negative brakes."""
+
+
+class Controller:
+    """Steering and throttle for one car or several, each with a state of its own.
+
+    The speed is held by a proportional-integral controller, unless the config asks for the seeds'
+    rule. It stops integrating where the throttle is at its end already (anti-windup), so that a
+    long way up to speed does not end in overshoot.
+
+    Args:
+        config: see :class:`ControlConfig`.
+        cars: how many are driven.
+    """
+
+    def __init__(self, config: ControlConfig | None = None, cars: int = 1) -> None:
+        self.config = config or ControlConfig()
+        self._steering = np.zeros(cars)
+        self._integral = np.zeros(cars)
+        self.unsure = np.zeros(cars)
+        """How unsure the pilot has been of late, in [0, 1], shape ``(cars,)``."""
+
+    def reset(self, car: int | slice = slice(None)) -> None:
+        """Forget about a car, or all: it was put somewhere else."""
+        self._steering[car] = 0.0
+        self._integral[car] = 0.0
+        self.unsure[car] = 0.0
+
+    def control(
+        self,
+        steering: ArrayLike,
+        speed_mph: ArrayLike,
+        elapsed_s: float,
+        *,
+        pilot_speed_mph: ArrayLike | None = None,
+        unsure: ArrayLike = 0.0,
+        age_s: ArrayLike = 0.0,
+    ) -> Control:
+        """What to do now.
+
+        A car whose pilot answers NaN or late is **stopped safely**: it keeps its last steering and
+        brakes to a stand, until the pilot is back. Where its own speed is unknown, it only coasts.
+
+        Args:
+            steering: the pilot's answers, shape ``(cars,)`` or a number; clipped here.
+            speed_mph: as measured, of that shape.
+            elapsed_s: since the last call.
+            pilot_speed_mph: what the pilot answers for the speed, if it does.
+            unsure: how unsure the pilot is (:meth:`ghostlap.pilots.pilot.Pilot.unsure`), from 0
+                to 1; NaN counts as 1.
+            age_s: time since the picture was taken that the pilot answered to.
+        """
+        config, shape = self.config, self._steering.shape
+        wanted = np.broadcast_to(np.asarray(steering, float), shape)
+        speed = np.broadcast_to(np.asarray(speed_mph, float), shape)
+        lost = ~np.isfinite(wanted) | ~(np.asarray(age_s, float) <= config.late_after_s)
+
+        wanted = np.clip(wanted, -config.steering_limit, config.steering_limit)
+        follow = -np.expm1(-elapsed_s / config.smoothing_s) if config.smoothing_s else 1.0
+        followed = wanted * follow + self._steering * (1 - follow)
+        self._steering = np.where(lost, self._steering, followed)
+
+        target = config.speed_limit_mph * (1 - config.slow_in_bends * np.abs(self._steering))
+        if pilot_speed_mph is not None:
+            asked = np.asarray(pilot_speed_mph, float)
+            lost = lost | np.isnan(asked)
+            target = np.minimum(target, np.maximum(asked, 0.0))
+        target = target * (1 - config.slow_when_unsure * self._unsure_of_late(unsure, elapsed_s))
+        known = np.isfinite(speed)
+        error_mph = np.where(known, target - speed, 0.0)
+        if config.throttle == "seed":
+            throttle = np.clip(error_mph / np.maximum(target, _SLOWEST_TARGET_MPH), -1.0, 1.0)
+        else:
+            throttle = self._throttle(error_mph, elapsed_s)
+        throttle = np.where(lost, -1.0, throttle)
+        throttle = np.maximum(throttle, -np.clip(speed / _BRAKES_EASE_MPH, 0.0, 1.0))
+        self._integral[lost] = 0.0
+        return Control(self._steering.copy(), np.where(known, throttle, 0.0))
+
+    def hold(self) -> Control:
+        """For a moment of which nothing is known, as of a broken picture: wheels kept, coasting."""
+        return Control(self._steering.copy(), np.zeros_like(self._steering))
+
+    def _unsure_of_late(self, unsure: ArrayLike, elapsed_s: float) -> Floats:
+        now = np.clip(np.nan_to_num(np.asarray(unsure, float), nan=1.0), 0.0, 1.0)
+        self.unsure = self.unsure + (now - self.unsure) * -np.expm1(-elapsed_s / _UNSURE_S)
+        return self.unsure
+
+    def _throttle(self, error_mph: Floats, elapsed_s: float) -> Floats:
+        config = self.config
+        change = config.integral_per_mph_s * error_mph * min(elapsed_s, _LONGEST_STEP_S)
+        throttle = config.proportional_per_mph * error_mph + self._integral + change
+        winding_up = (np.abs(throttle) > 1) & (np.sign(throttle) == np.sign(error_mph))
+        self._integral = self._integral + np.where(winding_up, 0.0, change)
+        return np.clip(throttle, -1.0, 1.0)

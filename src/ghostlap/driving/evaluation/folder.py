@@ -1,0 +1,230 @@
+"""The folder of one evaluation: what is finished is kept at once, so that one can go on.
+
+``evaluation.json`` stands there from the beginning and says whether the evaluation is complete;
+``finished.jsonl`` gets a line for each task whose drives and pictures have been written.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import hashlib
+import inspect
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from ghostlap.base.errors import EvaluationError
+from ghostlap.base.files import (
+    MAX_RESULTS_BYTES,
+    named_in_errors,
+    own_folder,
+    read_file,
+    read_json,
+    refuse_link,
+    remove,
+    write_json,
+    write_text,
+)
+from ghostlap.base.folder_lock import is_free
+from ghostlap.base.named import named_function
+from ghostlap.data.provenance import machine, versions
+from ghostlap.driving.evaluation.results import Finished, drive_name, read_drive, save_drive
+from ghostlap.driving.rollout.config import EvaluateConfig
+from ghostlap.driving.rollout.episode import EpisodesResult
+from ghostlap.driving.rollout.incidents import save_frames, save_strip
+from ghostlap.driving.rollout.plan import EpisodesTask
+from ghostlap.pilots.onnx_check import read_network
+from ghostlap.pilots.pilot import ONNX_FILE, run_file
+
+EVALUATION_FILE = "evaluation.json"
+FINISHED_FILE = "finished.jsonl"
+
+_DRIVES = "drives"
+_STRIPS = "interventions"
+_MOMENTS = "moments"
+_CLEARING = "clearing"
+"""Stands in ``evaluation.json`` while what an earlier evaluation left is being removed."""
+_NO_DIFFERENCE = ("processes", "resume", "against")
+"""Options that make no difference to what is driven."""
+
+
+_DEFAULTS = {field.name: field.default for field in dataclasses.fields(EvaluateConfig)}
+"""Of options: an evaluation of an earlier version does not name those that came later."""
+
+
+def heading(config: EvaluateConfig) -> dict[str, Any]:
+    """What an evaluation rests on, as JSON values."""
+    values = {
+        **dataclasses.asdict(config),
+        "pilot": str(config.pilot if config.is_policy else config.pilot.resolve()),
+        "against": [str(path.resolve()) for path in config.against],
+    }
+    return {
+        "config": json.loads(json.dumps(values)),
+        "network_blake2b": hashlib.blake2b(_what_drives(config), digest_size=16).hexdigest(),
+        "versions": versions(),
+        "machine": machine(),
+    }
+
+
+def _what_drives(config: EvaluateConfig) -> bytes:
+    """The pilot's network; of a function, the file that it is written in, if that can be found."""
+    if not config.is_policy:
+        return read_network(run_file(config.pilot, ONNX_FILE)).data
+    function = named_function(str(config.pilot), "the pilot", EvaluationError)
+    with contextlib.suppress(OSError, TypeError):
+        return Path(inspect.getfile(function)).read_bytes()
+    return str(config.pilot).encode()
+
+
+def begin_folder(config: EvaluateConfig, tasks: Sequence[EpisodesTask]) -> Finished:
+    """Make the folder ready.
+
+    Returns:
+        With ``--resume``, what had been finished before; else nothing, and what an earlier
+        evaluation of that name left is removed.
+
+    Raises:
+        EvaluationError: the folder holds something else, or nothing that can be resumed.
+    """
+    folder = config.folder
+    if config.resume:
+        return _finished_before(config, tasks)
+    if not (folder / EVALUATION_FILE).exists() and not is_free(folder):
+        raise EvaluationError(
+            f"{folder}: the folder is not empty, and no evaluation wrote it. Take another --name."
+        )
+    _clear(config)
+    return []
+
+
+def _clear(config: EvaluateConfig) -> None:
+    """Remove what an earlier evaluation left; a kill on the way leaves what can be resumed."""
+    folder = config.folder
+    begun = {"complete": False, **heading(config)}
+    write_json(folder / EVALUATION_FILE, {**begun, _CLEARING: True})
+    pictures = folder.glob("map-*.png")
+    for path in (folder / FINISHED_FILE, *_subfolders(folder), *pictures):
+        remove(path, folder)
+    write_json(folder / EVALUATION_FILE, begun)
+    _make_subfolders(folder)
+
+
+def _subfolders(folder: Path) -> list[Path]:
+    return [folder / name for name in (_DRIVES, _STRIPS, _MOMENTS)]
+
+
+def _make_subfolders(folder: Path) -> None:
+    """Where results go, all of it in the folder itself, whatever links lie there."""
+    refuse_link(folder / FINISHED_FILE)
+    for path in _subfolders(folder):
+        own_folder(path)
+
+
+def keep(folder: Path, index: int, task: EpisodesTask, result: EpisodesResult) -> EpisodesResult:
+    """Write what came of a task.
+
+    Args:
+        folder: of the evaluation.
+        index: of the task in the plan.
+        task: what was driven.
+        result: what came of it.
+
+    Returns:
+        The result as it will be read back: its drives rounded as in their files, and without the
+        pictures. Figures can so be computed again from the files, to the last bit.
+    """
+    for episode, drive in zip(task.episodes, result.drives, strict=True):
+        save_drive(drive, _drive_file(folder, drive_name(task, episode)))
+    for incident in result.incidents:
+        episode, drive = task.episodes[incident.episode], result.drives[incident.episode]
+        save_strip(
+            incident,
+            drive,
+            f"{task.track}, seed {episode.seed}, {episode.way}"
+            + ("" if task.stress.name == "none" else f", stress: {task.stress.name}"),
+            folder / _STRIPS / f"{drive_name(task, episode)}-{drive.time_s[incident.row]:.0f}s.png",
+        )
+    for incident in (*result.incidents, *filter(None, [result.worst])):
+        name = drive_name(task, task.episodes[incident.episode])
+        save_frames(incident, folder / _MOMENTS / moment_name(name, incident.row))
+    line = {
+        "task": index,
+        "not_a_number": result.not_a_number,
+        "out_of_range": result.out_of_range,
+        "seconds": result.seconds,
+    }
+    path = folder / FINISHED_FILE
+    with named_in_errors(path), open(path, "a", encoding="utf-8") as file:
+        file.write(json.dumps(line) + "\n")
+    return _read_back(folder, task, line)
+
+
+def moment_name(drive: str, row: int) -> str:
+    """The file of the frames around a row of a drive; which rows, :func:`rows_around` says."""
+    return f"{drive}-row-{row}.jpg"
+
+
+def _read_back(folder: Path, task: EpisodesTask, line: dict[str, Any]) -> EpisodesResult:
+    names = [drive_name(task, episode) for episode in task.episodes]
+    return EpisodesResult(
+        drives=tuple(read_drive(_drive_file(folder, name)) for name in names),
+        incidents=(),
+        not_a_number=tuple(line["not_a_number"]),
+        out_of_range=tuple(line["out_of_range"]),
+        seconds=line["seconds"],
+    )
+
+
+def _drive_file(folder: Path, name: str) -> Path:
+    return folder / _DRIVES / f"{name}.csv"
+
+
+def _finished_before(config: EvaluateConfig, tasks: Sequence[EpisodesTask]) -> Finished:
+    folder = config.folder
+    path = folder / EVALUATION_FILE
+    try:
+        begun = read_json(path, MAX_RESULTS_BYTES)
+        begun_config, network = begun["config"], begun["network_blake2b"]
+    except FileNotFoundError:
+        raise EvaluationError(
+            f"{folder}: no {EVALUATION_FILE} there, so nothing to resume. Leave out --resume."
+        ) from None
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise EvaluationError(
+            f"{path}: cannot be read ({type(error).__name__}: {error}), so nothing can be "
+            "resumed. Leave out --resume."
+        ) from error
+    now = heading(config)
+    changed = [
+        f"{option} was {begun_config.get(option)!r}, now {value!r}"
+        for option, value in now["config"].items()
+        if option not in _NO_DIFFERENCE and begun_config.get(option, _DEFAULTS.get(option)) != value
+    ]
+    if network != now["network_blake2b"]:
+        changed.append("the pilot has been trained anew")
+    if changed:
+        raise EvaluationError(
+            f"{folder}: what was begun there is another evaluation ({'; '.join(changed)}). Use "
+            "its options, or leave out --resume to begin again, or take another --name."
+        )
+    if begun.get(_CLEARING):
+        _clear(config)
+    _make_subfolders(folder)
+    return [
+        (tasks[line["task"]], _read_back(folder, tasks[line["task"]], line))
+        for line in _lines(folder / FINISHED_FILE)
+    ]
+
+
+def _lines(path: Path) -> list[dict[str, Any]]:
+    """The lines of the file that are whole; a kill may have cut off the last."""
+    if not path.exists():
+        return []
+    text = read_file(path, MAX_RESULTS_BYTES).decode("utf-8")
+    whole = text[: text.rfind("\n") + 1]
+    if whole != text:
+        write_text(path, whole)
+    return [json.loads(line) for line in whole.splitlines()]

@@ -1,0 +1,82 @@
+"""What a pilot would have steered where a person steered: beside driving, never instead of it."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from ghostlap.base.errors import RecordingError
+from ghostlap.base.terminal import plain
+from ghostlap.data.dataset import usable_rows
+from ghostlap.data.labels import SteeringError, steering_error
+from ghostlap.data.recordings.reading import read_recording, require_images
+from ghostlap.data.vision.preprocessing import read_rgb
+from ghostlap.pilots.pilot import Pilot
+
+_AT_ONCE = 64
+"""Frames decoded before they are shown to the pilot: bounds the memory."""
+
+
+@dataclasses.dataclass(frozen=True)
+class AgainstPerson:
+    """A pilot's answers to the center camera of one recording, and the person's."""
+
+    recording: str
+    moments: int
+    error: SteeringError
+
+
+def compare(pilot: Pilot, recordings: Sequence[Path]) -> list[AgainstPerson]:
+    """Show every center frame of each recording to the pilot; rows without one are left out.
+
+    Raises:
+        RecordingError: a recording cannot be read, or all of its pictures are missing.
+        ImageError: a picture is broken, or not of the size that the pilot was trained on.
+    """
+    return [_compared(pilot, path) for path in recordings]
+
+
+def _compared(pilot: Pilot, path: Path) -> AgainstPerson:
+    recording = read_recording(path)
+    require_images(recording)
+    frames = recording.frames[usable_rows(recording.frames)]
+    frames = frames[[os.path.exists(picture) for picture in frames["center"]]]
+    if frames.empty:
+        raise RecordingError(
+            f"{path}: no row has both a centre picture and steering in [-1, 1] to compare with. "
+            "'ghostlap doctor' lists what is wrong."
+        )
+    pictures = frames["center"].tolist()
+    answers = [
+        pilot.predict(np.stack([read_rgb(name) for name in pictures[start : start + _AT_ONCE]]))
+        for start in range(0, len(pictures), _AT_ONCE)
+    ]
+    wanted = frames["steering"].to_numpy(np.float64)
+    error = steering_error(np.concatenate(answers)[:, 0].astype(np.float64), wanted)
+    return AgainstPerson(str(path), len(pictures), error)
+
+
+def show_compared(compared: Sequence[AgainstPerson], console: Console) -> None:
+    """Print them as a table, with a car that always goes straight ahead beside the pilot."""
+    table = Table(box=box.SIMPLE_HEAD, title="The pilot's steering against the person's")
+    for heading in ("recording", "moments", "Pearson r", "MAE", "MSE", "MAE of 0", "MSE of 0"):
+        table.add_column(heading, justify="left" if heading == "recording" else "right")
+    for one in compared:
+        error = one.error
+        table.add_row(
+            plain(Path(one.recording).name),
+            str(one.moments),
+            f"{error.pearson_r:.3f}",
+            f"{error.mae:.4f}",
+            f"{error.mse:.4f}",
+            f"{error.zero_mae:.4f}",
+            f"{error.zero_mse:.4f}",
+        )
+    console.print(table)

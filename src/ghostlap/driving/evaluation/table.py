@@ -1,0 +1,184 @@
+"""The table that a person reads."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.table import Table
+
+from ghostlap.base.terminal import plain, say
+from ghostlap.driving.evaluation.failure_prediction import AHEAD_S, Foresight
+from ghostlap.driving.evaluation.results import Finished, Line
+from ghostlap.driving.metrics import autonomy_percent, rarest_km
+
+_COLUMNS = (
+    "autonomy\n%", "interv.\n", "off road\n1/km", "mean |cte|\nm", "max\nm", "margin\nm",
+    "speed\nmph", "steering\nrate 1/s",
+)  # fmt: skip
+
+
+_WIDTH = 200
+"""More columns than the table needs: a narrower terminal wraps it, and nothing is cut off."""
+
+
+def show(lines: Sequence[Line], console: Console) -> None:
+    """Print the table and what its figures rest on."""
+    wide = Console(
+        file=console.file,
+        width=max(_WIDTH, console.width),
+        force_terminal=console.is_terminal,
+    )
+    wide.print(table(lines))
+    say(console, note(lines))
+
+
+def table(lines: Sequence[Line]) -> Table:
+    """A line for the pilot on each track and under each stress, and the expert's below it."""
+    shown = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
+    for column in ("track\n", "driver\n"):
+        shown.add_column(column, no_wrap=True)
+    for column in _COLUMNS:
+        shown.add_column(column, justify="right", no_wrap=True)
+    for line in _in_order(lines):
+        shown.add_row(plain(_short(line.track)), _who(line), *_figures(line), style=_style(line))
+    return shown
+
+
+def note(lines: Sequence[Line]) -> str:
+    """What the figures rest on."""
+    of_pilot = [line for line in lines if line.driver == "pilot"]
+    summary = of_pilot[0].summary
+    sentences = [
+        f"{summary.episodes} episodes a line, {summary.score.distance_km:.1f} km; "
+        + (
+            f"below a figure its 95 % interval over {summary.seeds} seeds."
+            if summary.interval
+            else "no interval, because they are all of one seed."
+        )
+    ]
+    plain = [line for line in of_pilot if line.stress == "none"]
+    if len(plain) > 1:
+        sentences.append(_together(plain))
+    else:
+        sentences += [_how_rare(line) for line in plain]
+    return " ".join(sentences)
+
+
+def _how_rare(line: Line) -> str:
+    score = line.summary.score
+    if score.interventions == 0:
+        return (
+            f"No intervention in {score.distance_km:.1f} km on {_short(line.track)}: with 95 % "
+            f"confidence fewer than one in {rarest_km(score.distance_km):.1f} km."
+        )
+    return (
+        f"An intervention on {_short(line.track)} every {score.s_between_interventions:.0f} s "
+        f"or {score.km_between_interventions:.2f} km."
+    )
+
+
+def _together(plain: Sequence[Line]) -> str:
+    """All tracks as one: interventions of all over the time of all."""
+    scores = [line.summary.score for line in plain]
+    interventions = sum(score.interventions for score in scores)
+    elapsed_s = sum(score.elapsed_s for score in scores)
+    return (
+        f"All {len(plain)} tracks together: autonomy "
+        f"{autonomy_percent(interventions, elapsed_s):.1f} %, {interventions:.0f} interventions "
+        f"in {sum(score.distance_km for score in scores):.1f} km."
+    )
+
+
+def _short(track: str) -> str:
+    """A file's name without its folder."""
+    return Path(track).stem if track.endswith(".csv") else track
+
+
+_IN_WORDS = {
+    "steering": "|steering|",
+    "speed_steering": "speed times |steering|",
+    "steering_change": "the steering's change",
+}
+
+
+def foresight_note(seen: Foresight) -> str:
+    """How well the spread announced interventions, beside what needs no spread."""
+
+    def figure(name: str) -> str:
+        low_high = "–".join(f"{limit:.2f}" for limit in seen.interval.get(name, ()))
+        return f"{seen.auroc[name]:.2f}" + (f" ({low_high})" if low_high else "")
+
+    others = ", ".join(f"{words} {figure(name)}" for name, words in _IN_WORDS.items())
+    return (
+        f"The spread announces an intervention within {AHEAD_S:g} s with an AUROC of "
+        f"{figure('spread')}; chance is 0.5. Beside it: {others}. From {seen.moments} moments, "
+        f"{seen.troubled} of them before an intervention."
+    )
+
+
+def answers_warnings(by_pilot: Finished) -> list[str]:
+    """What to tell of answers that the controller could not carry out as they were."""
+    moments = sum(len(drive.time_s) for _, result in by_pilot for drive in result.drives)
+    lost = sum(sum(result.not_a_number) for _, result in by_pilot)
+    clipped = sum(sum(result.out_of_range) for _, result in by_pilot)
+    warnings = []
+    if lost:
+        warnings.append(
+            f"the pilot's answer was not a number at {lost} of {moments} moments: the car braked. "
+            "Was its loss finite? Train anew with a lower --learning-rate."
+        )
+    if clipped:
+        warnings.append(
+            f"the pilot steered beyond full lock at {clipped} of {moments} moments: clipped to "
+            "-1 and 1."
+        )
+    return warnings
+
+
+def _in_order(lines: Sequence[Line]) -> list[Line]:
+    """By track, then by stress, the pilot before the expert."""
+    tracks = list(dict.fromkeys(line.track for line in lines))
+    stresses = list(dict.fromkeys(line.stress for line in lines if line.driver == "pilot"))
+    drawn = [line for line in lines if line.stress in stresses]  # else stopped before the pilot's
+    return sorted(
+        drawn,
+        key=lambda line: (
+            tracks.index(line.track), stresses.index(line.stress), line.driver == "expert",
+        ),
+    )  # fmt: skip
+
+
+def _who(line: Line) -> str:
+    if line.driver == "expert":
+        return "expert" if line.stress == "none" else "  expert"
+    return "pilot" if line.stress == "none" else line.stress
+
+
+def _style(line: Line) -> str:
+    if line.driver == "expert":
+        return "dim"
+    autonomy = line.summary.score.autonomy_percent
+    return "green" if autonomy == 100 else "yellow" if autonomy >= 90 else "red"
+
+
+def _figures(line: Line) -> list[str]:
+    summary, score = line.summary, line.summary.score
+
+    def figure(name: str, digits: int) -> str:
+        text = f"{getattr(score, name):.{digits}f}"
+        limits = [f"{limit:.{digits}f}" for limit in summary.interval.get(name, ())]
+        return text if set(limits) <= {text} else f"{text}\n{'–'.join(limits)}"
+
+    return [
+        figure("autonomy_percent", 1),
+        f"{score.interventions:.0f}",
+        figure("off_road_per_km", 2),
+        figure("mean_abs_cte_m", 2),
+        f"{summary.max_abs_cte_m:.2f}",
+        f"{summary.min_margin_m:.2f}",
+        f"{score.mean_speed_mph:.1f}",
+        figure("steering_rate_per_s", 2),
+    ]

@@ -1,0 +1,154 @@
+"""Driving one stretch and writing it down: what each process does."""
+
+from __future__ import annotations
+
+import datetime
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+from ghostlap.base.errors import RecordingError, SimulatorError
+from ghostlap.base.processes import Report
+from ghostlap.data.recordings.recorder import Recorder
+from ghostlap.driving.expert_recording.folder import Part
+from ghostlap.driving.expert_recording.plan import Job, Stretch
+from ghostlap.driving.expert_recording.truth import TruthLog
+from ghostlap.sim.expert import Expert, ExpertDriver
+from ghostlap.sim.scene.conditions import Conditions
+from ghostlap.sim.track.track import Track
+from ghostlap.sim.track.tracks import track_named
+from ghostlap.sim.world import Start, World
+
+if TYPE_CHECKING:
+    from ghostlap.driving.expert_recording.config import RecordConfig
+    from ghostlap.sim.scene.scenery import Scene
+
+_WARM_UP_M = 15.0
+"""Driven before a lap's stretch begins, so that the car sits in the road as if it came along it."""
+
+_CONTROL_HZ = 30.0
+"""About how often the expert moves the controls."""
+
+_EPOCH = datetime.datetime(1970, 1, 1)
+
+
+def record_job(job: Job, report: Report) -> int:
+    """Drive the stretches of a job; returns the moments recorded. Reports metres driven."""
+    return sum(record_stretch(job.config, stretch, report) for stretch in job.stretches)
+
+
+def record_stretch(config: RecordConfig, stretch: Stretch, report: Report) -> int:
+    """Drive a stretch and leave it in the recording's folder; returns the moments recorded.
+
+    Raises:
+        SimulatorError: the expert does not get along the stretch.
+        RecordingError: the folder cannot be written.
+    """
+    track = _track(stretch.track)
+    conditions = config.conditions_for(track.theme, stretch.conditions_seed)
+    expert = Expert(
+        speed_limit_mph=config.speed_limit,
+        line=config.line,
+        noise=config.noise,
+        seed=stretch.hand_seed,
+    )
+    driver = ExpertDriver(track, expert, cars=1)
+    world = World(
+        track,
+        conditions,
+        [_start(track, stretch, driver)],
+        cameras=config.cameras,
+        width_px=config.size[0],
+        height_px=config.size[1],
+        scene=_scene(stretch.track, conditions),
+    )
+    steps = max(1, round(_CONTROL_HZ / config.rate_hz))
+    before_m = 0.0 if stretch.recovery else _WARM_UP_M
+    while world.truth().distance_m[0] < before_m:
+        world.step(*driver.control(world), 1 / config.rate_hz / steps)
+        _check_progress(world.time_s, stretch)
+    return _record(config, stretch, world, driver, steps, report)
+
+
+def _record(
+    config: RecordConfig,
+    stretch: Stretch,
+    world: World,
+    driver: ExpertDriver,
+    steps: int,
+    report: Report,
+) -> int:
+    part = Part(config.out, stretch.number)
+    start_m = float(world.truth().distance_m[0])
+    driven_m, row = 0.0, 0
+    with TruthLog(part.unfinished_truth) as truths, _recorder(config, part) as recorder:
+        while driven_m < stretch.length_m:
+            steering, throttle = driver.control(world)
+            time_ms = stretch.start_ms + round(1000 * row / config.rate_hz)
+            pictures = dict(zip(config.cameras, world.frames()[0], strict=True))
+            try:
+                center, _, _ = recorder.append(
+                    center=pictures["center"],
+                    left=pictures.get("left"),
+                    right=pictures.get("right"),
+                    steering=float(steering[0]),
+                    throttle=max(0.0, float(throttle[0])),
+                    brake=max(0.0, -float(throttle[0])),
+                    speed_mph=float(world.telemetry().speed_mph[0]),
+                    time=_EPOCH + datetime.timedelta(milliseconds=time_ms),
+                )
+            except RecordingError as error:
+                if not isinstance(error.__cause__, OSError):
+                    raise
+                # What is safe of all stretches, and how to go on, is for the command to say.
+                raise RecordingError(
+                    f"{config.out}: cannot be written ({error.__cause__.strerror})."
+                ) from error
+            truths.append(center, stretch, world)
+            for step in range(steps):
+                if step:
+                    steering, throttle = driver.control(world)
+                world.step(steering, throttle, 1 / config.rate_hz / steps)
+            row += 1
+            _check_progress(row / config.rate_hz, stretch)
+            now_m = float(world.truth().distance_m[0]) - start_m
+            report(min(now_m, stretch.length_m) - driven_m)
+            driven_m = now_m
+    part.finish()
+    return row
+
+
+def _start(track: Track, stretch: Stretch, driver: ExpertDriver) -> Start:
+    before_m = 0.0 if stretch.recovery else _WARM_UP_M
+    s_m = (stretch.s_m - stretch.direction * before_m) % track.length_m
+    return Start(
+        s_m=s_m,
+        direction=stretch.direction,
+        cte_m=stretch.cte_m,
+        heading_error_rad=stretch.heading_error_rad,
+        speed_mps=float(driver.speed_for(s_m, stretch.direction)),
+    )
+
+
+def _check_progress(seconds: float, stretch: Stretch) -> None:
+    if seconds > stretch.limit_s:
+        raise SimulatorError(
+            f"{stretch.track}: the expert does not get on at {stretch.s_m:.0f} m, direction "
+            f"{stretch.direction}: {stretch.length_m:.0f} m are not done after {seconds:.0f} s. "
+            "Try a lower --speed-limit or another track."
+        )
+
+
+@lru_cache(maxsize=4)
+def _track(name: str) -> Track:
+    return track_named(name)
+
+
+@lru_cache(maxsize=1)
+def _scene(name: str, conditions: Conditions) -> Scene:
+    from ghostlap.sim.scene.scenery import scene_of
+
+    return scene_of(_track(name), conditions)
+
+
+def _recorder(config: RecordConfig, part: Part) -> Recorder:
+    return Recorder(config.out, jpeg_quality=config.jpeg_quality, log=part.unfinished_log)

@@ -1,0 +1,1 @@
+"""One drive of a pilot in a simulation, tick by tick."""

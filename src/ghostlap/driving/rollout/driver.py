@@ -1,0 +1,107 @@
+"""Who drives a simulation: the expert, or a pilot through the controller that drives Unity too."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ghostlap.driving.control import ControlConfig, Controller
+from ghostlap.pilots.pilot import Pilot
+from ghostlap.sim.expert import Expert, ExpertDriver
+from ghostlap.sim.simulation import Simulation
+from ghostlap.sim.track.track import Track
+
+Floats = NDArray[np.float64]
+
+
+class Driver(Protocol):
+    """Whoever tells all cars of a simulation what to do."""
+
+    not_a_number: NDArray[np.bool_]
+    """Whether the last answer for a car was no number, shape ``(cars,)``."""
+    out_of_range: NDArray[np.bool_]
+    """Whether it was beyond full lock, likewise."""
+    spread: Floats
+    """Standard deviation last predicted for the steering, likewise; NaN for a driver without."""
+
+    def control(self, simulation: Simulation) -> tuple[Floats, Floats]:
+        """Steering and throttle, each of shape ``(cars,)``."""
+        ...
+
+    def reset(self, car: int) -> None:
+        """A car was put somewhere else."""
+        ...
+
+
+class ReferenceDriver(ExpertDriver):
+    """The expert, whose figures are what can be reached."""
+
+    def __init__(self, track: Track, config: Expert, cars: int) -> None:
+        super().__init__(track, config, cars)
+        self.not_a_number = self.out_of_range = np.zeros(cars, bool)
+        self.spread = np.full(cars, np.nan)
+
+    def reset(self, car: int) -> None:
+        """It knows from the world where each car is and how it steers, and remembers nothing."""
+
+
+class PilotDriver:
+    """A pilot that looks through the center camera of a simulation.
+
+    Args:
+        pilot: the camera must take the rows that its preprocessing keeps of a frame of its size.
+        control: how its answers are carried out.
+        cars: how many.
+    """
+
+    def __init__(self, pilot: Pilot, control: ControlConfig, cars: int) -> None:
+        self.pilot = pilot
+        self.controller = Controller(control, cars)
+        self.not_a_number: NDArray[np.bool_] = np.zeros(cars, bool)
+        self.out_of_range: NDArray[np.bool_] = np.zeros(cars, bool)
+        self.spread: Floats = np.full(cars, np.nan)
+        self._asked_s = 0.0
+
+    def control(self, simulation: Simulation) -> tuple[Floats, Floats]:
+        """What the pilot answers to what it sees now, carried out by the controller."""
+        return self.carry_out(self.pilot.predict_cropped(simulation.frames()[:, 0]), simulation)
+
+    def carry_out(
+        self, answers: NDArray[np.float32], simulation: Simulation
+    ) -> tuple[Floats, Floats]:
+        """Steering and throttle for answers to what the cars see now, ``(cars, outputs)``."""
+        self.not_a_number = np.asarray(~np.isfinite(answers).all(axis=1), bool)
+        self.out_of_range = np.asarray(np.abs(answers[:, 0]) > 1, bool) & ~self.not_a_number
+        spread = self.pilot.named(answers, "spread")
+        if spread is not None:
+            self.spread = spread.astype(np.float64)
+        elapsed_s, self._asked_s = simulation.time_s - self._asked_s, simulation.time_s
+        return self.controller.control(
+            answers[:, 0],
+            simulation.telemetry().speed_mph,
+            elapsed_s,
+            pilot_speed_mph=self.pilot.named(answers, "speed"),
+            unsure=self.pilot.unsure(answers),
+        )
+
+    def reset(self, car: int) -> None:
+        """Forget how a car was driven."""
+        self.controller.reset(car)
+        self.spread[car] = np.nan
+
+
+def view_of(pilot: Pilot) -> dict[str, Any]:
+    """What a :class:`World` is told so that it takes what a pilot reads of a frame, and no more.
+
+    Rows that the crop throws away are never rendered; since it is the first step of the
+    preprocessing, steering is the same to the last bit.
+    """
+    spec = pilot.preprocessing
+    return {
+        "cameras": ("center",),
+        "height_px": spec.frame_height_px,
+        "width_px": spec.frame_width_px,
+        "rows": (spec.crop_top_px, spec.crop_bottom_px),
+    }

@@ -1,0 +1,109 @@
+"""Driving episodes: a plain function over plain data, :func:`run_episodes`."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Callable
+from typing import Any
+
+from ghostlap.base.errors import EvaluationError
+from ghostlap.base.named import named_function
+from ghostlap.driving.metrics import Drive
+from ghostlap.driving.rollout.driver import Driver, PilotDriver, ReferenceDriver, view_of
+from ghostlap.driving.rollout.incidents import Incident, incidents_of, worst_of
+from ghostlap.driving.rollout.observers import AnswerCounter, DriveLog, Progress
+from ghostlap.driving.rollout.plan import EpisodesTask
+from ghostlap.driving.rollout.policy import PolicyDriver
+from ghostlap.driving.rollout.rollout import rollout
+from ghostlap.pilots.pilot import Pilot
+from ghostlap.sim.expert import Expert
+from ghostlap.sim.simulation import Simulation
+from ghostlap.sim.track.tracks import track_named
+from ghostlap.sim.world import World
+
+
+@dataclasses.dataclass(frozen=True)
+class EpisodesResult:
+    """What came of a task."""
+
+    drives: tuple[Drive, ...]
+    """One an episode, in the task's order."""
+    incidents: tuple[Incident, ...]
+    """What was seen around some of the interventions."""
+    not_a_number: tuple[int, ...]
+    """Answers of the driver that were none (NaN or infinite), one count an episode."""
+    out_of_range: tuple[int, ...]
+    """Answers beyond full lock, which were clipped, one count an episode."""
+    seconds: float
+    """That it took, scenery included."""
+    worst: Incident | None = None
+    """What was seen where a car was farthest from the middle; None for the expert."""
+
+
+def run_episodes(task: EpisodesTask, report: Callable[[float], None]) -> EpisodesResult:
+    """Drive the episodes of a task, all cars side by side.
+
+    Args:
+        task: what to drive.
+        report: told now and then of the metres that the cars have come further, of
+            ``task.whole_m``.
+    """
+    began_s = time.perf_counter()
+    simulation, driver = simulation_and_driver(task)
+    log, answers = DriveLog(simulation.cars), AnswerCounter(driver, simulation.cars)
+    progress = Progress(task.whole_m, simulation.cars, report)
+    rollout(
+        simulation,
+        driver,
+        (log, answers, progress),
+        seconds=task.seconds,
+        is_over=lambda truth: truth.lap >= task.laps,
+        pushes=[episode.pushes for episode in task.episodes],
+        stress=task.stress,
+    )
+    progress.finish()
+    drives = log.drives()
+    return EpisodesResult(
+        drives=drives,
+        incidents=() if task.by_expert else incidents_of(simulation, task.episodes, drives),
+        not_a_number=tuple(answers.not_a_number.tolist()),
+        out_of_range=tuple(answers.out_of_range.tolist()),
+        seconds=time.perf_counter() - began_s,
+        worst=None if task.by_expert else worst_of(simulation, task.episodes, drives),
+    )
+
+
+def simulation_and_driver(task: EpisodesTask) -> tuple[Simulation, Driver]:
+    """The cars at their starts, and who drives them.
+
+    Raises:
+        EvaluationError: a simulation or a function of the user's cannot be imported.
+        PilotError: the run folder holds no usable pilot.
+    """
+    cars = len(task.episodes)
+    if isinstance(task.driver, Expert):
+        expert = ReferenceDriver(track_named(task.track), task.driver, cars)
+        return simulation_of(task, cameras=()), expert
+    if isinstance(task.driver, str):
+        policy = named_function(task.driver, "the pilot", EvaluationError)
+        return simulation_of(task), PolicyDriver(policy, task.control, cars, task.driver)
+    pilot = Pilot.load(task.driver)
+    return simulation_of(task, **view_of(pilot)), PilotDriver(pilot, task.control, cars)
+
+
+def simulation_of(task: EpisodesTask, **view: Any) -> Simulation:
+    """The simulation of a task, with its cars at their starts.
+
+    Args:
+        task: which road, light and starts, and whose simulation.
+        view: what its cameras take, as :class:`ghostlap.sim.world.World` is told.
+
+    Raises:
+        EvaluationError: a simulation of the user's cannot be imported.
+    """
+    make: Callable[..., Simulation] = World
+    if task.simulation:
+        make = named_function(task.simulation, "--simulation", EvaluationError)
+    starts = [episode.start for episode in task.episodes]
+    return make(track_named(task.track), task.conditions, starts, **view)

@@ -1,0 +1,80 @@
+"""A pilot that is any Python callable: ``ghostlap evaluate my_module:policy``.
+
+    def policy(frame, speed_mph):      # RGB, uint8 (160, 320, 3); a float
+        return steering                # in [-1, 1], positive to the right
+
+It may answer ``(steering, throttle)``, too; without a throttle, Ghostlap holds the speed limit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ghostlap.base.errors import EvaluationError
+from ghostlap.data.vision.preprocessing import Rgb
+from ghostlap.driving.control import ControlConfig, Controller
+from ghostlap.driving.rollout.driver import Floats
+from ghostlap.sim.simulation import Simulation
+
+Policy = Callable[[Rgb, float], Any]
+"""From a frame and the speed in mph to the steering, or to steering and throttle."""
+
+
+class PolicyDriver:
+    """A callable that looks through the center camera of a simulation, once for each car.
+
+    Args:
+        policy: asked for each car, in their order, 20 times a second.
+        control: how its answers are carried out.
+        cars: how many.
+        name: of the policy, for messages.
+    """
+
+    def __init__(self, policy: Policy, control: ControlConfig, cars: int, name: str) -> None:
+        self._policy, self._name = policy, name
+        self._controller = Controller(control, cars)
+        self.not_a_number: NDArray[np.bool_] = np.zeros(cars, bool)
+        self.out_of_range: NDArray[np.bool_] = np.zeros(cars, bool)
+        self.spread: Floats = np.full(cars, np.nan)
+        self._asked_s = 0.0
+
+    def control(self, simulation: Simulation) -> tuple[Floats, Floats]:
+        """What the policy answers to what it sees now, carried out by the controller.
+
+        Raises:
+            EvaluationError: it answers neither a number nor two.
+        """
+        frames, speed_mph = simulation.frames()[:, 0], simulation.telemetry().speed_mph
+        answers = np.array(
+            [
+                self._numbers(self._policy(frame, float(mph)))
+                for frame, mph in zip(frames, speed_mph, strict=True)
+            ]
+        )
+        self.not_a_number = np.asarray(~np.isfinite(answers[:, 0]), bool)
+        self.out_of_range = np.asarray(np.abs(answers[:, 0]) > 1, bool) & ~self.not_a_number
+        elapsed_s, self._asked_s = simulation.time_s - self._asked_s, simulation.time_s
+        steering, throttle = self._controller.control(answers[:, 0], speed_mph, elapsed_s)
+        own = np.isfinite(answers[:, 1]) & ~self.not_a_number
+        return steering, np.where(own, np.clip(answers[:, 1], -1, 1), throttle)
+
+    def reset(self, car: int) -> None:
+        """Forget how a car was driven."""
+        self._controller.reset(car)
+
+    def _numbers(self, answer: Any) -> tuple[float, float]:
+        """Steering, and throttle or NaN."""
+        try:
+            numbers = np.asarray(answer, np.float64).reshape(-1)
+        except (TypeError, ValueError):
+            numbers = np.empty(0)
+        if len(numbers) not in (1, 2):
+            raise EvaluationError(
+                f"{self._name}: must answer the steering, or steering and throttle, for "
+                f"(frame, speed_mph). Got {answer!r:.80}."
+            )
+        return float(numbers[0]), float(numbers[1]) if len(numbers) == 2 else float("nan")

@@ -1,0 +1,145 @@
+"""The thread that looks at frames, for all simulators in turn, each one's newest.
+
+Every other turn is the first one's, so that it never waits for more than one other.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import threading
+from asyncio import AbstractEventLoop
+from collections import deque
+from collections.abc import Callable
+from typing import Protocol
+
+from ghostlap.base.errors import GhostlapError
+from ghostlap.data.vision.preprocessing import Rgb, crop, decode_rgb
+from ghostlap.driving.unity.wire import Telemetry, image_bytes
+from ghostlap.pilots.pilot import Pilot
+
+_LEAVE_AFTER_S = 1.0
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Waiting:
+    """A telemetry that still wants its answer."""
+
+    telemetry: Telemetry
+    received_s: float
+    number: int
+    """Counts the telemetries of one simulator."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Answer:
+    """What a pilot says to a frame, before it is carried out."""
+
+    steering: float = 0.0
+    speed_mph: float | None = None
+    """For a pilot that answers a speed."""
+    picture: bytes = b""
+    """The frame's file, as it came."""
+    problem: str = ""
+    """Why there is no answer, where there is none."""
+    spread: float | None = None
+    """Of the steering, for a pilot that answers it."""
+    unsure: float = 0.0
+    """How unsure the pilot is, from 0 to 1 (:meth:`ghostlap.pilots.pilot.Pilot.unsure`)."""
+
+
+Look = Callable[[Telemetry], Answer]
+
+
+def look_with(pilot: Pilot, max_side_px: int) -> Look:
+    """How a pilot looks at a telemetry. What it gives back raises nothing.
+
+    Frames of another size than the pilot was trained on are cropped by the same share of rows.
+
+    Args:
+        pilot: ready to drive.
+        max_side_px: frames that say they are larger are not even decoded.
+    """
+
+    def answer_to(frame: Rgb, picture: bytes) -> Answer:
+        spec = pilot.preprocessing.for_frames(*frame.shape[:2])
+        answers = pilot.predict_cropped([crop(frame, spec)])[0]
+        speed_mph, spread = (pilot.named(answers, name) for name in ("speed", "spread"))
+        return Answer(
+            steering=float(answers[0]),
+            speed_mph=None if speed_mph is None else float(speed_mph),
+            spread=None if spread is None else float(spread),
+            unsure=float(pilot.unsure(answers)),
+            picture=picture,
+        )
+
+    def look(telemetry: Telemetry) -> Answer:
+        try:
+            picture = image_bytes(telemetry)
+            frame = decode_rgb(picture, "the simulator's image", max_side_px)
+        except GhostlapError as error:
+            return Answer(problem=str(error))
+        try:
+            return answer_to(frame, picture)
+        except Exception as error:  # whatever it is, the simulator is owed an answer
+            return Answer(problem=f"the pilot failed ({type(error).__name__}: {error})")
+
+    return look
+
+
+class Asker(Protocol):
+    """A simulator, as this thread knows it."""
+
+    newest: deque[Waiting]
+    """At most one: what to look at when its turn comes. Never empty while it is asking."""
+
+    def answered(self, waiting: Waiting, answer: Answer) -> None:
+        """Called in the event loop."""
+        ...
+
+
+class ModelThread:
+    """Looks at frames beside the event loop, which so can answer even while a pilot is stuck.
+
+    Args:
+        look: answers to a telemetry; raises nothing.
+        loop: where answers are delivered.
+    """
+
+    def __init__(self, look: Look, loop: AbstractEventLoop) -> None:
+        self._look = look
+        self._loop = loop
+        self._first: deque[Asker] = deque()
+        self._others: deque[Asker] = deque()
+        self._waiting = threading.Semaphore(0)
+        self._stopped = False
+        # A daemon, so that a pilot that is stuck for ever cannot keep the process from ending.
+        self._thread = threading.Thread(target=self._run, name="ghostlap-pilot", daemon=True)
+        self._thread.start()
+
+    def ask(self, asker: Asker, goes_first: bool = False) -> None:
+        """Queue up; once until :meth:`Asker.answered`, so that turns are fair.
+
+        Args:
+            asker: wants an answer.
+            goes_first: whether every other turn is this one's.
+        """
+        (self._first if goes_first else self._others).append(asker)
+        self._waiting.release()
+
+    def stop(self) -> None:
+        """End, after the frame at hand."""
+        self._stopped = True
+        self._waiting.release()
+        self._thread.join(_LEAVE_AFTER_S)
+
+    def _run(self) -> None:
+        others_turn = False
+        while self._waiting.acquire() and not self._stopped:
+            of_others = bool(self._others) and (others_turn or not self._first)
+            others_turn = not of_others
+            asker = (self._others if of_others else self._first).popleft()
+            waiting = asker.newest.pop()
+            answer = self._look(waiting.telemetry)
+            with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
+                self._loop.call_soon_threadsafe(asker.answered, waiting, answer)

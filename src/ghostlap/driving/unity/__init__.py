@@ -1,0 +1,1 @@
+"""Udacity's simulator: its wire protocol, and a client that behaves as it does."""

@@ -1,0 +1,139 @@
+"""The simulator's loop: listen, let time pass, take a picture, tell."""
+
+from __future__ import annotations
+
+import enum
+import time
+from collections.abc import Callable
+from typing import Protocol
+
+import numpy as np
+
+from ghostlap.data.vision.preprocessing import encode_jpeg
+from ghostlap.driving.metrics import Drive, Intervention
+from ghostlap.driving.rollout.observers import DriveLog
+from ghostlap.driving.rollout.rollout import InterventionDetector, Tick
+from ghostlap.driving.rollout.stress import TICK_S
+from ghostlap.driving.unity.client import UnityClient, UnityTelemetry
+from ghostlap.sim.vehicle import PHYSICS_STEP_S
+from ghostlap.sim.world import World
+
+
+class Pace(Protocol):
+    """What says when the next picture is due."""
+
+    def physics_steps(self, client: UnityClient) -> int:
+        """Listen until then; gives the physics steps that go before it."""
+        ...
+
+
+class End(enum.Enum):
+    """Why a drive was over."""
+
+    LAPS = "laps"
+    SECONDS = "seconds"
+    NO_COMMANDS = "no commands"
+    STOPPED = "stopped"
+
+
+class Simulator:
+    """One car, and whoever drives it through a :class:`UnityClient`.
+
+    Args:
+        world: with one car and one camera.
+        client: the connection to the driver.
+        pace: real time, or as fast as the driver is.
+        laps, seconds: when the drive is over, counted from the first command; None is never.
+        wait_s: give up after so many seconds of real time without a command; None is never.
+        clock: seconds that pass, for that.
+        on_intervention: told of each, before the car is put back.
+    """
+
+    def __init__(
+        self,
+        world: World,
+        client: UnityClient,
+        pace: Pace,
+        *,
+        laps: int | None = None,
+        seconds: float | None = None,
+        wait_s: float | None = None,
+        clock: Callable[[], float] = time.monotonic,
+        on_intervention: Callable[[Intervention], None] = lambda why: None,
+    ) -> None:
+        self.world, self.client = world, client
+        self.frames = 0
+        """Pictures taken."""
+        self.interventions = 0
+        self._pace, self._clock = pace, clock
+        self._laps, self._seconds, self._wait_s = laps, seconds, wait_s
+        self._on_intervention = on_intervention
+        self._began_s: float | None = None
+        self._ticks = self._laps_done = 0
+        self._detector, self._log = InterventionDetector(1), DriveLog(1)
+        self._heard, self._heard_s = 0, clock()
+        self._jpeg: tuple[float, bytes] | None = None
+
+    @property
+    def driven_s(self) -> float:
+        """Simulated seconds since the first command."""
+        return 0.0 if self._began_s is None else self.world.time_s - self._began_s
+
+    def frame(self) -> End | None:
+        """One round of the loop; says whether the drive is over, and why."""
+        steps = self._pace.physics_steps(self.client)
+        if self._began_s is None and self.client.commands:
+            self._began_s = self.world.time_s
+            self._tick()
+        for _ in range(steps):
+            self.world.step(self.client.steering, self.client.throttle, PHYSICS_STEP_S)
+            if self._began_s is not None and self.driven_s > (self._ticks - 1e-6) * TICK_S:
+                self._tick()
+                if end := self._end():
+                    return end
+        if self.client.asked:
+            self.client.tell(self._telemetry())
+        return self._end()
+
+    def drive(self) -> Drive | None:
+        """What was driven so far; None if that is nothing."""
+        return self._log.drives()[0] if self._ticks > 1 else None
+
+    def _tick(self) -> None:
+        """Note where the car is, and put it back where it cannot go on."""
+        truth, telemetry = self.world.truth(), self.world.telemetry()
+        interventions = self._detector.judge(truth, telemetry)
+        self._log.see(
+            Tick(
+                self._ticks, self.driven_s, truth, telemetry, interventions,
+                pushed=np.zeros(1, bool), steering_std=np.full(1, np.nan), driving=np.ones(1, bool),
+            )
+        )  # fmt: skip
+        self._ticks += 1
+        self._laps_done = int(truth.lap[0])
+        why = Intervention(int(interventions[0]))
+        if why is not Intervention.NONE:
+            self.interventions += 1
+            self._on_intervention(why)
+            self.world.put_back(0)
+
+    def _end(self) -> End | None:
+        if self._laps is not None and self._laps_done >= self._laps:
+            return End.LAPS
+        if self._seconds is not None and self.driven_s > self._seconds - 1e-6:
+            return End.SECONDS
+        if self.client.commands > self._heard:
+            self._heard, self._heard_s = self.client.commands, self._clock()
+        elif self._wait_s is not None and self._clock() - self._heard_s > self._wait_s:
+            return End.NO_COMMANDS
+        return None
+
+    def _telemetry(self) -> UnityTelemetry:
+        if self._jpeg is None or self._jpeg[0] != self.world.time_s:
+            self.frames += 1
+            self._jpeg = self.world.time_s, encode_jpeg(self.world.frames()[0, 0])
+        told = self.world.telemetry()
+        return UnityTelemetry(
+            float(told.steering[0]), float(told.throttle[0]), float(told.speed_mph[0]),
+            self._jpeg[1],
+        )  # fmt: skip

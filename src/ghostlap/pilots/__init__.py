@@ -1,0 +1,1 @@
+"""The artifact: a network with its preprocessing; models in and out."""

@@ -1,0 +1,22 @@
+"""Keras, imported in one place: quietly in a command, with a clear word where it is not installed.
+
+TensorFlow reports its processor features before any of its own log levels take effect.
+
+``KERAS_BACKEND`` (tensorflow, jax, torch) is Keras's own switch and is respected.
+"""
+
+from __future__ import annotations
+
+from ghostlap.base.errors import ModelError
+from ghostlap.base.terminal import native_words_held_back
+
+try:
+    with native_words_held_back():
+        import keras
+except ModuleNotFoundError as error:
+    raise ModelError(
+        f"Training needs the package {error.name}, which is not installed. "
+        "Install Ghostlap with it: pip install 'ghostlap[train]'"
+    ) from error
+
+__all__ = ["keras"]

@@ -1,0 +1,1 @@
+"""A pilot's network for other programs."""

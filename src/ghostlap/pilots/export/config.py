@@ -1,0 +1,45 @@
+"""All options of ``ghostlap export``."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Annotated, Literal
+
+import tyro
+
+from ghostlap.base.errors import ExchangeError
+
+
+@dataclasses.dataclass(frozen=True)
+class ExportConfig:
+    """Write a pilot's network for other programs, with the preprocessing that it needs.
+
+    Example: ghostlap export runs/a --as tflite --number int8 --recording my-drive --out a.tflite
+    """
+
+    run: tyro.conf.Positional[Path]
+    """The pilot's run folder."""
+    to: Annotated[Literal["onnx", "tflite", "keras"], tyro.conf.arg(name="as")] = "onnx"
+    """onnx: raw frames in (uint8), steering out, preprocessing within. tflite and keras: the
+    network alone, which sees preprocessed pictures; the JSON file beside it says which."""
+    out: Path = Path("pilot.onnx")
+    """The file: .onnx, .tflite, .keras or .h5."""
+    number: Literal["float32", "float16", "int8"] = "float32"
+    """For tflite: how weights are kept; int8 computes in integers, too."""
+    recording: Path | None = None
+    """On which to measure what the exported network loses; int8 is calibrated on it, too."""
+    frames: int = 400
+    """At most so many frames of the recording, evenly over it, half for each of both."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "run", Path(self.run))
+        object.__setattr__(self, "out", Path(self.out))
+        if self.recording is not None:
+            object.__setattr__(self, "recording", Path(self.recording))
+        if self.frames < 10:
+            raise ExchangeError(f"--frames must be at least 10. Got {self.frames}.")
+        if self.number == "int8" and self.to == "tflite" and self.recording is None:
+            raise ExchangeError(
+                "--number int8 needs --recording REC: the range of each layer is measured on it."
+            )

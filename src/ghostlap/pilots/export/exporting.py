@@ -1,0 +1,273 @@
+"""A pilot's network for other programs, and what it loses on the way."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import subprocess
+import sys
+import tempfile
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from rich.console import Console
+
+from ghostlap.base.errors import ExchangeError, ImageError
+from ghostlap.base.files import write_json
+from ghostlap.base.folder_lock import replacing_output
+from ghostlap.base.terminal import plain, say
+from ghostlap.data.labels import SPEED_UNIT_MPH, steering_error
+from ghostlap.data.vision.preprocessing import Rgb, preprocess, read_rgb
+from ghostlap.pilots.export.config import ExportConfig
+from ghostlap.pilots.keras_files import load_network, write_keras
+from ghostlap.pilots.pilot import KERAS_FILE, ONNX_FILE, Pilot, run_file
+
+ENDINGS = {"onnx": (".onnx",), "tflite": (".tflite",), "keras": (".keras", ".h5")}
+
+STEERING_TOLERANCE = 1e-3
+"""How far ONNX and Keras files may be from the pilot, on any frame; they lose nothing on purpose.
+TensorFlow Lite's loss is measured and told."""
+
+_DRAWN_FRAMES = 8
+_MOST_WORDS = 400
+
+
+@dataclasses.dataclass(frozen=True)
+class Measured:
+    """The exported network beside the pilot, on frames of a recording."""
+
+    frames: int
+    mae_to_pilot: float
+    """Mean absolute difference of the steering."""
+    most_to_pilot: float
+    pearson_r_to_pilot: float
+    mae_to_person: float
+    """Mean absolute error against the person who drove."""
+    pilot_mae_to_person: float
+
+
+@dataclasses.dataclass(frozen=True)
+class About:
+    """What is written beside an exported network."""
+
+    file: str
+    bytes: int
+    number: str
+    input: str
+    outputs: tuple[str, ...]
+    preprocessing: dict[str, Any]
+    measured: Measured | None
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class _Frames:
+    """Frames of a recording, and what its driver steered; shapes ``(n, …)`` and ``(n,)``."""
+
+    rgb: NDArray[np.uint8]
+    steering: NDArray[np.float64]
+
+
+def export_pilot(config: ExportConfig, console: Console) -> About:
+    """Write a pilot's network, measure it, and describe it in a JSON file beside it.
+
+    Raises:
+        GhostlapError: no pilot there, the file's ending fits no format, the recording cannot be
+            used, or what was written does not answer as the pilot does.
+    """
+    if config.out.suffix not in ENDINGS[config.to]:
+        raise ExchangeError(
+            f"--out: a file for --as {config.to} must end with {' or '.join(ENDINGS[config.to])}. "
+            f"Got {config.out}."
+        )
+    if not config.out.absolute().parent.is_dir():
+        raise ExchangeError(f"--out: there is no folder {config.out.absolute().parent}.")
+    pilot = Pilot.load(config.run)
+    calibration, frames = _frames(pilot, config)
+    shown = _drawn(pilot) if frames is None else frames.rgb
+    with (
+        console.status(plain(f"writing {config.out} …")),
+        replacing_output(config.out, ExchangeError) as temporary,
+    ):
+        answers = {"onnx": _onnx, "tflite": _tflite, "keras": _keras}[config.to](
+            config, pilot, temporary, calibration, shown
+        )
+        wanted = pilot.steer(shown)
+        most = float(np.abs(answers - wanted).max())
+        if config.to != "tflite" and not most <= STEERING_TOLERANCE * max(1, np.abs(wanted).max()):
+            raise ExchangeError(
+                f"{config.out}: would steer up to {most:.1e} off the pilot, so it is not written."
+            )
+    about = About(
+        file=config.out.name,
+        bytes=config.out.stat().st_size,
+        number=config.number if config.to == "tflite" else "float32",
+        input=_input(config, pilot),
+        outputs=_outputs(config, pilot),
+        preprocessing=dataclasses.asdict(pilot.preprocessing),
+        measured=None if frames is None else _measured(answers, wanted, frames.steering),
+    )
+    beside = config.out.with_name(config.out.name + ".json")
+    write_json(beside, dataclasses.asdict(about))
+    _show(about, config, console)
+    return about
+
+
+def _input(config: ExportConfig, pilot: Pilot) -> str:
+    if config.to == "onnx":
+        return f"frames: uint8 (n, {', '.join(map(str, pilot.preprocessing.frame_shape))}), RGB"
+    shape = ", ".join(map(str, pilot.preprocessing.input_shape))
+    return f"float32 (n, {shape}), preprocessed: crop, colour, blur, size, / divide_by + offset"
+
+
+def _outputs(config: ExportConfig, pilot: Pilot) -> tuple[str, ...]:
+    unit = "speed_mph" if config.to == "onnx" else f"speed in {SPEED_UNIT_MPH:g} mph"
+    return tuple(unit if name == "speed" else name for name in pilot.outputs)
+
+
+def _frames(pilot: Pilot, config: ExportConfig) -> tuple[NDArray[np.float32], _Frames | None]:
+    """Preprocessed pictures to calibrate on, and other frames to measure on."""
+    nothing = np.empty((0, *pilot.preprocessing.input_shape), np.float32)
+    if config.recording is None:
+        return nothing, None
+    from ghostlap.data.dataset import usable_rows
+    from ghostlap.data.recordings import read_recording, require_images
+
+    recording = read_recording(config.recording)
+    require_images(recording)
+    rows = recording.frames[usable_rows(recording.frames)]
+    # Evenly among those whose picture is there: a tub may lack whole sessions.
+    rows = rows[[os.path.exists(path) for path in rows["center"]]]
+    if len(rows) > config.frames:
+        rows = rows.iloc[np.linspace(0, len(rows) - 1, config.frames).astype(int)]
+    pictures: list[Rgb] = []
+    steering = []
+    for path, steered in zip(rows["center"], rows["steering"], strict=True):
+        try:
+            rgb = read_rgb(path)
+        except ImageError:
+            continue
+        if rgb.shape == pilot.preprocessing.frame_shape:
+            pictures.append(rgb)
+            steering.append(steered)
+    if len(pictures) < 10:
+        height, width, _ = pilot.preprocessing.frame_shape
+        raise ExchangeError(
+            f"{config.recording}: at least 10 readable frames of {width}x{height} pixels, as the "
+            f"pilot sees, are needed to measure on. Got {len(pictures)}."
+        )
+    calibration = np.stack([preprocess(rgb, pilot.preprocessing) for rgb in pictures[::2]])
+    return calibration, _Frames(np.stack(pictures[1::2]), np.array(steering[1::2], np.float64))
+
+
+def _drawn(pilot: Pilot) -> NDArray[np.uint8]:
+    shape = (_DRAWN_FRAMES, *pilot.preprocessing.frame_shape)
+    return np.random.default_rng(0).integers(0, 256, shape).astype(np.uint8)
+
+
+def _seen(pilot: Pilot, frames: NDArray[np.uint8]) -> NDArray[np.float32]:
+    return np.stack([preprocess(rgb, pilot.preprocessing) for rgb in frames])
+
+
+def _onnx(
+    config: ExportConfig, pilot: Pilot, out: Path, _: NDArray[np.float32], frames: NDArray[np.uint8]
+) -> NDArray[np.float64]:
+    import onnxruntime
+
+    from ghostlap.pilots.export.onnx_raw import INPUT, with_preprocessing
+
+    whole = with_preprocessing(run_file(config.run, ONNX_FILE), pilot.preprocessing, pilot.outputs)
+    out.write_bytes(whole.SerializeToString())
+    session = onnxruntime.InferenceSession(str(out), providers=["CPUExecutionProvider"])
+    # One after another, as a car asks: the graph's intermediate pictures are large.
+    answers = [session.run(["steering"], {INPUT: frame[None]})[0][0, 0] for frame in frames]
+    return np.array(answers, np.float64)
+
+
+def _keras(
+    config: ExportConfig, pilot: Pilot, out: Path, _: NDArray[np.float32], frames: NDArray[np.uint8]
+) -> NDArray[np.float64]:
+    from ghostlap.pilots.backend import keras
+
+    network = load_network(_keras_file(config.run), str(config.run))
+    foreign = sorted(
+        {
+            type(layer).__name__
+            for layer in network.layers
+            if not type(layer).__module__.startswith("keras.")
+        }
+    )
+    if foreign:
+        raise ExchangeError(
+            f"{config.run}: plain Keras cannot open a network with {', '.join(foreign)}."
+        )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        write_keras(network.save, out)
+        again = keras.saving.load_model(out, compile=False)
+    return np.asarray(again(_seen(pilot, frames), training=False), np.float64)[:, 0]
+
+
+def _tflite(
+    config: ExportConfig,
+    pilot: Pilot,
+    out: Path,
+    calibration: NDArray[np.float32],
+    frames: NDArray[np.uint8],
+) -> NDArray[np.float64]:
+    with tempfile.TemporaryDirectory() as folder:
+        pictures, answers = Path(folder) / "pictures.npz", Path(folder) / "answers.npy"
+        np.savez(pictures, calibration=calibration, seen=_seen(pilot, frames))
+        module = "ghostlap.pilots.export.tflite_worker"
+        files = [_keras_file(config.run), out, config.number, pictures, answers]
+        ended = subprocess.run(
+            [sys.executable, "-P", "-m", module, *map(str, files)],
+            env={**os.environ, "KERAS_BACKEND": "tensorflow", "TF_CPP_MIN_LOG_LEVEL": "3"},
+            capture_output=True,
+            text=True,
+        )
+        if ended.returncode:
+            raise ExchangeError(
+                f"{config.out}: TensorFlow cannot write the network ({config.number}). "
+                f"It says: {ended.stderr.strip()[-_MOST_WORDS:]}"
+            )
+        found: NDArray[np.float64] = np.load(answers).astype(np.float64)[:, 0]
+    return found
+
+
+def _keras_file(run: Path) -> Path:
+    path = run_file(run, KERAS_FILE)
+    if not path.is_file():
+        raise ExchangeError(f"{run}: holds no {KERAS_FILE}, which this format is made from.")
+    return path
+
+
+def _measured(
+    answers: NDArray[np.float64], pilot: NDArray[np.float32], person: NDArray[np.float64]
+) -> Measured:
+    pilots = pilot.astype(np.float64)
+    to_pilot = steering_error(answers, pilots)
+    return Measured(
+        frames=len(answers),
+        mae_to_pilot=to_pilot.mae,
+        most_to_pilot=float(np.abs(answers - pilots).max()),
+        pearson_r_to_pilot=to_pilot.pearson_r,
+        mae_to_person=steering_error(answers, person).mae,
+        pilot_mae_to_person=steering_error(pilots, person).mae,
+    )
+
+
+def _show(about: About, config: ExportConfig, console: Console) -> None:
+    lines = [f"{config.out}: {about.bytes / 1e6:.2f} MB, {about.number}; takes {about.input}"]
+    if about.measured:
+        m = about.measured
+        lines.append(
+            f"on {m.frames} frames of {config.recording}: {m.mae_to_pilot:.2g} off the pilot's "
+            f"steering on average, {m.most_to_pilot:.2g} at most, Pearson r "
+            f"{m.pearson_r_to_pilot:.5f}; off the person's {m.mae_to_person:.4f}, "
+            f"the pilot {m.pilot_mae_to_person:.4f}"
+        )
+    for line in lines:
+        say(console, line)

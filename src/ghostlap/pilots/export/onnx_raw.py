@@ -1,0 +1,285 @@
+"""A pilot as one ONNX file: raw frames in, steering out, with the preprocessing in the graph.
+
+OpenCV computes with integers. The graph does its sums with the same whole coefficients and rounds
+where it rounds, so that what the network sees is the same to the last bit on most machines, and
+never more than 1 of 255 off.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+from onnx import TensorProto, compose, helper, numpy_helper
+
+from ghostlap.base.errors import ExchangeError, PilotError
+from ghostlap.data.labels import SPEED_UNIT_MPH
+from ghostlap.data.vision.preprocessing import Preprocessing
+from ghostlap.pilots.onnx_check import read_network
+
+INPUT = "frames"
+SEEN = "seen"
+
+PIXEL_TOLERANCE = 1
+"""Of 255: how far a value may be from OpenCV's."""
+
+_SHIFT = 14
+_WEIGHT = 1 << _SHIFT
+_LUMA = (4899, 9617, 1868)
+"""OpenCV's weights of red, green and blue in YUV, in 2^14ths."""
+_GREY = (9798, 19235, 3735)
+"""And in grey, in 2^15ths."""
+_U, _V = 8061, 14369
+_HSV_SHIFT = 12
+_MIDDLE = 128
+
+
+class _Graph:
+    """Collects nodes; each method adds one and gives its output's name."""
+
+    def __init__(self, prefix: str = "") -> None:
+        self.prefix = prefix
+        self.nodes: list[Any] = []
+        self.constants: list[Any] = []
+
+    def constant(self, values: Any, dtype: Any = np.float32) -> str:
+        name = f"{self.prefix}constant_{len(self.constants)}"
+        self.constants.append(numpy_helper.from_array(np.asarray(values, dtype), name))
+        return name
+
+    def add(self, kind: str, *inputs: str, output: str = "", **attributes: Any) -> str:
+        name = output or f"{self.prefix}{kind.lower()}_{len(self.nodes)}"
+        self.nodes.append(helper.make_node(kind, list(inputs), [name], **attributes))
+        return name
+
+    def plus(self, value: str, number: float) -> str:
+        return self.add("Add", value, self.constant(number))
+
+    def times(self, value: str, number: float) -> str:
+        return self.add("Mul", value, self.constant(number))
+
+    def rounded(self, value: str) -> str:
+        """To the nearest whole number, halves up, as OpenCV's shifts do; within a byte."""
+        whole = self.add("Floor", self.plus(value, 0.5))
+        return self.add("Clip", whole, self.constant(0), self.constant(255))
+
+    def channel(self, planes: str, number: int) -> str:
+        """One channel of ``(n, channels, height, width)``."""
+        starts, ends = self.constant([number], np.int64), self.constant([number + 1], np.int64)
+        return self.add("Slice", planes, starts, ends, self.constant([1], np.int64))
+
+    def stacked(self, *planes: str) -> str:
+        return self.add("Concat", *planes, axis=1)
+
+
+def preprocessing_graph(spec: Preprocessing, opset: int, ir_version: int) -> Any:
+    """The preprocessing as an ONNX model.
+
+    Args:
+        spec: what the pilot was trained with.
+        opset: version of the operators, 13 or newer.
+        ir_version: of the file.
+
+    Returns:
+        A model from ``frames``, ``uint8`` ``(n, height, width, 3)``, RGB, to ``seen``, ``float32``
+        ``(n, *spec.input_shape)``.
+
+    Raises:
+        ExchangeError: the preprocessing has a step that is not known here.
+    """
+    graph = _Graph()
+    rows = [graph.constant([row], np.int64) for row in (spec.crop_top_px, spec.crop_bottom_px, 1)]
+    cropped = graph.add("Slice", INPUT, *rows)
+    as_float = graph.add("Cast", cropped, to=TensorProto.FLOAT)
+    planes = graph.add("Transpose", as_float, perm=[0, 3, 1, 2])
+    planes = _coloured(graph, planes, spec.colour)
+    if spec.blur_px:
+        planes = _blurred(graph, planes, spec)
+    size = spec.crop_bottom_px - spec.crop_top_px, spec.frame_width_px
+    if size != spec.input_shape[:2]:
+        planes = _resized(graph, planes, spec)
+    pixels = graph.add("Transpose", planes, perm=[0, 2, 3, 1])
+    scaled = graph.add("Div", pixels, graph.constant(spec.divide_by))
+    graph.add("Add", scaled, graph.constant(spec.offset), output=SEEN)
+    made = helper.make_graph(
+        graph.nodes,
+        "preprocessing",
+        [helper.make_tensor_value_info(INPUT, TensorProto.UINT8, ["n", *spec.frame_shape])],
+        [helper.make_tensor_value_info(SEEN, TensorProto.FLOAT, ["n", *spec.input_shape])],
+        graph.constants,
+    )
+    opsets = [helper.make_opsetid("", opset)]
+    return helper.make_model(made, opset_imports=opsets, ir_version=ir_version)
+
+
+def _coloured(graph: _Graph, planes: str, colour: str) -> str:
+    """The colours of OpenCV's ``cvtColor`` for bytes, from whole numbers below 2^24."""
+    if colour == "rgb":
+        return planes
+    red, green, blue = (graph.channel(planes, number) for number in range(3))
+    if colour == "bgr":
+        return graph.stacked(blue, green, red)
+    if colour in ("yuv", "yuv-legacy"):
+        # BGR2YUV, applied to an RGB picture, takes red for blue.
+        first, last = (red, blue) if colour == "yuv" else (blue, red)
+        luma = _weighted(graph, (first, green, last), _LUMA)
+        return graph.stacked(
+            luma, _difference(graph, last, luma, _U), _difference(graph, first, luma, _V)
+        )
+    if colour == "grey":
+        return _weighted(graph, (red, green, blue), _GREY)
+    if colour in ("hsv", "hsv-s"):
+        saturation, hue, value = _hsv(graph, planes, red, green, blue)
+        return saturation if colour == "hsv-s" else graph.stacked(hue, saturation, value)
+    raise ExchangeError(
+        f"The colour {colour!r} cannot be computed within an ONNX graph yet. "
+        "The run folder's model.onnx takes preprocessed pictures."
+    )
+
+
+def _weighted(graph: _Graph, planes: Sequence[str], weights: Sequence[int]) -> str:
+    parts = [graph.times(plane, weight) for plane, weight in zip(planes, weights, strict=True)]
+    return graph.rounded(graph.times(graph.add("Sum", *parts), 1 / sum(weights)))
+
+
+def _difference(graph: _Graph, plane: str, luma: str, weight: int) -> str:
+    weighted = graph.times(graph.add("Sub", plane, luma), weight)
+    return graph.rounded(graph.times(graph.plus(weighted, _MIDDLE * _WEIGHT), 1 / _WEIGHT))
+
+
+def _hsv(graph: _Graph, planes: str, red: str, green: str, blue: str) -> tuple[str, str, str]:
+    """Saturation, hue (of 180) and value, by OpenCV's tables of reciprocals in 2^12ths."""
+    value = graph.add("Max", red, green, blue)
+    span = graph.add("Sub", value, graph.add("Min", red, green, blue))
+
+    def part(of: str, numerator: float, divisor: str) -> str:
+        safe = graph.add("Max", divisor, graph.constant(1))
+        table = graph.add("Round", graph.add("Div", graph.constant(numerator), safe))
+        product = graph.times(graph.add("Mul", of, table), 1 / (1 << _HSV_SHIFT))
+        return graph.add("Floor", graph.plus(product, 0.5))
+
+    saturation = part(span, 255 * (1 << _HSV_SHIFT), value)
+    twice, four = graph.times(span, 2), graph.times(span, 4)
+    at_green = graph.add("Add", graph.add("Sub", blue, red), twice)
+    at_blue = graph.add("Add", graph.add("Sub", red, green), four)
+    is_red, is_green = graph.add("Equal", value, red), graph.add("Equal", value, green)
+    sector = graph.add(
+        "Where", is_red, graph.add("Sub", green, blue),
+        graph.add("Where", is_green, at_green, at_blue),
+    )  # fmt: skip
+    hue = part(sector, 180 * (1 << _HSV_SHIFT) / 6, span)
+    wrapped = graph.add(
+        "Where", graph.add("Less", hue, graph.constant(0)), graph.plus(hue, 180), hue
+    )
+    return saturation, wrapped, value
+
+
+def _blurred(graph: _Graph, planes: str, spec: Preprocessing) -> str:
+    """OpenCV's Gaussian blur: edges reflected without their last pixel, rounded once."""
+    line = cv2.getGaussianKernel(spec.blur_px, 0, cv2.CV_64F).ravel()
+    margin = spec.blur_px // 2
+    channels = spec.input_shape[2]
+    pads = graph.constant([0, 0, margin, margin, 0, 0, margin, margin], np.int64)
+    padded = graph.add("Pad", planes, pads, mode="reflect")
+    kernel = np.tile(np.outer(line, line), (channels, 1, 1, 1))
+    return graph.rounded(graph.add("Conv", padded, graph.constant(kernel), group=channels))
+
+
+def _resized(graph: _Graph, planes: str, spec: Preprocessing) -> str:
+    """OpenCV's linear resize: weights of 11 bits, and bits dropped after each step."""
+    columns, across = _weights(spec.frame_width_px, spec.width_px)
+    rows, down = _weights(spec.crop_bottom_px - spec.crop_top_px, spec.height_px)
+    parts = [
+        graph.add(
+            "Mul",
+            graph.add("Gather", planes, graph.constant(columns[k], np.int64), axis=3),
+            graph.constant(across[k]),
+        )
+        for k in (0, 1)
+    ]
+    lines = graph.add("Floor", graph.times(graph.add("Add", *parts), 1 / 16))
+    # Of 27 bits, which a 32-bit float does not hold.
+    exact = graph.add("Cast", lines, to=TensorProto.DOUBLE)
+    parts = [
+        graph.add(
+            "Floor",
+            graph.add(
+                "Mul",
+                graph.add("Gather", exact, graph.constant(rows[k], np.int64), axis=2),
+                graph.constant(down[k][:, None] / (1 << 16), np.float64),
+            ),
+        )
+        for k in (0, 1)
+    ]
+    total = graph.add("Cast", graph.add("Add", *parts), to=TensorProto.FLOAT)
+    return graph.rounded(graph.times(total, 1 / 4))
+
+
+def _weights(size_px: int, wanted_px: int) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """The two old pixels that each new one is made of, and their weights in 2^11ths.
+
+    Both of shape ``(2, wanted)``.
+    """
+    place = ((np.arange(wanted_px) + 0.5) * (size_px / wanted_px) - 0.5).astype(np.float32)
+    first = np.floor(place).astype(np.int64)
+    share = place - first.astype(np.float32)
+    share[(first < 0) | (first >= size_px - 1)] = 0
+    first = first.clip(0, size_px - 1)
+    weights = np.stack([np.rint((1 - share) * 2048), np.rint(share * 2048)]).astype(np.float64)
+    return np.stack([first, np.minimum(first + 1, size_px - 1)]), weights
+
+
+def with_preprocessing(network: Path, spec: Preprocessing, outputs: Sequence[str]) -> Any:
+    """A pilot's network behind its preprocessing.
+
+    Args:
+        network: the run folder's ``model.onnx``.
+        spec: its preprocessing.
+        outputs: what it answers.
+
+    Returns:
+        An ONNX model from ``frames``, ``uint8`` ``(n, height, width, 3)``, RGB, to one output
+        ``(n, 1)`` for each of ``outputs``: ``steering``, ``speed_mph``, ``spread``.
+
+    Raises:
+        ExchangeError: the file is no network of that kind.
+    """
+    try:
+        model = onnx.load_model_from_string(read_network(network).data)
+        opset = next(one.version for one in model.opset_import if one.domain in ("", "ai.onnx"))
+        model = compose.add_prefix(model, "network/")
+        first = preprocessing_graph(spec, opset, model.ir_version)
+        whole = compose.merge_models(first, model, io_map=[(SEEN, model.graph.input[0].name)])
+        _name_outputs(whole, outputs)
+        onnx.checker.check_model(whole, full_check=True)
+    except (ExchangeError, PilotError):
+        raise
+    except Exception as error:  # onnx has no common base class for its errors
+        raise ExchangeError(
+            f"{network}: cannot be joined with its preprocessing ({type(error).__name__}: {error})."
+        ) from error
+    return whole
+
+
+def _name_outputs(model: Any, outputs: Sequence[str]) -> None:
+    """Give each answer an output of its own, in the unit that its name says."""
+    answers = model.graph.output[0].name
+    graph = _Graph("answer_")
+    del model.graph.output[:]
+    axis = graph.constant([1], np.int64)
+    for number, output in enumerate(outputs):
+        bounds = [graph.constant([place], np.int64) for place in (number, number + 1)]
+        name = "speed_mph" if output == "speed" else output
+        if output == "speed":
+            column = graph.add("Slice", answers, *bounds, axis)
+            graph.add("Mul", column, graph.constant(SPEED_UNIT_MPH), output=name)
+        else:
+            graph.add("Slice", answers, *bounds, axis, output=name)
+        model.graph.output.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, ["n", 1]))
+    model.graph.node.extend(graph.nodes)
+    model.graph.initializer.extend(graph.constants)

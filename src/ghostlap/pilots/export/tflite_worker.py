@@ -1,0 +1,77 @@
+"""Writes a Keras network as TensorFlow Lite, and asks it; a process of its own.
+
+TensorFlow has a Keras backend of its own and writes to standard error what nobody asked for.
+
+    python -m ghostlap.pilots.export.tflite_worker model.keras out.tflite int8 pictures.npz \\
+        answers.npy
+"""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+def convert(network: Any, number: str, calibration: NDArray[np.float32]) -> bytes:
+    """The content of a ``.tflite`` file.
+
+    Args:
+        network: a Keras model on TensorFlow.
+        number: ``float32``, ``float16`` or ``int8``; of the weights, and for int8 of the
+            computation. Input and output stay ``float32``.
+        calibration: preprocessed pictures, ``(n, height, width, channels)``, for int8.
+    """
+    import tensorflow as tf
+
+    converter = tf.lite.TFLiteConverter.from_keras_model(network)
+    if number != "float32":
+        converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    if number == "float16":
+        converter.target_spec.supported_types = [tf.float16]
+    if number == "int8":
+
+        def pictures() -> Iterator[list[NDArray[np.float32]]]:
+            for picture in calibration:
+                yield [picture[None]]
+
+        converter.representative_dataset = pictures
+        converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
+    content: bytes = converter.convert()
+    return content
+
+
+def answers(content: bytes, seen: NDArray[np.float32]) -> NDArray[np.float32]:
+    """What a ``.tflite`` file's content answers to preprocessed pictures, ``(n, outputs)``."""
+    import tensorflow as tf
+
+    network = tf.lite.Interpreter(model_content=content)
+    network.allocate_tensors()
+    (asked,), (answer,) = network.get_input_details(), network.get_output_details()
+    found = []
+    for picture in seen:
+        network.set_tensor(asked["index"], picture[None])
+        network.invoke()
+        found.append(network.get_tensor(answer["index"])[0])
+    return np.array(found, np.float32).reshape(len(seen), -1)
+
+
+def main(keras_file: str, out: str, number: str, pictures: str, answers_file: str) -> None:
+    """Convert, write, and save what the written file answers."""
+    from ghostlap.pilots.keras_files import load_network
+
+    warnings.simplefilter("ignore")
+    with np.load(pictures) as arrays:
+        calibration, seen = arrays["calibration"], arrays["seen"]
+    content = convert(load_network(Path(keras_file), keras_file), number, calibration)
+    Path(out).write_bytes(content)
+    np.save(answers_file, answers(content, seen))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

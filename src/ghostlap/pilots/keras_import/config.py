@@ -1,0 +1,92 @@
+"""All options of ``ghostlap import``."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from pathlib import Path
+from typing import Annotated, Literal
+
+import tyro
+
+from ghostlap.base.errors import LegacyError
+from ghostlap.data.vision.preprocessing import Colour
+from ghostlap.pilots.keras_import.formula import parse_formula
+from ghostlap.pilots.keras_import.lambdas import given_lambdas
+from ghostlap.pilots.keras_import.recipes import FRAME_HEIGHT_PX, FRAME_WIDTH_PX, Given, crop_rows
+
+
+@dataclasses.dataclass(frozen=True)
+class ImportConfig:
+    """Turn a model of Keras 1, 2 or 3 into a pilot. Nothing inside its file is executed.
+
+    A model file does not say what was done to the pictures it sees. Either say it, as the drive.py
+    that belongs to it did, or name a recording of a person's drive: known ways are then tried on
+    some of its frames, and the one with which the model steers as the person did is taken.
+
+    Example: ghostlap import model.h5 --out runs/old --like my-drive
+    """
+
+    model: tyro.conf.Positional[Path]
+    """model.h5 (whole model, or weights) or model.keras."""
+    description: tyro.conf.Positional[Path | None] = None
+    """model.json, if the h5 file holds weights only. Without: the one beside it."""
+    out: Path = Path("runs/imported")
+    """Run folder to write."""
+    like: Path | None = None
+    """Recording on which to find out the preprocessing that is not given by the options below."""
+    crop: str | None = None
+    """Rows of a frame to keep, as Python counts them: 60:-25; ':' keeps all."""
+    colour: Colour | None = None
+    """Channels the network sees. yuv-legacy is what OpenCV up to 3.1 called YUV."""
+    blur: int | None = None
+    """Side of the Gaussian blur, odd; 0 for none."""
+    scale: str | None = None
+    """What was done to values from 0 to 255: x/255, x/127.5-1, x/255-0.5, or x for nothing."""
+    lambdas: Annotated[tuple[str, ...], tyro.conf.arg(name="lambda")] = ()
+    """LAYER=SCALE,OFFSET or LAYER=x/127.5-1: what a Lambda layer does whose code is not known."""
+    output: int | None = None
+    """Which of the network's answers is the steering, counted from 0, if it has several."""
+    steering_scale: float = 1.0
+    """Factor that makes its answer a steering in [-1, 1]; 0.04 for degrees of Udacity's car."""
+    backend: Literal["tensorflow", "theano"] | None = None
+    """What Keras ran on then, if the file does not say it; Theano turns convolutions round."""
+    frame_height_px: int = FRAME_HEIGHT_PX
+    """Height of the frames to drive on; with --like that of the recording's."""
+    frame_width_px: int = FRAME_WIDTH_PX
+    seed: int = 0
+    """Of the draw of frames."""
+
+    def __post_init__(self) -> None:
+        for name in ("model", "out", "description", "like"):
+            value = getattr(self, name)
+            object.__setattr__(self, name, None if value is None else Path(value))
+        lambdas = self.lambdas  # in a notebook one writes strings
+        object.__setattr__(
+            self, "lambdas", (lambdas,) if isinstance(lambdas, str) else tuple(lambdas)
+        )
+        given_lambdas(self.lambdas)
+        if self.scale is not None:
+            parse_formula(self.scale, "--scale")
+        for name in ("frame_height_px", "frame_width_px"):
+            if not 8 <= getattr(self, name) <= 4096:
+                raise LegacyError(
+                    f"--{name.replace('_', '-')} must be from 8 to 4096. Got {getattr(self, name)}."
+                )
+        if self.crop is not None and self.like is None:
+            crop_rows(self.crop, self.frame_height_px)
+        if self.blur is not None and not (
+            self.blur == 0 or (self.blur % 2 and 1 <= self.blur < 32)
+        ):
+            raise LegacyError(f"--blur must be odd, up to 31, or 0 for none. Got {self.blur}.")
+        if not (math.isfinite(self.steering_scale) and self.steering_scale):
+            raise LegacyError(f"--steering-scale must not be 0. Got {self.steering_scale}.")
+        if self.output is not None and self.output < 0:
+            raise LegacyError(f"--output counts from 0. Got {self.output}.")
+        if not 0 <= self.seed < 2**63:
+            raise LegacyError(f"--seed must be from 0 to 2^63 - 1. Got {self.seed}.")
+
+    @property
+    def given(self) -> Given:
+        """What is said of the preprocessing."""
+        return Given(self.crop, self.colour, self.blur, self.scale)

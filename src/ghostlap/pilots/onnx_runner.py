@@ -1,0 +1,73 @@
+"""A network at work in ONNX Runtime, within bounded memory."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ghostlap.base.errors import PilotError
+from ghostlap.pilots.onnx_check import Network, short
+
+if TYPE_CHECKING:
+    import onnxruntime
+
+
+class Runner:
+    """A network at work.
+
+    Args:
+        network: that was checked.
+        threads: for one run; one is fastest for single pictures.
+        outputs: the names of those that are wanted; without, the first.
+
+    Raises:
+        PilotError: ONNX Runtime refuses it.
+    """
+
+    def __init__(self, network: Network, threads: int, *outputs: str) -> None:
+        # Not the network itself: its bytes are ONNX Runtime's from here on.
+        self._where, self._input, self._at_once = network.where, network.input, network.at_once
+        self._outputs = list(outputs) or [next(iter(network.outputs))]
+        try:
+            self._session = _session(network.data, threads)
+        except Exception as error:  # onnxruntime has no common base class for its errors
+            raise PilotError(
+                f"{network.where}: cannot be read ({type(error).__name__}: {short(error)}). "
+                "Copy the whole run folder again, or train anew."
+            ) from error
+
+    def run(self, pictures: NDArray[np.float32]) -> list[NDArray[np.float32]]:
+        """What the network answers to pictures ``(n, height, width, channels)``, n at least 1.
+
+        No more of them are shown to it at once than fit into bounded memory.
+
+        Raises:
+            PilotError: it fails on them.
+        """
+        at_once, name = self._at_once, self._input
+        try:
+            if len(pictures) <= at_once:
+                return list(self._session.run(self._outputs, {name: pictures}))
+            parts = [
+                self._session.run(self._outputs, {name: pictures[begin : begin + at_once]})
+                for begin in range(0, len(pictures), at_once)
+            ]
+        except Exception as error:  # as above
+            raise PilotError(
+                f"{self._where}: fails on a picture ({type(error).__name__}: "
+                f"{short(error)}). Train or export it anew."
+            ) from error
+        return [np.concatenate(answers) for answers in zip(*parts, strict=True)]
+
+
+def _session(data: bytes, threads: int) -> onnxruntime.InferenceSession:
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.log_severity_level = 4
+    # Or bytes that are both are taken for ONNX Runtime's own format, of which nothing was checked.
+    options.add_session_config_entry("session.load_model_format", "ONNX")
+    return onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])

@@ -1,0 +1,304 @@
+"""The artifact: a trained network that knows its own preprocessing.
+
+A pilot is a run folder:
+
+- ``pilot.json``: preprocessing, outputs, training data, versions, metrics;
+- ``model.onnx``: what drives, in ONNX Runtime, without any training framework;
+- ``model.keras``, ``model.h5``, ``model.json`` + ``model.weights.h5``: the same network for Keras.
+
+    >>> pilot = Pilot.load("runs/a")
+    >>> pilot.steer(frame)          # one RGB frame, uint8 (160, 320, 3)
+    -0.034
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ghostlap.base.errors import GhostlapError, PilotError
+from ghostlap.base.files import read_json, write_json
+from ghostlap.data.labels import SPEED_UNIT_MPH
+from ghostlap.data.vision.preprocessing import Preprocessing, Rgb, crop, finish, scale
+from ghostlap.pilots.onnx_check import read_network
+from ghostlap.pilots.onnx_runner import Runner
+
+PILOT_FILE = "pilot.json"
+ONNX_FILE = "model.onnx"
+KERAS_FILE = "model.keras"
+FORMAT = 1
+
+BUILT_IN = Path(__file__).parent / "builtin"
+"""Run folders that come along, to be named where a run folder is asked for."""
+
+OUTPUTS = ("steering", "speed", "spread")
+"""What a network may answer, in this order: the steering, the speed to drive, and the spread, which
+is the standard deviation that the pilot expects of its steering's error."""
+
+USUAL_PERCENTILES = (50, 95, 99)
+"""Of the spread on validation samples, in ``pilot.json``."""
+
+
+class Pilot:
+    """A network with its preprocessing, ready to drive. Make one with :meth:`load`."""
+
+    def __init__(
+        self,
+        network: Runner,
+        preprocessing: Preprocessing,
+        outputs: tuple[str, ...],
+        description: dict[str, Any],
+    ) -> None:
+        self.network = network
+        self.preprocessing = preprocessing
+        self.outputs = outputs
+        self.description = description
+        """All that ``pilot.json`` says."""
+        self._usual_spread = _usual_spread(description)
+
+    @classmethod
+    def load(
+        cls, folder: str | Path, threads: int = 1, description: dict[str, Any] | None = None
+    ) -> Pilot:
+        """Read a run folder.
+
+        Args:
+            folder: with ``pilot.json`` and ``model.onnx``.
+            threads: for one inference; one is fastest for single frames.
+            description: what ``pilot.json`` will say, where it is not written yet.
+
+        Raises:
+            PilotError: no pilot there, a broken one, or one whose network could never end.
+        """
+        folder = Path(folder)
+        if description is None:
+            description = read_description(folder)
+        preprocessing = Preprocessing.from_json(description["preprocessing"])
+        outputs = tuple(description["outputs"])
+        network = read_network(run_file(folder, ONNX_FILE))
+        if network.input_shape != preprocessing.input_shape:
+            raise PilotError(
+                f"{folder}: {ONNX_FILE} wants pictures of {network.input_shape}, {PILOT_FILE} says "
+                f"{preprocessing.input_shape}. The two files are not of one run."
+            )
+        answers = next(iter(network.outputs.values()))[1]
+        if answers != len(outputs):
+            raise PilotError(
+                f"{folder}: {ONNX_FILE} answers {answers} numbers, {PILOT_FILE} names "
+                f"{len(outputs)}: {', '.join(outputs)}. The two files are not of one run."
+            )
+        return cls(Runner(network, threads), preprocessing, outputs, description)
+
+    def steer(self, frames: Rgb | NDArray[np.uint8]) -> Any:
+        """Steering for what the camera sees.
+
+        Args:
+            frames: one RGB frame, ``uint8`` ``(height, width, 3)``, or several ``(n, …)``.
+
+        Returns:
+            A float for one frame, else ``float32`` of shape ``(n,)``; not clipped to [-1, 1].
+
+        Raises:
+            ImageError: frames of another size than the pilot was trained for.
+        """
+        answers = self.predict(frames)[..., 0]
+        return float(answers) if answers.ndim == 0 else answers
+
+    def predict(self, frames: Rgb | NDArray[np.uint8]) -> NDArray[np.float32]:
+        """All outputs, in the order of ``outputs``; speed in mph.
+
+        Args:
+            frames: one RGB frame, ``uint8`` ``(height, width, 3)``, or several ``(n, …)``.
+
+        Returns:
+            ``float32``, shape ``(outputs,)`` for one frame, else ``(n, outputs)``.
+        """
+        single = frames.ndim == 3
+        batch = frames[None] if single else frames
+        if len(batch) == 0:
+            return np.empty((0, len(self.outputs)), np.float32)
+        answers = self.predict_cropped([crop(frame, self.preprocessing) for frame in batch])
+        return answers[0] if single else answers
+
+    def predict_cropped(self, cropped: Iterable[Rgb]) -> NDArray[np.float32]:
+        """Like :meth:`predict`, of frames of which there is only what the crop keeps.
+
+        Args:
+            cropped: at least one, ``uint8`` of shape ``(bottom - top, width, 3)``, RGB: rows
+                ``crop_top_px`` to ``crop_bottom_px`` of a frame.
+
+        Returns:
+            ``float32``, shape ``(n, outputs)``.
+        """
+        seen = np.stack([finish(rows, self.preprocessing) for rows in cropped])
+        return self.predict_seen(scale(seen, self.preprocessing))
+
+    def predict_seen(self, seen: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Like :meth:`predict`, of preprocessed pictures ``(n, height, width, 3)``.
+
+        What is no finite number is NaN.
+        """
+        answers = self.network.run(seen)[0]
+        answers = np.where(np.isfinite(answers), answers, np.float32(np.nan))
+        units = [SPEED_UNIT_MPH if name == "speed" else 1.0 for name in self.outputs]
+        return answers * np.array(units, np.float32)
+
+    def named(self, answers: NDArray[np.float32], name: str) -> NDArray[np.float32] | None:
+        """One of the outputs, out of what :meth:`predict` gives; None if the pilot has it not."""
+        return answers[..., self.outputs.index(name)] if name in self.outputs else None
+
+    @property
+    def can_be_unsure(self) -> bool:
+        """Whether it answers a spread, and its run folder says how large that usually is."""
+        return "spread" in self.outputs and self._usual_spread is not None
+
+    def require_unsure(self, folder: Path, share: float) -> None:
+        """Make sure that ``--slow-when-unsure`` can work.
+
+        Args:
+            folder: of this pilot, for messages.
+            share: what was asked for; with 0 nothing is needed.
+
+        Raises:
+            PilotError: the pilot can never be unsure.
+        """
+        if not share or self.can_be_unsure:
+            return
+        if "spread" in self.outputs:
+            raise PilotError(
+                f"{folder}: --slow-when-unsure {share:g} needs to know how large the spread "
+                f"usually is, and {PILOT_FILE} there does not say. If its training was cut off at "
+                f"the very end, 'ghostlap train --resume --out {folder}' completes it; else train "
+                "anew with 'ghostlap train --spread', or leave the option out."
+            )
+        raise PilotError(
+            f"{folder}: --slow-when-unsure {share:g} needs a pilot that answers a spread; this one "
+            f"answers {', '.join(self.outputs)}. Train one with 'ghostlap train --spread', or "
+            "leave the option out."
+        )
+
+    def unsure(self, answers: NDArray[np.float32]) -> NDArray[np.float64]:
+        """How unsure the pilot is: 0 where its spread is usual, 1 where it is extraordinary.
+
+        Args:
+            answers: what :meth:`predict` gives.
+
+        Returns:
+            In [0, 1], of the shape of the answers without their last axis: 0 up to the median
+            spread of validation samples, 1 from their 99th percentile on, linear between; NaN
+            where the spread is. 0 throughout if the pilot cannot be unsure.
+        """
+        spread = self.named(answers, "spread")
+        if spread is None or self._usual_spread is None:
+            return np.zeros(answers.shape[:-1])
+        usual, rare = self._usual_spread
+        return np.clip((spread.astype(float) - usual) / max(rare - usual, 1e-6), 0.0, 1.0)
+
+
+def usual_spread(spread: NDArray[np.floating]) -> dict[str, float]:
+    """How large a pilot's spread usually is, for ``metrics.validation`` of ``pilot.json``.
+
+    Args:
+        spread: of validation samples, shape ``(n,)``.
+    """
+    return {
+        f"spread_p{percent}": float(np.percentile(spread, percent)) for percent in USUAL_PERCENTILES
+    }
+
+
+def _usual_spread(description: dict[str, Any]) -> tuple[float, float] | None:
+    try:
+        validation = description["metrics"]["validation"]
+        usual = float(validation["spread_p50"]), float(validation["spread_p99"])
+    except (KeyError, TypeError, ValueError, OverflowError):
+        return None
+    return usual if all(map(math.isfinite, usual)) else None
+
+
+_OBJECTS = ("preprocessing", "training", "metrics", "versions", "imported")
+"""What of a description is an object, with names and values."""
+
+
+def _problem(description: Any) -> str:
+    """What is wrong with a description, types above all; "" if nothing is."""
+    if not isinstance(description, dict):
+        return f"must be an object. Got {type(description).__name__}"
+    found = description.get("format")
+    if type(found) is not int or found != FORMAT:
+        return f"must be a pilot description of format {FORMAT}. Got {str(found)[:40]}"
+    if missing := [name for name in ("outputs", "preprocessing") if name not in description]:
+        return f"does not say its {' and '.join(missing)}"
+    for name in _OBJECTS:
+        if not isinstance(description.get(name, {}), dict):
+            return f"{name} must be an object. Got {str(description[name])[:40]!r}"
+    outputs = description["outputs"]
+    if (
+        not isinstance(outputs, list)
+        or outputs != [name for name in OUTPUTS if name in outputs]
+        or "steering" not in outputs
+    ):
+        return (
+            f"outputs must be some of {', '.join(OUTPUTS)}, in this order and with the steering. "
+            f"Got {', '.join(map(str, outputs if isinstance(outputs, list) else [outputs]))[:80]}"
+        )
+    return ""
+
+
+def run_file(folder: Path, name: str) -> Path:
+    """Where a file of a run folder is, be it the user's or one of a pilot that comes along.
+
+    Args:
+        folder: a run folder; or the name of one in ``BUILT_IN``, where that folder holds no pilot.
+        name: of the file, which need not be there.
+    """
+    along = BUILT_IN / folder.name
+    if str(folder) != folder.name or (folder / PILOT_FILE).exists() or not along.is_dir():
+        return folder / name
+    return along / name
+
+
+def read_description(folder: Path) -> dict[str, Any]:
+    """What ``pilot.json`` of a run folder says.
+
+    Raises:
+        PilotError: it is missing, broken, of a newer Ghostlap, or says what no pilot's does.
+    """
+    path = run_file(folder, PILOT_FILE)
+    try:
+        description: dict[str, Any] = read_json(path)
+    except FileNotFoundError:
+        raise PilotError(_no_pilot_message(folder)) from None
+    except (OSError, ValueError) as error:
+        raise PilotError(f"{path}: cannot be read ({error}). Is it a copy cut off?") from error
+    if problem := _problem(description):
+        raise PilotError(f"{path}: {problem}. A newer Ghostlap may have written it.")
+    try:
+        Preprocessing.from_json(description["preprocessing"])
+    except GhostlapError as error:
+        raise PilotError(f"{path}: {error}") from None
+    return description
+
+
+def _no_pilot_message(folder: Path) -> str:
+    if not folder.exists():
+        along = ", ".join(sorted(path.parent.name for path in BUILT_IN.glob(f"*/{PILOT_FILE}")))
+        return (
+            f"{folder}: no such run folder. 'ghostlap train REC --out {folder}' makes one. "
+            f"Pilots that come along: {along or 'none'}."
+        )
+    if (folder / "config.json").exists():
+        return (
+            f"{folder}: the training there is not finished, so there is no {PILOT_FILE} yet. "
+            f"'ghostlap train --resume --out {folder}' continues it."
+        )
+    return f"{folder}: holds no {PILOT_FILE}, so it is not the run folder of a pilot."
+
+
+def add_to_description(folder: Path, more: dict[str, Any]) -> None:
+    """Add to what ``pilot.json`` of a run folder says."""
+    write_json(folder / PILOT_FILE, {**read_description(folder), **more})

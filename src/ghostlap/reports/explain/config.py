@@ -1,0 +1,67 @@
+"""All options of ``ghostlap explain``."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+from ghostlap.base.errors import GhostlapError
+
+
+@dataclasses.dataclass(frozen=True)
+class ExplainConfig:
+    """Show where a pilot looks, and how it answers when the car stands elsewhere.
+
+    Frames of a recording are drawn across the range of its steering. Written are: the frames with
+    what the pilot's convolutions respond to (VisualBackProp), and a video of it; how steering
+    answers to the camera moved sideways and turned, beside the rule that labels follow; and two
+    checks of the map itself, for a map always looks convincing.
+
+    Example: ghostlap explain runs/a my-drive
+    """
+
+    pilot: tyro.conf.Positional[Path]
+    """The pilot's run folder."""
+    recordings: Annotated[tuple[Path, ...], tyro.conf.Positional] = ()
+    """Recording folders (driving_log.csv and IMG/), of frames as large as the pilot's."""
+    out: Path | None = None
+    """Folder for what is written. Without: explain/ in the run folder."""
+    frames: int = 64
+    """How many frames everything is measured on."""
+    shown: int = 12
+    """How many of them are drawn with their map."""
+    seed: int = 0
+    """Of the frames, and of the checks' chance."""
+    video: bool = True
+    """Make a video of the first recording, with the map drawn in."""
+    video_s: float = 30.0
+    """Seconds of the recording in the video, from its beginning."""
+
+    def __post_init__(self) -> None:
+        # In a notebook one writes strings.
+        recordings = self.recordings
+        if isinstance(recordings, (str, Path)):
+            recordings = (recordings,)
+        object.__setattr__(self, "recordings", tuple(Path(path) for path in recordings))
+        object.__setattr__(self, "pilot", Path(self.pilot))
+        object.__setattr__(self, "out", None if self.out is None else Path(self.out))
+        for name, low, high in (("frames", 2, 4096), ("shown", 1, 48), ("seed", 0, 2**63 - 1)):
+            value = getattr(self, name)
+            if not low <= value <= high:
+                raise GhostlapError(f"--{name} must be from {low} to {high}. Got {value}.")
+        if not (math.isfinite(self.video_s) and self.video_s >= 0.1):
+            raise GhostlapError(f"--video-s must be at least 0.1. Got {self.video_s}.")
+        if not self.recordings:
+            raise GhostlapError(
+                "explain: name at least one recording, a folder with driving_log.csv and IMG/. "
+                f"Example: ghostlap explain {self.pilot} my-drive"
+            )
+
+    @property
+    def folder(self) -> Path:
+        """Where everything is written."""
+        return self.out or self.pilot / "explain"

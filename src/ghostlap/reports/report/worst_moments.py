@@ -1,0 +1,197 @@
+"""The worst moments: what the pilot saw before and after each, as strips of frames."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from ghostlap.base.errors import GhostlapError
+from ghostlap.base.terminal import in_html
+from ghostlap.data.vision.preprocessing import Rgb, decode_rgb, encode_jpeg, read_picture
+from ghostlap.driving.evaluation.results import read_drive
+from ghostlap.driving.metrics import Drive, Intervention
+from ghostlap.driving.rollout.incidents import rows_around
+from ghostlap.reports.report.evaluations import Episode, Evaluation, Line, hardness, short, way
+from ghostlap.reports.report.parts import Section, command_line, missing, number, paragraph, picture
+
+MOST_STRIPS = 8
+_MOST_OF_A_LINE = 3
+_MOST_READ = 400
+_JPEG_QUALITY = 78
+
+_NAME = re.compile(r"(?P<drive>.+)-row-(?P<row>\d{1,9})\.jpg")
+
+_HAPPENED: dict[int, str] = {
+    Intervention.OFF_ROAD: "left the road",
+    Intervention.STANDING: "stood for 3 s",
+    Intervention.TURNED: "turned round",
+}
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Moment:
+    """A moment of an evaluation of which frames were kept."""
+
+    number: int
+    """On the page, from 1."""
+    evaluation: Evaluation
+    episode: Episode
+    drive: Drive
+    row: int
+    frames: tuple[Rgb, ...]
+
+    @property
+    def happened(self) -> str:
+        """What someone had to take over for; empty if nobody had to."""
+        return _HAPPENED.get(int(self.drive.intervention[self.row]), "")
+
+
+def find_moments(found: Sequence[Evaluation]) -> list[Moment]:
+    """The worst moments of which frames were kept, numbered as on the page.
+
+    Driving without stress comes first, each track as the evaluation to believe has it, then the
+    hardest stress. Of each line of a table, interventions come before the largest cross-track
+    error, and no drive twice before each has been there once.
+    """
+    chosen: list[Moment] = []
+    shown: dict[str, tuple[Evaluation, Line]] = {}
+    for one in found:
+        for line in one.plain:
+            shown.setdefault(line.track, (one, line))
+    lines = list(shown.values())
+    lines += [(one, line) for one in found for line in sorted(one.stressed, key=hardness)]
+    kept_by = {one.folder: _kept(one) for one in found}
+    for one, line in lines:
+        kept = [
+            moment
+            for moment in kept_by[one.folder]
+            if (moment[0].track, moment[0].stress) == (line.track, line.stress)
+        ]
+        most = _MOST_OF_A_LINE if line.stress == "none" else 1
+        for moment in _worst_first(kept)[:most]:
+            if len(chosen) == MOST_STRIPS:
+                return chosen
+            episode, drive, row, file = moment
+            frames = _frames(file, len(rows_around(drive, row)))
+            if frames:
+                chosen.append(Moment(len(chosen) + 1, one, episode, drive, row, frames))
+    return chosen
+
+
+_Kept = tuple[Episode, Drive, int, Path]
+
+
+def _kept(one: Evaluation) -> list[_Kept]:
+    by_name = {episode.file.stem: episode for episode in one.episodes}
+    kept = []
+    for file in sorted((one.folder / "moments").glob("*.jpg"))[:_MOST_READ]:
+        match = _NAME.fullmatch(file.name)
+        episode = by_name.get(match["drive"]) if match else None
+        if match is None or episode is None:
+            continue
+        try:
+            drive = read_drive(episode.file)
+        except GhostlapError:
+            continue
+        if int(match["row"]) < len(drive.time_s):
+            kept.append((episode, drive, int(match["row"]), file))
+    return kept
+
+
+def _worst_first(kept: Sequence[_Kept]) -> list[_Kept]:
+    """Interventions first and the largest error first, each drive's worst before any second."""
+
+    def badness(one: _Kept) -> tuple[bool, float, str]:
+        _, drive, row, file = one
+        return drive.intervention[row] == 0, -abs(float(drive.cte_m[row])), file.name
+
+    ranked, seen = [], dict[str, int]()
+    for one in sorted(kept, key=badness):
+        name = one[0].file.name
+        ranked.append((seen.get(name, 0), *badness(one), one))
+        seen[name] = seen.get(name, 0) + 1
+    return [entry[-1] for entry in sorted(ranked, key=lambda entry: entry[:4])]
+
+
+def _frames(file: Path, count: int) -> tuple[Rgb, ...]:
+    """The frames of a strip; none where it is broken or of another size."""
+    try:
+        strip = decode_rgb(read_picture(file), file.name)
+    except GhostlapError:
+        return ()
+    if strip.shape[1] % count:
+        return ()
+    return tuple(np.ascontiguousarray(frame) for frame in np.split(strip, count, axis=1))
+
+
+def section(run: Path, found: Sequence[Evaluation], moments: Sequence[Moment]) -> Section:
+    """The strips, or why there are none."""
+    title = "Worst moments"
+    if not found:
+        html = missing("No evaluation, so no moments.", command_line("evaluate", run))
+        return Section("moments", title, html)
+    if not moments:
+        html = missing(
+            "These evaluations kept no frames of their worst moments. Evaluating again keeps them:",
+            command_line("evaluate", run, "--name", found[0].folder.name),
+        )
+        return Section("moments", title, html)
+    calm = not any(moment.happened for moment in moments)
+    html = paragraph(
+        ("Nobody had to take over; these are the moments farthest from the centre line. " if calm
+         else "Where someone had to take over, or the car was farthest from the centre line. ")
+        + "The pilot sees one frame at a time, 20 a second; the outlined one is the moment itself. "
+        "Numbers are those on the map"
+        + ("; moments under stress are not on it." if any(
+            moment.episode.stress != "none" for moment in moments
+        ) else ".")
+    )  # fmt: skip
+    return Section("moments", title, html + "".join(_strip(moment) for moment in moments))
+
+
+def _strip(moment: Moment) -> str:
+    drive, row, episode = moment.drive, moment.row, moment.episode
+    cells = []
+    here = ' class="here"'
+    rows = rows_around(drive, row)
+    for at, frame in zip(rows, moment.frames, strict=True):
+        since = number(float(drive.time_s[at] - drive.time_s[row]), 2, sign=True)
+        steering = number(float(drive.steering[at]), 2, sign=True)
+        words = f"{since} s: {_side(float(drive.cte_m[at]))}, steering {steering}"
+        height, width = frame.shape[:2]
+        cells.append(
+            f"<li{here if at == row else ''}>"
+            + picture(encode_jpeg(frame, _JPEG_QUALITY), words, width, height)
+            + f"<p><b>{since} s</b> {_side(float(drive.cte_m[at]))}<br>steering {steering}</p></li>"
+        )
+    where = f"{short(episode.track)}, {way(episode.direction)}, seed {episode.seed}"
+    if episode.stress != "none":
+        where += f", {episode.stress}"
+    return (
+        f'<article class="moment"><h3><span class="badge">{moment.number}</span> '
+        f"{in_html(_headline(moment))}</h3>"
+        f'<p class="small">{in_html(where)}, {drive.time_s[row]:.0f} s after the start, '
+        f"{drive.speed_mph[row]:.0f} mph{_pushed(drive, row)}</p>"
+        f'<ol class="strip">{"".join(cells)}</ol></article>'
+    )
+
+
+def _headline(moment: Moment) -> str:
+    if moment.happened:
+        return f"The car {moment.happened}"
+    cte_m, margin_m = moment.drive.cte_m[moment.row], moment.drive.margin_m[moment.row]
+    return f"{_side(float(cte_m))} of the centre line, {margin_m:.2f} m from the edge"
+
+
+def _side(cte_m: float) -> str:
+    return f"{abs(cte_m):.2f} m {'left' if cte_m >= 0 else 'right'}"
+
+
+def _pushed(drive: Drive, row: int) -> str:
+    """Whether the car had just been pushed, which explains a good deal."""
+    before = (drive.time_s <= drive.time_s[row]) & (drive.time_s > drive.time_s[row] - 2.0)
+    return ", within 2 s of a push" if drive.pushed[before].any() else ""

@@ -1,0 +1,320 @@
+"""What the renderer's kernels make of a place: the colours of road, land, sky and haze.
+
+What is painted on the road (lines, kerbs, dashes) is not a texture but a function of the road's own
+coordinates, and each band is averaged over the pixel's footprint, which needs no supersampling.
+"""
+# Warp compiles these functions from their source: no `from __future__ import annotations` here.
+
+import warp as wp
+
+SKY_TOP = wp.constant(wp.vec3(0.48, 0.61, 0.83))
+SKY_LOW = wp.constant(wp.vec3(0.68, 0.83, 0.99))
+JUNGLE_SKY_TOP = wp.constant(wp.vec3(0.26, 0.38, 0.62))
+JUNGLE_SKY_LOW = wp.constant(wp.vec3(0.66, 0.75, 0.86))
+HAZE = wp.constant(wp.vec3(0.72, 0.78, 0.84))
+
+
+@wp.struct
+class Land:
+    """A scene's grids; see :class:`ghostlap.sim.scene.scenery.Scene`."""
+
+    height: wp.array2d(dtype=float)
+    distance: wp.array2d(dtype=float)
+    arc: wp.array2d(dtype=float)
+    ground: wp.array2d(dtype=wp.uint32)
+    stations: wp.array2d(dtype=float)
+    patterns: wp.array(dtype=wp.uint8, ndim=4)
+    horizon: wp.array(dtype=wp.vec2)
+    per_cell: float
+    x0: float
+    y0: float
+    last_column: float
+    last_row: float
+    highest: float
+    stations_per_m: float
+    dark: wp.vec3
+    light: wp.vec3
+    bridge_dark: wp.vec3
+    bridge_light: wp.vec3
+    road_pattern: int
+    verge_pattern: int
+    sun: wp.vec3
+    shadow: wp.vec3
+    markings: int
+    theme: int
+    gain: wp.vec3
+    haze_per_m: float
+
+
+@wp.struct
+class Optics:
+    """The camera, in pixels of the picture asked for."""
+
+    focal: float
+    horizon: float
+    height_m: float
+    middle: float
+    width: int
+    first_row: int
+    end_row: int
+
+
+@wp.func
+def unpacked(c: wp.uint32):
+    return (
+        wp.vec4(
+            float(c & wp.uint32(255)),
+            float((c >> wp.uint32(8)) & wp.uint32(255)),
+            float((c >> wp.uint32(16)) & wp.uint32(255)),
+            float(c >> wp.uint32(24)),
+        )
+        * 0.00392156862745098
+    )
+
+
+@wp.func
+def band(x: float, low: float, high: float, footprint: float):
+    """Share of a footprint around ``x`` that lies between ``low`` and ``high``."""
+    covered = wp.min(high, x + footprint * 0.5) - wp.max(low, x - footprint * 0.5)
+    return wp.clamp(covered / footprint, 0.0, 1.0)
+
+
+@wp.func
+def stripes(x: float, period: float, share: float, footprint: float):
+    """Like ``band``, for bands of ``share`` of each period."""
+    phase = x / period
+    phase = phase - wp.floor(phase)
+    wide = wp.min(footprint / period, 1.0)
+    return band(phase, 0.0, share, wide) + band(phase, 1.0, 1.0 + share, wide)
+
+
+@wp.func
+def mixed(a: wp.vec3, b: wp.vec3, share: float):
+    return a + (b - a) * share
+
+
+@wp.func
+def hazed(land: Land, colour: wp.vec3, distance: float):
+    g = distance * land.haze_per_m
+    g = g * g
+    return mixed(colour, HAZE, wp.min(0.85, 1.6 * g / (1.0 + g)))
+
+
+@wp.func
+def grain(land: Land, pattern: int, across: float, along: float, texels: float):
+    """A pattern at a place in metres, at the level of detail for a footprint in texels."""
+    level = int(0)
+    if texels > 1.6:
+        level = 1
+    if texels > 4.5:
+        level = 2
+    if texels > 16.0:
+        level = 3
+    row = int(wp.floor(along * 16.0)) & 255
+    column = int(wp.floor(across * 36.0)) & 255
+    return float(land.patterns[pattern, level, row, column]) * 0.00392156862745098
+
+
+@wp.func
+def mixed2(a: wp.vec2, b: wp.vec2, share: float):
+    return a + (b - a) * share
+
+
+@wp.func
+def hills_at(land: Land, azimuth: float):
+    """Rise of the far and of the nearer hills above the horizon, in one direction."""
+    bins = land.horizon.shape[0]
+    at = azimuth * (float(bins) * 0.15915494309189535)
+    k = int(at)
+    return mixed2(land.horizon[k % bins], land.horizon[(k + 1) % bins], at - float(k))
+
+
+@wp.func
+def sky(land: Land, hills: wp.vec2, rise: float, per_pixel: float):
+    """What is seen ``rise`` above the horizon: far hills, or the sky above them."""
+    blue = wp.clamp(rise * 2.2, 0.0, 1.0)
+    colour = mixed(SKY_LOW, SKY_TOP, blue)
+    far = wp.vec3(0.56, 0.63, 0.64)
+    near = wp.vec3(0.42, 0.47, 0.40)
+    if land.theme == 1:
+        colour = mixed(JUNGLE_SKY_LOW, JUNGLE_SKY_TOP, blue)
+        far = wp.vec3(0.20, 0.24, 0.20)
+        near = wp.vec3(0.13, 0.17, 0.10)
+    colour = mixed(colour, far, wp.clamp((hills[0] - rise) / per_pixel + 0.5, 0.0, 1.0))
+    return mixed(colour, near, wp.clamp((hills[1] - rise) / per_pixel + 0.5, 0.0, 1.0))
+
+
+@wp.func
+def shoulder(
+    land: Land,
+    colour: wp.vec3,
+    sunlit: wp.vec3,
+    beyond: float,
+    bend: float,
+    s: float,
+    facing: float,
+    across: float,
+    along: float,
+):
+    """A kerb in bends, and the lake's raised strip, whose sides are bright or dull by the sun."""
+    out = colour
+    kerb = float(0.0)
+    if land.theme != 1 and wp.abs(bend) > 0.011:
+        kerb = 1.0
+    if land.theme == 0:
+        pale = mixed(
+            wp.vec3(0.36, 0.40, 0.42),
+            wp.vec3(1.05, 1.0, 0.86),
+            wp.clamp(0.5 + 0.9 * facing, 0.0, 1.0),
+        )
+        out = mixed(out, wp.cw_mul(pale, sunlit), band(beyond, 0.0, 1.25 + 0.9 * kerb, across))
+    if kerb > 0.0:
+        red = stripes(s, 1.3, 0.5, along)
+        striped = mixed(wp.vec3(0.93, 0.90, 0.86), wp.vec3(0.90, 0.27, 0.22), red)
+        out = mixed(out, wp.cw_mul(striped, sunlit), band(beyond, 0.05, 1.05, across))
+    return out
+
+
+@wp.func
+def marked(
+    land: Land,
+    colour: wp.vec3,
+    sunlit: wp.vec3,
+    offset: float,
+    half: float,
+    s: float,
+    lined: bool,
+    across: float,
+    along: float,
+):
+    """The road's colour with its lines."""
+    out = colour
+    aside = wp.abs(offset)
+    white = wp.cw_mul(wp.vec3(0.93, 0.93, 0.91), sunlit)
+    if land.markings == 1:
+        if lined:
+            yellow = wp.cw_mul(wp.vec3(0.68, 0.59, 0.22), sunlit)
+            lines = band(aside, half - 0.38, half - 0.23, across) + 0.5 * band(
+                aside, half - 0.62, half - 0.50, across
+            )
+            out = mixed(out, yellow, lines)
+    elif land.markings == 2:
+        lines = stripes(s, 6.5, 0.55, along) * band(offset, -0.10, 0.10, across)
+        if lined:
+            lines = lines + band(aside, half - 0.30, half - 0.12, across)
+        out = mixed(out, white, lines)
+    elif land.markings == 3:
+        if lined:
+            out = mixed(out, white, band(aside, half - 0.32, half - 0.17, across))
+    return out
+
+
+@wp.func
+def verge_colour(
+    land: Land,
+    g0: wp.uint32,
+    g1: wp.uint32,
+    g2: wp.uint32,
+    g3: wp.uint32,
+    w0: float,
+    w1: float,
+    w2: float,
+    w3: float,
+    x: float,
+    y: float,
+    texels: float,
+):
+    """The baked colour between four cells, with the ground's own grain, which is finer."""
+    baked = unpacked(g0) * w0 + unpacked(g1) * w1 + unpacked(g2) * w2 + unpacked(g3) * w3
+    contrast = float(0.76)
+    finer = texels
+    if land.theme == 1:  # undergrowth, and streaks down the cliffs, which face the eye
+        contrast = 1.7
+        finer = texels * 0.3
+    rough = grain(land, land.verge_pattern, x * 0.5, y * 1.5, finer)
+    return wp.vec3(baked[0], baked[1], baked[2]) * (1.0 + contrast * (rough - 0.5))
+
+
+@wp.func
+def land_colour(land: Land, optics: Optics, x: float, y: float, forward: wp.vec2, depth: float):
+    """Colour of the land at a place seen at ``depth``."""
+    gx = wp.clamp((x - land.x0) * land.per_cell, 0.0, land.last_column)
+    gy = wp.clamp((y - land.y0) * land.per_cell, 0.0, land.last_row)
+    i = int(gx)
+    j = int(gy)
+    ax = gx - float(i)
+    ay = gy - float(j)
+    w0 = (1.0 - ax) * (1.0 - ay)
+    w1 = ax * (1.0 - ay)
+    w2 = (1.0 - ax) * ay
+    w3 = ax * ay
+    d0 = land.distance[j, i]
+    d1 = land.distance[j, i + 1]
+    d2 = land.distance[j + 1, i]
+    d3 = land.distance[j + 1, i + 1]
+    offset = d0 * w0 + d1 * w1 + d2 * w2 + d3 * w3
+    long = depth * depth / (optics.focal * optics.height_m)
+    wide = depth / optics.focal
+    texels = wp.sqrt(wide * 36.0 * wp.min(long, 40.0 * wide) * 16.0)
+    g0 = land.ground[j, i]
+    g1 = land.ground[j, i + 1]
+    g2 = land.ground[j + 1, i]
+    g3 = land.ground[j + 1, i + 1]
+    aside = wp.abs(offset)
+    near_road = bool(False)
+    half = float(0.0)
+    s = float(0.0)
+    k = int(0)
+    if aside < 15.0:
+        s0 = land.arc[j, i]
+        s3 = land.arc[j + 1, i + 1]
+        s = s0
+        if wp.abs(s3 - s0) < 8.0:
+            s = s0 * w0 + land.arc[j, i + 1] * w1 + land.arc[j + 1, i] * w2 + s3 * w3
+        k = wp.clamp(int(s * land.stations_per_m), 0, land.stations.shape[0] - 1)
+        half = land.stations[k, 0]
+        if offset < 0.0:
+            half = land.stations[k, 1]
+        near_road = aside < half + 2.6
+    if not near_road:
+        return verge_colour(land, g0, g1, g2, g3, w0, w1, w2, w3, x, y, texels)
+    lit = float(g0 >> wp.uint32(24)) * w0 + float(g1 >> wp.uint32(24)) * w1
+    lit = (
+        lit + float(g2 >> wp.uint32(24)) * w2 + float(g3 >> wp.uint32(24)) * w3
+    ) * 0.00392156862745098
+    sunlit = land.shadow * (1.0 - lit) + wp.vec3(lit, lit, lit)
+    gdx = (d1 - d0) * land.per_cell
+    gdy = (d2 - d0) * land.per_cell
+    right = wp.vec2(forward[1], -forward[0])
+    lateral = gdx * right[0] + gdy * right[1]
+    ahead = gdx * forward[0] + gdy * forward[1]
+    across = wp.abs(lateral) * wide + wp.abs(ahead) * long + 0.001
+    along = wp.abs(ahead) * wide + wp.abs(lateral) * long + 0.001
+    bridge = land.stations[k, 3] > 0.5
+    edge = land.stations[k, 4]
+    if offset < 0.0:
+        edge = land.stations[k, 5]
+    lined = edge < 0.5 or edge > 1.5
+    colour = wp.vec3(0.0, 0.0, 0.0)
+    if aside + across > half:
+        colour = verge_colour(land, g0, g1, g2, g3, w0, w1, w2, w3, x, y, texels)
+        if bridge:
+            colour = wp.vec3(0.015, 0.015, 0.02)
+        elif lined:
+            side = wp.where(offset > 0.0, -1.0, 1.0)
+            facing = side * (gdx * land.sun[0] + gdy * land.sun[1])
+            colour = shoulder(
+                land, colour, sunlit, aside - half, land.stations[k, 2], s, facing, across, along
+            )
+    on_road = band(aside, -1.0, half, across)
+    if on_road > 0.0:
+        road = wp.vec3(0.0, 0.0, 0.0)
+        if bridge:
+            rough = grain(land, 1, offset, s, texels * 0.7)
+            road = wp.cw_mul(mixed(land.bridge_dark, land.bridge_light, rough), sunlit)
+        else:
+            rough = grain(land, land.road_pattern, offset, s, texels)
+            road = wp.cw_mul(mixed(land.dark, land.light, rough), sunlit)
+            road = marked(land, road, sunlit, offset, half, s, lined, across, along)
+        colour = mixed(colour, road, on_road)
+    return colour

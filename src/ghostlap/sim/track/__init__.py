@@ -1,0 +1,1 @@
+"""Roads: their lines, heights and widths, from files, seeds or names."""

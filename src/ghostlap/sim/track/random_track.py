@@ -1,0 +1,232 @@
+"""Tracks drawn from a seed: as long, as twisty and as hilly as asked, and always valid.
+
+Corners are drawn around a middle, bent by a swirl so that the course is not just a wobbly ring, and
+joined by straights and arcs. A course that comes too near to itself, or bends too tightly, is drawn
+again, each time a little nearer to a circle; a circle is always possible, so every seed has its
+track.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from typing import get_args
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.spatial import cKDTree
+
+from ghostlap.base.errors import TrackError
+from ghostlap.sim.track.corner_path import (
+    Corner,
+    curvature_along,
+    line_through,
+    loop_length,
+    straightest_s_m,
+)
+from ghostlap.sim.track.hills import STEEPEST_GRADE, Hills
+from ghostlap.sim.track.track import Edge, Floats, Markings, Surface, Theme, Track
+from ghostlap.sim.track.track_checks import check_track
+
+RANDOM_PREFIX = "random:"
+
+STRETCHES_APART_M = 25.0
+"""Of centre lines: less, and the scenery of one stretch would stand on another."""
+
+_LENGTHS_M = (300.0, 5000.0)
+_WIDTHS_M = (5.0, 16.0)
+_MARKINGS: dict[Theme, Markings] = {
+    "lake": "double_yellow",
+    "jungle": "two_lanes",
+    "circuit": "white_edges",
+}
+_EASED = 0.97
+"""Each new try keeps so much of the last one's irregularity."""
+_MOST_TRIES = 400
+_TIGHTEST_M = 13.0
+"""Radius of the tightest bend of the twistiest track; two and a half of it separate its legs."""
+
+
+@dataclasses.dataclass(frozen=True)
+class RandomTrack:
+    """What to draw. What is not given is drawn from the seed too."""
+
+    seed: int
+    """Another seed is another track."""
+    length_m: float | None = None
+    """Of a lap; drawn from 700 to 1500 m."""
+    twist: float | None = None
+    """From 0, long bends of 40 m radius and more, to 1, hairpins of 14 m."""
+    hills: float | None = None
+    """From 0, flat, to 1, grades of up to 14 %."""
+    width_m: float | None = None
+    """Of the road; drawn from 7.2 to 10 m."""
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.seed < 2**63:
+            raise TrackError(
+                f"The seed of a random track must be a whole number from 0. Got {self.seed}."
+            )
+        limits = {
+            "length_m": _LENGTHS_M, "twist": (0.0, 1.0), "hills": (0.0, 1.0), "width_m": _WIDTHS_M,
+        }  # fmt: skip
+        for name, (low, high) in limits.items():
+            value = getattr(self, name)
+            if value is not None and not low <= value <= high:
+                raise TrackError(
+                    f"{name.removesuffix('_m')} of a random track must be from {low:g} to "
+                    f"{high:g}. Got {value:g}."
+                )
+
+    @property
+    def name(self) -> str:
+        """As :func:`random_track_from_name` reads it."""
+        given = {
+            "length": self.length_m, "twist": self.twist, "hills": self.hills,
+            "width": self.width_m,
+        }  # fmt: skip
+        options = [
+            f",{name}={float(value)!r}".removesuffix(".0")
+            for name, value in given.items()
+            if value is not None
+        ]
+        return f"{RANDOM_PREFIX}{self.seed}{''.join(options)}"
+
+
+def random_track_from_name(name: str) -> RandomTrack:
+    """What a name like ``random:7`` or ``random:7,length=1200,twist=0.5,hills=0.3`` asks for.
+
+    Raises:
+        TrackError: the name is of another form, or a value is out of range.
+    """
+    form = f"Write {RANDOM_PREFIX}SEED[,length=METRES][,twist=0..1][,hills=0..1][,width=METRES]."
+    seed, *options = name.removeprefix(RANDOM_PREFIX).split(",")
+    if not (seed.isascii() and seed.isdigit() and len(seed) <= 18):
+        raise TrackError(f"{name}: the seed must be a whole number from 0. Got {seed!r}. {form}")
+    known = {"length": "length_m", "twist": "twist", "hills": "hills", "width": "width_m"}
+    values: dict[str, float] = {}
+    for option in options:
+        key, _, text = option.partition("=")
+        if key not in known:
+            raise TrackError(f"{name}: there is no option {key!r}. {form}")
+        if known[key] in values:
+            raise TrackError(f"{name}: {key} is given twice. {form}")
+        try:
+            values[known[key]] = float(text)
+        except ValueError:
+            raise TrackError(f"{name}: {key} must be a number. Got {text!r}. {form}") from None
+    return RandomTrack(int(seed), **values)
+
+
+def random_track(config: RandomTrack) -> Track:
+    """The one track that a configuration stands for."""
+    draw = np.random.default_rng([config.seed, 17])
+    theme = get_args(Theme)[draw.integers(len(get_args(Theme)))]
+    # Everything is drawn, wanted or not, so that giving one value does not change the others.
+    drawn = draw.uniform(700, 1500), draw.uniform(0.1, 0.9), draw.uniform(0, 1) ** 1.5
+    length_m, twist, hills = (
+        own if given is None else given
+        for given, own in zip((config.length_m, config.twist, config.hills), drawn, strict=True)
+    )
+    drawn_half_width_m = draw.uniform(3.6, 5.0)
+    half_width_m = drawn_half_width_m if config.width_m is None else config.width_m / 2
+    line = _course(config.seed, length_m, twist)
+    land = _land(draw, line, hills)
+    count = len(line)
+    edge_left, edge_right = (np.full(count, Edge.LINED, np.uint8) for _ in range(2))
+    if theme == "jungle":
+        edge_left, edge_right = land.edges(line)
+    elif theme == "lake":
+        edge_left, edge_right = _dirt_in_one_bend(draw, line)
+    track = Track(
+        name=config.name,
+        theme=theme,
+        markings=_MARKINGS[theme],
+        points_m=line,
+        half_left_m=np.full(count, half_width_m),
+        half_right_m=np.full(count, half_width_m),
+        elevation_m=land.road_heights(line),
+        surface=np.full(count, Surface.ROAD, np.uint8),
+        edge_left=edge_left,
+        edge_right=edge_right,
+        start_s_m=straightest_s_m(line),
+    )
+    check_track(track)
+    return track
+
+
+def _course(seed: int, length_m: float, twist: float) -> Floats:
+    """The centre line, evenly spaced points, shape ``(n, 2)``."""
+    tightest_m = 40.0 + twist * (_TIGHTEST_M - 40.0)
+    tightest_m = min(tightest_m, 0.5 * length_m / (2 * math.pi))
+    for attempt in range(_MOST_TRIES):
+        draw = np.random.default_rng([seed, 29, attempt])
+        line = _drawn_line(draw, length_m, twist, _EASED**attempt, tightest_m)
+        if np.abs(curvature_along(line)).max() < 1 / tightest_m and _apart(line):
+            return line
+    raise AssertionError(f"seed {seed}: not even a circle was possible")
+
+
+def _drawn_line(
+    draw: np.random.Generator, length_m: float, twist: float, irregular: float, tightest_m: float
+) -> Floats:
+    """One try at a course: a ring of corners, pushed in and out, swirled and stretched."""
+    count = max(5, round(length_m / (170.0 - 100.0 * twist)))
+    steps = 1.0 + 0.5 * irregular * draw.uniform(-1, 1, count)
+    angle = 2 * np.pi * np.cumsum(steps) / steps.sum()
+    waves = np.arange(2, 5)
+    amplitude = draw.uniform(0.0, 0.35, len(waves)) * irregular * (0.4 + 0.6 * twist)
+    phase = draw.uniform(0, 2 * np.pi, len(waves))
+    away = 1.0 + (amplitude * np.cos(waves * angle[:, None] + phase)).sum(1)
+    away += 2.2 * irregular * (0.25 + twist) / np.sqrt(count) * draw.uniform(-1, 1, count)
+    away = np.maximum(away, 0.15)
+    # Turning places by an angle that depends on how far out they are folds nothing over.
+    angle = angle + irregular * draw.uniform(-1.2, 1.2) * away
+    stretch = 1.0 + irregular * draw.uniform(0.0, 0.6)
+    places = np.stack([stretch * away * np.cos(angle), away * np.sin(angle)], 1)
+    radii = tightest_m * (1.15 + draw.exponential(0.8, count))
+    turn, way_round = draw.uniform(0, 2 * np.pi), draw.choice([1, -1])
+    cos, sin = np.cos(turn), np.sin(turn)
+    places = (places @ np.array([[cos, sin], [-sin, cos]]))[::way_round]
+    places *= length_m / loop_length(places)
+    for _ in range(3):  # rounding corners makes the line shorter than the polygon
+        corners = [Corner(x, y, radius) for (x, y), radius in zip(places, radii, strict=True)]
+        places = places * (length_m / loop_length(line_through(corners)))
+    return line_through(corners, length_m)
+
+
+def _apart(line: Floats) -> bool:
+    """Whether stretches that are not neighbours keep away from each other.
+
+    Neighbours are as near along the line as half a circle is that just keeps away from itself.
+    """
+    count, spacing_m = len(line), loop_length(line) / len(line)
+    first, second = cKDTree(line).query_pairs(STRETCHES_APART_M, output_type="ndarray").T
+    between = np.abs(first - second)
+    between = np.minimum(between, count - between)
+    return bool((between * spacing_m <= math.pi / 2 * STRETCHES_APART_M + spacing_m).all())
+
+
+def _land(draw: np.random.Generator, line: Floats, hills: float) -> Hills:
+    """Hills and hollows under a course, whose steepest grade is as asked, or a crest allows."""
+    low, high = line.min(0), line.max(0)
+    count = max(4, round(np.prod(high - low) / 150.0**2) + 3)
+    places = draw.uniform(low, high, (count, 2))
+    reach_m, height_m = draw.uniform(45, 110, count), draw.uniform(-12, 15, count)
+    land = Hills(np.column_stack([places, reach_m, height_m]))
+    scale = hills * STEEPEST_GRADE / max(land.steepest_grade(line), 1e-6)
+    return Hills(land.tops * (1, 1, 1, scale))
+
+
+def _dirt_in_one_bend(
+    draw: np.random.Generator, line: Floats
+) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """:class:`Edge` codes of both sides: the outer edge of one sharp bend is dirt for 45 m."""
+    curvature = curvature_along(line)
+    bends = np.flatnonzero(np.abs(curvature) > 0.5 * np.abs(curvature).max())
+    middle = bends[draw.integers(len(bends))]
+    away = np.abs(np.arange(len(line)) - middle)
+    away_m = np.minimum(away, len(line) - away) * loop_length(line) / len(line)
+    lined = np.full(len(line), Edge.LINED, np.uint8)
+    outer = np.where(away_m < 22.5, Edge.DIRT, Edge.LINED).astype(np.uint8)
+    return (lined, outer) if curvature[middle] > 0 else (outer, lined)

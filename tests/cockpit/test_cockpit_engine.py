@@ -1,0 +1,318 @@
+"""The engine: what a picture waits for, what it tells, and that nothing ends the drive."""
+
+from __future__ import annotations
+
+import errno
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from odd_pilots import ODD, odd_pilot
+from rings import ring_file
+from small_pilot import make_pilot
+
+from ghostlap.base.errors import CockpitError, PilotError
+from ghostlap.cockpit import engine as engine_module
+from ghostlap.cockpit import making as making_module
+from ghostlap.cockpit.driving_session import Cabin
+from ghostlap.cockpit.engine import Engine
+from ghostlap.cockpit.making import Making
+from ghostlap.cockpit.pilot_runner import Copilot
+from ghostlap.cockpit.protocol import (
+    ChoosePilot,
+    ChooseTrack,
+    Command,
+    Input,
+    Kind,
+    Record,
+    SetMode,
+    ShowSaliency,
+)
+from ghostlap.cockpit.recorder import Tape
+from ghostlap.cockpit.scene import Stage
+from ghostlap.pilots.pilot import ONNX_FILE, Pilot
+
+PATIENCE_S = 60.0
+PICTURES = 20
+
+
+@pytest.fixture(scope="module")
+def stage(tmp_path_factory: pytest.TempPathFactory) -> Stage:
+    folder = tmp_path_factory.mktemp("ring")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("GHOSTLAP_CACHE", str(folder))
+        return Stage(ring_file(folder))
+
+
+class Presser:
+    """Presses or releases a key as soon as it is shown a picture."""
+
+    def __init__(self) -> None:
+        self.engine: Engine
+        self.published: list[set[Kind]] = []
+        self.told: list[int | None] = []
+        """The input that each main picture says it had."""
+        self.done = threading.Event()
+
+    def publish(self, pictures: dict[Kind, bytes], state: dict[str, Any] | None) -> None:
+        self.published.append(set(pictures))
+        if Kind.MAIN in pictures:
+            self.told.append(None if state is None else state["input_ack"])
+            number = len(self.told)
+            keys = frozenset({"left"}) if number % 2 else frozenset()
+            self.engine.tell(Input(number, keys))  # type: ignore[arg-type]
+            if number > PICTURES:
+                self.done.set()
+
+    def say(self, level: str, text: str) -> None: ...
+
+    def new_map(self, road: dict[str, Any] | None) -> None: ...
+
+
+def never(*_: Any) -> Any:
+    raise AssertionError("nothing is made here")
+
+
+def test_every_input_is_told_with_the_picture_that_shows_it(stage: Stage) -> None:
+    outlet = Presser()
+    cabin = Cabin(stage, outlet.say)
+    engine = outlet.engine = Engine(cabin, outlet, never, never, never)
+    engine.sit(True)
+    engine.watched_by(1)
+    engine.start()
+    assert outlet.done.wait(PATIENCE_S)
+    engine.stop()
+    assert outlet.told[1 : PICTURES + 1] == list(range(1, PICTURES + 1))
+    # The three cameras come after the view, which does not wait for them.
+    cameras = {Kind.LEFT, Kind.CENTER, Kind.RIGHT}
+    assert cameras in outlet.published
+    assert all(kinds in ({Kind.MAIN}, cameras) for kinds in outlet.published)
+    assert outlet.published[outlet.published.index(cameras) - 1] == {Kind.MAIN}
+
+
+class Listener:
+    """A page that waits until it is told or shown what it expects."""
+
+    def __init__(self) -> None:
+        self.said: list[str] = []
+        self.state: dict[str, Any] = {}
+        self._news = threading.Condition()
+
+    def publish(self, pictures: dict[Kind, bytes], state: dict[str, Any] | None) -> None:
+        with self._news:
+            self.state = state or self.state
+            self._news.notify_all()
+
+    def say(self, level: str, text: str) -> None:
+        with self._news:
+            self.said.append(text)
+            self._news.notify_all()
+
+    def new_map(self, road: dict[str, Any] | None) -> None: ...
+
+    def until(self, holds: Callable[[], Any]) -> None:
+        with self._news:
+            assert self._news.wait_for(holds, PATIENCE_S), (self.said, self.state)
+
+
+class Drive:
+    """An engine under way, whose pilots are run folders in one folder."""
+
+    def __init__(self, stage: Stage, folder: Path) -> None:
+        self.folder, self.page = folder, Listener()
+        self.cabin = Cabin(stage, self.page.say)
+        self.failure: BaseException | None = None
+        self.engine = Engine(self.cabin, self.page, self._tape, self._pilot, self._stage)
+        self.engine.sit(True)
+        self.engine.watched_by(1)
+        self.engine.start()
+
+    def choose(self, run: str) -> None:
+        self.engine.tell(ChoosePilot(run))
+
+    def choose_a_good_one(self) -> None:
+        self.failure = None
+        self.choose("good")
+        self.page.until(lambda: self.page.state.get("pilot") == "good")
+
+    def _pilot(self, run: str, limit_mph: float) -> Copilot:
+        if self.failure is not None:
+            raise self.failure
+        return Copilot(run, self.folder / run, limit_mph)
+
+    def _stage(self, wanted: ChooseTrack) -> Stage:
+        if self.failure is not None:
+            raise self.failure
+        return self.cabin.stage
+
+    def _tape(self, track: str) -> Tape:
+        if self.failure is not None:
+            raise self.failure
+        return Tape(self.folder / "rec", lambda text: self.page.say("error", text))
+
+
+@pytest.fixture
+def drive(stage: Stage, tmp_path: Path) -> Iterator[Drive]:
+    make_pilot(tmp_path / "good")
+    drive = Drive(stage, tmp_path)
+    yield drive
+    drive.engine.stop()
+    assert threading.active_count() < 20
+
+
+@pytest.mark.parametrize(
+    "failure",
+    [OSError(errno.ENOSPC, "No space left on device", "cache/x"), MemoryError(), SystemExit(1),
+     RuntimeError("onnx\nand more"), PilotError("rec: no pilot.")],
+    ids=lambda failure: type(failure).__name__,
+)  # fmt: skip
+def test_whatever_fails_is_told_and_another_may_be_chosen(
+    drive: Drive, failure: BaseException
+) -> None:
+    wishes: list[Command] = [ChoosePilot("x"), ChooseTrack("lake"), Record(True)]
+    for wish in wishes:
+        drive.failure, told = failure, len(failures(drive))
+        drive.engine.tell(wish)
+        drive.page.until(lambda told=told: len(failures(drive)) > told)  # type: ignore[misc]
+        assert "\n" not in failures(drive)[-1]
+    drive.choose_a_good_one()
+    drive.engine.tell(ChooseTrack("lake"))
+    drive.engine.tell(Record(True))
+    drive.page.until(lambda: drive.page.state["recording"] is not None)
+    assert len(failures(drive)) == 3
+
+
+def failures(drive: Drive) -> list[str]:
+    return [text for text in drive.page.said if not text.startswith(("making", "recorded"))]
+
+
+@pytest.mark.parametrize("answers", ODD)
+def test_a_pilot_that_answers_no_steering_is_refused(drive: Drive, answers: str) -> None:
+    odd_pilot(drive.folder / "odd", answers)
+    drive.choose("odd")
+    drive.page.until(lambda: failures(drive))
+    assert "odd" in failures(drive)[0]
+    drive.choose_a_good_one()
+    drive.engine.tell(SetMode("autonomous"))
+    drive.page.until(lambda: drive.page.state["driving"] == "pilot")
+
+
+@pytest.mark.parametrize("content", [b"", b"no network", None])
+def test_a_broken_network_is_told(drive: Drive, content: bytes | None) -> None:
+    model = make_pilot(drive.folder / "broken") / ONNX_FILE
+    model.write_bytes(model.read_bytes()[:-40] if content is None else content)
+    drive.choose("broken")
+    drive.page.until(lambda: failures(drive))
+    drive.choose_a_good_one()
+
+
+def test_a_pilot_that_fails_on_the_way_hands_the_car_to_the_person(
+    drive: Drive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drive.choose_a_good_one()
+    drive.engine.tell(SetMode("autonomous"))
+    drive.page.until(lambda: drive.page.state["driving"] == "pilot")
+
+    def scalar(self: Pilot, seen: Any) -> Any:
+        return np.float32(0.5)
+
+    monkeypatch.setattr(Pilot, "predict_cropped", scalar)
+    drive.page.until(lambda: failures(drive))
+    drive.page.until(lambda: drive.page.state["driving"] == "person")
+    assert drive.page.state["pilot"] is None
+    assert "You drive now." in failures(drive)[0]
+    monkeypatch.undo()
+    drive.choose_a_good_one()
+
+
+def test_a_defect_interrupts_the_drive_and_does_not_end_it(
+    drive: Drive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine_module, "_AFTER_TROUBLE_S", 0.01)
+    drive.choose_a_good_one()
+    defects = 0
+
+    def broken(elapsed_s: float) -> None:
+        nonlocal defects
+        defects += 1
+        raise ZeroDivisionError("once more")
+
+    monkeypatch.setattr(drive.cabin, "tick", broken)
+    drive.page.until(lambda: failures(drive))
+    while defects < 5:
+        time.sleep(0.01)
+    monkeypatch.undo()
+    drive.page.until(lambda: drive.page.state["pilot"] is None)
+    assert failures(drive) == [
+        "the drive was interrupted (ZeroDivisionError: once more). You drive now."
+    ]
+    drive.choose_a_good_one()
+
+
+def test_a_failing_saliency_is_switched_off(drive: Drive, monkeypatch: pytest.MonkeyPatch) -> None:
+    drive.choose_a_good_one()
+    copilot = drive.cabin.copilot
+    assert copilot is not None
+    copilot._saliency = object()  # type: ignore[assignment]  # looks like one, and fails
+    drive.engine.tell(Input(1, frozenset({"up"})))
+    drive.engine.tell(ShowSaliency(True))
+    drive.page.until(lambda: failures(drive))
+    assert "the saliency cannot be shown" in failures(drive)[0]
+    drive.page.until(lambda: drive.page.state["saliency"] is False)
+    assert drive.page.state["pilot"] == "good"
+
+
+def test_what_never_comes_is_given_up_and_what_comes_late_is_not_used() -> None:
+    now_s, release = 0.0, threading.Event()
+    put: list[Callable[[], None]] = []
+    news = threading.Event()
+
+    def take_in(task: Callable[[], None]) -> None:
+        put.append(task)
+        news.set()
+
+    def come_late() -> str:
+        assert release.wait(PATIENCE_S)
+        return "late"
+
+    making = Making(take_in, lambda: now_s)
+    used: list[str] = []
+    wasted: list[str] = []
+    making.begin("pilot", come_late, used.append, wasted.append)
+    with pytest.raises(CockpitError, match="One pilot at a time"):
+        making.begin("pilot", never, used.append)
+    now_s = making_module.PATIENCE_S
+    making.begin("pilot", lambda: "next", used.append)
+    assert news.wait(PATIENCE_S)
+    put.pop()()
+    news.clear()
+    release.set()
+    assert news.wait(PATIENCE_S)
+    put.pop()()
+    assert (used, wasted) == (["next"], ["late"])
+
+
+def test_a_recording_that_is_no_longer_wanted_leaves_nothing(
+    drive: Drive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened, go_on = threading.Event(), threading.Event()
+    made: list[Tape] = []
+
+    def slow(track: str) -> Tape:
+        opened.set()
+        assert go_on.wait(PATIENCE_S)
+        made.append(Tape(drive.folder / "rec", drive.page.said.append))
+        return made[0]
+
+    monkeypatch.setattr(drive.engine, "_open_tape", slow)
+    drive.engine.tell(Record(True))
+    assert opened.wait(PATIENCE_S)
+    drive.engine.tell(Record(False))
+    go_on.set()
+    drive.page.until(lambda: made and made[0].is_finished)  # a state comes even while nothing moves
+    assert drive.cabin.tape is None
+    assert not (drive.folder / "rec").exists()

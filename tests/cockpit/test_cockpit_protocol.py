@@ -1,0 +1,154 @@
+"""What the page and the server say to each other."""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import Any, get_args
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from ghostlap.base.errors import CockpitError
+from ghostlap.cockpit import protocol
+from ghostlap.cockpit.protocol import (
+    CONDITIONS,
+    ChoosePilot,
+    ChooseTrack,
+    Input,
+    Kind,
+    Message,
+    Pause,
+    Ping,
+    Record,
+    Seen,
+    SetMode,
+    SpeedLimit,
+    Take,
+    parse,
+    picture,
+    read_picture,
+    text_of,
+)
+from ghostlap.sim.scene.conditions import ConditionsKind
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3)
+    ),
+    max_leaves=5,
+)
+TYPES = st.sampled_from(
+    ["take", "leave", "input", "mode", "record", "reset", "pilot", "track", "speed_limit",
+     "saliency", "cameras", "pause", "seen", "ping", "other"]
+)  # fmt: skip
+FIELDS = st.sampled_from(
+    ["n", "keys", "steering", "throttle", "mode", "on", "run", "track", "conditions", "seed",
+     "direction", "mph", "frame", "t"]
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("said", "meant"),
+    [
+        ({"type": "take"}, Take()),
+        ({"type": "input", "n": 3, "keys": ["up", "left"]}, Input(3, frozenset({"up", "left"}))),
+        (
+            {"type": "input", "n": 4, "steering": -0.5, "throttle": 1},
+            Input(4, steering=-0.5, throttle=1.0),
+        ),
+        ({"type": "mode", "mode": "autonomous"}, SetMode("autonomous")),
+        ({"type": "record", "on": True}, Record(True)),
+        ({"type": "pause", "on": False}, Pause(False)),
+        ({"type": "pilot", "run": "lake"}, ChoosePilot("lake")),
+        ({"type": "pilot", "run": ""}, ChoosePilot("")),
+        ({"type": "track", "track": "jungle"}, ChooseTrack("jungle")),
+        (
+            {"type": "track", "track": "lake", "conditions": "wide", "seed": 7, "direction": -1},
+            ChooseTrack("lake", "wide", 7, -1),
+        ),
+        ({"type": "speed_limit", "mph": 12.5}, SpeedLimit(12.5)),
+        ({"type": "seen", "frame": 2**32 - 1}, Seen(2**32 - 1)),
+        ({"type": "ping", "t": 1.5}, Ping(1.5)),
+    ],
+)
+def test_messages_of_the_page(said: dict[str, Any], meant: Message) -> None:
+    assert parse(json.dumps(said)) == meant
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("", "must be JSON"),
+        ("{", "must be JSON"),
+        ("[" * 60_000, "must be JSON"),
+        ('"take"', "must have a type"),
+        ('{"type": ["take"]}', "must have a type"),
+        ('{"type": "shell"}', "must have a type"),
+        ('{"type": "input", "n": 1, "keys": ["boost"]}', "keys .* must be a list of left, right"),
+        ('{"type": "input", "n": 1, "keys": "up"}', "keys .* must be a list"),
+        ('{"type": "input", "n": 1, "keys": [{}]}', "keys .* must be a list"),
+        ('{"type": "input", "n": 1}', "steering .* number from -1 to 1. Got None"),
+        ('{"type": "input", "n": 1, "steering": 2, "throttle": 0}', "number from -1 to 1. Got 2"),
+        ('{"type": "input", "n": 1, "steering": NaN, "throttle": 0}', "must be JSON"),
+        ('{"type": "input", "n": true, "keys": []}', "n .* whole number"),
+        ('{"type": "record", "on": 1}', "true or false"),
+        ('{"type": "speed_limit", "mph": 31}', "from 1 to 30. Got 31"),
+        ('{"type": "speed_limit", "mph": 1e999}', "from 1 to 30"),
+        ('{"type": "pilot", "run": null}', "1 to 200 characters"),
+        ('{"type": "track", "track": "lake", "direction": true}', "1 or -1"),
+        ('{"type": "track", "track": "lake", "conditions": "x"}', "fixed, seed, wide. Got 'x'"),
+        ('{"type": "seen", "frame": -1}', "whole number from 0"),
+        ('{"type": "take", "x": "' + "a" * protocol.MAX_MESSAGE_BYTES + '"}', "at most 65536"),
+    ],
+)
+def test_what_no_page_says_is_told(text: str, why: str) -> None:
+    with pytest.raises(CockpitError, match=why) as caught:
+        parse(text)
+    assert len(str(caught.value)) < 300
+
+
+# The first texts that hypothesis draws in a process take long: it makes its tables of characters.
+@settings(suppress_health_check=[HealthCheck.too_slow])
+@given(TYPES, st.dictionaries(FIELDS, JSON, max_size=4))
+def test_nothing_but_its_own_error_comes_of_any_message(
+    kind: str, fields: dict[str, object]
+) -> None:
+    try:
+        message = parse(json.dumps({"type": kind, **fields}))
+    except CockpitError:
+        return
+    if isinstance(message, Input) and message.steering is not None:
+        assert -1 <= message.steering <= 1
+    if isinstance(message, SpeedLimit):
+        assert 1 <= message.mph <= 30
+
+
+@given(st.text())
+def test_nothing_but_its_own_error_comes_of_any_text(text: str) -> None:
+    with pytest.raises(CockpitError):
+        parse(text)
+
+
+@given(st.sampled_from(Kind), st.integers(0, 2**32 - 1), st.floats(allow_nan=False), st.binary())
+def test_a_picture_is_read_as_it_was_written(
+    kind: Kind, frame: int, time_s: float, jpeg: bytes
+) -> None:
+    assert read_picture(picture(kind, frame, time_s, jpeg)) == (kind, frame, time_s, jpeg)
+
+
+def test_a_picture_as_the_page_reads_it() -> None:
+    assert picture(Kind.MAIN, 258, 1.0, b"JPEG") == (
+        b"\x01" + b"\x02\x01\x00\x00" + b"\x00\x00\x00\x00\x00\x00\xf0\x3f" + b"JPEG"
+    )
+
+
+def test_what_is_not_finite_is_null() -> None:
+    values = {"x": math.nan, "all": [math.inf, 1 / 3], "n": 2}
+    assert text_of(values) == '{"x":null,"all":[null,0.33333],"n":2}'
+
+
+def test_the_conditions_are_the_simulators() -> None:
+    assert get_args(ConditionsKind) == CONDITIONS

@@ -1,0 +1,58 @@
+"""Every verb can be called from a notebook, by the example that its own docstring shows."""
+
+from __future__ import annotations
+
+import doctest
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from rings import ring_file
+
+import ghostlap
+from ghostlap.commands.cli import COMMANDS
+from ghostlap.training.fit import TrainResult
+
+UNTIL_STOPPED = {"drive", "simulate"}
+LONG = {"demo": "a whole demo, which tests/commands/test_demo.py runs"}
+VERBS = sorted(
+    name
+    for name in ghostlap.__all__
+    if name.islower() and name not in ("balance", "preprocess", "read_recording", "read_rgb")
+)
+
+
+def test_every_command_is_a_function_of_the_package() -> None:
+    assert {command.function for command in COMMANDS.values()} == set(VERBS)
+    assert {command.config for command in COMMANDS.values()} <= set(ghostlap.__all__)
+
+
+@pytest.mark.parametrize("verb", ["ghostlap", *VERBS])
+def test_the_example_of_a_docstring_runs(
+    verb: str,
+    small_recording: Path,
+    trained: TrainResult,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    text: str = (ghostlap if verb == "ghostlap" else getattr(ghostlap, verb)).__doc__ or ""
+    example = doctest.DocTestParser().get_doctest(text, {"ghostlap": ghostlap}, verb, None, None)
+    assert example.examples, "the docstring shows no example"
+    if verb in UNTIL_STOPPED or verb in LONG:
+        for line in example.examples:
+            compile(line.source, verb, "single")
+        return
+    shutil.copytree(small_recording, tmp_path / "my-drive")
+    shutil.copytree(trained.out, tmp_path / "runs" / "a")
+    Path(ring_file(tmp_path)).rename(tmp_path / "oval.csv")
+    monkeypatch.chdir(tmp_path)
+    told: list[str] = []
+    failed = doctest.DocTestRunner().run(example, out=told.append).failed
+    assert not failed, "".join(told)
+
+
+def test_naming_a_verb_imports_what_it_needs_and_no_more() -> None:
+    code = "import sys, ghostlap; ghostlap.drive; sys.exit('keras' in sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True)
