@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import errno
 import json
+import os
 import signal
 import socket
 import subprocess
@@ -17,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from places import TESTS
 from recordings import make_recording
 from test_cockpit_server import PATIENCE_S, Scripted, ask, page, serving
 from websockets.frames import Frame, Opcode
@@ -142,7 +144,7 @@ SERVER = """
 import asyncio, sys, threading
 from pathlib import Path
 from rich.console import Console
-from ghostlap.cockpit import replay, site
+from ghostlap.cockpit import app, replay
 from ghostlap.commands.cockpit import _serve
 from ghostlap.cockpit.config import CockpitConfig
 from test_cockpit_server import Scripted
@@ -154,7 +156,7 @@ replay.frame = hang
 folder = Path(sys.argv[1])
 source = Scripted(folder)
 if sys.argv[2] == "all":
-    source.stop, site._ENDS_WITHIN_S = hang, 1.0
+    source.stop, app._ENDS_WITHIN_S = hang, 1.0
     source.library.list_recordings = hang
 config = CockpitConfig(port=0, recordings=folder / "recordings", runs=folder / "runs")
 asyncio.run(_serve(source, config, Console(file=sys.stdout, width=200)))
@@ -173,6 +175,7 @@ def test_a_signal_ends_the_server_whatever_hangs(
     process = subprocess.Popen(
         [sys.executable, "-c", SERVER, str(tmp_path), what],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=Path(__file__).parent,
+        env={**os.environ, "PYTHONPATH": str(TESTS)},
     )  # fmt: skip
     try:
         assert process.stdout is not None

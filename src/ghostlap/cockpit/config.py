@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from ghostlap.base.errors import CockpitError
+from ghostlap.base.options import settle
 
 if TYPE_CHECKING:
     from ghostlap.sim.scene.conditions import ConditionsKind
@@ -42,8 +43,7 @@ class CockpitConfig:
     """Speed that a pilot holds, in mph."""
 
     def __post_init__(self) -> None:
-        for name in ("recordings", "runs"):
-            object.__setattr__(self, name, Path(getattr(self, name)))
+        settle(self)
         if not 0 <= self.port <= 65535:
             raise CockpitError(f"--port must be from 0 to 65535. Got {self.port}.")
         if not self.host:

@@ -57,7 +57,8 @@ def dagger(
 ) -> dict[str, Any]:
     """Improve a pilot as ``config`` says.
 
-        >>> config = ghostlap.DaggerConfig("runs/a", track="oval.csv", iterations=1, metres=50)
+        >>> short = {"iterations": 1, "metres": 50, "seeds": 1, "epochs": 1}
+        >>> config = ghostlap.DaggerConfig("runs/a", track="oval.csv", control=False, **short)
         >>> ghostlap.dagger(config)["complete"]
         True
 
@@ -112,7 +113,8 @@ def dagger(
 def _write(config: DaggerConfig, kept: Kept, console: Console) -> None:
     """Table and plot of what there is."""
     write_table(kept.rows, config.folder / TABLE_FILE)
-    title = f"{config.pilot} on {', '.join(config.track)} at {config.speed_limit:g} mph"
+    # By its name: a resumed improvement knows the whole path, and draws the same picture.
+    title = f"{config.pilot.name} on {', '.join(config.track)} at {config.speed_limit:g} mph"
     plot_iterations(kept.rows, kept.expert, title, config.folder / PICTURE_FILE)
     wide = Console(
         file=console.file, width=max(_WIDTH, console.width), force_terminal=console.is_terminal

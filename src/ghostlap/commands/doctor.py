@@ -17,6 +17,7 @@ import tyro
 from numpy.typing import NDArray
 
 from ghostlap.base.errors import RecordingError
+from ghostlap.base.options import settle
 from ghostlap.base.terminal import plain, say
 from ghostlap.data.doctor import checks, images
 from ghostlap.data.doctor.clean_copy import CleanCopy, check_out, write_clean_copy
@@ -38,6 +39,9 @@ class DoctorConfig:
     fix: Path | None = None
     """Write a clean copy into this new folder; the original is never touched. Of several
     recordings, each gets a folder of its own in it."""
+
+    def __post_init__(self) -> None:
+        settle(self)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -43,7 +43,8 @@ console = Console(stderr=True)
 def import_model(config: ImportConfig, console: Console = console) -> dict[str, Any]:
     """Read a model of any Keras, rebuild it, find out its preprocessing, save it as a pilot.
 
-        >>> config = ghostlap.ImportConfig("runs/a/model.h5", like="my-drive", out="runs/imported")
+        >>> told = {"crop": "60:135", "colour": "yuv", "blur": 3, "scale": "x/255"}
+        >>> config = ghostlap.ImportConfig("runs/a/model.h5", out="runs/imported", **told)
         >>> pilot = ghostlap.Pilot.load(ghostlap.import_model(config)["out"])
 
     Args:

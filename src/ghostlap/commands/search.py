@@ -25,6 +25,7 @@ from rich.console import Console
 from ghostlap.base.errors import CacheError, GhostlapError, RecordingError, TrainingError
 from ghostlap.base.files import explained, named_in_errors, refuse_link, write_json
 from ghostlap.base.folder_lock import locked_folder
+from ghostlap.base.options import settle
 from ghostlap.base.terminal import plain, say, warn
 from ghostlap.training.config import TrainConfig, recipe_named
 from ghostlap.training.search.folder import SEARCH_FILE, read_trials, save_trials
@@ -99,6 +100,7 @@ class SearchConfig:
     """Folder for decoded frames; None is the user's cache folder (or $GHOSTLAP_CACHE)."""
 
     def __post_init__(self) -> None:
+        settle(self)
         if self.trials < 1:
             raise TrainingError(f"--trials must be at least 1. Got {self.trials}.")
         if not 0 < self.subset <= 1:
@@ -114,7 +116,7 @@ def search(
 ) -> dict[str, Any]:
     """Run the trials that are still missing, and say which was best.
 
-        >>> space = ("learning_rate=1e-4..1e-2:log", "steps_per_epoch=2,3")
+        >>> space = ("learning_rate=1e-4..1e-2:log", "steps_per_epoch=2..3")
         >>> config = ghostlap.SearchConfig(("my-drive",), trials=2, space=space, out="runs/s")
         >>> len(ghostlap.search(config)["trials"])
         2

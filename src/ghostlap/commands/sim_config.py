@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from ghostlap.base.errors import SimulatorError
+from ghostlap.base.options import settle
 from ghostlap.cockpit.config import CockpitConfig
 from ghostlap.driving.unity.unity_numbers import number_format
 from ghostlap.sim.scene.conditions import ConditionsKind
@@ -83,6 +84,7 @@ class SimulateConfig:
     on by one part in frame_rate_hz of a second for each. Without commands time stands still."""
 
     def __post_init__(self) -> None:
+        settle(self)
         number_format(self.locale)
         for name, least in (("laps", 1), ("seed", 0)):
             value = getattr(self, name)

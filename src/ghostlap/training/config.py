@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 import tyro
 
 from ghostlap.base.errors import TrainingError
+from ghostlap.base.options import settle
 from ghostlap.base.typed import misfit
 from ghostlap.data.dataset import MIN_SPEED_SHARE
 from ghostlap.data.loader import Order
@@ -109,14 +110,7 @@ class TrainConfig:
     """Threads that make batches."""
 
     def __post_init__(self) -> None:
-        # In a notebook one writes strings.
-        recordings = self.recordings
-        if isinstance(recordings, (str, Path)):
-            recordings = (recordings,)
-        object.__setattr__(self, "recordings", tuple(Path(path) for path in recordings))
-        for name in ("out", "init", "cache"):
-            value = getattr(self, name)
-            object.__setattr__(self, name, None if value is None else Path(value))
+        settle(self)
         at_least = {
             "side_offset": 1e-6, "bins": 1, "cap": 1, "batch_size": 1, "steps_per_epoch": 1,
             "epochs": 1, "patience": 1, "workers": 1, "warmup_steps": 0, "weight_decay": 0.0,

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ghostlap.base.errors import DemoError
+from ghostlap.base.options import settle
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,7 +36,7 @@ class DemoConfig:
     """Remove what an earlier demo left in --out, and begin anew."""
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "out", Path(self.out))
+        settle(self)
         if not 1 <= self.speed_limit <= 30:
             raise DemoError(f"--speed-limit must be from 1 to 30 mph. Got {self.speed_limit}.")
         if self.seed < 0:

@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 import tyro
 
 from ghostlap.base.errors import ExchangeError
+from ghostlap.base.options import settle
 
 MAX_FPS = 240
 
@@ -43,7 +44,6 @@ class ConvertConfig:
     """For lerobot: what the driver was told to do."""
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "source", Path(self.source))
-        object.__setattr__(self, "out", Path(self.out))
+        settle(self)
         if self.fps is not None and not 1 <= self.fps <= MAX_FPS:
             raise ExchangeError(f"--fps must be from 1 to {MAX_FPS}. Got {self.fps}.")

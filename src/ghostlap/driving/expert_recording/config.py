@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 import tyro
 
 from ghostlap.base.errors import SimulatorError
+from ghostlap.base.options import settle
 from ghostlap.sim.scene.conditions import Conditions, ConditionsKind, Material, conditions_of
 from ghostlap.sim.track.track import Theme
 
@@ -71,6 +72,7 @@ class RecordConfig:
     """Finish the recording in --out; its options stand in its recording.json."""
 
     def __post_init__(self) -> None:
+        settle(self)
         _check_at_least(self, {"laps": 1, "variants": 1, "seed": 0})
         if self.processes is not None:
             _check_at_least(self, {"processes": 1})

@@ -11,6 +11,7 @@ import tyro
 
 from ghostlap.base.errors import EvaluationError
 from ghostlap.base.named import is_named
+from ghostlap.base.options import settle
 from ghostlap.sim.scene.conditions import ConditionsKind
 
 Direction = Literal["both", "forward", "backward"]
@@ -77,12 +78,8 @@ class EvaluateConfig:
     """Go on with an interrupted evaluation of the same name and options."""
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "pilot", Path(self.pilot))
-        track = (self.track,) if isinstance(self.track, (str, Path)) else self.track
-        object.__setattr__(self, "track", tuple(map(str, track)) or ("lake",))
-        against = (self.against,) if isinstance(self.against, (str, Path)) else self.against
-        object.__setattr__(self, "against", tuple(map(Path, against)))
-        object.__setattr__(self, "size", tuple(self.size))
+        settle(self)
+        object.__setattr__(self, "track", tuple(map(str, self.track)) or ("lake",))
         for option, least in {"laps": 1, "seeds": 1, "first_seed": 0, "processes": 1}.items():
             value = getattr(self, option)
             if value is not None and not value >= least:

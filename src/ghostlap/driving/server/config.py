@@ -10,6 +10,7 @@ from typing import Literal
 import tyro
 
 from ghostlap.base.errors import DriveError
+from ghostlap.base.options import settle
 from ghostlap.driving.control import ControlConfig
 
 PORT = 4567
@@ -88,9 +89,7 @@ class DriveConfig:
     """What one client may ask for."""
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "pilot", Path(self.pilot))
-        if self.record is not None:
-            object.__setattr__(self, "record", Path(self.record))
+        settle(self)
         if not 0 < self.speed_limit <= 30:
             raise DriveError(
                 f"--speed-limit must be above 0 and at most 30 mph. Got {self.speed_limit}."

@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 import tyro
 
 from ghostlap.base.errors import ExchangeError
+from ghostlap.base.options import settle
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,10 +34,7 @@ class ExportConfig:
     """At most so many frames of the recording, evenly over it, half for each of both."""
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "run", Path(self.run))
-        object.__setattr__(self, "out", Path(self.out))
-        if self.recording is not None:
-            object.__setattr__(self, "recording", Path(self.recording))
+        settle(self)
         if self.frames < 10:
             raise ExchangeError(f"--frames must be at least 10. Got {self.frames}.")
         if self.number == "int8" and self.to == "tflite" and self.recording is None:

@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 import tyro
 
 from ghostlap.base.errors import LegacyError
+from ghostlap.base.options import settle
 from ghostlap.data.vision.preprocessing import Colour
 from ghostlap.pilots.keras_import.formula import parse_formula
 from ghostlap.pilots.keras_import.lambdas import given_lambdas
@@ -58,13 +59,7 @@ class ImportConfig:
     """Of the draw of frames."""
 
     def __post_init__(self) -> None:
-        for name in ("model", "out", "description", "like"):
-            value = getattr(self, name)
-            object.__setattr__(self, name, None if value is None else Path(value))
-        lambdas = self.lambdas  # in a notebook one writes strings
-        object.__setattr__(
-            self, "lambdas", (lambdas,) if isinstance(lambdas, str) else tuple(lambdas)
-        )
+        settle(self)
         given_lambdas(self.lambdas)
         if self.scale is not None:
             parse_formula(self.scale, "--scale")

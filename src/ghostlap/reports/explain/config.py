@@ -10,6 +10,7 @@ from typing import Annotated
 import tyro
 
 from ghostlap.base.errors import GhostlapError
+from ghostlap.base.options import settle
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,13 +43,7 @@ class ExplainConfig:
     """Seconds of the recording in the video, from its beginning."""
 
     def __post_init__(self) -> None:
-        # In a notebook one writes strings.
-        recordings = self.recordings
-        if isinstance(recordings, (str, Path)):
-            recordings = (recordings,)
-        object.__setattr__(self, "recordings", tuple(Path(path) for path in recordings))
-        object.__setattr__(self, "pilot", Path(self.pilot))
-        object.__setattr__(self, "out", None if self.out is None else Path(self.out))
+        settle(self)
         for name, low, high in (("frames", 2, 4096), ("shown", 1, 48), ("seed", 0, 2**63 - 1)):
             value = getattr(self, name)
             if not low <= value <= high:

@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 import tyro
 
 from ghostlap.base.errors import DatasetError
+from ghostlap.base.options import settle
 from ghostlap.data.dataset import MIN_SPEED_SHARE
 from ghostlap.data.splits import SplitBy
 
@@ -46,6 +47,7 @@ class ExploreConfig:
     """Of balance, split, augmentation and the frames shown."""
 
     def __post_init__(self) -> None:
+        settle(self)
         for name, least in {
             "side_offset": 1e-6,
             "min_speed_share": 0.0,

@@ -8,6 +8,7 @@ from pathlib import Path
 import tyro
 
 from ghostlap.base.errors import GhostlapError
+from ghostlap.base.options import settle
 
 REPORT_FILE = "report.html"
 
@@ -32,12 +33,9 @@ class ReportConfig:
     """At most so many recorded frames are shown to the pilot, spread evenly."""
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "pilot", Path(self.pilot))
-        object.__setattr__(self, "recordings", tuple(map(Path, self.recordings)))
-        if self.out is not None:
-            object.__setattr__(self, "out", Path(self.out))
-            if Path(self.out).suffix.lower() not in (".html", ".htm"):
-                raise GhostlapError(f"--out must be a file ending in .html. Got {self.out}.")
+        settle(self)
+        if self.out is not None and self.out.suffix.lower() not in (".html", ".htm"):
+            raise GhostlapError(f"--out must be a file ending in .html. Got {self.out}.")
         if not 1 <= self.frames <= 20_000:
             raise GhostlapError(f"--frames must be from 1 to 20000. Got {self.frames}.")
 

@@ -10,6 +10,7 @@ from typing import Annotated
 import tyro
 
 from ghostlap.base.errors import VideoError
+from ghostlap.base.options import settle
 
 ENDING = ".mp4"
 
@@ -48,6 +49,7 @@ class VideoConfig:
     """Replace the video if it exists."""
 
     def __post_init__(self) -> None:
+        settle(self)
         for name, low, high in (("fps", 0.1, 1000), ("scale", 0.1, 16), ("seconds", 0.1, 1e6)):
             value = getattr(self, name)
             if value is not None and not (math.isfinite(value) and low <= value <= high):

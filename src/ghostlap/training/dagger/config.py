@@ -11,6 +11,7 @@ from typing import Any, Literal
 import tyro
 
 from ghostlap.base.errors import DaggerError
+from ghostlap.base.options import settle
 from ghostlap.driving.rollout.config import file_name_of
 from ghostlap.sim.scene.conditions import ConditionsKind
 
@@ -96,17 +97,8 @@ class DaggerConfig:
     """Go on with what was begun in --out, with its options."""
 
     def __post_init__(self) -> None:
-        for name in ("track", "corrections", "recordings"):
-            value = getattr(self, name)
-            value = (value,) if isinstance(value, (str, Path)) else tuple(value)
-            object.__setattr__(self, name, value)
+        settle(self)
         object.__setattr__(self, "track", tuple(map(str, self.track)) or ("lake",))
-        for name in ("corrections", "recordings"):
-            object.__setattr__(self, name, tuple(map(Path, getattr(self, name))))
-        for name in ("pilot", "out", "cache"):
-            value = getattr(self, name)
-            object.__setattr__(self, name, None if value is None else Path(value))
-        object.__setattr__(self, "size", tuple(self.size))
         self._check_numbers()
         if len({file_name_of(track) for track in self.track}) < len(self.track):
             raise DaggerError(
