@@ -45,6 +45,7 @@ def attack(campaign: Campaign, seconds: float) -> None:
         if campaign.attempt is None and time.monotonic() > until:
             return
         began_s = time.monotonic()
+        campaign.row(f"{KIND}/{job.name}", job.allowed_mb)
         unbroken = attacker.unbroken(job, worker)
         if unbroken is not None:
             _fill(attacker, job, unbroken, attempt, worker, mounts)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from places import TESTS
 from recordings import make_recording
 from trainings import short_training
 
@@ -35,7 +36,7 @@ sys.path.insert(0, {tests!r})
 
 def in_child(work: str, most: int) -> subprocess.CompletedProcess[str]:
     pytest.importorskip("resource")
-    code = CHILD.format(tests=str(Path(__file__).parent), work=work, most=most)
+    code = CHILD.format(tests=str(TESTS), work=work, most=most)
     return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
 
 

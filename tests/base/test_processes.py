@@ -215,7 +215,7 @@ def test_processes_end_without_a_word_when_their_parent_is_killed(
     )
     with said.open("wb") as stderr:
         parent: subprocess.Popen[Any] = subprocess.Popen(
-            [sys.executable, "-c", code, str(Path(__file__).parent), str(folder)], stderr=stderr
+            [sys.executable, "-c", code, str(TESTS), str(folder)], stderr=stderr
         )
     while len(list(folder.iterdir())) < 2:
         assert parent.poll() is None

@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 
 import pytest
+from places import ROOT
 
 from ghostlap.base.signals import Asked, Stopped, listening, noted
 
@@ -58,7 +59,7 @@ HANGS = """
         print("ready", flush=True)
         time.sleep(20)
     finally:
-        from ghostlap import signals
+        from ghostlap.base import signals
         signals._PATIENCE_S = 0.3
         print("cleaning", flush=True)
         time.sleep(30)
@@ -153,7 +154,7 @@ def test_beside_the_main_thread_nothing_changes() -> None:
 
 
 def test_only_one_module_handles_signals() -> None:
-    package = Path(__file__).resolve().parents[1] / "src" / "ghostlap"
+    package = ROOT / "src" / "ghostlap"
     handling = ("signal.signal(", "add_signal_handler(", "default_int_handler")
     found = {
         path.name

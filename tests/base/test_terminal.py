@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from places import ROOT
 from recordings import make_recording
 from rich.console import Console
 from rich.table import Table
@@ -20,7 +21,7 @@ from ghostlap.base.terminal import escaped, in_html, plain, say, warn
 from ghostlap.training.dagger.plots import plot_iterations
 from ghostlap.training.dagger.results import Measured, Row
 
-PACKAGE = Path(__file__).resolve().parents[1] / "src" / "ghostlap"
+PACKAGE = ROOT / "src" / "ghostlap"
 NASTY = "rec[/][red]\x1b[2J\x07:cat:\n\r\u200f\u202e\udcff\x9b31m\u2028$x_$"
 HARMLESS = r"rec[/][red]\x1b[2J\x07:cat:\n\r\u200f\u202e\udcff\x9b31m\u2028$x_$"
 

@@ -163,7 +163,7 @@ def test_a_training_killed_at_any_step_goes_on_or_begins_anew(
 ) -> None:
     def killed(step: int | None, out: Path) -> subprocess.CompletedProcess[str]:
         code = KILLED_AT.format(
-            tests=str(Path(__file__).parent), step=step, rec=str(small_recording), out=str(out),
+            tests=str(TESTS), step=step, rec=str(small_recording), out=str(out),
             cache=str(cache_folder),
         )  # fmt: skip
         return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
@@ -199,7 +199,7 @@ def test_two_new_trainings_in_one_folder_do_not_meet(
         subprocess.Popen(
             [
                 sys.executable, "-c",
-                code.format(tests=str(Path(__file__).parent), rec=str(small_recording),
+                code.format(tests=str(TESTS), rec=str(small_recording),
                             out=str(out), cache=str(cache_folder), seed=seed),
             ],
             stderr=subprocess.PIPE, text=True,

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from ghostlap.base.errors import CockpitError
 from ghostlap.base.options import settle
-
-if TYPE_CHECKING:
-    from ghostlap.sim.scene.conditions import ConditionsKind
+from ghostlap.sim.scene.conditions import ConditionsKind
 
 LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 

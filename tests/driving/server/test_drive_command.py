@@ -32,7 +32,7 @@ from ghostlap.commands.drive import drive
 from ghostlap.driving.server.config import DriveConfig
 result = drive(DriveConfig(Path(sys.argv[1]), port=0, record=Path(sys.argv[2]),
                            wake_after_s=1000.0, late_after_s=1000.0, smoothing_s=0.0))
-heavy = {"keras", "tensorflow", "pandas", "matplotlib", "warp", "scipy", "h5py", "onnx"}
+heavy = {"keras", "tensorflow", "pandas", "matplotlib", "warp", "scipy", "h5py"}
 print(json.dumps([result, sorted(heavy & set(sys.modules))]))
 """
 
