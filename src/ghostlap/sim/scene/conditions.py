@@ -9,12 +9,14 @@ colour casts, roads of dirt or snow, no lines, a sun at the horizon.
 from __future__ import annotations
 
 import dataclasses
-from typing import Literal, get_args
+from typing import TYPE_CHECKING, Literal, get_args
 
 import numpy as np
 
 from ghostlap.base.errors import SimulatorError
-from ghostlap.sim.track.track import Theme
+
+if TYPE_CHECKING:  # options name kinds of conditions; a drive needs no road for that
+    from ghostlap.sim.track.track import Theme
 
 Material = Literal[
     "asphalt_old", "asphalt_new", "asphalt_jungle", "concrete", "dirt", "gravel", "sand", "snow",
