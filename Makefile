@@ -26,8 +26,9 @@ lint: $(READY)
 types: $(READY)
 	$(BIN)/mypy
 
+# Two at once, each file by one: some tests share what a file's first one made.
 unit: $(READY)
-	$(BIN)/pytest
+	$(BIN)/pytest -n 2 --dist loadfile
 
 # The slow tests too: pilots trained on recordings and driven, which takes minutes each.
 test-all: lint types

@@ -62,7 +62,11 @@ def cockpit(task: dict[str, Any]) -> None:
     folder = Path(task["folder"])
     cockpit(
         CockpitConfig(
-            port=task["port"], recordings=folder / "rec", runs=folder / "runs", track=task["track"]
+            port=task["port"],
+            recordings=folder / "rec",
+            runs=folder / "runs",
+            track=task["track"],
+            pilot="",
         )
     )
 

@@ -4,7 +4,7 @@ The verbs of the command line, for a notebook; each has one config, whose fields
 
     >>> import ghostlap
     >>> frames = ghostlap.read_recording("my-drive").frames
-    >>> result = ghostlap.train(ghostlap.TrainConfig(recordings=("my-drive",), out="runs/b"))
+    >>> result = ghostlap.train(ghostlap.TrainConfig(("my-drive",), epochs=1, out="runs/b"))
     >>> steering = ghostlap.Pilot.load("runs/b").steer(ghostlap.read_rgb(frames.center.iloc[0]))
 """
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import os
 import random
@@ -175,7 +176,7 @@ def test_odd_values_in_a_dataset_are_said(dataset: Path, data: st.DataObject) ->
         for _ in range(data.draw(st.integers(1, 3))):
             places = paths_in(values)
             container, key = places[data.draw(st.integers(0, len(places) - 1))]
-            container[key] = data.draw(ODD)
+            container[key] = copy.deepcopy(data.draw(ODD))
         path.write_text(json.dumps(values))
         read_whole(dataset)
     finally:
@@ -272,7 +273,7 @@ def test_odd_values_of_a_training_are_said(small_recording: Path, data: st.DataO
     for _ in range(data.draw(st.integers(1, 3))):
         places = paths_in(told)
         container, key = places[data.draw(st.integers(0, len(places) - 1))]
-        container[key] = data.draw(ODD)
+        container[key] = copy.deepcopy(data.draw(ODD))
     told = json.loads(json.dumps(told))
     pilot = cast(Pilot, SimpleNamespace(description={"training": told}, outputs=("steering",)))
     config = ReportConfig(Path("run"))

@@ -6,9 +6,12 @@ import re
 from collections.abc import Callable
 
 SAY_AGAIN_S = 60.0
-_MOST_KINDS = 40
+_MOST_KINDS = 12
+"""Beyond these, events of all other kinds are one kind: a client can make up any number."""
 _KIND_CHARACTERS = 60
 _NUMBER = re.compile(r"[-+]?[0-9][0-9.]*")
+_QUOTED = re.compile(r"""['"].*|\bGot\b.*""", re.DOTALL)
+"""What a client sent makes no kind of its own."""
 
 
 class Sayings:
@@ -33,9 +36,9 @@ class Sayings:
             name: of the client.
             what: happened; the text goes on where the name ends.
         """
-        kind = _NUMBER.sub("#", what)[:_KIND_CHARACTERS]
+        kind = _NUMBER.sub("#", _QUOTED.sub("", what))[:_KIND_CHARACTERS]
         if kind not in self._said_s and len(self._said_s) >= _MOST_KINDS:
-            kind = ""  # clients could make up any number of kinds
+            kind = ""
         count, _ = self._more.get(kind, (0, ""))
         self._more[kind] = count + 1, f"{name}{what}"
         self._say_if_due(kind)
