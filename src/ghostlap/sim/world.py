@@ -299,8 +299,9 @@ class World:
 
     @cached_property
     def _renderer(self) -> Renderer:
-        from ghostlap.sim.render.renderer import Renderer
+        from ghostlap.sim.render.renderer import Renderer, start_warp
 
+        start_warp()  # before the scene is there: its start takes memory that is given back
         return Renderer(
             self.scene,
             self.cars * len(self.cameras),

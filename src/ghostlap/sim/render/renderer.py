@@ -10,6 +10,7 @@ import warp as wp
 from numpy.typing import NDArray
 
 from ghostlap.base.errors import SimulatorError
+from ghostlap.base.memory import give_back_code
 from ghostlap.base.terminal import native_words_held_back
 from ghostlap.data.vision.camera import Camera
 from ghostlap.sim.render.kernels import BUCKETS, Shown, paint_columns, project_things
@@ -19,6 +20,7 @@ from ghostlap.sim.scene.scenery import Scene
 _HAZE_FROM_M = 900.0
 """At haze 1, things at this distance have lost four fifths of their colour."""
 _LARGEST_PX = 4096
+_WARP = "warp.so"
 
 
 class Renderer:
@@ -123,6 +125,7 @@ class Renderer:
             ],
             device=self.device,
         )  # fmt: skip
+        _give_back_compiler()
         return self.frames
 
     def _array(self, values: NDArray[Any], dtype: Any) -> Any:
@@ -168,11 +171,19 @@ def start_warp() -> None:
     try:
         with native_words_held_back():
             wp.init()
+        give_back_code(_WARP)
     except OSError as error:
         raise SimulatorError(
             f"{error.filename or 'the cache folder'}: compiled kernels of the simulator cannot be "
             f"kept there ({error.strerror}). Name a folder: WARP_CACHE_PATH=/some/folder ghostlap …"
         ) from error
+
+
+@lru_cache(maxsize=1)
+def _give_back_compiler() -> None:
+    """Once pictures are drawn, what compiled and loaded their kernels is needed no more."""
+    for library in (_WARP, "warp-clang.so"):
+        give_back_code(library)
 
 
 def _check_size(views: int, height_px: int, width_px: int, first: int, end: int) -> None:
