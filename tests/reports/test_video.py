@@ -377,8 +377,11 @@ def test_a_video_is_named_after_its_folder(tmp_path: Path, monkeypatch: pytest.M
 def test_a_video_is_replaced_only_by_force(tmp_path: Path) -> None:
     folder, out = write_pictures(tmp_path / "run1", 2), tmp_path / "run1.mp4"
     out.write_bytes(b"precious")
+    (tmp_path / ".run1.mp4.part").mkdir()
+    (tmp_path / ".run1.mp4.part" / ".lock").touch()  # killed just after the video was finished
     with pytest.raises(VideoError, match=r"run1.mp4: exists already. --force replaces it, --out"):
         video(VideoConfig(folder))
+    assert not (tmp_path / ".run1.mp4.part").exists()
     assert out.read_bytes() == b"precious"
     video(VideoConfig(folder, force=True))
     assert len(decoded(out)[0]) == 2

@@ -23,7 +23,7 @@ from rich.progress import (
 )
 
 from ghostlap.base.errors import ImageError, VideoError
-from ghostlap.base.folder_lock import replacing_output
+from ghostlap.base.folder_lock import replacing_output, tidy
 from ghostlap.base.signals import Asked, Stopped, noted
 from ghostlap.base.terminal import say
 from ghostlap.data.recordings.driving_log import LOG_NAME
@@ -120,6 +120,7 @@ def _out_of(config: VideoConfig) -> Path:
     out = Path(config.out or folder.parent / f"{folder.name or 'video'}{ENDING}")
     if out.is_dir():
         raise VideoError(f"{out}: the video must be a file. There is a folder of that name.")
+    tidy(out.parent)  # a killed one may have left its folder beside the finished video
     if out.exists() and not config.force:
         raise VideoError(f"{out}: exists already. --force replaces it, --out names another file.")
     return out
