@@ -133,9 +133,12 @@ def test_a_killed_training_goes_on_as_if_nothing_had_happened(
     assert ended.returncode == -signal.SIGKILL, ended.stderr.decode()
     with pytest.raises(PilotError, match="not finished.*'ghostlap train --resume --out"):
         Pilot.load(out)
+    (out / "checkpoint" / "epoch-0000.weights.h5").touch()  # killed before it was removed
     resumed = train(TrainConfig(out=out, cache=cache_folder, resume=True))
     assert resumed.epochs == 3
     assert resumed.val_loss == trained.val_loss
+    names = {path.name for path in (out / "checkpoint").iterdir()}
+    assert names == {path.name for path in (trained.out / "checkpoint").iterdir()}
     for unbroken, broken in zip(weights_of(trained.out), weights_of(out), strict=True):
         np.testing.assert_array_equal(unbroken, broken)
     assert (out / "history.csv").read_text() == (trained.out / "history.csv").read_text()

@@ -86,6 +86,7 @@ class Checkpoints(keras.callbacks.Callback):
                 "Train anew with another --out; the recordings are untouched."
             ) from error
         self.history = [{**row, "epoch": place} for place, row in enumerate(history, 1)]
+        self._remove_others(Path(state["weights"]).name)  # a kill may have left an older one's
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         if not went_well(logs):
@@ -106,10 +107,7 @@ class Checkpoints(keras.callbacks.Callback):
             self.folder / STATE_FILE,
             {"weights": weights, "random": random, "history": self.history},
         )
-        # Only now does nothing point to the older one.
-        for older in self.folder.glob("epoch-*.weights.h5"):
-            if older.name != weights:
-                remove(older, self.folder)
+        self._remove_others(weights)  # only now does nothing point to the older one
         if self.should_stop:
             self.model.stop_training = True
 
@@ -123,6 +121,12 @@ class Checkpoints(keras.callbacks.Callback):
             )
         self.ran_off_in = epoch
         self.model.stop_training = True
+
+    def _remove_others(self, weights: str) -> None:
+        """Remove the weights of all epochs but one."""
+        for other in self.folder.glob("epoch-*.weights.h5"):
+            if other.name != weights:
+                remove(other, self.folder)
 
     def _save(self, name: str) -> None:
         with replacing(self.folder / name) as temporary:

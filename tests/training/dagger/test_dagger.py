@@ -402,6 +402,18 @@ def test_what_was_stopped_goes_on_and_comes_to_the_same(
         assert row["new"] == expected["new"]
 
 
+def test_a_resumed_one_names_its_pilot_as_it_was_named(
+    pilot: Path, oval: str, console: Console, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(pilot.parent)
+    named = Path(pilot.name)
+    with pytest.raises(KeyboardInterrupt):
+        improve(config_for(named, oval), FakeTraining(0), FakeEvaluation(), console)
+    result = improve(DaggerConfig(pilot=named, resume=True, processes=1), FakeTraining())
+    assert result["rows"][0]["pilot"] == pilot.name
+    assert not any(Path(row["pilot"]).is_absolute() for row in result["rows"][1:])
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="the harness of kills looks at /proc")
 def test_a_kill_at_any_step_leaves_what_the_same_call_goes_on_with(
     pilot: Path, oval: str, undisturbed: list[dict[str, Any]], tmp_path: Path

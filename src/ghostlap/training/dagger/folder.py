@@ -48,6 +48,7 @@ def resumed_config(config: DaggerConfig) -> DaggerConfig:
     begun = from_json(saved["config"])
     return dataclasses.replace(
         begun,
+        pilot=config.pilot,  # as it is written now, or table and pictures would name it otherwise
         out=config.folder,
         processes=config.processes,
         cache=config.cache or begun.cache,
