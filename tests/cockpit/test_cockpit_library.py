@@ -21,6 +21,7 @@ from small_pilot import make_pilot
 
 from ghostlap.base.errors import CockpitError, GhostlapError, RecordingError
 from ghostlap.base.files import write_json
+from ghostlap.base.folder_lock import FolderLock
 from ghostlap.cockpit import replay, trainer
 from ghostlap.cockpit.cutting import cut
 from ghostlap.cockpit.doctor_worker import Verdicts
@@ -347,3 +348,16 @@ def test_a_cut_keeps_what_the_tables_beside_the_log_say(library: Library) -> Non
     assert list(read_who_drove(new)) == [*centers[:5], centers[29]]
     truth = (new / "ground_truth.csv").read_text(encoding="utf-8").splitlines()
     assert truth[1:] == [f'{center},person,,"a, b ü"' for center in [*centers[:5], centers[29]]]
+
+
+def test_half_a_picture_of_a_killed_recording_is_tidied(tmp_path: Path) -> None:
+    recordings = tmp_path / "recordings"
+    for name in ("killed", "busy"):
+        make_recording(recordings / name, rows=2)
+        (recordings / name / "IMG" / ".left_2026_01_02_03_04_05_678.jpg.part").write_bytes(b"half")
+    before = {path: path.read_bytes() for path in recordings.rglob("*.jpg")}
+    with FolderLock(recordings / "busy"):
+        Library(recordings, tmp_path / "runs").tidy()
+    assert [path.parts[-3] for path in recordings.rglob("*.part")] == ["busy"]
+    assert {path: path.read_bytes() for path in recordings.rglob("*.jpg")} == before
+    assert not (recordings / "killed" / ".lock").exists()

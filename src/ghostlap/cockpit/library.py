@@ -17,12 +17,13 @@ from pathlib import Path
 from typing import Any
 
 from ghostlap.base.errors import CockpitError, FolderError, GhostlapError
-from ghostlap.base.files import is_link, own_folder, remove
+from ghostlap.base.files import is_link, own_folder, refuse_link, remove
 from ghostlap.base.folder_lock import FolderLock
 from ghostlap.cockpit.runs import RunFacts
 from ghostlap.data.recordings.driving_log import LOG_NAME, read_log
 from ghostlap.data.recordings.image_names import NO_TIME
 from ghostlap.data.recordings.log_table import MAX_ROWS, DrivingLog
+from ghostlap.data.recordings.recorder import remove_unfinished_pictures
 from ghostlap.pilots.pilot import BUILT_IN, PILOT_FILE
 
 TRASH = ".trash"
@@ -49,6 +50,14 @@ class Library:
         self._runs = RunFacts()
         self._facts: dict[Path, tuple[object, dict[str, Any]]] = {}
         self._logs: dict[Path, tuple[object, DrivingLog]] = {}
+
+    def tidy(self) -> None:
+        """Take away what a killed cockpit left of a recording's last picture."""
+        for folder in filter(_is_recording, _folders(self.recordings)):
+            with contextlib.suppress(OSError, GhostlapError):
+                refuse_link(folder / "IMG")
+                with FolderLock(folder):
+                    remove_unfinished_pictures(folder)
 
     def names(self) -> dict[str, Path]:
         """The folders of all recordings and drives, by name."""

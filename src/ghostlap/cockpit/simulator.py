@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import datetime
 import re
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +42,7 @@ class Simulator:
     def __init__(self, config: CockpitConfig) -> None:
         self._tapes: list[Tape] = []
         self.library = Library(config.recordings, config.runs)
+        threading.Thread(target=self.library.tidy, daemon=True).start()  # disks may hang
         self._config = config
         direction = 1 if config.direction == "forward" else -1
         self._stage = Stage(config.track, config.conditions, config.seed, direction)

@@ -72,7 +72,7 @@ class Recorder:
             for path in (self._log_path, self.folder / CUT_OFF_NAME):
                 refuse_link(path, RecordingError)
             if self._lock is not None:
-                self._remove_unfinished_pictures()
+                remove_unfinished_pictures(self.folder)
             self._rows_before, self._last_ms = end_log(self._log_path, self.folder / CUT_OFF_NAME)
             self._log = os.open(self._log_path, APPENDING, 0o666)
         except RecordingError:
@@ -166,13 +166,6 @@ class Recorder:
     ) -> None:
         self.close()
 
-    def _remove_unfinished_pictures(self) -> None:
-        """Take away what a killed recording left of its last picture."""
-        with os.scandir(self._images) as entries:
-            names = [entry.name for entry in entries if _UNFINISHED.fullmatch(entry.name)]
-        for name in names:
-            remove(self._images / name, self.folder)
-
     def _next_stamp(self, time: datetime.datetime | None) -> str:
         """A time as the simulator writes it into names, later than any before."""
         ms = max(ms_of(time or datetime.datetime.now()), self._last_ms + 1)
@@ -196,6 +189,19 @@ class Recorder:
             f"before it are safe ({self.rows_written} by this recorder). "
             "Make room, then record into the same folder."
         ) from error
+
+
+def remove_unfinished_pictures(folder: Path) -> None:
+    """Take away what a killed recording left of its last picture; its folder must be locked.
+
+    Raises:
+        OSError: the pictures cannot be listed.
+    """
+    images = folder / "IMG"
+    with os.scandir(images) as entries:
+        names = [entry.name for entry in entries if _UNFINISHED.fullmatch(entry.name)]
+    for name in names:
+        remove(images / name, folder)
 
 
 def _checked(name: str, value: float) -> float:
