@@ -154,3 +154,8 @@ def test_what_a_user_says_of_lambdas() -> None:
 def test_formulas_read_as_they_are_written(text: str) -> None:
     scale, offset = parse_formula(text, "--scale")
     assert formula_text(1 / scale, offset) == text
+
+
+@pytest.mark.parametrize(("text", "offset"), [("x/2--1", 1.0), ("x/2-+1", -1.0), ("x/2+-1", -1.0)])
+def test_a_number_in_a_formula_may_have_a_sign_of_its_own(text: str, offset: float) -> None:
+    assert parse_formula(text, "--scale") == (0.5, offset)

@@ -32,7 +32,7 @@ def parse_formula(text: str, option: str) -> tuple[float, float]:
         factor = float(formula[2] or 1)
         inverse = 1 / factor if factor else math.inf
         scale = inverse if formula[1] == "/" else factor
-        offset = float((formula[3] or "") + formula[4]) if formula[4] else 0.0
+        offset = float(formula[4] or 0) * (-1 if formula[3] == "-" else 1)
     if not (math.isfinite(scale) and math.isfinite(offset) and scale != 0):
         raise LegacyError(
             f"{option}: must be a formula such as x/255, x/127.5-1 or x*2+0.5, or two numbers "
