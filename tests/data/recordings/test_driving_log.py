@@ -373,3 +373,11 @@ def test_the_memory_that_a_log_takes_is_bounded(monkeypatch: pytest.MonkeyPatch)
 def test_a_name_that_no_file_can_have_is_no_row() -> None:
     log = parse(row() + f"{'ü' * 130}.jpg,,,0,1,0,3\n")
     assert (len(log), kinds(log)) == (1, ["unreadable"])
+
+
+def test_a_number_without_end_is_read_at_once() -> None:
+    """Digits may be shared out between two places of a pattern in as many ways as there are."""
+    endless = "9" * 30_000 + "x"
+    line = f"IMG/c.jpg,IMG/l.jpg,IMG/r.jpg,{endless},1,0,{endless}\n"
+    good = "IMG/c.jpg,IMG/l.jpg,IMG/r.jpg,0.5,1,0,3\n"
+    assert len(parse(line + good).lines) >= 1

@@ -25,7 +25,8 @@ _MAX_CELLS = 256
 _SPEED_LIMIT_MPH = 100.0
 
 _IMAGE = re.compile(r"\.(jpe?g|png)$", re.IGNORECASE)
-_NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?")
+# Possessive: with 70,000 digits and no end, ways of sharing them out would take a minute.
+_NUMBER = re.compile(r"[-+]?(\d++(\.\d*+)?|\.\d++)([eE][-+]?\d++)?")
 _NOT_FINITE = re.compile(r"[-+]?(nan|inf|infinity)", re.IGNORECASE)
 # How C# prints a float, and what a decimal comma leaves of it on either side.
 _WHOLE_NUMBER = re.compile(r"-?(0|[1-9]\d{0,6}|[1-9]E[-+]\d+)")

@@ -7,7 +7,7 @@ import re
 
 from ghostlap.base.errors import LegacyError
 
-_NUMBER = r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?"
+_NUMBER = r"[+-]?(?:\d++(?:\.\d*+)?|\.\d++)(?:[eE][+-]?\d++)?"
 _FORMULA = re.compile(rf"x(?:([*/])({_NUMBER}))?(?:([+-])({_NUMBER}))?")
 _PAIR = re.compile(rf"({_NUMBER}),({_NUMBER})")
 
