@@ -20,8 +20,6 @@ FAULTS: tuple[Fault, ...] = ("lost", "hung", "crashed", "let in", "memory")
 5xx; somebody came where he may not; a process grew beyond what it is allowed."""
 
 USUAL_MB = 300.0
-SIMULATOR_MB = 320.0
-"""Of what draws the embedded simulator's pictures: starting Warp takes 96 MB for a moment."""
 TRAINING_MB = 1500.0
 _KEPT_FINDINGS = 3
 """Of one fault in one row, whose files are kept; all are counted."""

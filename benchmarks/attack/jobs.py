@@ -9,7 +9,7 @@ import dataclasses
 import shutil
 from pathlib import Path
 
-from benchmarks.attack.campaign import SIMULATOR_MB, TRAINING_MB, USUAL_MB
+from benchmarks.attack.campaign import TRAINING_MB, USUAL_MB
 from benchmarks.attack.forks import Weight
 from benchmarks.attack.material import TRAINING, Material
 
@@ -66,12 +66,11 @@ def all_jobs(material: Material) -> list[Job]:
         Job(
             "record", ("record", "--track", oval, "--laps", "1", "--rate-hz", "5", *_SIM,
                        "--variants", "2", "--out", "out"), 16, resumes=True,
-            allowed_mb=SIMULATOR_MB,
         ),
         Job(
             "evaluate", ("evaluate", material.tiny_pilot.name, "--track", oval, "--seeds", "2",
                          "--seconds", "3", "--no-pushes", *_SIM), 12, resumes=True,
-            brought=(material.tiny_pilot,), allowed_mb=SIMULATOR_MB,
+            brought=(material.tiny_pilot,),
         ),
         Job(
             "import", ("import", str(material.model), "--out", "out", *_IMPORT), 3,

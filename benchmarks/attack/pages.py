@@ -15,7 +15,7 @@ import signal
 import time
 from pathlib import Path
 
-from benchmarks.attack.campaign import SIMULATOR_MB, Campaign
+from benchmarks.attack.campaign import Campaign
 from benchmarks.attack.fuzz_targets import quick_targets
 from benchmarks.attack.material import Material, make_material
 from benchmarks.attack.mutate import Mutator
@@ -57,7 +57,6 @@ _ENDS_WITHIN_S = 15.0
 def attack(campaign: Campaign, seconds: float) -> None:
     """Requests, sockets, and frames that are no files, for as long as there is time."""
     material = make_material(campaign.folder / "material")
-    campaign.row(f"{KIND}/requests", SIMULATOR_MB)
     with campaign.place("pages") as place:
         work = _folders(place, material)
         outside = content(place / "outside", place)

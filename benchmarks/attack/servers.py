@@ -13,7 +13,7 @@ from pathlib import Path
 from websockets.exceptions import WebSocketException
 from websockets.sync.client import connect
 
-from benchmarks.attack.campaign import SIMULATOR_MB, Campaign
+from benchmarks.attack.campaign import Campaign
 from benchmarks.attack.material import Material, make_material
 from benchmarks.attack.running import command, environment, judge, run
 from benchmarks.attack.sockets import Driver, cockpit_arguments, drive_arguments, serving
@@ -33,8 +33,6 @@ def attack(campaign: Campaign, seconds: float) -> None:
     kinds = {"drive --record": _drive, "cockpit recording": _cockpit}
     kinds = {part: kill for part, kill in kinds.items() if campaign.wants(f"{KIND}/{part}")}
     until = time.monotonic() + seconds
-    if "cockpit recording" in kinds:
-        campaign.row(f"{KIND}/cockpit recording", SIMULATOR_MB)
     tasks = [(part, attempt) for attempt in campaign.attempts(until, 500) for part in kinds]
 
     def work(task: tuple[str, int], worker: int) -> None:
