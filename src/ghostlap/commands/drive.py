@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -61,6 +62,8 @@ def drive(config: DriveConfig, console: Console = console) -> dict[str, Any]:
     pilot.require_unsure(config.pilot, config.slow_when_unsure)
     # Pictures are small, and each further thread would be one that the simulator misses.
     cv2.setNumThreads(1)
+    # It would print a line for each answer to a client that has just left.
+    logging.getLogger("asyncio").setLevel(logging.ERROR)
     pilot.predict(np.zeros(pilot.preprocessing.frame_shape, np.uint8))  # the first one takes longer
     look = look_with(pilot, config.limits.image_side_px)
     figures = Figures()
