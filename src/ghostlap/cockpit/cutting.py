@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-import csv
 import os
 import shutil
 from pathlib import Path
-from typing import Any
 
 from ghostlap.base.errors import CockpitError
 from ghostlap.base.folder_lock import FolderLock, replacing_folder
 from ghostlap.cockpit.library import Library
 from ghostlap.data.recordings.driving_log import LOG_NAME
-from ghostlap.data.recordings.image_names import image_name_of
-from ghostlap.data.recordings.who_drove import WHO_DROVE_NAME
-
-_TABLES = (WHO_DROVE_NAME, "predictions.csv", "ground_truth.csv")
-"""Each row of theirs is about a row of the log, and begins with the name of its center image."""
+from ghostlap.data.recordings.tables_beside import copy_tables
 
 
 def cut(library: Library, name: str, first: int, last: int) -> str:
@@ -48,8 +42,7 @@ def cut(library: Library, name: str, first: int, last: int) -> str:
                 for names in log.names:
                     _share(folder, unfinished, names[i])
             centers = {log.names[0][i] for i in kept}
-            for table in _TABLES:
-                _keep_rows(folder / table, unfinished / table, centers)
+            copy_tables(folder, unfinished, centers)
     except OSError as error:
         raise CockpitError(f"{name}: the cut cannot be written ({error.strerror}).") from error
     library.throw_away(name)
@@ -65,21 +58,3 @@ def _share(folder: Path, target: Path, image: str) -> None:
             except OSError:  # another kind of disk
                 shutil.copyfile(source, place)
             return
-
-
-def _keep_rows(table: Path, target: Path, centers: set[str]) -> None:
-    """Copy the header of a table beside a log, and its rows that begin with some center images."""
-    if not table.is_file():
-        return
-    as_it_is: dict[str, Any] = {"encoding": "utf-8", "errors": "surrogateescape", "newline": ""}
-    with table.open(**as_it_is) as old, target.open("w", **as_it_is) as new:
-        rows = csv.reader(old)
-        writer = csv.writer(new, lineterminator="\n")
-        try:
-            writer.writerow(next(rows, []))
-            writer.writerows(row for row in rows if row and image_name_of(row[0]) in centers)
-        except csv.Error as error:
-            raise CockpitError(
-                f"{table}: line {rows.line_num} is no row ({error}). Mend it, or take the file out "
-                "of the recording."
-            ) from error

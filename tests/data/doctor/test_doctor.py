@@ -288,3 +288,16 @@ def test_real_recordings_are_fine_and_swapped_ones_are_not(
         text = "".join(",".join(cells) + "\n" for cells in rows)
         (tmp_path / "driving_log.csv").write_text(text)
         assert errors(findings(tmp_path)) == ({"swapped-cameras"} if swapped else set())
+
+
+def test_a_clean_copy_keeps_what_the_tables_beside_the_log_say(drive: Path, tmp_path: Path) -> None:
+    names = [Path(path).name for path in read_recording(drive).frames["center"]]
+    for table in ("who_drove.csv", "predictions.csv", "ground_truth.csv"):
+        rows = "".join(f"{name},pilot,0.5\n" for name in names)
+        (drive / table).write_text("center,driver,value\n" + rows)
+    (drive / "IMG" / names[3]).write_bytes(b"no picture")
+    doctor(DoctorConfig((drive,), fix=tmp_path / "out"))
+    kept = [name for name in names if name != names[3]]
+    for table in ("who_drove.csv", "predictions.csv", "ground_truth.csv"):
+        lines = (tmp_path / "out" / table).read_text().splitlines()
+        assert lines == ["center,driver,value", *(f"{name},pilot,0.5" for name in kept)]

@@ -15,6 +15,7 @@ from ghostlap.data.recordings import CAMERAS, Recording
 from ghostlap.data.recordings.driving_log import LOG_NAME
 from ghostlap.data.recordings.image_names import NO_TIME, stamp_of, time_ms_of
 from ghostlap.data.recordings.log_row import row_text
+from ghostlap.data.recordings.tables_beside import copy_tables
 
 
 @dataclasses.dataclass(frozen=True)
@@ -113,6 +114,8 @@ def _write(
             if swap_sides:
                 cells[1], cells[2] = cells[2], cells[1]
             log.write(row_text(cells, numbers[row]))
+    centers = {Path(columns[0][row]).name for row in np.flatnonzero(keep)}
+    copy_tables(recording.folder, folder, centers)
 
 
 def _name(source: Path, camera: str, time_ms: int) -> str:
