@@ -66,7 +66,6 @@ def cockpit(task: dict[str, Any]) -> None:
             recordings=folder / "rec",
             runs=folder / "runs",
             track=task["track"],
-            pilot="",
         )
     )
 
