@@ -66,6 +66,7 @@ def cockpit(task: dict[str, Any]) -> None:
             recordings=folder / "rec",
             runs=folder / "runs",
             track=task["track"],
+            pilot="",
         )
     )
 
