@@ -6,6 +6,8 @@ import dataclasses
 from pathlib import Path
 from typing import Any
 
+from ghostlap.base.files import write_json
+from ghostlap.pilots.pilot import PILOT_FILE, read_description
 from ghostlap.training.config import TrainConfig
 
 
@@ -21,3 +23,8 @@ def short_training(recording: Path, out: Path, cache: Path, **options: Any) -> T
         warmup_steps=2,
     )
     return dataclasses.replace(config, **options)
+
+
+def add_to_description(folder: Path, more: dict[str, Any]) -> None:
+    """Add to what ``pilot.json`` of a run folder says."""
+    write_json(folder / PILOT_FILE, {**read_description(folder), **more})

@@ -24,6 +24,7 @@ from recordings import draw_frame, make_recording
 from rich.console import Console
 from rings import ring_file
 from small_pilot import make_pilot
+from trainings import add_to_description
 
 import ghostlap.commands.evaluate as command
 from ghostlap.base.errors import GhostlapError, PilotError
@@ -40,7 +41,7 @@ from ghostlap.driving.rollout.config import EvaluateConfig
 from ghostlap.driving.rollout.episode import EpisodesResult
 from ghostlap.driving.rollout.incidents import Incident, rows_around
 from ghostlap.driving.rollout.plan import EpisodesTask
-from ghostlap.pilots.pilot import Pilot, add_to_description
+from ghostlap.pilots.pilot import Pilot
 from ghostlap.reports.report.charts import Chart, ticks
 from ghostlap.reports.report.config import ReportConfig
 from ghostlap.reports.report.curves import read_history

@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ghostlap.base.errors import GhostlapError, PilotError
-from ghostlap.base.files import read_json, write_json
+from ghostlap.base.files import read_json
 from ghostlap.data.labels import SPEED_UNIT_MPH
 from ghostlap.data.vision.preprocessing import Preprocessing, Rgb, crop, finish, scale
 from ghostlap.pilots.onnx_check import read_network
@@ -297,8 +297,3 @@ def _no_pilot_message(folder: Path) -> str:
             f"'ghostlap train --resume --out {folder}' continues it."
         )
     return f"{folder}: holds no {PILOT_FILE}, so it is not the run folder of a pilot."
-
-
-def add_to_description(folder: Path, more: dict[str, Any]) -> None:
-    """Add to what ``pilot.json`` of a run folder says."""
-    write_json(folder / PILOT_FILE, {**read_description(folder), **more})

@@ -18,6 +18,7 @@ from drives import TINY, make_drive, make_pilot, write_track
 from kills import kills_of
 from recordings import image_names, make_recording
 from rich.console import Console
+from trainings import add_to_description
 
 import ghostlap.commands.dagger as command
 from ghostlap.base.errors import DaggerError, GhostlapError, PilotError, RecordingError, TrackError
@@ -28,7 +29,7 @@ from ghostlap.data.recordings import read_recording
 from ghostlap.data.recordings.who_drove import WHO_DROVE_NAME, WhoDroveLog, read_who_drove
 from ghostlap.driving.evaluation.results import save_drive
 from ghostlap.driving.rollout.config import EvaluateConfig
-from ghostlap.pilots.pilot import ONNX_FILE, Pilot, add_to_description
+from ghostlap.pilots.pilot import ONNX_FILE, Pilot
 from ghostlap.sim.expert import Expert, ExpertDriver
 from ghostlap.sim.track.tracks import track_named
 from ghostlap.sim.vehicle import MPS_A_MPH
