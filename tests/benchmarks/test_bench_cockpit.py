@@ -182,7 +182,6 @@ def test_a_folder_is_too_much() -> None:
         bench(BenchConfig("cockpit", Path("runs/a")))
 
 
-@pytest.mark.slow  # the first picture sometimes does not come to it: to be looked into
 def test_a_bare_page_drives_the_real_server(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -447,11 +447,37 @@ def test_too_many_pages_are_told_so(tmp_path: Path) -> None:
     serving(tmp_path, test)
 
 
+def test_a_page_that_comes_as_soon_as_the_port_is_listened_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It once met a source that had not been started, and no page could drive from then on."""
+    start = server_module.CockpitServer.start
+    met: list[tuple[bool, list[bool]]] = []
+
+    async def start_with_a_page(self: Any, host: str, port: int) -> int:
+        found = await start(self, host, port)
+        async with connect(f"ws://127.0.0.1:{found}/ws", compression=None) as socket:
+            assert (await Page(socket).hear("hello"))["driver"] == 1
+            met.append((source.outlet is not None, source.seats.copy()))
+        return found
+
+    async def test() -> None:
+        async with Site(CockpitConfig(port=0), source):  # type: ignore[type-var]
+            pass
+
+    source = Scripted(tmp_path)
+    monkeypatch.setattr(server_module.CockpitServer, "start", start_with_a_page)
+    asyncio.run(test())
+    assert met == [(True, [False, True])]
+
+
 def test_a_port_in_use_is_told(tmp_path: Path) -> None:
     async def test(site: Site[Any], source: Scripted) -> None:
+        other = Scripted(tmp_path)
         with pytest.raises(CockpitError, match="the port is in use. Is the cockpit open already"):
-            async with Site(CockpitConfig(port=site.port), Scripted(tmp_path)):  # type: ignore[type-var]
+            async with Site(CockpitConfig(port=site.port), other):  # type: ignore[type-var]
                 pass
+        assert other.outlet is None  # it was stopped again
 
     serving(tmp_path, test)
 

@@ -78,8 +78,12 @@ class Site(Generic[Driven]):
         self._trainer = Trainer(self.source.library)
         self._api = Api(self.source.library, self._trainer, self.source)
         self._server = CockpitServer(self.hub, self._api.routes(), self.token)
-        self.port = await self._server.start(self._config.host, self._config.port)
-        self.source.start(outlet)
+        self.source.start(outlet)  # first: pages come in as soon as the port is listened on
+        try:
+            self.port = await self._server.start(self._config.host, self._config.port)
+        except BaseException:
+            await self._end()
+            raise
         return self
 
     async def __aexit__(
@@ -89,4 +93,7 @@ class Site(Generic[Driven]):
         traceback: TracebackType | None,
     ) -> None:
         await self._server.stop()
+        await self._end()
+
+    async def _end(self) -> None:
         await all_within([self.source.stop, self._trainer.stop_all, self._api.stop], _ENDS_WITHIN_S)
