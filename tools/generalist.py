@@ -91,7 +91,7 @@ def _trained(recordings: tuple[Path, ...], out: Path) -> Path:
                 out=run,
                 cache=out / "cache",
                 speed=True,
-                side_offset=0.25,
+                steering_correction=0.25,
                 lead_s=0.1,
                 min_speed_share=0.2,
                 cap=3000,

@@ -49,7 +49,9 @@ def _pilots(folder: Path) -> Target:
     shutil.copytree(make_material(folder / "m").tiny_pilot, run)
     seed = (run / PILOT_FILE).read_bytes()
     values = json.loads(seed)
-    values["metrics"] = {"validation": {"mse": 0.1, "spread_mean": 0.1, "spread_high": 0.3}}
+    values["metrics"] = {
+        "validation": {"mse": 0.1, "steering_std_p50": 0.1, "steering_std_p99": 0.3}
+    }
     read = _rewriting(run / PILOT_FILE, lambda: Pilot.load(run).can_be_unsure)
     return _of_a_file(read, [seed, json.dumps(values).encode()])
 

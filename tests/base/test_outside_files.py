@@ -285,7 +285,7 @@ def test_odd_values_of_a_training_are_said(small_recording: Path, data: st.DataO
     ("name", "value"),
     [
         ("bins", 2.5), ("bins", 10**9), ("validation", "0.2"), ("cameras", "center"),
-        ("cameras", ["top"]), ("seed", 1e300), ("side_offset", 1e300), ("model", 3),
+        ("cameras", ["top"]), ("seed", 1e300), ("steering_correction", 1e300), ("model", 3),
         ("speed", 1), ("recordings", [3]), ("cap", "many"), ("select_by", "luck"),
         ("preprocessing", [1]), ("out", 7),
     ],

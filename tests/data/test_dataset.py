@@ -46,7 +46,7 @@ def test_golden_counts_of_seed_003(shared_data) -> None:  # type: ignore[no-unty
     kept = balance(recording.frames, bins=25, cap=400, seed=0)
     assert len(recording.frames) - len(kept) == 2590
     assert len(kept) == 1463
-    samples = make_samples([recording], side_offset=0.15)
+    samples = make_samples([recording], steering_correction=0.15)
     assert len(samples) == 4389
     training, validation = split(samples, by="image", fraction=0.2)
     assert (len(training), len(validation)) == (3511, 878)
@@ -97,7 +97,7 @@ def recording(tmp_path_factory: pytest.TempPathFactory) -> Recording:
 
 
 def test_side_cameras_get_the_offset(recording: Recording) -> None:
-    samples = make_samples([recording], side_offset=0.3, cap=None)
+    samples = make_samples([recording], steering_correction=0.3, cap=None)
     assert len(samples) == 180
     steering = recording.frames["steering"].to_numpy()
     for camera, offset in (("center", 0.0), ("left", 0.3), ("right", -0.3)):

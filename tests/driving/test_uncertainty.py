@@ -30,14 +30,14 @@ from ghostlap.driving.metrics import Drive, Intervention
 from ghostlap.driving.rollout.config import EvaluateConfig
 from ghostlap.driving.server.uncertainty_notice import Caution
 from ghostlap.pilots.backend import keras
-from ghostlap.pilots.pilot import PILOT_FILE, Pilot, usual_spread
+from ghostlap.pilots.pilot import PILOT_FILE, Pilot, usual_steering_std
 from ghostlap.pilots.pilot_saving import save_pilot
 from ghostlap.training.config import TrainConfig
 from ghostlap.training.fit import train
-from ghostlap.training.losses import SMALLEST_SPREAD, loss_of, unlikeliness
+from ghostlap.training.losses import SMALLEST_STD, loss_of, unlikeliness
 from ghostlap.training.networks import network_for
 
-USUAL = {"spread_p50": 0.1, "spread_p95": 0.2, "spread_p99": 0.3}
+USUAL = {"steering_std_p50": 0.1, "steering_std_p95": 0.2, "steering_std_p99": 0.3}
 """Of the validation samples of pilots made by hand."""
 
 SIZE = (TINY.frame_width_px, TINY.frame_height_px)
@@ -56,14 +56,14 @@ def tiny(input_shape: tuple[int, int, int], outputs: int) -> Any:
 
 def test_the_likeliest_spread_is_the_size_of_the_errors() -> None:
     error = np.random.default_rng(0).normal(0, 0.2, 5000)
-    tried = np.geomspace(SMALLEST_SPREAD, 2.0, 60)
+    tried = np.geomspace(SMALLEST_STD, 2.0, 60)
     cost = [float(np.mean(unlikeliness(error, np.full(5000, spread)))) for spread in tried]
     assert tried[int(np.argmin(cost))] == pytest.approx(0.2, rel=0.06)
     assert min(cost) > 0
 
 
 def test_the_spread_costs_the_speed_and_the_steering_nothing() -> None:
-    config = TrainConfig(speed=True, spread=True)
+    config = TrainConfig(speed=True, steering_std=True)
     labels = np.array([[0.1, 0.5], [0.2, np.nan]], np.float32)
     answers = np.array([[0.1, 0.5, 0.4], [0.0, 9.0, 0.4]], np.float32)
     plain = np.asarray(loss_of(TrainConfig(speed=True))(labels, answers[:, :2]))
@@ -80,7 +80,7 @@ def test_the_steering_learns_as_if_there_were_no_spread() -> None:
     labels = tensorflow.constant([[0.3], [-0.2]])
     answers = tensorflow.Variable([[0.1, 0.05], [0.4, 0.5]])
     gradients = []
-    for config in (TrainConfig(), TrainConfig(spread=True)):
+    for config in (TrainConfig(), TrainConfig(steering_std=True)):
         with tensorflow.GradientTape() as tape:
             loss = loss_of(config)(labels, answers)
         gradients.append(tape.gradient(loss, answers).numpy())
@@ -94,7 +94,7 @@ def test_a_network_learns_where_its_steering_errs() -> None:
     bright = draw.random(2000) < 0.5
     pictures = np.where(bright, 0.9, 0.1)[:, None, None, None] * np.ones((1, 8, 16, 3))
     labels = 0.2 + draw.normal(size=2000) * np.where(bright, 0.4, 0.02)
-    config = TrainConfig(model="test_uncertainty:tiny", spread=True)
+    config = TrainConfig(model="test_uncertainty:tiny", steering_std=True)
     keras.utils.set_random_seed(0)
     network = network_for(config, TINY)
     network.compile(keras.optimizers.Adam(0.01), loss_of(config))
@@ -106,12 +106,12 @@ def test_a_network_learns_where_its_steering_errs() -> None:
 
 
 def test_every_format_of_a_pilot_holds_the_spread(tmp_path: Path) -> None:
-    config = TrainConfig(model="pilotnet_small", speed=True, spread=True)
+    config = TrainConfig(model="pilotnet_small", speed=True, steering_std=True)
     pilot = save_pilot(network_for(config, SEED), tmp_path, SEED, config.outputs, {})
     seen = np.random.default_rng(0).random((3, *SEED.input_shape), np.float32)
     answers = pilot.predict_seen(seen)
-    assert pilot.outputs == ("steering", "speed", "spread")
-    assert (answers[:, 2] > SMALLEST_SPREAD).all()
+    assert pilot.outputs == ("steering", "speed", "steering_std")
+    assert (answers[:, 2] > SMALLEST_STD).all()
     for name in ("model.keras", "model.h5"):
         network = keras.saving.load_model(tmp_path / name, compile=False)
         again = np.asarray(network(seen)) * [1.0, 30.0, 1.0]
@@ -122,16 +122,21 @@ def test_training_with_a_spread_says_how_large_it_usually_is(
     small_recording: Path, cache_folder: Path, tmp_path: Path
 ) -> None:
     config = short_training(
-        small_recording, tmp_path / "a", cache_folder, spread=True, epochs=1,
+        small_recording, tmp_path / "a", cache_folder, steering_std=True, epochs=1,
         model="pilotnet_small", precision="bfloat16",
     )  # fmt: skip
     validation = train(config).validation
-    assert 0 < validation["spread_p50"] <= validation["spread_p95"] <= validation["spread_p99"]
+    assert (
+        0
+        < validation["steering_std_p50"]
+        <= validation["steering_std_p95"]
+        <= validation["steering_std_p99"]
+    )
     pilot = Pilot.load(config.out)
     assert pilot.can_be_unsure
-    assert pilot.outputs == ("steering", "spread")
-    plain = dataclasses.replace(config, init=config.out, out=tmp_path / "b", spread=False)
-    with pytest.raises(PilotError, match="answers steering, spread; steering are asked for"):
+    assert pilot.outputs == ("steering", "steering_std")
+    plain = dataclasses.replace(config, init=config.out, out=tmp_path / "b", steering_std=False)
+    with pytest.raises(PilotError, match="answers steering, steering_std; steering are asked for"):
         train(plain)
 
 
@@ -139,40 +144,54 @@ def test_training_with_a_spread_says_how_large_it_usually_is(
 
 
 def test_a_pilot_is_unsure_from_its_median_to_its_99th_percentile(tmp_path: Path) -> None:
-    pilot = Pilot.load(make_pilot(tmp_path, 0.5, validation=USUAL, speed=0.5, spread=0.2))
+    pilot = Pilot.load(make_pilot(tmp_path, 0.5, validation=USUAL, speed=0.5, steering_std=0.2))
     answers = pilot.predict(np.zeros((2, *TINY.frame_shape), np.uint8))
     np.testing.assert_allclose(answers, [[0.5, 15.0, 0.2]] * 2, rtol=1e-6)
-    np.testing.assert_allclose(pilot.named(answers, "spread"), 0.2)  # type: ignore[arg-type]
+    np.testing.assert_allclose(pilot.named(answers, "steering_std"), 0.2)  # type: ignore[arg-type]
     answers = np.repeat(answers, 3, axis=0)[:5]
     answers[:, 2] = [0.05, 0.1, 0.25, 0.9, math.nan]
     np.testing.assert_allclose(pilot.unsure(answers), [0, 0, 0.75, 1, math.nan], atol=1e-6)
     assert pilot.unsure(answers[2]).shape == ()
 
 
+def test_a_pilot_of_an_earlier_version_is_read_as_before(tmp_path: Path) -> None:
+    folder = make_pilot(tmp_path, 0.5, validation=USUAL, steering_std=0.2)
+    path = folder / PILOT_FILE
+    path.write_text(path.read_text().replace("steering_std", "spread"))
+    assert '"spread"' in path.read_text()
+    pilot = Pilot.load(folder)
+    assert pilot.outputs == ("steering", "steering_std")
+    np.testing.assert_allclose(
+        pilot.unsure(pilot.predict(np.zeros(TINY.frame_shape, np.uint8))), 0.5, rtol=1e-6
+    )
+
+
 def test_pilots_without_a_spread_are_never_unsure(tmp_path: Path) -> None:
     plain = Pilot.load(make_pilot(tmp_path / "a", 0.5))
-    unmeasured = Pilot.load(make_pilot(tmp_path / "b", 0.5, spread=9.0))
+    unmeasured = Pilot.load(make_pilot(tmp_path / "b", 0.5, steering_std=9.0))
     for pilot in (plain, unmeasured):
         assert not pilot.can_be_unsure
         answers = pilot.predict(np.zeros((2, *TINY.frame_shape), np.uint8))
         np.testing.assert_array_equal(pilot.unsure(answers), [0.0, 0.0])
-    assert plain.named(answers, "spread") is None
+    assert plain.named(answers, "steering_std") is None
 
 
 @pytest.mark.parametrize(
-    "outputs", [["speed"], [], ["spread", "steering"], ["steering", "colour"], [["steering"]]]
+    "outputs", [["speed"], [], ["steering_std", "steering"], ["steering", "colour"], [["steering"]]]
 )
 def test_outputs_that_are_not_known_are_refused(tmp_path: Path, outputs: list[Any]) -> None:
     folder = make_pilot(tmp_path, 0.5)
     description = json.loads((folder / PILOT_FILE).read_text())
     (folder / PILOT_FILE).write_text(json.dumps({**description, "outputs": outputs}))
-    with pytest.raises(PilotError, match=r"outputs must be some of steering, speed, spread"):
+    with pytest.raises(PilotError, match=r"outputs must be some of steering, speed, steering_std"):
         Pilot.load(folder)
 
 
 def test_what_is_usual_are_percentiles() -> None:
-    usual = usual_spread(np.linspace(0.0, 1.0, 101))
-    assert usual == pytest.approx({"spread_p50": 0.5, "spread_p95": 0.95, "spread_p99": 0.99})
+    usual = usual_steering_std(np.linspace(0.0, 1.0, 101))
+    assert usual == pytest.approx(
+        {"steering_std_p50": 0.5, "steering_std_p95": 0.95, "steering_std_p99": 0.99}
+    )
 
 
 # Driving with it
@@ -363,7 +382,7 @@ def test_an_evaluation_tells_the_spread_and_slows_down_for_it(
     oval: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(command, "save_map", lambda *_: None)
-    pilot = make_pilot(tmp_path, 0.0, validation=USUAL, spread=0.25)
+    pilot = make_pilot(tmp_path, 0.0, validation=USUAL, steering_std=0.25)
     free, said = evaluation(pilot, oval)
     assert free["foresight"]["auroc"]["spread"] == 0.5, "it always says the same"
     assert "The spread announces an intervention within 3 s with an AUROC of 0.50" in said
@@ -380,7 +399,7 @@ def test_an_evaluation_tells_the_spread_and_slows_down_for_it(
 
 
 def test_a_pilot_without_a_spread_cannot_slow_down_for_it(oval: str, tmp_path: Path) -> None:
-    with pytest.raises(PilotError, match=r"needs a pilot that answers a spread; this one answers"):
+    with pytest.raises(PilotError, match=r"needs a pilot that answers a steering_std; this one"):
         evaluation(make_pilot(tmp_path, 0.0), oval, slow_when_unsure=0.5)
 
 

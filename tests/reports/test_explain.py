@@ -127,12 +127,14 @@ def test_a_pilot_that_follows_the_road_steers_back_and_its_opposite_does_not(
     assert side_gains(follows, no_sides).shape == (0,)
 
 
-@pytest.mark.parametrize("side_offset", [0.15, 0.3])
-def test_the_rule_asks_for_the_side_offset_at_the_side_camera(side_offset: float) -> None:
+@pytest.mark.parametrize("steering_correction", [0.15, 0.3])
+def test_the_rule_asks_for_the_steering_correction_at_the_side_camera(
+    steering_correction: float,
+) -> None:
     pilot = _Constant()
     moments = line_moments()
-    sideways, heading = responses(pilot, moments, side_offset)  # type: ignore[arg-type]
-    assert sideways.rule_gain == pytest.approx(side_offset)
+    sideways, heading = responses(pilot, moments, steering_correction)  # type: ignore[arg-type]
+    assert sideways.rule_gain == pytest.approx(steering_correction)
     assert heading.rule_gain > 0
     assert sideways.gains == pytest.approx([0, 0, 0], abs=1e-7)
 

@@ -207,7 +207,7 @@ def test_without_any_picture_it_says_where_they_were_looked_for(tmp_path: Path) 
         ({"bins": 0}, "--bins must be at least 1. Got 0"),
         ({"cap": 0}, "--cap must be at least 1. Got 0"),
         ({"validation": 1.0}, r"--validation must be in \(0, 1\). Got 1.0"),
-        ({"side_offset": 0.0}, "--side-offset must be at least"),
+        ({"steering_correction": 0.0}, "--steering-correction must be at least"),
         ({"augment": "wild"}, "neither a .json file nor a preset"),
         ({"recordings": ()}, "name at least one recording"),
     ],
@@ -236,7 +236,7 @@ def test_help_does_not_wait_for_the_drawing_library() -> None:
 
 
 def test_a_real_recording_is_balanced_as_seed_003_was(shared_data: Path, tmp_path: Path) -> None:
-    seeds = {"side_offset": 0.15, "split": "image", "min_speed_share": 0.0}
+    seeds = {"steering_correction": 0.15, "split": "image", "min_speed_share": 0.0}
     result = run(shared_data / "udacity-track1", out=tmp_path, **seeds)
     assert (result["rows"], result["removed"], result["kept"]) == (4053, 2590, 1463)
     assert (result["training"], result["validation"]) == (3511, 878)

@@ -302,7 +302,7 @@ def test_other_sections_say_what_the_files_say(page: Page) -> None:
     assert "removed" in page.says("recorded")
     assert "weaving" in page.says("recorded")
     assert versions()["numpy"] in page.says("origin")
-    assert "side offset 0.3" in page.says("origin")
+    assert "steering correction 0.3" in page.says("origin")
     assert "forward, 2 drives" in page.says("map")
 
 

@@ -167,7 +167,7 @@ def train_at(folder: Path, recording: Path, cache: Path) -> None:
     keras.utils.clear_session()  # or layers are named after how many there were before
     train(
         short_training(
-            recording, folder, cache, model="pilotnet_small", spread=True, epochs=2, workers=2
+            recording, folder, cache, model="pilotnet_small", steering_std=True, epochs=2, workers=2
         )
     )
 

@@ -444,7 +444,7 @@ def test_all_pictures_missing_names_the_machine_they_were_on(
     [
         ({"batch_size": 0}, "--batch-size must be at least 1. Got 0"),
         ({"learning_rate": -1.0}, "--learning-rate must be at least"),
-        ({"side_offset": float("nan")}, "--side-offset must be at least"),
+        ({"steering_correction": float("nan")}, "--steering-correction must be at least"),
     ],
 )
 def test_impossible_options_are_refused(options: dict[str, Any], message: str) -> None:
@@ -457,7 +457,7 @@ def test_the_recipe_is_the_seeds() -> None:
     assert (recipe.model, recipe.batch_size, recipe.steps_per_epoch, recipe.epochs) == (
         "pilotnet", 100, 300, 10,
     )  # fmt: skip
-    assert (recipe.side_offset, recipe.split, recipe.augment) == (0.15, "image", "seed003")
+    assert (recipe.steering_correction, recipe.split, recipe.augment) == (0.15, "image", "seed003")
     assert (recipe.optimizer, recipe.learning_rate, recipe.schedule) == ("adam", 1e-3, "constant")
     assert (recipe.bins, recipe.cap, recipe.validation) == (25, 400, 0.2)
 

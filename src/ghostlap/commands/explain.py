@@ -31,7 +31,7 @@ from ghostlap.reports.explain.config import ExplainConfig
 from ghostlap.reports.explain.counterfactual import responses, side_gains, summary, write_table
 from ghostlap.reports.explain.pictures import draw_counterfactual, draw_sheet
 
-USUAL_SIDE_OFFSET = 0.30
+USUAL_STEERING_CORRECTION = 0.30
 """Of pilots whose run folder does not say with what they were trained."""
 
 LIMITS = (
@@ -96,7 +96,7 @@ def _explain(config: ExplainConfig, console: Console) -> dict[str, Any]:
         status.update("drawing maps …")
         draw_sheet(out / "saliency.png", saliency, moments, config.shown)
         status.update("moving the car …")
-        found = responses(pilot, moments, _side_offset(pilot))
+        found = responses(pilot, moments, _steering_correction(pilot))
         real = side_gains(pilot, moments)
         draw_counterfactual(out / "counterfactual.png", found, real)
         write_table(out / "counterfactual.csv", found)
@@ -154,13 +154,13 @@ def load_saliency(folder: Path) -> Saliency:
     return Saliency.load(folder)
 
 
-def _side_offset(pilot: Pilot) -> float:
+def _steering_correction(pilot: Pilot) -> float:
     """With what side cameras were labelled in training: the gain of the label rule."""
     training = pilot.description.get("training")
-    offset = training.get("side_offset") if isinstance(training, dict) else None
+    offset = training.get("steering_correction") if isinstance(training, dict) else None
     if isinstance(offset, (int, float)) and 0 < offset <= 10:
         return float(offset)
-    return USUAL_SIDE_OFFSET
+    return USUAL_STEERING_CORRECTION
 
 
 def _side_cameras(gains: np.ndarray) -> dict[str, Any] | None:

@@ -152,8 +152,8 @@ def _draw_charts(config: ExploreConfig, data: Data, gallery: _Gallery) -> None:
                 "Training against validation",
                 "Both should have about the same shape; if bends are missing from validation, its "
                 "loss says little about them: try another `--seed` or record more. The humps at "
-                f"± {config.side_offset:g} are the side cameras (`--side-offset`). Split by "
-                f"{config.split}.",
+                f"± {config.steering_correction:g} are the side cameras (`--steering-correction`). "
+                f"Split by {config.split}.",
                 f"Histogram of {len(data.training)} training labels with that of "
                 f"{len(data.validation)} validation labels drawn over it, as shares.",
             )
@@ -197,7 +197,7 @@ def _draw_frames(
         draw_together,
     )
 
-    out, gain = gallery.out, config.side_offset
+    out, gain = gallery.out, config.steering_correction
     by_bin = frames_by_bin(data, config)
     frames = sample_frames(data, _TOGETHER, config.seed)
     if by_bin:
@@ -209,7 +209,7 @@ def _draw_frames(
                 "The pink line is where each label steers, the dot the spot it aims at. In all "
                 "three views the dot should lie on the same spot of the road, and the line should "
                 "go where you would drive; where it does not, that moment was badly driven "
-                "(`ghostlap doctor` finds more) or `--side-offset` is wrong.",
+                "(`ghostlap doctor` finds more) or `--steering-correction` is wrong.",
                 "Rows of frames of the left, centre and right camera, each row another steering "
                 "bin, with the labels written under the frames.",
                 photographic=True,

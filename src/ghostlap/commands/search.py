@@ -53,8 +53,8 @@ _HOPELESS_AFTER = 3
 
 _CHANGES_THE_MEASURE = frozenset(
     (
-        "side_offset", "cap", "bins", "cameras", "validation", "split", "seed", "loss", "speed",
-        "spread",
+        "steering_correction", "cap", "bins", "cameras", "validation", "split", "seed", "loss",
+        "speed", "steering_std",
     )
 )  # fmt: skip
 """Options that change the labels, the validation samples or the loss itself."""
@@ -65,7 +65,7 @@ class SearchConfig:
     """Search learning rate, steps, epochs or any other option of a training, on a subset.
 
     Trials are compared by validation loss. That says little about driving, and nothing where an
-    option changes what the loss measures, as side_offset does: choose such options by driving.
+    option changes what the loss measures, as steering_correction does: choose those by driving.
 
     Call it again with the same --out to continue a stopped search, or with more --trials.
 

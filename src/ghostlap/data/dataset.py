@@ -41,7 +41,7 @@ class Samples:
         images: paths of the different pictures, shape ``(m,)``.
         image: index into ``images``, ``int32``, shape ``(n,)``.
         camera: index into ``CAMERAS``, ``uint8``, shape ``(n,)``.
-        steering: label in [-1, 1], side offset included (so up to 1.3), ``float32``.
+        steering: label in [-1, 1], steering correction included (so up to 1.3), ``float32``.
         speed_mph: ``float32``.
         recording: which of the recordings, ``int32``.
         time_s: seconds since the start of its recording, ``float64``. The three views of one
@@ -158,7 +158,7 @@ def make_samples(
     recordings: Sequence[Recording],
     *,
     cameras: Sequence[str] = CAMERAS,
-    side_offset: float = 0.30,
+    steering_correction: float = 0.30,
     bins: int = 25,
     cap: int | None = 400,
     seed: int = 0,
@@ -169,9 +169,9 @@ def make_samples(
 
     Args:
         recordings: rows that cannot be learned from (:func:`usable_rows`) are left out.
-        cameras: which views; the left one gets ``+side_offset``, the right one ``-side_offset``.
-        side_offset: steering for being 0.83 m to the side: the gain with which the pilot will
-            steer back. The seeds use 0.15.
+        cameras: which views.
+        steering_correction: added to the left camera's label, taken off the right one's: the gain
+            with which the pilot will steer back from 0.83 m to the side. The seeds use 0.15.
         bins, cap, seed: see :func:`balance`.
         min_speed_share: rows slower than this share of their recording's median speed are left
             out (:func:`slow_rows`).
@@ -203,7 +203,7 @@ def make_samples(
     frames = balance(frames, bins, cap, seed)
     paths = frames[list(cameras)].to_numpy(object).ravel()
     views = len(cameras)
-    offset_of = {"center": 0.0, "left": side_offset, "right": -side_offset}
+    offset_of = {"center": 0.0, "left": steering_correction, "right": -steering_correction}
     offsets = np.array([offset_of[camera] for camera in cameras])
     image, images = pd.factorize(paths)
     samples = Samples(

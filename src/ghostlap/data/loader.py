@@ -49,7 +49,7 @@ class BatchLoader:
         cache: the frames.
         spec: preprocessing; its ``frame_shape`` is the cache's.
         augmentation: what happens to the pictures; None for validation.
-        side_offset: the gain with which labels follow geometric augmentation.
+        steering_correction: the gain with which labels follow geometric augmentation.
         batch_size: samples a batch.
         order: see :data:`Order`.
         outputs: of the network, by name; batches hold a label for each that is ``LABELLED``, the
@@ -65,7 +65,7 @@ class BatchLoader:
         spec: Preprocessing,
         *,
         augmentation: Augmentation | None = None,
-        side_offset: float = 0.30,
+        steering_correction: float = 0.30,
         batch_size: int = 100,
         order: Order = "shuffled",
         outputs: tuple[str, ...] = ("steering",),
@@ -76,7 +76,7 @@ class BatchLoader:
         self.cache = cache
         self.spec = spec
         self.augmentation = augmentation
-        self.side_offset = side_offset
+        self.steering_correction = steering_correction
         self.batch_size = batch_size
         self.order = order
         self.outputs = outputs
@@ -151,7 +151,7 @@ class BatchLoader:
             for i, slot in enumerate(slots):
                 pixels[i] = finish(crop(frames[slot], self.spec), self.spec)
         else:
-            plan = draw(self.augmentation, steering, rng, self.spec, self.side_offset)
+            plan = draw(self.augmentation, steering, rng, self.spec, self.steering_correction)
             steering = plan.steering
             for i, slot in enumerate(slots):
                 pixels[i] = finish(plan.apply(i, frames[slot]), self.spec)

@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 
 from ghostlap.base.errors import GhostlapError, PilotError
 from ghostlap.base.files import read_json
+from ghostlap.base.options import todays_names
 from ghostlap.data.labels import SPEED_UNIT_MPH
 from ghostlap.data.vision.preprocessing import Preprocessing, Rgb, crop, finish, scale
 from ghostlap.pilots.onnx_check import read_network
@@ -36,12 +37,9 @@ FORMAT = 1
 BUILT_IN = Path(__file__).parent / "builtin"
 """Run folders that come along, to be named where a run folder is asked for."""
 
-OUTPUTS = ("steering", "speed", "spread")
-"""What a network may answer, in this order: the steering, the speed to drive, and the spread, which
-is the standard deviation that the pilot expects of its steering's error."""
-
-USUAL_PERCENTILES = (50, 95, 99)
-"""Of the spread on validation samples, in ``pilot.json``."""
+OUTPUTS = ("steering", "speed", "steering_std")
+"""What a network may answer, in this order: steering, the speed to drive, and the standard
+deviation that the pilot expects of its steering's error."""
 
 
 class Pilot:
@@ -59,7 +57,7 @@ class Pilot:
         self.outputs = outputs
         self.description = description
         """All that ``pilot.json`` says."""
-        self._usual_spread = _usual_spread(description)
+        self._usual_std = _usual_std(description)
 
     @classmethod
     def load(
@@ -154,8 +152,8 @@ class Pilot:
 
     @property
     def can_be_unsure(self) -> bool:
-        """Whether it answers a spread, and its run folder says how large that usually is."""
-        return "spread" in self.outputs and self._usual_spread is not None
+        """Whether a steering_std is answered, and the folder says how large that usually is."""
+        return "steering_std" in self.outputs and self._usual_std is not None
 
     def require_unsure(self, folder: Path, share: float) -> None:
         """Make sure that ``--slow-when-unsure`` can work.
@@ -169,52 +167,49 @@ class Pilot:
         """
         if not share or self.can_be_unsure:
             return
-        if "spread" in self.outputs:
+        if "steering_std" in self.outputs:
             raise PilotError(
-                f"{folder}: --slow-when-unsure {share:g} needs to know how large the spread "
+                f"{folder}: --slow-when-unsure {share:g} needs to know how large the steering_std "
                 f"usually is, and {PILOT_FILE} there does not say. If its training was cut off at "
                 f"the very end, 'ghostlap train --resume --out {folder}' completes it; else train "
-                "anew with 'ghostlap train --spread', or leave the option out."
+                "anew with 'ghostlap train --steering-std', or leave the option out."
             )
         raise PilotError(
-            f"{folder}: --slow-when-unsure {share:g} needs a pilot that answers a spread; this one "
-            f"answers {', '.join(self.outputs)}. Train one with 'ghostlap train --spread', or "
-            "leave the option out."
+            f"{folder}: --slow-when-unsure {share:g} needs a pilot that answers a steering_std; "
+            f"this one answers {', '.join(self.outputs)}. Train one with 'ghostlap train "
+            "--steering-std', or leave the option out."
         )
 
     def unsure(self, answers: NDArray[np.float32]) -> NDArray[np.float64]:
-        """How unsure the pilot is: 0 where its spread is usual, 1 where it is extraordinary.
+        """How unsure the pilot is: 0 where its steering_std is usual, 1 where it is extraordinary.
 
         Args:
             answers: what :meth:`predict` gives.
 
         Returns:
             In [0, 1], of the shape of the answers without their last axis: 0 up to the median
-            spread of validation samples, 1 from their 99th percentile on, linear between; NaN
-            where the spread is. 0 throughout if the pilot cannot be unsure.
+            steering_std of validation samples, 1 from their 99th percentile on, linear between;
+            NaN where the steering_std is. 0 throughout if the pilot cannot be unsure.
         """
-        spread = self.named(answers, "spread")
-        if spread is None or self._usual_spread is None:
+        steering_std = self.named(answers, "steering_std")
+        if steering_std is None or self._usual_std is None:
             return np.zeros(answers.shape[:-1])
-        usual, rare = self._usual_spread
-        return np.clip((spread.astype(float) - usual) / max(rare - usual, 1e-6), 0.0, 1.0)
+        usual, rare = self._usual_std
+        return np.clip((steering_std.astype(float) - usual) / max(rare - usual, 1e-6), 0.0, 1.0)
 
 
-def usual_spread(spread: NDArray[np.floating]) -> dict[str, float]:
-    """How large a pilot's spread usually is, for ``metrics.validation`` of ``pilot.json``.
-
-    Args:
-        spread: of validation samples, shape ``(n,)``.
-    """
+def usual_steering_std(steering_std: NDArray[np.floating]) -> dict[str, float]:
+    """Percentiles of validation samples' steering_std ``(n,)``, for ``pilot.json``'s metrics."""
     return {
-        f"spread_p{percent}": float(np.percentile(spread, percent)) for percent in USUAL_PERCENTILES
+        f"steering_std_p{percent}": float(np.percentile(steering_std, percent))
+        for percent in (50, 95, 99)
     }
 
 
-def _usual_spread(description: dict[str, Any]) -> tuple[float, float] | None:
+def _usual_std(description: dict[str, Any]) -> tuple[float, float] | None:
     try:
         validation = description["metrics"]["validation"]
-        usual = float(validation["spread_p50"]), float(validation["spread_p99"])
+        usual = float(validation["steering_std_p50"]), float(validation["steering_std_p99"])
     except (KeyError, TypeError, ValueError, OverflowError):
         return None
     return usual if all(map(math.isfinite, usual)) else None
@@ -270,7 +265,7 @@ def read_description(folder: Path) -> dict[str, Any]:
     """
     path = run_file(folder, PILOT_FILE)
     try:
-        description: dict[str, Any] = read_json(path)
+        description: dict[str, Any] = todays_names(read_json(path))
     except FileNotFoundError:
         raise PilotError(_no_pilot_message(folder)) from None
     except (OSError, ValueError) as error:

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 import tyro
 
 from ghostlap.base.errors import TrainingError
-from ghostlap.base.options import settle
+from ghostlap.base.options import settle, todays_names
 from ghostlap.base.typed import misfit
 from ghostlap.data.dataset import MIN_SPEED_SHARE
 from ghostlap.data.loader import Order
@@ -40,7 +40,7 @@ class TrainConfig:
     """Start from this earlier pilot (a run folder): its network, weights and preprocessing."""
     speed: bool = False
     """Learn the speed as a second output."""
-    spread: bool = False
+    steering_std: Annotated[bool, tyro.conf.arg(aliases=("--spread",))] = False
     """Learn, as one more output, how far off the steering tends to be for what is seen: its
     standard deviation. A driver can slow down where it is large."""
     preprocessing: Preprocessing = SEED
@@ -48,7 +48,7 @@ class TrainConfig:
 
     cameras: tuple[Literal["center", "left", "right"], ...] = ("center", "left", "right")
     """Views to learn from."""
-    side_offset: float = 0.30
+    steering_correction: Annotated[float, tyro.conf.arg(aliases=("--side-offset",))] = 0.30
     """Steering added for the left camera and taken off for the right one: the feedback gain."""
     lead_s: float = 0.0
     """Learn what the driver did so many seconds later, which makes up for delays in bends."""
@@ -112,7 +112,7 @@ class TrainConfig:
     def __post_init__(self) -> None:
         settle(self)
         at_least = {
-            "side_offset": 1e-6, "bins": 1, "cap": 1, "batch_size": 1, "steps_per_epoch": 1,
+            "steering_correction": 1e-6, "bins": 1, "cap": 1, "batch_size": 1, "steps_per_epoch": 1,
             "epochs": 1, "patience": 1, "workers": 1, "warmup_steps": 0, "weight_decay": 0.0,
             "min_speed_share": 0.0, "lead_s": 0.0,
             "seed": 0, "learning_rate": 1e-12, "select_every": 1, "select_speed": 1.0,
@@ -123,7 +123,7 @@ class TrainConfig:
                 raise TrainingError(
                     f"--{name.replace('_', '-')} must be at least {least}. Got {value}."
                 )
-        at_most = {"side_offset": 10.0, "bins": 100_000, "lead_s": 60.0, "seed": 2**63 - 1}
+        at_most = {"steering_correction": 10.0, "bins": 100_000, "lead_s": 60.0, "seed": 2**63 - 1}
         for name, most in at_most.items():
             if not getattr(self, name) <= most:
                 raise TrainingError(
@@ -138,7 +138,7 @@ class TrainConfig:
     @property
     def outputs(self) -> tuple[str, ...]:
         """What the network answers, in the order of :data:`ghostlap.pilots.pilot.OUTPUTS`."""
-        asked = {"steering": True, "speed": self.speed, "spread": self.spread}
+        asked = {"steering": True, "speed": self.speed, "steering_std": self.steering_std}
         return tuple(name for name, wanted in asked.items() if wanted)
 
 
@@ -153,7 +153,7 @@ RECIPES: dict[str, TrainConfig] = {
     "seed003": TrainConfig(
         recipe="seed003",
         model="pilotnet",
-        side_offset=0.15,
+        steering_correction=0.15,
         min_speed_share=0.0,
         split="image",
         augment="seed003",
@@ -191,12 +191,12 @@ def config_to_json(config: TrainConfig) -> dict[str, Any]:
 
 
 def config_from_json(values: dict[str, Any]) -> TrainConfig:
-    """The reverse of :func:`config_to_json`; what is not a field is ignored.
+    """The reverse of :func:`config_to_json`, for earlier versions' too; no field is no matter.
 
     Raises:
         KeyError, TypeError, ValueError, GhostlapError: that is no config.
     """
-    values = dict(values)
+    values = todays_names(values)
     if problem := misfit(TrainConfig, values):
         raise ValueError(problem)
     names = {field.name for field in dataclasses.fields(TrainConfig)}

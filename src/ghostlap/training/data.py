@@ -47,7 +47,7 @@ def prepare_data(config: TrainConfig, console: Console) -> TrainingData:
     samples = make_samples(
         recordings,
         cameras=config.cameras,
-        side_offset=config.side_offset,
+        steering_correction=config.steering_correction,
         bins=config.bins,
         cap=config.cap,
         seed=config.seed,

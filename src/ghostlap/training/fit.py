@@ -27,7 +27,7 @@ from ghostlap.data.loader import BatchLoader, closing_stream
 from ghostlap.data.provenance import fingerprint, versions
 from ghostlap.data.vision.augmentation import parse_augmentation
 from ghostlap.data.vision.preprocessing import scale
-from ghostlap.pilots.pilot import Pilot, usual_spread
+from ghostlap.pilots.pilot import Pilot, usual_steering_std
 from ghostlap.pilots.pilot_saving import save_pilot
 from ghostlap.training.config import TrainConfig, resume_command
 from ghostlap.training.data import TrainingData, prepare_data
@@ -124,7 +124,7 @@ def fit(config: TrainConfig, data: TrainingData, console: Console, began_s: floa
         data.training,
         *where,
         augmentation=parse_augmentation(config.augment),
-        side_offset=config.side_offset,
+        steering_correction=config.steering_correction,
         order=config.order,
         **common,
     )
@@ -243,8 +243,8 @@ class _Answers:
     Attributes:
         steering, wanted: shape ``(n,)``.
         figures: how far apart they are: ``mse``, ``mae``, ``pearson_r``, and ``zero_mse``,
-            ``zero_mae`` of constant zero steering; of a pilot with a spread what it usually is:
-            ``spread_p50``, ``spread_p95``, ``spread_p99``.
+            ``zero_mae`` of constant zero steering; percentiles of a steering_std if answered:
+            ``steering_std_p50``, ``steering_std_p95``, ``steering_std_p99``.
     """
 
     def __init__(self, loader: BatchLoader) -> None:
@@ -261,9 +261,9 @@ class _Answers:
         answer = np.concatenate(answers)
         self.steering, self.wanted = answer[:, 0], np.concatenate(labels)
         self.figures = dataclasses.asdict(steering_error(self.steering, self.wanted))
-        spread = pilot.named(answer, "spread")
-        if spread is not None:
-            self.figures |= usual_spread(spread)
+        steering_std = pilot.named(answer, "steering_std")
+        if steering_std is not None:
+            self.figures |= usual_steering_std(steering_std)
         return {"validation": self.figures}
 
 

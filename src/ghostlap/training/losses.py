@@ -17,10 +17,10 @@ SPEED_WEIGHT = 0.1
 HUBER_DELTA = 0.2
 """Steering errors beyond this count linearly, not squared, in the Huber loss."""
 
-SPREAD_WEIGHT = 0.02
-"""Of the spread's likelihood beside the steering's error, which is about that large."""
+STD_WEIGHT = 0.02
+"""Of the steering_std's likelihood beside the steering's error, which is about that large."""
 
-SMALLEST_SPREAD = 0.02
+SMALLEST_STD = 0.02
 """Of a network's answers: no label of a person's steering is more certain than that."""
 
 Loss = Callable[[Any, Any], Any]
@@ -31,7 +31,7 @@ def loss_of(config: TrainConfig) -> Loss:
     """Mean over samples of the error's square, or Huber's measure of it.
 
     With a speed its error counts ``SPEED_WEIGHT``, and not at all where the recording has none
-    (NaN). With a spread its :func:`unlikeliness` counts ``SPREAD_WEIGHT``.
+    (NaN). With a steering_std its :func:`unlikeliness` counts ``STD_WEIGHT``.
     """
     names = [name for name in config.outputs if name in LABELLED]
     weights = [SPEED_WEIGHT if name == "speed" else 1.0 for name in names]
@@ -46,15 +46,15 @@ def loss_of(config: TrainConfig) -> Loss:
             linear = HUBER_DELTA * (2 * size - HUBER_DELTA)
             measure = ops.where(size <= HUBER_DELTA, measure, linear)
         whole = ops.sum(measure * ops.convert_to_tensor(weights, measure.dtype), axis=-1)
-        if "spread" in config.outputs:
-            spread = answers[:, config.outputs.index("spread")]
-            whole = whole + SPREAD_WEIGHT * unlikeliness(error[:, 0], spread)
+        if "steering_std" in config.outputs:
+            steering_std = answers[:, config.outputs.index("steering_std")]
+            whole = whole + STD_WEIGHT * unlikeliness(error[:, 0], steering_std)
         return whole
 
     return loss
 
 
-def unlikeliness(error: Any, spread: Any) -> Any:
+def unlikeliness(error: Any, steering_std: Any) -> Any:
     """How unlikely errors are if they are normal with these standard deviations.
 
     The negative logarithm of the likelihood (Kendall & Gal, arXiv 1703.04977), shifted so that
@@ -64,7 +64,7 @@ def unlikeliness(error: Any, spread: Any) -> Any:
 
     Args:
         error: of the steering, shape ``(n,)``.
-        spread: the standard deviations, at least ``SMALLEST_SPREAD``, likewise.
+        steering_std: their standard deviations, at least ``SMALLEST_STD``, shape ``(n,)``.
     """
     error = ops.stop_gradient(error)
-    return ops.log(spread / SMALLEST_SPREAD) + ops.square(error / spread) / 2
+    return ops.log(steering_std / SMALLEST_STD) + ops.square(error / steering_std) / 2

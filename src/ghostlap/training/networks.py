@@ -14,7 +14,7 @@ from ghostlap.pilots.keras_files import check_weights, load_network, write_keras
 from ghostlap.pilots.models import build_model
 from ghostlap.pilots.pilot import KERAS_FILE, read_description, run_file
 from ghostlap.training.config import TrainConfig
-from ghostlap.training.losses import SMALLEST_SPREAD, loss_of
+from ghostlap.training.losses import SMALLEST_STD, loss_of
 
 ops = keras.ops
 
@@ -23,8 +23,8 @@ def network_for(config: TrainConfig, preprocessing: Preprocessing) -> Any:
     """The network to train, new or an earlier pilot's, in the precision asked for."""
     if config.init is None:
         network = build_model(config.model, preprocessing.input_shape, len(config.outputs))
-        if "spread" in config.outputs:
-            network = _with_spread(network)
+        if "steering_std" in config.outputs:
+            network = _with_steering_std(network)
     else:
         network = _earlier_network(config, preprocessing)
     if config.precision == "bfloat16":
@@ -66,17 +66,17 @@ class Trainer(keras.Model):
         super().load_weights(filepath, **options)
 
 
-def _with_spread(network: Any) -> Any:
-    """The network with its last answer made a standard deviation, above ``SMALLEST_SPREAD``.
+def _with_steering_std(network: Any) -> Any:
+    """The network with its last answer made a standard deviation, above ``SMALLEST_STD``.
 
     Layers of Keras's own, because ``model.h5`` holds no others.
     """
     layers, outputs = keras.layers, network.output_shape[-1]
     answers = layers.Reshape((outputs, 1))(network.outputs[0])
     plain = layers.Cropping1D((0, 1))(answers)
-    spread = layers.Activation("softplus")(layers.Cropping1D((outputs - 1, 0))(answers))
-    spread = layers.Rescaling(1.0, offset=SMALLEST_SPREAD)(spread)
-    joined = layers.Flatten()(layers.Concatenate(axis=1)([plain, spread]))
+    steering_std = layers.Activation("softplus")(layers.Cropping1D((outputs - 1, 0))(answers))
+    steering_std = layers.Rescaling(1.0, offset=SMALLEST_STD)(steering_std)
+    joined = layers.Flatten()(layers.Concatenate(axis=1)([plain, steering_std]))
     return keras.Model(network.inputs[0], joined, name=network.name)
 
 
@@ -92,7 +92,8 @@ def _earlier_network(config: TrainConfig, preprocessing: Preprocessing) -> Any:
     if tuple(description["outputs"]) != config.outputs:
         raise PilotError(
             f"--init {config.init}: that pilot answers {', '.join(description['outputs'])}; "
-            f"{', '.join(config.outputs)} are asked for. Leave --speed and --spread as they were."
+            f"{', '.join(config.outputs)} are asked for. Leave --speed and --steering-std as they "
+            "were."
         )
     return network
 

@@ -39,9 +39,14 @@ def only(kind: str, amount: float | None = None) -> Augmentation:
     return Augmentation(**{kind: Chance(1.0, value, value)})  # type: ignore[arg-type]
 
 
-def label_after(augmentation: Augmentation, steering: float, side_offset: float = 0.3) -> float:
+def label_after(
+    augmentation: Augmentation, steering: float, steering_correction: float = 0.3
+) -> float:
     plan = draw(
-        augmentation, np.array([steering]), np.random.default_rng(0), side_offset=side_offset
+        augmentation,
+        np.array([steering]),
+        np.random.default_rng(0),
+        steering_correction=steering_correction,
     )
     return float(plan.steering[0])
 
@@ -73,16 +78,16 @@ def test_mirror_is_exact_and_turns_the_label() -> None:
 
 
 @given(
-    side_offset=st.floats(0.05, 0.6),
+    steering_correction=st.floats(0.05, 0.6),
     steering=st.floats(-1, 1),
     metres=st.floats(-1.5, 1.5),
 )
 def test_a_sheared_picture_gets_the_label_of_a_camera_standing_there(
-    side_offset: float, steering: float, metres: float
+    steering_correction: float, steering: float, metres: float
 ) -> None:
-    """A camera 0.83 m to the right gets -side_offset, so any other place its share of that."""
-    expected = steering - side_offset * metres / SIDE_CAMERA_M
-    found = label_after(only("shear", metres), steering, side_offset)
+    """A camera 0.83 m to the right gets -steering_correction, any other place its share of it."""
+    expected = steering - steering_correction * metres / SIDE_CAMERA_M
+    found = label_after(only("shear", metres), steering, steering_correction)
     assert found == pytest.approx(expected, abs=1e-9)
 
 

@@ -168,7 +168,11 @@ class StraightPilot(FakePilot):
 
     def predict_cropped(self, cropped: Any) -> Any:
         (rows,) = cropped
-        answer = {"steering": rows.mean() / 1000, "speed": 12.0, "spread": rows.mean() / 10000}
+        answer = {
+            "steering": rows.mean() / 1000,
+            "speed": 12.0,
+            "steering_std": rows.mean() / 10000,
+        }
         return np.array([[answer[name] for name in self.outputs]], np.float32)
 
 
@@ -186,9 +190,9 @@ def test_frames_of_any_size_are_cropped_by_their_share(size: tuple[int, int]) ->
 
 
 def test_a_pilot_with_a_spread_says_how_unsure_it_is() -> None:
-    usual = {"metrics": {"validation": {"spread_p50": 0.01, "spread_p99": 0.03}}}
+    usual = {"metrics": {"validation": {"steering_std_p50": 0.01, "steering_std_p99": 0.03}}}
     picture = encode_jpeg(np.full((160, 320, 3), 200, np.uint8), 100)
-    pilot = StraightPilot("steering", "spread", description=usual)
+    pilot = StraightPilot("steering", "steering_std", description=usual)
     answer = look_with(pilot, 1024)(telemetry_of(picture))
     assert answer.spread == pytest.approx(0.02, abs=0.0005)
     assert answer.unsure == pytest.approx(0.5, abs=0.03)

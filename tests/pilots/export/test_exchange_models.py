@@ -33,7 +33,7 @@ def pilot(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("pilot") / "run"
     spec = Preprocessing()
     network = build_model("pilotnet_small", spec.input_shape, 3)
-    save_pilot(network, folder, spec, ("steering", "speed", "spread"), {})
+    save_pilot(network, folder, spec, ("steering", "speed", "steering_std"), {})
     return folder
 
 
@@ -79,7 +79,7 @@ def test_a_donkeycars_frames(tmp_path: Path) -> None:
 def test_onnx_from_raw_frames(pilot: Path, tmp_path: Path) -> None:
     out = tmp_path / "raw.onnx"
     result = export(ExportConfig(pilot, "onnx", out), QUIET)
-    assert result["outputs"] == ("steering", "speed_mph", "spread")
+    assert result["outputs"] == ("steering", "speed_mph", "steering_std")
     session = onnxruntime.InferenceSession(str(out), providers=["CPUExecutionProvider"])
     (asked,) = session.get_inputs()
     assert (asked.name, asked.type, asked.shape[1:]) == ("frames", "tensor(uint8)", [160, 320, 3])

@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import tyro
 from kills import kills_of
 from recordings import make_recording
 from rich.console import Console
@@ -26,7 +27,7 @@ from ghostlap.commands.search import SearchConfig, search
 from ghostlap.data.dataset import Samples, make_samples
 from ghostlap.data.recordings import read_recording
 from ghostlap.training import fit as training
-from ghostlap.training.config import RECIPES, TrainConfig, config_to_json
+from ghostlap.training.config import RECIPES, TrainConfig, config_from_json, config_to_json
 from ghostlap.training.fit import TrainResult
 from ghostlap.training.run_folder import claim_run_folder
 from ghostlap.training.search.space import (
@@ -80,7 +81,7 @@ def test_a_space_is_read_by_the_types_of_the_options() -> None:
             "model=pilotnet|pilotnet_bn",
             "cap=100|200|none",
             "speed=true|false",
-            "side_offset=0.1..0.4",
+            "steering_correction=0.1..0.4",
         ]
     )
     assert rate.examples() == (1e-4, 1e-2)
@@ -91,6 +92,20 @@ def test_a_space_is_read_by_the_types_of_the_options() -> None:
     assert cap.examples() == (100, 200, None)
     assert speed.examples() == (True, False)
     assert offset.examples() == (0.1, 0.4)
+
+
+def test_earlier_names_of_options_are_read_as_before() -> None:
+    (dimension,) = parse_space(["side_offset=0.1..0.4"])
+    assert dimension == parse_space(["steering_correction=0.1..0.4"])[0]
+    config = TrainConfig(steering_correction=0.2, steering_std=True)
+    saved = config_to_json(config)
+    saved["side_offset"], saved["spread"] = (
+        saved.pop(name) for name in ("steering_correction", "steering_std")
+    )
+    assert config_from_json(saved).steering_correction == 0.2
+    assert config_from_json(saved).steering_std
+    flags = ["--side-offset", "0.2", "--spread"]
+    assert tyro.cli(TrainConfig, args=flags) == config
 
 
 def test_texts_with_commas_equals_signs_and_dots_are_choices() -> None:
@@ -355,10 +370,10 @@ def test_time_can_be_limited(config: SearchConfig) -> None:
 
 def test_options_that_change_the_measure_are_warned_of(config: SearchConfig) -> None:
     shown = io.StringIO()
-    space = ("side_offset=0.1..0.4", "cap=100|200", "epochs=1..3")
+    space = ("steering_correction=0.1..0.4", "cap=100|200", "epochs=1..3")
     console = Console(file=shown, width=1000)
     search(dataclasses.replace(config, space=space), console, FakeTraining())
-    assert "warning: cap, side_offset in --space" in shown.getvalue()
+    assert "warning: cap, steering_correction in --space" in shown.getvalue()
 
 
 @pytest.mark.parametrize(
@@ -480,7 +495,7 @@ def _typed(command: str, monkeypatch: pytest.MonkeyPatch) -> TrainConfig:
 def test_the_command_gives_the_same_config(recipe: str, monkeypatch: pytest.MonkeyPatch) -> None:
     options = {
         "model": "package.module:function", "speed": True, "cameras": ("center", "left"),
-        "side_offset": 0.1234, "cap": None, "augment": "none,shear.p=0.2", "split": "image",
+        "steering_correction": 0.1234, "cap": None, "augment": "none,shear.p=0.2", "split": "image",
         "learning_rate": 1e-5, "steps_per_epoch": 7, "patience": 3, "seed": 5,
         "preprocessing.colour": "rgb", "preprocessing.offset": -0.5,
     }  # fmt: skip

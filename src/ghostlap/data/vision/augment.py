@@ -102,7 +102,7 @@ def draw(
     steering: NDArray[np.floating[Any]],
     rng: np.random.Generator,
     spec: Preprocessing = SEED,
-    side_offset: float = 0.30,
+    steering_correction: float = 0.30,
 ) -> Plan:
     """Draw what happens to each sample of a batch.
 
@@ -111,7 +111,7 @@ def draw(
         steering: labels, shape ``(n,)``.
         rng: the only source of chance.
         spec: of the frames that :meth:`Plan.apply` will get.
-        side_offset: steering for a camera 0.83 m to the side: the gain with which labels follow.
+        steering_correction: for a camera 0.83 m to the side: the gain with which labels follow.
 
     Returns:
         The plan; its ``steering`` holds the labels that belong to the augmented pictures.
@@ -136,7 +136,7 @@ def draw(
     matrices = _compose_warps(of, mirrored, camera)
     labels = np.asarray(steering, np.float64)
     if augmentation.correct_labels:
-        moved = steering_after_warp(labels, matrices, camera, side_offset)
+        moved = steering_after_warp(labels, matrices, camera, steering_correction)
         labels = np.where(warped, moved, labels)  # what is not warped keeps its last digit
     else:
         labels = np.where(mirrored, -labels, labels)

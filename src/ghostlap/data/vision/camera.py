@@ -62,20 +62,20 @@ class Camera:
         return 1.0 / self.height_m
 
 
-def aim_distance_m(side_offset: float) -> float:
-    """The pure-pursuit distance at which ``SIDE_CAMERA_M`` to the side asks for ``side_offset``.
+def aim_distance_m(steering_correction: float) -> float:
+    """The pure-pursuit distance at which ``SIDE_CAMERA_M`` to the side asks for so much steering.
 
     Pure pursuit reaches a point ``y`` to the side at distance ``d`` with the road wheels at
     ``2 * wheelbase * y / d**2`` (small angles; Coulter 1992, CMU-RI-TR-92-01).
     """
-    return math.sqrt(2 * WHEELBASE_M * SIDE_CAMERA_M / (side_offset * FULL_LOCK_RAD))
+    return math.sqrt(2 * WHEELBASE_M * SIDE_CAMERA_M / (steering_correction * FULL_LOCK_RAD))
 
 
 def steering_after_warp(
     steering: NDArray[np.float64],
     matrices: NDArray[np.float64],
     camera: Camera,
-    side_offset: float,
+    steering_correction: float,
 ) -> NDArray[np.float64]:
     """The label of each picture after its warp: it follows the aim point.
 
@@ -83,12 +83,12 @@ def steering_after_warp(
         steering: labels before, shape ``(n,)``.
         matrices: warps from old to new pixel ``(column, row)``, shape ``(n, 2, 3)``.
         camera: of the frames.
-        side_offset: steering for a camera 0.83 m to the side, the feedback gain; above 0.
+        steering_correction: steering for a camera 0.83 m to the side, the feedback gain; above 0.
 
     Returns:
         Labels after, shape ``(n,)``, not clipped.
     """
-    distance_m = aim_distance_m(side_offset)
+    distance_m = aim_distance_m(steering_correction)
     middle_px, row_px = camera.centre_px[0], camera.row_at(distance_m)
     sideways_m_at_full_lock = FULL_LOCK_RAD * distance_m**2 / (2 * WHEELBASE_M)
     px_at_full_lock = camera.focal_px * sideways_m_at_full_lock / distance_m

@@ -61,7 +61,7 @@ class EvaluateConfig:
     """Share of the speed limit taken off at full lock."""
     slow_when_unsure: float = 0.0
     """Share of the speed taken off where the pilot is as unsure as can be; the pilot must have
-    been trained with --spread."""
+    been trained with --steering-std."""
     seconds: float | None = None
     """End an episode after so much driven time; None is three times what its laps should take."""
     size: tuple[int, int] = (320, 160)

@@ -74,7 +74,7 @@ class PilotDriver:
         """Steering and throttle for answers to what the cars see now, ``(cars, outputs)``."""
         self.not_a_number = np.asarray(~np.isfinite(answers).all(axis=1), bool)
         self.out_of_range = np.asarray(np.abs(answers[:, 0]) > 1, bool) & ~self.not_a_number
-        spread = self.pilot.named(answers, "spread")
+        spread = self.pilot.named(answers, "steering_std")
         if spread is not None:
             self.spread = spread.astype(np.float64)
         elapsed_s, self._asked_s = simulation.time_s - self._asked_s, simulation.time_s

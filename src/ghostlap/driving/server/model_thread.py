@@ -64,7 +64,7 @@ def look_with(pilot: Pilot, max_side_px: int) -> Look:
     def answer_to(frame: Rgb, picture: bytes) -> Answer:
         spec = pilot.preprocessing.for_frames(*frame.shape[:2])
         answers = pilot.predict_cropped([crop(frame, spec)])[0]
-        speed_mph, spread = (pilot.named(answers, name) for name in ("speed", "spread"))
+        speed_mph, spread = (pilot.named(answers, name) for name in ("speed", "steering_std"))
         return Answer(
             steering=float(answers[0]),
             speed_mph=None if speed_mph is None else float(speed_mph),

@@ -244,7 +244,7 @@ def with_preprocessing(network: Path, spec: Preprocessing, outputs: Sequence[str
 
     Returns:
         An ONNX model from ``frames``, ``uint8`` ``(n, height, width, 3)``, RGB, to one output
-        ``(n, 1)`` for each of ``outputs``: ``steering``, ``speed_mph``, ``spread``.
+        ``(n, 1)`` for each of ``outputs``: ``steering``, ``speed_mph``, ``steering_std``.
 
     Raises:
         ExchangeError: the file is no network of that kind.

@@ -77,13 +77,13 @@ def _gains(response: Response, change: Floats) -> Floats:
     return slopes
 
 
-def responses(pilot: Pilot, moments: Moments, side_offset: float) -> list[Response]:
+def responses(pilot: Pilot, moments: Moments, steering_correction: float) -> list[Response]:
     """Ask the pilot about each moment, moved and turned.
 
     Args:
         pilot: to be asked.
         moments: what was seen.
-        side_offset: steering for a camera 0.83 m to the side: the gain of the label rule.
+        steering_correction: steering for a camera 0.83 m to the side: the gain of the label rule.
     """
     before = _steer(pilot, moments.frames)
     found = []
@@ -95,7 +95,7 @@ def responses(pilot: Pilot, moments: Moments, side_offset: float) -> list[Respon
                 before,
                 np.random.default_rng(0),  # nothing is left to chance
                 pilot.preprocessing,
-                side_offset,
+                steering_correction,
             )
             cropped = [plan.apply(i, frame) for i, frame in enumerate(moments.frames)]
             changes.append(pilot.predict_cropped(cropped)[:, 0].astype(np.float64) - before)

@@ -28,7 +28,7 @@ class ExploreConfig:
 
     cameras: tuple[Literal["center", "left", "right"], ...] = ("center", "left", "right")
     """Views to learn from."""
-    side_offset: float = 0.30
+    steering_correction: Annotated[float, tyro.conf.arg(aliases=("--side-offset",))] = 0.30
     """Steering added for the left camera and taken off for the right one: the feedback gain."""
     min_speed_share: float = MIN_SPEED_SHARE
     """Rows slower than this share of their recording's median speed are left out: standing,
@@ -49,7 +49,7 @@ class ExploreConfig:
     def __post_init__(self) -> None:
         settle(self)
         for name, least in {
-            "side_offset": 1e-6,
+            "steering_correction": 1e-6,
             "min_speed_share": 0.0,
             "bins": 1,
             "cap": 1,

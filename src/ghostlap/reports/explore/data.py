@@ -62,7 +62,7 @@ def prepare(config: ExploreConfig, recordings: Sequence[Recording]) -> Data:
     samples = make_samples(
         recordings,
         cameras=config.cameras,
-        side_offset=config.side_offset,
+        steering_correction=config.steering_correction,
         bins=config.bins,
         cap=config.cap,
         seed=config.seed,
@@ -155,7 +155,11 @@ def _first_seen(
     data: Data, config: ExploreConfig, candidates: NDArray[np.int64]
 ) -> list[Frame | None] | None:
     """The three views of the first of the rows that has a picture."""
-    offset_of = {"left": config.side_offset, "center": 0.0, "right": -config.side_offset}
+    offset_of = {
+        "left": config.steering_correction,
+        "center": 0.0,
+        "right": -config.steering_correction,
+    }
     for row in candidates:
         views: list[Frame | None] = []
         for camera, offset in offset_of.items():

@@ -64,13 +64,13 @@ class _Sheet:
         height = width * rgb.shape[0] / rgb.shape[1]
         self.axes.imshow(rgb, extent=(left, left + width, top + height, top), aspect="auto", **how)
 
-    def frame(self, frame: Frame, left: float, top: float, side_offset: float) -> None:
+    def frame(self, frame: Frame, left: float, top: float, steering_correction: float) -> None:
         """A frame with its label drawn in."""
         from matplotlib.patheffects import Normal, Stroke
 
         self.picture(frame.rgb, left, top, FRAME_PX)
         ratio = FRAME_PX / frame.rgb.shape[1]
-        columns, rows = _path_px(frame.steering, frame.rgb.shape, side_offset)
+        columns, rows = _path_px(frame.steering, frame.rgb.shape, steering_correction)
         outline = [Stroke(linewidth=5, foreground="white"), Normal()]
         style: dict[str, Any] = {"color": _PATH_COLOUR, "path_effects": outline}
         inside = (columns >= 0) & (columns < frame.rgb.shape[1])
@@ -86,11 +86,11 @@ class _Sheet:
 
 
 def _path_px(
-    steering: float, frame_shape: tuple[int, ...], side_offset: float
+    steering: float, frame_shape: tuple[int, ...], steering_correction: float
 ) -> tuple[np.ndarray, np.ndarray]:
     """Columns and rows of the ground that a car steering so passes over, up to the aim point."""
     camera = Camera().for_frames(*frame_shape[:2])
-    ahead_m = np.linspace(_PATH_BEGINS_M, max(aim_distance_m(side_offset), 3.0), 40)
+    ahead_m = np.linspace(_PATH_BEGINS_M, max(aim_distance_m(steering_correction), 3.0), 40)
     sideways_m = steering * FULL_LOCK_RAD * ahead_m**2 / (2 * WHEELBASE_M)
     columns = camera.centre_px[0] + camera.focal_px * sideways_m / ahead_m
     return columns, np.array([camera.row_at(distance_m) for distance_m in ahead_m])
@@ -109,7 +109,7 @@ def _column_px(column: int) -> int:
 
 
 def draw_bins(
-    picture: Path, rows: Sequence[tuple[str, Sequence[Frame | None]]], side_offset: float
+    picture: Path, rows: Sequence[tuple[str, Sequence[Frame | None]]], steering_correction: float
 ) -> None:
     """One row for each steering bin: its title, and the frame of each camera with its label."""
     tallest = max(_frame_height_px(f.rgb) for _, row in rows for f in row if f is not None)
@@ -124,7 +124,7 @@ def draw_bins(
         for column, frame in enumerate(frames):
             left, below = _column_px(column), top + _LINE_PX + tallest + 3
             if frame is not None:
-                sheet.frame(frame, left, top + _LINE_PX, side_offset)
+                sheet.frame(frame, left, top + _LINE_PX, steering_correction)
             label = "no picture" if frame is None else _signed(frame.steering)
             sheet.text(left + FRAME_PX / 2, below, label, ha="center")
     sheet.save(picture)
@@ -137,7 +137,7 @@ def draw_kind(
     ends: Sequence[tuple[str, float]],
     look: Augmentation,
     spec: Preprocessing,
-    side_offset: float,
+    steering_correction: float,
     seed: int,
 ) -> None:
     """The original beside what one kind of augmentation makes of it.
@@ -149,7 +149,7 @@ def draw_kind(
         ends: what to show: each a title and an amount.
         look: whose border and label rule are taken.
         spec: of the frames.
-        side_offset: the gain with which labels follow.
+        steering_correction: the gain with which labels follow.
         seed: of whatever else the kind draws.
     """
     shown = [("original", frame)]
@@ -158,7 +158,7 @@ def draw_kind(
         changes: dict[str, Any] = {kind: Chance(1.0, amount, amount)}
         only = dataclasses.replace(alone, **changes)
         plan = draw(
-            only, np.array([frame.steering]), np.random.default_rng(seed), spec, side_offset
+            only, np.array([frame.steering]), np.random.default_rng(seed), spec, steering_correction
         )
         after = Frame(plan.apply(0, frame.rgb, whole=True), float(plan.steering[0]))
         shown.append((title, after))
@@ -167,7 +167,7 @@ def draw_kind(
     for column, (title, one) in enumerate(shown):
         left = _column_px(column)
         sheet.text(left, _MARGIN_PX, title, weight="bold")
-        sheet.frame(one, left, _MARGIN_PX + _LINE_PX, side_offset)
+        sheet.frame(one, left, _MARGIN_PX + _LINE_PX, steering_correction)
         same = column > 0 and math.isclose(one.steering, frame.steering, abs_tol=1e-6)
         label = f"label {_signed(one.steering)}" + (" (same)" if same else "")
         sheet.text(left, _MARGIN_PX + _LINE_PX + height + 3, label)
@@ -179,12 +179,12 @@ def draw_together(
     frames: Sequence[Frame],
     augmentation: Augmentation,
     spec: Preprocessing,
-    side_offset: float,
+    steering_correction: float,
     seed: int,
 ) -> None:
     """What an augmentation does all together: each frame after it, with both its labels."""
     steering = np.array([frame.steering for frame in frames], np.float64)
-    plan = draw(augmentation, steering, np.random.default_rng(seed), spec, side_offset)
+    plan = draw(augmentation, steering, np.random.default_rng(seed), spec, steering_correction)
     columns = min(3, len(frames))
     rows = -(-len(frames) // columns)
     height = round(FRAME_PX * spec.frame_height_px / spec.frame_width_px)
@@ -193,7 +193,7 @@ def draw_together(
     for i, frame in enumerate(frames):
         left, top = _column_px(i % columns), _MARGIN_PX + i // columns * row_px
         after = Frame(plan.apply(i, frame.rgb, whole=True), float(plan.steering[i]))
-        sheet.frame(after, left, top, side_offset)
+        sheet.frame(after, left, top, steering_correction)
         change = f"{_signed(frame.steering)} → {_signed(after.steering)}"
         sheet.text(left + FRAME_PX / 2, top + height + 3, change, ha="center")
     sheet.save(picture)

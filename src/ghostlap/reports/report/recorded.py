@@ -121,7 +121,7 @@ def _split(found: Recorded, told: Any) -> tuple[Samples, Samples] | None:
         samples = make_samples(
             found.recordings,
             cameras=found.training.cameras,
-            side_offset=found.training.side_offset,
+            steering_correction=found.training.steering_correction,
             bins=found.training.bins,
             cap=found.training.cap,
             seed=found.training.seed,

@@ -13,6 +13,7 @@ from typing import Any
 
 from ghostlap.base.errors import TrainingError
 from ghostlap.base.files import MAX_RESULTS_BYTES, read_json, write_json
+from ghostlap.base.options import todays_names
 from ghostlap.data.provenance import versions
 from ghostlap.training.search.trial import Trial
 
@@ -34,7 +35,7 @@ def read_trials(out: Path, search: dict[str, Any]) -> list[Trial]:
     if not path.exists():
         return []
     try:
-        saved = read_json(path, MAX_RESULTS_BYTES)
+        saved = todays_names(read_json(path, MAX_RESULTS_BYTES))
         before = dict(saved["search"])
         trials = [Trial.from_json(values) for values in saved["trials"]]
     except (OSError, ValueError, KeyError, TypeError) as error:

@@ -16,6 +16,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ghostlap.base.errors import TrainingError
+from ghostlap.base.options import EARLIER_NAMES
 from ghostlap.data.vision.preprocessing import Preprocessing
 from ghostlap.training.config import TrainConfig, recipe_named
 
@@ -181,6 +182,7 @@ def _hints() -> dict[str, Any]:
 def _name_and_rest(text: str, flag: str, example: str) -> tuple[str, str]:
     name, equals, rest = text.partition("=")
     name = name.strip().replace("-", "_")
+    name = EARLIER_NAMES.get(name, name)
     if not equals or not rest.strip():
         raise TrainingError(f"{flag}: must be written like {example}. Got {text!r}.")
     if name not in _hints():
