@@ -20,7 +20,7 @@ import warp as wp
 from rich.console import Console
 
 from benchmarks.measures import in_fresh_process, median_s, one_core_limits
-from ghostlap.base.processes import cores
+from ghostlap.base.platform import cores
 from ghostlap.commands.record import record
 from ghostlap.data.vision.preprocessing import encode_jpeg
 from ghostlap.driving.expert_recording.config import RecordConfig

@@ -15,7 +15,8 @@ import tasks
 from places import TESTS
 
 from ghostlap.base.errors import GhostlapError, ProcessError
-from ghostlap.base.processes import cores, run_tasks
+from ghostlap.base.platform import cores
+from ghostlap.base.processes import run_tasks
 
 ON_ONE_AND_TWO = pytest.mark.parametrize("processes", [1, 2])
 

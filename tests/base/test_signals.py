@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
 import sys
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 from places import ROOT
+from systems import posix
 
-from ghostlap.base.signals import Asked, Stopped, listening, noted
+from ghostlap.base.signals import Asked, Stopped, ask_to_stop, listening, noted, stoppable
 
-pytestmark = pytest.mark.skipif(os.name == "nt", reason="POSIX signals")
+SIGHUP = getattr(signal, "SIGHUP", 1)
+sends_signals = posix("signals end a process there without asking it")
 
 PROGRAM = """
 import sys, time
@@ -66,20 +68,23 @@ HANGS = """
 """
 
 
-def started(body: str) -> subprocess.Popen[str]:
+def started(body: str, **options: Any) -> subprocess.Popen[str]:
     process = subprocess.Popen(
         [sys.executable, "-c", PROGRAM.format(body=body), "train"],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        **options,
     )
     assert process.stdout is not None
     assert process.stdout.readline() == "ready\n"
     return process
 
 
+@sends_signals
 @pytest.mark.parametrize(
-    ("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)]
+    ("number", "status"),
+    [(signal.SIGINT, 130), (signal.SIGTERM, 143), (getattr(signal, "SIGHUP", 0), 129)],
 )
 def test_five_quick_ones_are_as_one(number: signal.Signals, status: int) -> None:
     process = started(WORKS)
@@ -92,6 +97,32 @@ def test_five_quick_ones_are_as_one(number: signal.Signals, status: int) -> None
     assert process.returncode == status
 
 
+def test_one_that_was_started_to_be_stopped_stops_with_its_input() -> None:
+    process = started(WORKS, **stoppable())
+    ask_to_stop(process)
+    said, told = process.communicate(timeout=20)
+    assert said == "saved\n"
+    assert told == "\nstopped\n"
+    assert process.returncode == 143
+
+
+INHERITS = """
+    print("ready", flush=True)
+    import os, subprocess
+    child = [sys.executable, "-c", "import os, sys; print(sys.stdin.read(), *os.environ)"]
+    print(subprocess.run(child, capture_output=True, text=True).stdout, flush=True)
+"""
+
+
+def test_what_it_starts_itself_is_not_stopped_so() -> None:
+    process = started(INHERITS, **stoppable())
+    assert process.stdout is not None
+    assert "GHOSTLAP" not in process.stdout.readline()
+    process.wait(20)
+    process.communicate()
+
+
+@sends_signals
 @pytest.mark.parametrize(("body", "told"), [(LOSES, "\nstopped\n"), (TURNS, "stopped (ValueError")])
 def test_it_is_heard_where_python_or_a_library_loses_it(body: str, told: str) -> None:
     process = started(body)
@@ -102,6 +133,7 @@ def test_it_is_heard_where_python_or_a_library_loses_it(body: str, told: str) ->
     assert process.returncode == 130
 
 
+@sends_signals
 def test_where_cleaning_up_hangs_a_later_one_ends_it() -> None:
     process = started(HANGS)
     process.send_signal(signal.SIGINT)
@@ -127,6 +159,7 @@ def test_it_is_noted_once_and_breaks_off_the_second_time() -> None:
     assert signal.getsignal(signal.SIGINT) is before
 
 
+@posix("SIGHUP")
 def test_a_signal_that_is_ignored_stays_so() -> None:
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:
@@ -164,6 +197,7 @@ def test_only_one_module_handles_signals() -> None:
     assert found == {"signals.py", "worker.py"}  # a worker ignores Ctrl-C
 
 
+@sends_signals
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("command", "sign"),

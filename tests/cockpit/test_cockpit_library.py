@@ -233,6 +233,8 @@ def training(
     """A trainer whose trainings are played by a small program."""
     program = f"""
 import pathlib, sys, time
+from ghostlap.base.signals import listening, stop_with_input
+stop_with_input()
 out = pathlib.Path(sys.argv[sys.argv.index("--out") + 1])
 out.mkdir()
 (out / "args").write_text("\\n".join(sys.argv[1:]))
@@ -244,7 +246,7 @@ out.mkdir()
     def played(command: list[str], **options: Any) -> subprocess.Popen[bytes]:
         return real([sys.executable, "-c", program, *command[3:]], **options)
 
-    monkeypatch.setattr("ghostlap.cockpit.trainer.subprocess.Popen", played)
+    monkeypatch.setattr("ghostlap.base.platform.subprocess.Popen", played)
     monkeypatch.setattr(trainer, "_LEAVE_AFTER_S", 0.5)
     return Trainer(library)
 
@@ -264,10 +266,12 @@ def test_a_training_runs_to_its_end(training: Trainer, library: Library) -> None
 
 
 WAITS = """
-try:
-    time.sleep(60)
-except KeyboardInterrupt:
-    sys.exit(130)
+with listening():
+    try:
+        for _ in range(600):
+            time.sleep(0.1)
+    except KeyboardInterrupt:
+        sys.exit(130)
 """
 
 
@@ -283,7 +287,7 @@ def test_a_training_is_stopped_as_by_ctrl_c(training: Trainer) -> None:
 
 
 @pytest.mark.parametrize(
-    "training", ["import signal; signal.signal(2, lambda *_: 0); time.sleep(60); time.sleep(60)"],
+    "training", ["with listening() as asked:\n asked.hold()\n while True: time.sleep(60)"],
     indirect=True,
 )  # fmt: skip
 def test_no_training_outlives_the_cockpit(training: Trainer) -> None:

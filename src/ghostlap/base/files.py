@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from ghostlap.base.errors import FolderError, GhostlapError
+from ghostlap.base.platform import AT_ONCE
 
 UNFINISHED = ".unfinished."
 """What a file's name begins with until all of it is written."""
@@ -120,7 +121,7 @@ _TOO_NESTED = f"it is nested more than {MOST_JSON_NESTED} deep"
 
 
 def _open_without_waiting(path: str, flags: int) -> int:
-    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
+    return os.open(path, flags | AT_ONCE)
 
 
 def _require_regular(mode: int, path: str | os.PathLike[str]) -> None:

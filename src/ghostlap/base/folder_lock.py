@@ -14,6 +14,7 @@ from types import TracebackType
 
 from ghostlap.base.errors import FolderError, GhostlapError
 from ghostlap.base.files import UNFINISHED, is_link, named_in_errors, refuse_link, remove
+from ghostlap.base.platform import OPEN_FILES_STAY
 
 LOCK_NAME = ".lock"
 
@@ -84,7 +85,7 @@ class FolderLock:
 
     def move_to(self, folder: Path) -> None:
         """Rename the folder, while nobody else can write there."""
-        if os.name == "nt":  # which renames no folder in which a file is open
+        if OPEN_FILES_STAY:
             self._lock.release()
         self.folder.rename(folder)
         self.folder, self._made = folder, []

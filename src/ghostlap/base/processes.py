@@ -26,7 +26,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeVar
 
 from ghostlap.base.errors import ProcessError
-from ghostlap.base.signals import APART
+from ghostlap.base.platform import APART, cores
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
@@ -50,13 +50,6 @@ _CHILD = (
 _NAME_LENGTH = 200
 _ENDING_S = 5.0
 _LOOK_UP_S = 1.0
-
-
-def cores() -> int:
-    """The processor cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def run_tasks(

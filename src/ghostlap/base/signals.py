@@ -8,7 +8,6 @@ that: they are written beside their place and renamed.
 
 from __future__ import annotations
 
-import _thread
 import atexit
 import contextlib
 import os
@@ -21,21 +20,47 @@ from collections.abc import Callable, Iterator
 from types import FrameType
 from typing import Any
 
-_SIGNALS = [
-    getattr(signal, name)
-    for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK")  # of these, a system has three
-    if hasattr(signal, name)
-]
+from ghostlap.base.platform import APART, STOP_SIGNALS, signal_main_thread
+
 _PATIENCE_S = 5.0
 _LAND_AGAIN_S = 0.05
 _SHOW_CURSOR = b"\x1b[?25h"
 
-APART: dict[str, Any] = (
-    {"start_new_session": True}
-    if os.name == "posix"
-    else {"creationflags": getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0)}
-)
-"""Options of :class:`subprocess.Popen` with which Ctrl-C in a terminal is for the parent alone."""
+
+_WITH_INPUT = "GHOSTLAP_STOPS_WITH_ITS_INPUT"
+
+
+def stoppable() -> dict[str, Any]:
+    """Options of :class:`subprocess.Popen` for a command of ours that :func:`ask_to_stop` can stop.
+
+    It stops when its standard input ends, so it does not outlive this process either. A signal
+    would be Windows's ``TerminateProcess``, which leaves no time to save anything.
+    """
+    return {"stdin": subprocess.PIPE, "env": {**os.environ, _WITH_INPUT: "1"}, **APART}
+
+
+def ask_to_stop(process: subprocess.Popen[Any]) -> None:
+    """Stop a process that was started as :func:`stoppable`, as SIGTERM does."""
+    if process.stdin is not None:
+        process.stdin.close()
+        process.stdin = None  # or ``communicate`` would write to it
+
+
+def stop_with_input() -> None:
+    """Stop when standard input ends, if whoever started this process wants it so."""
+    if os.environ.pop(_WITH_INPUT, None) is None:
+        return
+    ours, nothing = os.dup(0), os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, 0)  # on Windows, nobody can even ask about a pipe that another thread reads
+    os.close(nothing)
+
+    def wait() -> None:
+        with contextlib.suppress(OSError):
+            while os.read(ours, 1):
+                pass
+        signal_main_thread(signal.SIGTERM)
+
+    threading.Thread(target=wait, name="ghostlap-input", daemon=True).start()
 
 
 class Stopped(KeyboardInterrupt):
@@ -108,7 +133,7 @@ def listening(for_good: bool = False) -> Iterator[Asked]:
     mine = _Listening()
     before = {
         number: signal.getsignal(number)
-        for number in _SIGNALS
+        for number in STOP_SIGNALS
         if signal.getsignal(number) not in (signal.SIG_IGN, None)
     }
     _listening = mine
@@ -175,7 +200,7 @@ def _repeated_when_lost(mine: _Listening) -> Iterator[None]:
             before(lost)
             return
         mine.raised = False
-        again = threading.Timer(_LAND_AGAIN_S, _send_to_main_thread, [mine.number])
+        again = threading.Timer(_LAND_AGAIN_S, signal_main_thread, [mine.number])
         again.daemon = True
         again.start()
 
@@ -184,13 +209,6 @@ def _repeated_when_lost(mine: _Listening) -> Iterator[None]:
         yield
     finally:
         sys.unraisablehook = before
-
-
-def _send_to_main_thread(number: int) -> None:
-    if hasattr(signal, "pthread_kill"):
-        signal.pthread_kill(threading.main_thread().ident or 0, number)  # wakes it where it waits
-    else:
-        _thread.interrupt_main(signal.Signals(number))
 
 
 def _ignore(numbers: list[int]) -> None:

@@ -8,6 +8,7 @@ import tempfile
 from collections.abc import Sequence
 
 from ghostlap.base.errors import GhostlapError
+from ghostlap.base.platform import let_many_files_be_open
 
 _OWNER = 0o700
 _FEWEST_COLUMNS = 40
@@ -24,7 +25,7 @@ def made_fit(arguments: Sequence[str]) -> None:
             place for temporary files.
     """
     os.umask(os.umask(0) & ~_OWNER)  # what we make, we must be able to write into
-    _let_many_files_be_open()
+    let_many_files_be_open()
     if os.environ.get("COLUMNS", "").isdigit() and int(os.environ["COLUMNS"]) < _FEWEST_COLUMNS:
         os.environ["COLUMNS"] = str(_FEWEST_COLUMNS)
     _check_names([*arguments, _current_folder()])
@@ -59,14 +60,3 @@ def _check_names(names: Sequence[str]) -> None:
                 f"{name}: is no text in {encoding}, which names are written in here. "
                 f"To go on, {hint}rename it."
             ) from error
-
-
-def _let_many_files_be_open() -> None:
-    """Raise the limit of open files to what the system lets us."""
-    try:
-        import resource
-    except ModuleNotFoundError:  # Windows has no such limit
-        return
-    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if most != resource.RLIM_INFINITY:  # macOS refuses that
-        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-import os
 import subprocess
 import sys
 import threading
 from pathlib import Path
 from typing import Any
 
+from ghostlap.base.platform import start_patiently
 from ghostlap.cockpit.library import stamp_of
 
 _PATIENCE_S = 300.0
@@ -80,24 +79,20 @@ class Verdicts:
         with self._lock:
             if self._stopped:
                 return _UNKNOWN
-            self._process = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+            self._process = start_patiently(
+                command,
+                _NICENESS,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
             )
         with self._process as process:
-            be_patient(process.pid, _NICENESS)
             try:
                 output, _ = process.communicate(timeout=_PATIENCE_S)
             except subprocess.TimeoutExpired:
                 process.kill()
                 return _UNKNOWN
         return _verdict_in(output, process.returncode)
-
-
-def be_patient(process_id: int, niceness: int) -> None:
-    """Let another process run only where nobody else wants the processor, if that can be said."""
-    if hasattr(os, "setpriority"):
-        with contextlib.suppress(OSError):
-            os.setpriority(os.PRIO_PROCESS, process_id, niceness)
 
 
 def _verdict_in(output: bytes, status: int) -> dict[str, Any]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import errno
 import logging
 import socket
 import time
@@ -19,6 +18,7 @@ from starlette.routing import BaseRoute, Route, WebSocketRoute
 from starlette.websockets import WebSocket
 
 from ghostlap.base.errors import CockpitError
+from ghostlap.base.platform import ADDRESS_TAKEN, listen_alone
 from ghostlap.cockpit.access import Gate
 from ghostlap.cockpit.connections import MOST_CONNECTIONS, BoundedWebSocket, PatientHttp
 from ghostlap.cockpit.hub import Client, Hub
@@ -201,7 +201,7 @@ def _listen(host: str, port: int) -> socket.socket:
     except OSError as error:
         raise CockpitError(_cannot_listen(host, port, error)) from error
     try:
-        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listen_alone(listening)
         listening.bind(address)
     except OSError as error:
         listening.close()
@@ -211,7 +211,7 @@ def _listen(host: str, port: int) -> socket.socket:
 
 
 def _cannot_listen(host: str, port: int, error: OSError) -> str:
-    if error.errno == errno.EADDRINUSE:
+    if error.errno in ADDRESS_TAKEN:
         return (
             f"{host}:{port}: the port is in use. Is the cockpit open already? End it first, or "
             "choose another port."

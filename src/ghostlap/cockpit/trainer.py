@@ -11,8 +11,6 @@ import csv
 import dataclasses
 import datetime
 import itertools
-import os
-import signal
 import subprocess
 import sys
 import threading
@@ -22,7 +20,8 @@ from typing import Any
 
 from ghostlap.base.errors import CockpitError
 from ghostlap.base.files import open_file, open_text
-from ghostlap.cockpit.doctor_worker import be_patient
+from ghostlap.base.platform import kill_group, start_patiently
+from ghostlap.base.signals import ask_to_stop, stoppable
 from ghostlap.cockpit.library import Library
 from ghostlap.pilots.pilot import PILOT_FILE
 
@@ -105,7 +104,7 @@ class Trainer:
                 try:
                     job.process.wait(_LEAVE_AFTER_S)
                 except subprocess.TimeoutExpired:
-                    _signal(job, signal.SIGKILL if os.name == "posix" else signal.SIGTERM)
+                    kill_group(job.process)
                     with contextlib.suppress(subprocess.TimeoutExpired):  # its disk hangs
                         job.process.wait(_KILLED_WITHIN_S)
 
@@ -124,22 +123,19 @@ class Trainer:
         try:
             runs.mkdir(parents=True, exist_ok=True)
             with log.open("wb") as output:
-                process = subprocess.Popen(
-                    command,
-                    stdin=subprocess.DEVNULL,
-                    stdout=output,
-                    stderr=subprocess.STDOUT,
-                    start_new_session=True,
+                process = start_patiently(
+                    command, _NICENESS, stdout=output, stderr=subprocess.STDOUT, **stoppable()
                 )
         except OSError as error:
             raise CockpitError(f"{runs}: no training can start ({error.strerror}).") from error
-        be_patient(process.pid, _NICENESS)
         return _Job(f"train-{next(self._numbers)}", run, epochs, runs / run, log, process)
 
 
 def _facts(job: _Job) -> dict[str, Any]:
     history = _history(job.folder / HISTORY)
     status = job.process.poll()
+    if status is not None:
+        ask_to_stop(job.process)  # closes what it can hear no longer
     state, message = "training" if history else "starting", ""
     if status is None and job.stopping:
         state = "stopping"
@@ -187,12 +183,4 @@ def _last_words(log: Path) -> str:
 def _interrupt(job: _Job) -> None:
     if job.process.poll() is None and not job.stopping:
         job.stopping = True
-        _signal(job, signal.SIGTERM)  # Ctrl-C is ignored by what a background shell started
-
-
-def _signal(job: _Job, number: int) -> None:
-    with contextlib.suppress(OSError):
-        if os.name == "posix":
-            os.killpg(job.process.pid, number)
-        else:
-            job.process.send_signal(number)
+        ask_to_stop(job.process)

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple, NoReturn
 from ghostlap import __version__
 from ghostlap.base.errors import GhostlapError
 from ghostlap.base.files import json_text
-from ghostlap.base.signals import Asked, exit_status, listening
+from ghostlap.base.signals import Asked, exit_status, listening, stop_with_input
 from ghostlap.base.surroundings import made_fit
 from ghostlap.base.terminal import escaped, open_streams, output_failure
 
@@ -132,6 +132,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """
     open_streams()
     with listening(for_good=arguments is None) as asked:
+        stop_with_input()
         status = _status_of(list(sys.argv[1:] if arguments is None else arguments), asked)
         failure = output_failure()
         if failure is not None and not status:

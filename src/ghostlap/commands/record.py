@@ -25,7 +25,8 @@ from rich.progress import (
 from ghostlap.base.errors import RecordingError
 from ghostlap.base.files import write_json
 from ghostlap.base.folder_lock import FolderLock
-from ghostlap.base.processes import Report, cores, run_tasks
+from ghostlap.base.platform import cores
+from ghostlap.base.processes import Report, run_tasks
 from ghostlap.base.terminal import say
 from ghostlap.data.provenance import machine, versions
 from ghostlap.driving.expert_recording.config import RecordConfig, to_json

@@ -28,6 +28,7 @@ from numpy.typing import NDArray
 from ghostlap.base.errors import CacheError, ImageError
 from ghostlap.base.files import explained, refuse_link, remove
 from ghostlap.base.folder_lock import FolderLock
+from ghostlap.base.platform import give_back_pages
 from ghostlap.data.vision.preprocessing import Rgb, decode_rgb, read_picture
 
 MAX_STORE_BYTES = 20 * 2**30
@@ -128,8 +129,8 @@ class FrameCache:
 
         Without this the process seems to own every frame that it ever touched.
         """
-        if self._map is not None and hasattr(mmap, "MADV_DONTNEED"):
-            self._map.madvise(mmap.MADV_DONTNEED)
+        if self._map is not None:
+            give_back_pages(self._map)
 
     def _digests(self) -> NDArray[np.void]:
         """Keys of the complete frames in the store, in order."""

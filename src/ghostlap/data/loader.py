@@ -7,9 +7,6 @@ many there are, and whether the training was interrupted before makes no differe
 from __future__ import annotations
 
 import contextlib
-import os
-import sys
-import threading
 import time
 from collections import deque
 from collections.abc import Generator, Iterator
@@ -21,6 +18,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from ghostlap.base.platform import make_thread_patient
 from ghostlap.data.dataset import Samples
 from ghostlap.data.frame_cache import FrameCache
 from ghostlap.data.labels import SPEED_UNIT_MPH
@@ -110,10 +108,12 @@ class BatchLoader:
             ahead: batches ready or in the making; this bounds the memory.
         """
         # The threads are ours; OpenCV's own would only get in the way on pictures this small.
+        # The network's operations are split evenly over the cores: one core taken away holds up the
+        # others. Not all of the work here fits into the gaps (docs/benchmarks.md says how much).
         opencvs_threads = cv2.getNumThreads()
         cv2.setNumThreads(1)
         pool = ThreadPoolExecutor(
-            workers, thread_name_prefix="ghostlap-loader", initializer=_yield_to_the_network
+            workers, thread_name_prefix="ghostlap-loader", initializer=make_thread_patient
         )
         pending: deque[Future[Batch]] = deque()
         try:
@@ -174,13 +174,3 @@ def closing_stream(batches: Generator[Batch, None, None]) -> Iterator[None]:
                 break
             except ValueError:  # TensorFlow's thread is within it, for a moment
                 time.sleep(_BATCH_TAKES_S)
-
-
-def _yield_to_the_network() -> None:
-    """Let this thread run only where the network leaves a core idle.
-
-    The network's operations are split evenly over the cores: one core taken away holds up the
-    others. Not all of the loader's work fits into the gaps (docs/benchmarks.md says how much).
-    """
-    if sys.platform == "linux":  # elsewhere a priority belongs to the whole process
-        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 19)

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from importlib import metadata
 from typing import Any
 
+from ghostlap.base.platform import cores, processor_name
 from ghostlap.data.recordings import CAMERAS, COLUMNS, Recording
 
 _PACKAGES = (
@@ -35,22 +36,10 @@ def machine() -> dict[str, Any]:
     import psutil
 
     return {
-        "processor": _processor(),
-        "cores": len(os.sched_getaffinity(0))
-        if hasattr(os, "sched_getaffinity")
-        else os.cpu_count(),
+        "processor": processor_name(),
+        "cores": cores(),
         "memory_gb": round(psutil.virtual_memory().total / 1e9, 1),
     }
-
-
-def _processor() -> str:
-    try:
-        with open("/proc/cpuinfo", encoding="utf-8") as file:
-            return next(
-                line.split(":")[1].strip() for line in file if line.startswith("model name")
-            )
-    except (OSError, StopIteration):
-        return platform.processor() or platform.machine()
 
 
 def fingerprint(recordings: Sequence[Recording]) -> list[dict[str, Any]]:

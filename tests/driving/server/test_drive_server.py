@@ -31,11 +31,12 @@ from raw_simulator import (
 )
 
 from ghostlap.base.errors import DriveError
+from ghostlap.base.platform import QUICK_ACK
 from ghostlap.data.vision.preprocessing import SEED, encode_jpeg
 from ghostlap.driving.server import connection as connection_module
 from ghostlap.driving.server import server as server_module
 from ghostlap.driving.server.config import DriveConfig, Limits
-from ghostlap.driving.server.connection import SimulatorConnection, acknowledge_early
+from ghostlap.driving.server.connection import SimulatorConnection
 from ghostlap.driving.server.model_thread import Answer, ModelThread, Waiting, look_with
 from ghostlap.driving.server.server import DriveServer
 from ghostlap.driving.unity.wire import Telemetry
@@ -311,7 +312,7 @@ def test_an_interface_that_is_not_here_is_named() -> None:
         serving(lambda server: asyncio.sleep(0), host="192.0.2.1")
 
 
-@pytest.mark.skipif(connection_module.QUICK_ACK is None, reason="only Linux has TCP_QUICKACK")
+@pytest.mark.skipif(QUICK_ACK is None, reason="only Linux has TCP_QUICKACK")
 def test_every_read_is_acknowledged_at_once() -> None:
     calls: list[tuple[int, int, int]] = []
 
@@ -330,30 +331,6 @@ def test_every_read_is_acknowledged_at_once() -> None:
 
     serving(drive)
     assert set(calls) == {(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)}
-
-
-def test_where_there_is_no_quick_acknowledgement_segments_are_small(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    with socket.socket() as listening:
-        before = listening.getsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG)
-        monkeypatch.setattr(connection_module, "QUICK_ACK", 12)
-        acknowledge_early(listening)
-        assert listening.getsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG) == before
-        monkeypatch.setattr(connection_module, "QUICK_ACK", None)
-        calls: list[tuple[int, ...]] = []
-        acknowledge_early(Recorded(calls))  # type: ignore[arg-type]
-        assert calls == [(socket.IPPROTO_TCP, socket.TCP_MAXSEG, 536)]
-
-
-class Recorded:
-    """A socket that only notes what it is told."""
-
-    def __init__(self, calls: list[tuple[int, ...]]) -> None:
-        self.calls = calls
-
-    def setsockopt(self, *arguments: int) -> None:
-        self.calls.append(arguments)
 
 
 def test_a_server_without_quick_acknowledgement_serves_too(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -313,10 +313,10 @@ def test_keras_files_are_read_and_their_bombs_are_not_unpacked(tmp_path: Path) -
 _FUZZ = """
 import sys
 import numpy as np
-from ghostlap.pilots.keras_import.h5_child import Refused, limit_process, read_h5
+from ghostlap.pilots.keras_import.h5_child import Refused, limit_reading, read_h5
 source, copy, first, last = sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4])
 data = np.frombuffer(open(source, "rb").read(), np.uint8)
-limit_process(10 * 2**30)
+limit_reading(10 * 2**30)
 for number in range(first, last):
     rng = np.random.default_rng(number)
     damaged = data.copy()
@@ -391,7 +391,7 @@ _LONG_TEXT = """
 import sys
 from ghostlap.pilots.keras_import import h5_child
 h5_child.MAX_ATTRIBUTE_MEMORY_BYTES = 32 * 2**20
-h5_child.limit_process()
+h5_child.limit_reading()
 try:
     print("read", len(h5_child.read_h5(sys.argv[1])[1]))
 except h5_child.Refused as error:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import signal
 import socket
 import subprocess
 import sys
@@ -15,6 +14,7 @@ from typing import Any
 from rich.console import Console
 
 from ghostlap.base.errors import DemoError
+from ghostlap.base.signals import ask_to_stop, stoppable
 from ghostlap.commands.sim import simulate
 from ghostlap.commands.sim_config import SimulateConfig
 
@@ -79,6 +79,7 @@ def _server(run: Path, record: Path, speed_limit: float, port: int) -> Iterator[
         [sys.executable, "-m", "ghostlap", "drive", str(run), *options],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
+        **stoppable(),
     )
     try:
         until_s = time.monotonic() + _WAIT_S
@@ -91,7 +92,7 @@ def _server(run: Path, record: Path, speed_limit: float, port: int) -> Iterator[
             time.sleep(_LOOK_AGAIN_S)
         yield
     finally:
-        server.send_signal(signal.SIGTERM)  # it writes down what waits to be recorded
+        ask_to_stop(server)  # it writes down what waits to be recorded
         try:
             server.wait(_ENDING_S)
         except subprocess.TimeoutExpired:

@@ -10,9 +10,10 @@ from pathlib import Path
 
 from ghostlap.base.errors import RecordingError
 from ghostlap.base.files import append_row, open_file, refuse_link
+from ghostlap.base.platform import BINARY
 from ghostlap.data.recordings.lines import MAX_LINE_BYTES, lines_of
 
-APPENDING = os.O_RDWR | os.O_CREAT | os.O_APPEND | getattr(os, "O_BINARY", 0)
+APPENDING = os.O_RDWR | os.O_CREAT | os.O_APPEND | BINARY
 """How a file is opened whose rows are written one by one."""
 
 

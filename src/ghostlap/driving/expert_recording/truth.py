@@ -16,6 +16,7 @@ from pathlib import Path
 
 from ghostlap.base.errors import RecordingError
 from ghostlap.base.files import append_row
+from ghostlap.base.platform import BINARY
 from ghostlap.driving.expert_recording.plan import Stretch
 from ghostlap.sim.world import World
 
@@ -76,7 +77,7 @@ class TruthLog:
 
     def __enter__(self) -> TruthLog:
         try:
-            self._file = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o666)
+            self._file = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | BINARY, 0o666)
         except OSError as error:
             raise RecordingError(
                 f"{self._path}: cannot be written ({error.strerror}). Choose a folder that you "

@@ -11,6 +11,7 @@ from typing import Any, Protocol
 from websockets.asyncio.server import ServerConnection, broadcast
 from websockets.frames import CloseCode, Frame, Opcode
 
+from ghostlap.base.platform import QUICK_ACK
 from ghostlap.driving.server.config import Limits
 
 _READ_BYTES = 8 * 1024
@@ -26,11 +27,6 @@ _FRAMES_A_MESSAGE = 8
 _MOST_FRAGMENTS = 4096
 """Of one message; the simulator's are of 1,016 bytes."""
 _END_WITHIN_S = 1.0
-_SEGMENT_BYTES = 536
-
-QUICK_ACK: int | None = getattr(socket, "TCP_QUICKACK", None)
-"""The simulator writes a telemetry in many small pieces, and its system waits for each one to be
-acknowledged before it sends the next; ours would wait about 40 ms with that. Only Linux has it."""
 
 
 class Door(Protocol):
@@ -41,12 +37,6 @@ class Door(Protocol):
     def opened(self, connection: SimulatorConnection) -> bool: ...
 
     def closed(self, connection: SimulatorConnection) -> None: ...
-
-
-def acknowledge_early(listening: socket.socket) -> None:
-    """Where there is no quick acknowledgement, make what comes in fill a segment soon."""
-    if QUICK_ACK is None and hasattr(socket, "TCP_MAXSEG"):
-        listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, _SEGMENT_BYTES)
 
 
 class SimulatorConnection(ServerConnection, asyncio.BufferedProtocol):
@@ -149,6 +139,8 @@ class SimulatorConnection(ServerConnection, asyncio.BufferedProtocol):
             self.transport.resume_reading()
 
     def _hear(self, nbytes: int) -> None:
+        # The simulator writes a telemetry in many small pieces, and its system waits for each one
+        # to be acknowledged before it sends the next; ours would wait about 40 ms with that.
         if QUICK_ACK is not None:  # the system forgets it, so at each read
             self._socket.setsockopt(socket.IPPROTO_TCP, QUICK_ACK, 1)
         self.data_received(bytes(memoryview(self._buffer)[:nbytes]))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import errno
 import functools
 import http
 import itertools
@@ -18,8 +17,9 @@ from websockets.http11 import Request, Response
 
 from ghostlap.base.errors import DriveError
 from ghostlap.base.hosts import is_foreign
+from ghostlap.base.platform import ADDRESS_TAKEN, acknowledge_early
 from ghostlap.driving.server.config import PORT, DriveConfig
-from ghostlap.driving.server.connection import SimulatorConnection, acknowledge_early
+from ghostlap.driving.server.connection import SimulatorConnection
 from ghostlap.driving.server.drive_recorder import Recordings
 from ghostlap.driving.server.model_thread import Asker, Look, ModelThread
 from ghostlap.driving.server.observer import Observer
@@ -256,7 +256,7 @@ class DriveServer:
 
 def _cannot_listen(config: DriveConfig, error: OSError) -> str:
     where = f"{config.host}:{config.port}"
-    if error.errno == errno.EADDRINUSE:
+    if error.errno in ADDRESS_TAKEN:
         other = "" if config.port != PORT else ", or another program that drives the simulator"
         return (
             f"{where}: the port is in use. Is 'ghostlap drive' running already{other}? "

@@ -8,7 +8,6 @@ size is checked before memory is asked for it.
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import sys
@@ -16,6 +15,8 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+from ghostlap.base.platform import limit_process, memory_limited
 
 if TYPE_CHECKING:
     import h5py  # type: ignore[import-untyped]
@@ -212,45 +213,18 @@ class _Reader:
             self.weights.append(np.asarray(dataset[()]).astype(np.float32))
 
 
-@contextlib.contextmanager
-def memory_limited(more_bytes: int) -> Iterator[None]:
-    """Let this process have only so much more memory than it has, where systems can tell."""
-    try:
-        import resource
-
-        with open("/proc/self/statm", encoding="ascii") as file:
-            now_bytes = int(file.read().split()[0]) * resource.getpagesize()
-    except (ImportError, OSError):
-        yield
-        return
-    before, most = resource.getrlimit(resource.RLIMIT_AS)
-    limit = now_bytes + more_bytes
-    if before != resource.RLIM_INFINITY:
-        limit = min(limit, before)
-    resource.setrlimit(resource.RLIMIT_AS, (limit, most))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_AS, (before, most))
-
-
-def limit_process(file_bytes: int = 0, memory_bytes: int = MAX_MEMORY_BYTES) -> None:
+def limit_reading(file_bytes: int = 0) -> None:
     """Let this process have no more memory and time than reading a model could take."""
-    try:
-        import resource
-    except ImportError:  # Windows has no such limits; the sizes are checked all the same
-        return
-    resource.setrlimit(resource.RLIMIT_AS, (memory_bytes, memory_bytes))
-    processor_s = MAX_PROCESSOR_S * (1 + file_bytes // 2**30)
-    resource.setrlimit(resource.RLIMIT_CPU, (processor_s, processor_s))
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    most = MAX_WEIGHT_BYTES + MAX_TEXT_BYTES * 4
-    resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))
+    limit_process(
+        memory_bytes=MAX_MEMORY_BYTES,
+        processor_s=MAX_PROCESSOR_S * (1 + file_bytes // 2**30),
+        file_bytes=MAX_WEIGHT_BYTES + MAX_TEXT_BYTES * 4,
+    )
 
 
 def main() -> None:
     """Read the file named as argument; write a line of JSON and the weights to standard output."""
-    limit_process(os.path.getsize(sys.argv[1]))
+    limit_reading(os.path.getsize(sys.argv[1]))
     out = sys.stdout.buffer
     try:
         found, weights = read_h5(sys.argv[1])

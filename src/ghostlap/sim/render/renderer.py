@@ -10,7 +10,7 @@ import warp as wp
 from numpy.typing import NDArray
 
 from ghostlap.base.errors import SimulatorError
-from ghostlap.base.memory import give_back_code
+from ghostlap.base.platform import give_back_code
 from ghostlap.base.terminal import native_words_held_back
 from ghostlap.data.vision.camera import Camera
 from ghostlap.sim.render.kernels import BUCKETS, Shown, paint_columns, project_things
