@@ -24,12 +24,12 @@ def _of_a_file(read: Read, seeds: list[bytes], words: tuple[bytes, ...] = ()) ->
 
 
 def _who_drove(folder: Path) -> Target:
-    from ghostlap.data.recordings.who_drove import WHO_DROVE_NAME, read_who_drove
+    from ghostlap.data.recordings.tables_beside import WHO_DROVE, read_who_drove
 
     row = "center_2024_05_06_07_08_09_1{}.jpg,{},{}"
     seed = "\n".join(["center,driver,pilot_steering", row.format(0, "human", ""),
                       row.format(1, "pilot", "0.25"), row.format(2, "expert", "-1")])  # fmt: skip
-    read = _rewriting(folder / WHO_DROVE_NAME, lambda: read_who_drove(folder))
+    read = _rewriting(folder / WHO_DROVE.name, lambda: read_who_drove(folder))
     return _of_a_file(read, [seed.encode() + b"\n"])
 
 

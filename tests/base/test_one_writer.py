@@ -116,7 +116,7 @@ def content_of(home: Path) -> dict[str, bytes]:
 
 @pytest.mark.parametrize("name", ["IMG", "driving_log.csv", "who_drove.csv", "predictions.csv"])
 def test_a_drive_is_not_recorded_through_a_link(name: str, tmp_path: Path) -> None:
-    from ghostlap.data.recordings.who_drove import WhoDroveLog
+    from ghostlap.data.recordings.tables_beside import WHO_DROVE
 
     home, theirs = make_recording(tmp_path / "rec", rows=3), tmp_path / "theirs"
     if name == "IMG":
@@ -129,7 +129,7 @@ def test_a_drive_is_not_recorded_through_a_link(name: str, tmp_path: Path) -> No
 
     def write() -> None:
         Recordings(home, print, lambda: None).close()
-        WhoDroveLog(home)
+        WHO_DROVE.open(home).close()
 
     with pytest.raises(GhostlapError, match=f"{name}: this is a link to elsewhere"):
         write()

@@ -30,7 +30,7 @@ from ghostlap.data.formats.table import read_table
 from ghostlap.data.provenance import fingerprint
 from ghostlap.data.recordings import read_recording
 from ghostlap.data.recordings.driving_log import read_log
-from ghostlap.data.recordings.who_drove import read_who_drove
+from ghostlap.data.recordings.tables_beside import read_who_drove
 from ghostlap.data.vision.augmentation import parse_augmentation
 from ghostlap.driving.evaluation.results import read_drive
 from ghostlap.pilots.keras_import.model_file import read_model_file

@@ -29,7 +29,7 @@ from ghostlap.cockpit.simulator import Simulator
 from ghostlap.cockpit.unity import Seen, UnityDrive, UnityObserver
 from ghostlap.commands.cockpit import cockpit
 from ghostlap.data.recordings import read_recording
-from ghostlap.data.recordings.who_drove import read_who_drove
+from ghostlap.data.recordings.tables_beside import read_who_drove
 from ghostlap.data.vision.preprocessing import decode_rgb, encode_jpeg
 from ghostlap.driving.server.config import DriveConfig
 from ghostlap.driving.server.model_thread import look_with

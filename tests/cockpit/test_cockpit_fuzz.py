@@ -40,7 +40,7 @@ from ghostlap.cockpit.runs import EVALUATION_FILE
 from ghostlap.cockpit.scene import Stage
 from ghostlap.cockpit.trainer import Trainer
 from ghostlap.data.recordings.driving_log import LOG_NAME
-from ghostlap.data.recordings.who_drove import WHO_DROVE_NAME
+from ghostlap.data.recordings.tables_beside import WHO_DROVE
 from ghostlap.pilots.pilot import ONNX_FILE, PILOT_FILE
 from ghostlap.pilots.saliency import SALIENCY_FILE
 
@@ -68,7 +68,7 @@ def make_odd_things(recordings: Path, runs: Path) -> None:
     (odd / LOG_NAME).write_text("".join(f"IMG/{name},,,0.5,1,0,20\n" for name in images))
     if hasattr(os, "mkfifo"):
         os.mkfifo(odd / "IMG" / "fifo.jpg")
-        os.mkfifo(odd / WHO_DROVE_NAME)
+        os.mkfifo(odd / WHO_DROVE.name)
         make_pilot(runs / "waits")
         (runs / "waits" / ONNX_FILE).unlink()
         (runs / "waits" / "evaluate" / "x").mkdir(parents=True)

@@ -30,7 +30,7 @@ from ghostlap.cockpit.replay import Predictions
 from ghostlap.cockpit.runs import EVALUATION_FILE
 from ghostlap.cockpit.trainer import Trainer
 from ghostlap.data.recordings import read_recording
-from ghostlap.data.recordings.who_drove import WhoDroveLog, read_who_drove
+from ghostlap.data.recordings.tables_beside import WHO_DROVE, read_who_drove
 from ghostlap.driving.evaluation import folder as evaluate_folder
 
 PATIENCE_S = 60.0
@@ -150,9 +150,9 @@ def test_restoring_overwrites_nothing(library: Library) -> None:
 
 
 def test_a_cut_leaves_the_rest_and_keeps_the_original(library: Library) -> None:
-    with WhoDroveLog(library.recordings / "one") as drove:
+    with WHO_DROVE.open(library.recordings / "one") as drove:
         for center in read_recording(library.recordings / "one").frames["center"]:
-            drove.append(Path(center).name, "person", None)
+            drove.append(Path(center).name, {"driver": "person"})
     before = read_recording(library.recordings / "one").frames
     assert cut(library, "one", 10, 19) == "one-cut"
     assert list(library.trash_names()) == ["one"]

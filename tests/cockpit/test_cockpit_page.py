@@ -25,7 +25,7 @@ from ghostlap.cockpit.config import CockpitConfig
 from ghostlap.cockpit.simulator import Simulator
 from ghostlap.commands.doctor import examine
 from ghostlap.data.recordings.reading import read_recording
-from ghostlap.data.recordings.who_drove import read_who_drove
+from ghostlap.data.recordings.tables_beside import read_who_drove
 
 PAGE = ROOT / "src" / "ghostlap" / "cockpit" / "page"
 PATIENCE_S = 60.0

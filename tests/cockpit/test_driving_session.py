@@ -15,17 +15,16 @@ from rings import ring_file
 from small_pilot import make_pilot
 
 from ghostlap.base.errors import CockpitError, PilotError, RecordingError
-from ghostlap.cockpit import recorder as tape_module
 from ghostlap.cockpit.driving_session import Cabin
 from ghostlap.cockpit.manual_input import HANDS_OFF_AFTER_S, Hands
 from ghostlap.cockpit.pilot_runner import Copilot
 from ghostlap.cockpit.protocol import Input, Key
-from ghostlap.cockpit.recorder import Moment, Tape
+from ghostlap.cockpit.recorder import Tape
 from ghostlap.cockpit.scene import MAIN_HEIGHT_PX, MAIN_WIDTH_PX, Stage
 from ghostlap.commands.doctor import examine
-from ghostlap.data.recordings import read_recording
+from ghostlap.data.recordings import background_recorder, read_recording
 from ghostlap.data.recordings.recorder import Recorder
-from ghostlap.data.recordings.who_drove import read_who_drove
+from ghostlap.data.recordings.tables_beside import read_who_drove
 from ghostlap.sim.world import Start
 
 STEP_S = 1 / 30
@@ -367,7 +366,7 @@ def test_on_a_slow_disk_newer_moments_are_written_for_older_ones(
 ) -> None:
     """A kill would lose what waits."""
     now_s, said, writing, goes_on = 1000.0, list[str](), threading.Event(), threading.Event()
-    monkeypatch.setattr(tape_module, "time", SimpleNamespace(monotonic=lambda: now_s))
+    monkeypatch.setattr(background_recorder, "time", SimpleNamespace(monotonic=lambda: now_s))
     append = Recorder.append
 
     def slowly(*arguments: Any, **named: Any) -> Any:
@@ -382,14 +381,12 @@ def test_on_a_slow_disk_newer_moments_are_written_for_older_ones(
         if i == 1:
             writing.wait(20)
         now_s = 1000.0 + i / 5
-        tape.add(Moment(pictures, i / 5, 0.0, 0.0, i, "person", None))
-    assert said == []
+        tape.add(pictures, i / 5, 0.0, 0.0, i, "person", None)
+    assert tape.rows == 5
     goes_on.set()
-    while tape.rows > 6:
-        time.sleep(0.01)
-    tape.close()
+    tape.close(60.0)
     assert len(said) == 1
-    assert read_recording(tmp_path / "rec").frames["speed_mph"].tolist() == [0, 5, 6, 7, 8, 9]
+    assert read_recording(tmp_path / "rec").frames["speed_mph"].tolist() == [0, 6, 7, 8, 9]
 
 
 def test_a_disk_that_hangs_costs_moments_and_neither_memory_nor_time(
@@ -398,10 +395,11 @@ def test_a_disk_that_hangs_costs_moments_and_neither_memory_nor_time(
     said: list[str] = []
     goes_on, append = threading.Event(), Recorder.append
     monkeypatch.setattr(Recorder, "append", lambda *a, **b: goes_on.wait() and append(*a, **b))
+    monkeypatch.setattr(background_recorder, "_MOST_WAITING", 64)
     tape = Tape(tmp_path / "rec", said.append)
     pictures = np.zeros((3, 160, 320, 3), np.uint8)
     for i in range(100):
-        tape.add(Moment(pictures, i / 15, 0.0, 0.0, 0.0, "person", None))
+        tape.add(pictures, i / 15, 0.0, 0.0, 0.0, "person", None)
     assert 64 <= tape.rows <= 65  # one of them may be in the writer's hands
     assert len(said) == 1
     assert "too slow" in said[0]
@@ -423,7 +421,7 @@ def test_whatever_keeps_a_row_from_being_written_is_told(
     monkeypatch.setattr(Recorder, "append", no_memory)
     said: list[str] = []
     tape = Tape(tmp_path / "rec", said.append)
-    tape.add(Moment(np.zeros((3, 160, 320, 3), np.uint8), 0.0, 0.0, 0.0, 0.0, "person", None))
+    tape.add(np.zeros((3, 160, 320, 3), np.uint8), 0.0, 0.0, 0.0, 0.0, "person", None)
     tape.close(60.0)
     assert tape.is_broken
     assert said == [

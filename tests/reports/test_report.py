@@ -476,8 +476,10 @@ def test_any_history_is_read_or_refused(
 
 
 def test_a_drive_without_latencies_is_said(changed: Path) -> None:
-    (changed / "drive-1" / "predictions.csv").write_text("center,latency_ms\na.jpg,\nb.jpg,x\n")
+    (changed / "drive-1" / "predictions.csv").write_text("center,latency_ms\na.jpg,\n")
     assert "it holds no latency_ms" in written(changed)[1].says("latency")
+    (changed / "drive-1" / "predictions.csv").write_text("center,latency_ms\na.jpg,x\n")
+    assert "latency_ms must be a finite number" in written(changed)[1].says("latency")
 
 
 def test_what_cannot_be_done(complete: Path, tmp_path: Path) -> None:

@@ -41,8 +41,8 @@ def cut(library: Library, name: str, first: int, last: int) -> str:
             for i in kept:
                 for names in log.names:
                     _share(folder, unfinished, names[i])
-            centers = {log.names[0][i] for i in kept}
-            copy_tables(folder, unfinished, centers)
+            centers = [log.names[0][i] for i in kept]
+            copy_tables(folder, unfinished, dict(zip(centers, centers, strict=True)))
     except OSError as error:
         raise CockpitError(f"{name}: the cut cannot be written ({error.strerror}).") from error
     library.throw_away(name)

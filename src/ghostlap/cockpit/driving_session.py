@@ -13,7 +13,7 @@ from ghostlap.base.errors import CockpitError, GhostlapError
 from ghostlap.cockpit.manual_input import Hands, is_neutral
 from ghostlap.cockpit.pilot_runner import Copilot
 from ghostlap.cockpit.protocol import Input, Mode
-from ghostlap.cockpit.recorder import MOMENTS_PER_S, Moment, Tape
+from ghostlap.cockpit.recorder import MOMENTS_PER_S, Tape
 from ghostlap.cockpit.scene import Stage
 from ghostlap.cockpit.score import Laps, Score
 from ghostlap.driving.metrics import Intervention
@@ -273,15 +273,13 @@ class Cabin:
         period_s = 1 / MOMENTS_PER_S
         self._next_moment_s = max(self._next_moment_s + period_s, world.time_s - period_s)
         tape.add(
-            Moment(
-                pictures=self.stage.three_pictures(),
-                time_s=world.time_s,
-                steering=steering,
-                throttle=throttle,
-                speed_mph=self._speed_mph,
-                driver="pilot" if by_pilot else "person",
-                pilot_steering=None if self.copilot is None else self.copilot.steering,
-            )
+            pictures=self.stage.three_pictures(),
+            time_s=world.time_s,
+            steering=steering,
+            throttle=throttle,
+            speed_mph=self._speed_mph,
+            driver="pilot" if by_pilot else "person",
+            pilot_steering=None if self.copilot is None else self.copilot.steering,
         )
 
 

@@ -14,7 +14,7 @@ from ghostlap.cockpit.library import Library
 from ghostlap.cockpit.trouble import told
 from ghostlap.data.recordings.image_names import NO_TIME
 from ghostlap.data.recordings.log_table import DrivingLog
-from ghostlap.data.recordings.who_drove import WHO_DROVE_NAME, read_who_drove
+from ghostlap.data.recordings.tables_beside import read_who_drove
 from ghostlap.data.vision.preprocessing import crop, decode_rgb, read_picture
 from ghostlap.pilots.pilot import Pilot
 
@@ -184,8 +184,6 @@ def _image_path(folder: Path, image: str) -> Path:
 
 def _drivers(folder: Path) -> dict[str, str]:
     """Who drove, by the center image; empty where nothing says so."""
-    if not (folder / WHO_DROVE_NAME).is_file():
-        return {}
     try:
         return {center: said.driver for center, said in read_who_drove(folder).items()}
     except GhostlapError:

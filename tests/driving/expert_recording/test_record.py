@@ -33,12 +33,12 @@ from ghostlap.data.loader import BatchLoader
 from ghostlap.data.recordings import read_recording, require_images
 from ghostlap.data.recordings.image_names import ms_of
 from ghostlap.data.recordings.recorder import Recorder
+from ghostlap.data.recordings.tables_beside import GROUND_TRUTH
 from ghostlap.data.vision.preprocessing import read_rgb
 from ghostlap.driving.expert_recording import stretch
 from ghostlap.driving.expert_recording.config import RecordConfig, from_json, to_json
 from ghostlap.driving.expert_recording.folder import ABOUT_NAME, Part
 from ghostlap.driving.expert_recording.plan import RECOVERY_MARGIN_M, Job, jobs_of, plan
-from ghostlap.driving.expert_recording.truth import TRUTH_COLUMNS, TRUTH_NAME, TruthLog
 from ghostlap.sim.scene.conditions import Conditions
 from ghostlap.sim.track import tracks
 from ghostlap.sim.track.track import Track
@@ -97,7 +97,7 @@ def content_of(folder: Path) -> dict[str, bytes]:
 
 
 def truth_of(folder: Path) -> list[dict[str, str]]:
-    with (folder / TRUTH_NAME).open() as file:
+    with (folder / GROUND_TRUTH.name).open() as file:
         return list(csv.DictReader(file))
 
 
@@ -222,14 +222,14 @@ def test_it_is_a_recording_with_truth(tmp_path: Path) -> None:
     out = tmp_path / "rec"
     result = record(small(out, both_ways=True, recovery=0.2, rate_hz=15.0), QUIET)
     assert sorted(path.name for path in out.iterdir()) == [
-        "IMG", "driving_log.csv", TRUTH_NAME, ABOUT_NAME,
+        "IMG", "driving_log.csv", GROUND_TRUTH.name, ABOUT_NAME,
     ]  # fmt: skip
     recording = read_recording(out)
     require_images(recording)
     frames, truths = recording.frames, truth_of(out)
     assert len(frames) == len(truths) == result["rows"]
     assert [Path(path).name for path in frames["center"]] == [row["center"] for row in truths]
-    assert tuple(truths[0]) == TRUTH_COLUMNS
+    assert list(truths[0]) == ["center", *GROUND_TRUTH.columns]
     assert len(list((out / "IMG").iterdir())) == 3 * len(frames)
     assert read_rgb(frames["left"][0]).shape == (16, 32, 3)
     assert frames["speed_mph"].between(15, 30.5).all()
@@ -493,20 +493,16 @@ def test_a_full_disk_is_told_and_keeps_what_there_is(
     assert len(read_recording(tmp_path / "rec").frames) == 20
 
 
+@pytest.mark.usefixtures("drawn")
 def test_a_full_disk_stops_the_truth(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ghostlap.driving.expert_recording.truth.truth_row", lambda *_: "a row\n")
-    monkeypatch.setattr(os, "write", lambda file, row: 3)
-    whatever: Any = None
-    with (
-        TruthLog(tmp_path / "truth.csv") as log,
-        pytest.raises(RecordingError, match="truth.csv: cannot be written "),
-    ):
-        log.append("center.jpg", whatever, whatever)
-    with (
-        pytest.raises(RecordingError, match="no/truth.csv: cannot be written .*Choose a folder"),
-        TruthLog(tmp_path / "no" / "truth.csv"),
-    ):
-        pass
+    write = os.write
+
+    def full(file: int, row: bytes) -> int:
+        return write(file, row[:9] if row.startswith(b"center_") else row)
+
+    monkeypatch.setattr(os, "write", full)
+    with pytest.raises(RecordingError, match="No space left on device.*stopped after 0 moments"):
+        record(small(tmp_path / "rec"), QUIET)
 
 
 # Who may write where

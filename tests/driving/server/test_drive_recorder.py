@@ -22,14 +22,12 @@ from raw_simulator import RawSimulator, leave_all, telemetry
 from small_pilot import make_pilot
 
 from ghostlap.base.errors import RecordingError
-from ghostlap.data.recordings import read_recording
+from ghostlap.data.recordings import background_recorder, read_recording
 from ghostlap.data.recordings.recorder import Recorder
+from ghostlap.data.recordings.tables_beside import PREDICTIONS
 from ghostlap.data.vision.preprocessing import encode_jpeg, read_picture
 from ghostlap.driving.control import Control
-from ghostlap.driving.server import drive_recorder
 from ghostlap.driving.server.drive_recorder import (
-    PREDICTION_COLUMNS,
-    PREDICTIONS_NAME,
     DriveRecorder,
     Moment,
     Recordings,
@@ -50,20 +48,19 @@ def moment(steering: float = 0.1, speed_mph: float | None = None, **telemetry: A
     )
 
 
-def recorded(folder: Path, *moments: Moment, most_waiting: int = 256) -> tuple[list[str], int]:
+def recorded(folder: Path, *moments: Moment) -> tuple[list[str], int]:
     """Write moments; returns what was said, and how many were lost."""
     said: list[str] = []
     lost: list[None] = []
-    recorder = DriveRecorder(folder, said.append, lambda: lost.append(None), most_waiting)
+    recorder = DriveRecorder(folder, said.append, lambda: lost.append(None))
     for one in moments:
         recorder.add(one)
-    recorder.close()
-    recorder.join()
+    recorder.close(20)
     return said, len(lost)
 
 
 def predictions(folder: Path) -> list[dict[str, str]]:
-    with (folder / PREDICTIONS_NAME).open(newline="") as file:
+    with (folder / PREDICTIONS.name).open(newline="") as file:
         return list(csv.DictReader(file))
 
 
@@ -78,7 +75,7 @@ def test_a_drive_is_a_recording_with_what_was_predicted_beside_it(tmp_path: Path
     assert read_picture(frames["center"][0]) == JPEG, "the simulator's own bytes"
     rows = predictions(tmp_path)
     assert [row["center"] for row in rows] == [Path(path).name for path in frames["center"]]
-    assert tuple(rows[0]) == PREDICTION_COLUMNS
+    assert list(rows[0]) == ["center", *PREDICTIONS.columns]
     assert list(rows[0].values())[1:] == ["0.100000", "", "", "0.2500", "-0.5000", "2.00", "", ""]
     assert list(rows[1].values())[1:] == [
         "-0.200000", "14.0000", "", "0.2500", "-0.5000", "2.00", "2", "-0.5000",
@@ -100,8 +97,8 @@ def test_a_pilots_spread_is_written_down(tmp_path: Path) -> None:
 
 def test_predictions_that_an_older_version_began_keep_their_columns(tmp_path: Path) -> None:
     recorded(tmp_path, moment(0.1))
-    path = tmp_path / PREDICTIONS_NAME
-    older = [name for name in PREDICTION_COLUMNS if name != "pilot_spread"]
+    path = tmp_path / PREDICTIONS.name
+    older = [name for name in ("center", *PREDICTIONS.columns) if name != "pilot_spread"]
     center = predictions(tmp_path)[0]["center"]
     path.write_text(",".join(older) + f"\n{center},0.1,,0.25,-0.5,2.00,,\n")
     recorded(tmp_path, moment(-0.2, 14.0))
@@ -130,16 +127,16 @@ def test_what_a_slow_disk_cannot_take_is_left_out_and_counted(
         return append(self, **values)
 
     monkeypatch.setattr(Recorder, "append", slow)
+    monkeypatch.setattr(background_recorder, "_MOST_WAITING", 3)
     lost: list[None] = []
-    recorder = DriveRecorder(tmp_path, print, lambda: lost.append(None), most_waiting=3)
+    recorder = DriveRecorder(tmp_path, print, lambda: lost.append(None))
     recorder.add(moment())
     writing.wait(20)
     for _ in range(10):
         recorder.add(moment())  # returns at once
     assert len(lost) == 7
     go_on.set()
-    recorder.close()
-    recorder.join()
+    recorder.close(20)
     assert len(read_recording(tmp_path).frames) == len(predictions(tmp_path)) == 4
 
 
@@ -209,7 +206,7 @@ def test_a_folder_that_cannot_be_written_is_named_at_once(tmp_path: Path) -> Non
     (tmp_path / "file").write_text("")
     with pytest.raises(RecordingError, match="cannot be written"):
         Recordings(tmp_path / "file", print, lambda: None)
-    (tmp_path / "drive" / PREDICTIONS_NAME).mkdir(parents=True)
+    (tmp_path / "drive" / PREDICTIONS.name).mkdir(parents=True)
     with pytest.raises(RecordingError, match="predictions.csv: cannot be written"):
         Recordings(tmp_path / "drive", print, lambda: None)
 
@@ -226,7 +223,7 @@ def test_a_further_folder_that_cannot_be_written_is_said(tmp_path: Path) -> None
 
 def test_what_a_kill_left_of_a_prediction_becomes_no_part_of_the_next(tmp_path: Path) -> None:
     recorded(tmp_path, moment())
-    path = tmp_path / PREDICTIONS_NAME
+    path = tmp_path / PREDICTIONS.name
     whole = path.read_bytes()
     for end in range(len(whole)):
         path.write_bytes(whole[:end])
@@ -240,10 +237,10 @@ def test_what_a_kill_left_of_a_prediction_becomes_no_part_of_the_next(tmp_path: 
 
 def test_a_strangers_table_is_neither_changed_nor_gone_on_with(tmp_path: Path) -> None:
     for text in ("a,b\n1,2\n", "a,b", "center,other\n"):
-        (tmp_path / PREDICTIONS_NAME).write_text(text)
+        (tmp_path / PREDICTIONS.name).write_text(text)
         with pytest.raises(RecordingError, match="predictions.csv: has other columns than center"):
             DriveRecorder(tmp_path, print, lambda: None)
-        assert (tmp_path / PREDICTIONS_NAME).read_text() == text
+        assert (tmp_path / PREDICTIONS.name).read_text() == text
 
 
 def test_nothing_waits_for_a_second_to_be_written(
@@ -251,9 +248,7 @@ def test_nothing_waits_for_a_second_to_be_written(
 ) -> None:
     """Or a kill would lose it: it is left out, which is said and counted."""
     now_s = 1000.0
-    monkeypatch.setattr(
-        drive_recorder, "time", SimpleNamespace(monotonic=lambda: now_s, time=lambda: now_s)
-    )
+    monkeypatch.setattr(background_recorder, "time", SimpleNamespace(monotonic=lambda: now_s))
     writing, go_on = threading.Event(), threading.Event()
     append = Recorder.append
 
@@ -275,8 +270,7 @@ def test_nothing_waits_for_a_second_to_be_written(
     go_on.set()
     while len(lost) < 2:
         time.sleep(0.01)
-    recorder.close()
-    recorder.join()
+    recorder.close(20)
     assert said == [f"{tmp_path}: the disk is too slow, moments are left out."]
     assert len(lost) == 2
     assert [row["pilot_speed_mph"] for row in predictions(tmp_path)] == ["", "7.0000"]
@@ -286,9 +280,7 @@ def test_once_there_is_room_again_the_same_drive_is_recorded_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now_s, is_full, said = 1000.0, True, queue.SimpleQueue[str]()
-    monkeypatch.setattr(
-        drive_recorder, "time", SimpleNamespace(monotonic=lambda: now_s, time=lambda: now_s)
-    )
+    monkeypatch.setattr(background_recorder, "time", SimpleNamespace(monotonic=lambda: now_s))
     really_write = os.write
 
     def write(file: int, row: bytes) -> int:
@@ -310,8 +302,7 @@ def test_once_there_is_room_again_the_same_drive_is_recorded_again(
         f"{tmp_path}: there is room again, and the drive is recorded again."
     )
     recorder.add(moment())
-    recorder.close()
-    recorder.join()
+    recorder.close(20)
     assert len(lost) == 2
     assert len(read_recording(tmp_path).frames) == len(predictions(tmp_path)) == 2
 
@@ -330,11 +321,10 @@ def test_what_a_full_disk_kept_is_told_truly(
         lambda file, row: really_write(file, row if row.startswith(b"IMG/") else row[:9]),
     )
     recorder.add(moment())
-    recorder.close()
-    recorder.join()
+    recorder.close(20)
     assert said == [
-        f"{tmp_path}: what the pilot said cannot be saved (No space left on device). The 1 rows "
-        "recorded by now are safe. The driving goes on, unrecorded."
+        f"{tmp_path / PREDICTIONS.name}: the row cannot be saved (No space left on device). The "
+        "rows before are safe. Make room, then go on. The driving goes on, unrecorded."
     ]
     assert (len(read_recording(tmp_path).frames), predictions(tmp_path), lost) == (1, [], [])
 
@@ -345,6 +335,7 @@ from pathlib import Path
 from ghostlap.commands.drive import drive
 from ghostlap.driving.server.config import DriveConfig
 from ghostlap.data.recordings.recorder import Recorder
+from ghostlap.data.recordings.tables_beside import PREDICTIONS
 save = Recorder._save
 def slowly(*arguments):
     time.sleep(0.04)

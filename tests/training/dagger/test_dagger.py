@@ -26,7 +26,7 @@ from ghostlap.base.files import write_json
 from ghostlap.base.folder_lock import FolderLock
 from ghostlap.commands.dagger import dagger
 from ghostlap.data.recordings import read_recording
-from ghostlap.data.recordings.who_drove import WHO_DROVE_NAME, WhoDroveLog, read_who_drove
+from ghostlap.data.recordings.tables_beside import WHO_DROVE, read_who_drove
 from ghostlap.driving.evaluation.results import save_drive
 from ghostlap.driving.rollout.config import EvaluateConfig
 from ghostlap.pilots.pilot import ONNX_FILE, Pilot
@@ -194,7 +194,7 @@ def driven(task: LabelTask) -> list[Path]:
 
 def beside(recording: Path) -> dict[str, Any]:
     """Columns of who_drove.csv; numbers as arrays."""
-    with open(recording / WHO_DROVE_NAME, newline="") as file:
+    with open(recording / WHO_DROVE.name, newline="") as file:
         header, *rows = csv.reader(file)
     columns = dict(zip(header, zip(*rows, strict=True), strict=True))
     numbers = {name: np.array(columns[name], float) for name in header[2:]}
@@ -296,10 +296,11 @@ def test_a_drive_that_is_stopped_leaves_no_recording(
 def test_new_frames_are_counted_with_their_disagreement(tmp_path: Path) -> None:
     recording = make_recording(tmp_path / "rec", rows=8, side_cameras=False)
     steering = read_recording(recording).frames["steering"]
-    with WhoDroveLog(recording) as log:
+    with WHO_DROVE.open(recording) as log:
         for row, label in enumerate(steering[:6]):  # of two rows nothing is said
             answer = None if row == 0 else label + (0.11 if row < 3 else 0.09)
-            log.append(image_names(row)[0], "pilot" if row < 2 else "expert", answer)
+            driver = "pilot" if row < 2 else "expert"
+            log.append(image_names(row)[0], {"driver": driver, "pilot_steering": answer})
     assert new_frames([recording]) == NewFrames(8, 2 / 5, 2 / 8)
     assert new_frames([]) == NewFrames(0, None, 0)
 
@@ -512,10 +513,11 @@ def test_bins_stay_as_wide_as_they_were(tmp_path: Path) -> None:
 def corrected_recording(folder: Path, drivers: str) -> Path:
     """A recording in which who drove is said by one letter a row: p a person, a the pilot."""
     make_recording(folder, rows=len(drivers), side_cameras=False)
-    with WhoDroveLog(folder) as log:
+    with WHO_DROVE.open(folder) as log:
         for row, letter in enumerate(drivers):
             if letter != "?":
-                log.append(image_names(row)[0], "person" if letter == "p" else "pilot", 0.5)
+                driver = "person" if letter == "p" else "pilot"
+                log.append(image_names(row)[0], {"driver": driver, "pilot_steering": 0.5})
     return folder
 
 

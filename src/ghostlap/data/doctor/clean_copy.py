@@ -99,6 +99,7 @@ def _write(
     names = ("steering", "throttle", "brake", "speed_mph")
     numbers = recording.frames[list(names)].to_numpy()
     times_ms = recording.frames["time"].to_numpy("datetime64[ms]").astype(np.int64)
+    centers: dict[str, str] = {}
     with (folder / LOG_NAME).open("w", encoding="utf-8", newline="\n") as log:
         for row in np.flatnonzero(keep):
             cells = []
@@ -113,8 +114,8 @@ def _write(
                     cells.append("")
             if swap_sides:
                 cells[1], cells[2] = cells[2], cells[1]
+            centers[Path(columns[0][row]).name] = cells[0]
             log.write(row_text(cells, numbers[row]))
-    centers = {Path(columns[0][row]).name for row in np.flatnonzero(keep)}
     copy_tables(recording.folder, folder, centers)
 
 

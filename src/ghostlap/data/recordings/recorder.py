@@ -9,12 +9,13 @@ before the log names it, and a row reaches the log in one write.
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import math
 import os
 import re
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from types import TracebackType
 from typing import NoReturn
 
 from ghostlap.base.errors import RecordingError
@@ -24,7 +25,7 @@ from ghostlap.data.recordings.driving_log import LOG_NAME
 from ghostlap.data.recordings.image_names import ms_of, stamp_of
 from ghostlap.data.recordings.log_end import CUT_OFF_NAME, end_log
 from ghostlap.data.recordings.log_table import MAX_ROWS
-from ghostlap.data.recordings.side_table import APPENDING
+from ghostlap.data.recordings.side_table import APPENDING, Cell, SideLog
 from ghostlap.data.vision.preprocessing import Rgb, encode_jpeg
 
 _UNFINISHED = re.compile(r"\.(center|left|right)_[\d_]+\.jpg\.part")
@@ -36,19 +37,19 @@ _LIMITS = {
 }
 
 
-class Recorder:
+class Recorder(contextlib.AbstractContextManager["Recorder"]):
     """Appends to a recording; a new one, or one that is there already.
 
     Args:
         folder: made if it is not there.
         jpeg_quality: 75 is the simulator's own.
+        beside: opens the table beside the log, if there is one: ``WHO_DROVE.open``, for example.
         log: where the rows go; ``driving_log.csv`` in the folder by default. With another one, it
             is the caller's to see to it that nobody else writes there.
 
     Raises:
         RecordingError: the folder or its log cannot be written, another process writes there, or
-            the log that is there already
-            cannot be read, so that what is added to it would be lost.
+            the log that is there already cannot be read, so that what is added to it would be lost.
     """
 
     def __init__(
@@ -56,6 +57,7 @@ class Recorder:
         folder: str | os.PathLike[str],
         *,
         jpeg_quality: int = 75,
+        beside: Callable[[Path], SideLog] | None = None,
         log: str | os.PathLike[str] | None = None,
     ) -> None:
         if not 1 <= jpeg_quality <= 100:
@@ -66,6 +68,7 @@ class Recorder:
         self._images = self.folder / "IMG"
         self._log_path = self.folder / LOG_NAME if log is None else Path(log)
         self._log: int | None = None
+        self._beside: SideLog | None = None
         self._lock = FolderLock(self.folder, RecordingError) if log is None else None
         try:
             own_folder(self._images, RecordingError)
@@ -75,6 +78,7 @@ class Recorder:
                 remove_unfinished_pictures(self.folder)
             self._rows_before, self._last_ms = end_log(self._log_path, self.folder / CUT_OFF_NAME)
             self._log = os.open(self._log_path, APPENDING, 0o666)
+            self._beside = beside(self.folder) if beside else None
         except RecordingError:
             self.close()
             raise
@@ -96,6 +100,7 @@ class Recorder:
         brake: float,
         speed_mph: float,
         time: datetime.datetime | None = None,
+        beside: Mapping[str, Cell] | None = None,
     ) -> tuple[str, str, str]:
         """Record one moment.
 
@@ -107,6 +112,7 @@ class Recorder:
             speed_mph: at least 0.
             time: of the frames, which names them; now by default. A moment not later than the
                 last one's is named 1 ms after it, so that names stay unique and in order.
+            beside: cells of the row in the table beside the log; a row, if there are any.
 
         Returns:
             The file names of the center, left and right image; "" for a camera without.
@@ -145,6 +151,8 @@ class Recorder:
         except OSError as error:
             self._give_up(error)
         self.rows_written += 1
+        if self._beside is not None and beside is not None:
+            self._beside.append(names[0], beside)
         return names[0], names[1], names[2]
 
     def close(self) -> None:
@@ -152,18 +160,12 @@ class Recorder:
         if self._log is not None:
             os.close(self._log)
             self._log = None
+        if self._beside is not None:
+            self._beside.close()
         if self._lock is not None:
             self._lock.release()
 
-    def __enter__(self) -> Recorder:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def _next_stamp(self, time: datetime.datetime | None) -> str:

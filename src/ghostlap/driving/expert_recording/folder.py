@@ -19,6 +19,7 @@ from ghostlap.base.files import own_folder, read_json, remove, replacing
 from ghostlap.base.folder_lock import is_free
 from ghostlap.data.recordings.driving_log import LOG_NAME
 from ghostlap.data.recordings.image_names import image_name_of
+from ghostlap.data.recordings.tables_beside import GROUND_TRUTH
 from ghostlap.driving.expert_recording.config import (
     NOT_WHAT_IS_RECORDED,
     RecordConfig,
@@ -27,7 +28,6 @@ from ghostlap.driving.expert_recording.config import (
     to_json,
 )
 from ghostlap.driving.expert_recording.plan import Stretch
-from ghostlap.driving.expert_recording.truth import TRUTH_COLUMNS, TRUTH_NAME, csv_row
 
 ABOUT_NAME = "recording.json"
 """The recording's options, seeds and versions, and whether it is complete."""
@@ -197,12 +197,12 @@ def put_together(out: Path, stretches: Sequence[Stretch], *, unfinished: bool) -
     """
     rows = 0
     with (
-        replacing(out / TRUTH_NAME) as truth_path,
+        replacing(out / GROUND_TRUTH.name) as truth_path,
         replacing(out / LOG_NAME) as log_path,
         truth_path.open("wb") as truth,
         log_path.open("wb") as log,
     ):
-        truth.write(csv_row(TRUTH_COLUMNS).encode())
+        truth.write(GROUND_TRUTH.header)
         for stretch in stretches:
             part = Part(out, stretch.number)
             if part.is_finished or unfinished:

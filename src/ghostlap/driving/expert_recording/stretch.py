@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 from ghostlap.base.errors import RecordingError, SimulatorError
 from ghostlap.base.processes import Report
 from ghostlap.data.recordings.recorder import Recorder
+from ghostlap.data.recordings.side_table import Cell, SideLog
+from ghostlap.data.recordings.tables_beside import GROUND_TRUTH
 from ghostlap.driving.expert_recording.folder import Part
 from ghostlap.driving.expert_recording.plan import Job, Stretch
-from ghostlap.driving.expert_recording.truth import TruthLog
 from ghostlap.sim.expert import Expert, ExpertDriver
 from ghostlap.sim.scene.conditions import Conditions
 from ghostlap.sim.track.track import Track
@@ -27,6 +28,9 @@ _WARM_UP_M = 15.0
 
 _CONTROL_HZ = 30.0
 """About how often the expert moves the controls."""
+
+_OF_TRUTH = ("s_m", "cte_m", "heading_error_rad", "margin_m")
+_OF_STRETCH = ("track", "direction", "conditions_seed", "recovery")
 
 _EPOCH = datetime.datetime(1970, 1, 1)
 
@@ -80,13 +84,13 @@ def _record(
     part = Part(config.out, stretch.number)
     start_m = float(world.truth().distance_m[0])
     driven_m, row = 0.0, 0
-    with TruthLog(part.unfinished_truth) as truths, _recorder(config, part) as recorder:
+    with _recorder(config, part) as recorder:
         while driven_m < stretch.length_m:
             steering, throttle = driver.control(world)
             time_ms = stretch.start_ms + round(1000 * row / config.rate_hz)
             pictures = dict(zip(config.cameras, world.frames()[0], strict=True))
             try:
-                center, _, _ = recorder.append(
+                recorder.append(
                     center=pictures["center"],
                     left=pictures.get("left"),
                     right=pictures.get("right"),
@@ -95,6 +99,7 @@ def _record(
                     brake=max(0.0, -float(throttle[0])),
                     speed_mph=float(world.telemetry().speed_mph[0]),
                     time=_EPOCH + datetime.timedelta(milliseconds=time_ms),
+                    beside=_truth(stretch, world),
                 )
             except RecordingError as error:
                 if not isinstance(error.__cause__, OSError):
@@ -103,7 +108,6 @@ def _record(
                 raise RecordingError(
                     f"{config.out}: cannot be written ({error.__cause__.strerror})."
                 ) from error
-            truths.append(center, stretch, world)
             for step in range(steps):
                 if step:
                     steering, throttle = driver.control(world)
@@ -151,4 +155,21 @@ def _scene(name: str, conditions: Conditions) -> Scene:
 
 
 def _recorder(config: RecordConfig, part: Part) -> Recorder:
-    return Recorder(config.out, jpeg_quality=config.jpeg_quality, log=part.unfinished_log)
+    return Recorder(
+        config.out,
+        jpeg_quality=config.jpeg_quality,
+        beside=lambda _: SideLog(GROUND_TRUTH, part.unfinished_truth, has_header=False),
+        log=part.unfinished_log,
+    )
+
+
+def _truth(stretch: Stretch, world: World) -> dict[str, Cell]:
+    """What a row of the ground truth says of the only car in a world."""
+    truth, poses = world.truth(), world.poses()
+    return {
+        **{name: float(getattr(truth, name)[0]) for name in _OF_TRUTH},
+        "x_m": float(poses.x_m[0]),
+        "y_m": float(poses.y_m[0]),
+        **{name: getattr(stretch, name) for name in _OF_STRETCH},
+        "stretch": stretch.number,
+    }

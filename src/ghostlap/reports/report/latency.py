@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import csv
-import math
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ghostlap.base.files import open_text
+from ghostlap.base.errors import RecordingError
+from ghostlap.data.recordings.tables_beside import PREDICTIONS
 from ghostlap.driving.rollout.stress import TICK_S
-from ghostlap.driving.server.drive_recorder import PREDICTIONS_NAME
 from ghostlap.reports.report.charts import Chart
 from ghostlap.reports.report.parts import (
     Section,
@@ -25,7 +23,6 @@ from ghostlap.reports.report.parts import (
 
 _MOST_DRIVES = 20
 _MOST_CHARTS = 4
-_MOST_ROWS = 500_000
 
 Floats = NDArray[np.float64]
 
@@ -35,11 +32,11 @@ def section(run: Path) -> Section:
     title = "Latency"
     drives: dict[str, Floats] = {}
     problems = ""
-    for path in sorted(run.glob(f"*/{PREDICTIONS_NAME}"))[:_MOST_DRIVES]:
+    for path in sorted(run.glob(f"*/{PREDICTIONS.name}"))[:_MOST_DRIVES]:
         try:
-            latencies_ms = read_latencies_ms(path)
-        except (OSError, ValueError, csv.Error) as error:
-            problems += missing(f"{path.parent.name}/{PREDICTIONS_NAME} cannot be used: {error}")
+            latencies_ms = read_latencies_ms(path.parent)
+        except RecordingError as error:
+            problems += missing(f"{path.parent.name}/{PREDICTIONS.name} cannot be used: {error}")
             continue
         drives[path.parent.name] = latencies_ms
     if not drives:
@@ -68,27 +65,15 @@ def section(run: Path) -> Section:
     return Section("latency", title, problems + grid(*charts, kind="charts") + figures)
 
 
-def read_latencies_ms(path: Path) -> Floats:
-    """The latencies of a drive, shape ``(frames,)``; rows without one are left out.
+def read_latencies_ms(drive: Path) -> Floats:
+    """The latencies of a recorded drive, shape ``(frames,)``; rows without one are left out.
 
     Raises:
-        OSError: it cannot be read.
-        ValueError: it holds none.
+        RecordingError: it cannot be read, or holds none.
     """
-    values = []
-    with open_text(path) as file:
-        reader = csv.DictReader(file)
-        for index, row in enumerate(reader):
-            if index == _MOST_ROWS:
-                break
-            try:
-                value = float(row.get("latency_ms") or "nan")
-            except ValueError:
-                continue
-            if math.isfinite(value) and value >= 0:
-                values.append(value)
+    values = [ms for _, ms in PREDICTIONS.rows(drive, "latency_ms") if ms is not None and ms >= 0]
     if not values:
-        raise ValueError("it holds no latency_ms.")
+        raise RecordingError("it holds no latency_ms.")
     return np.array(values)
 
 

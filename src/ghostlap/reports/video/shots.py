@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import dataclasses
 import math
 import os
@@ -13,15 +12,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ghostlap.base.errors import VideoError
-from ghostlap.base.files import open_text
+from ghostlap.base.errors import RecordingError, VideoError
 from ghostlap.data.recordings import is_recording
 from ghostlap.data.recordings.driving_log import LOG_NAME
+from ghostlap.data.recordings.tables_beside import PREDICTIONS
 
 PICTURE_ENDINGS = (".jpg", ".jpeg", ".png")
-
-PREDICTIONS_NAME = "predictions.csv"
-"""Beside the log of a drive by a pilot: what the pilot said at each ``center`` image."""
 
 SEED_FPS = 60.0
 """At which the seeds' video.py plays a folder of pictures."""
@@ -129,7 +125,7 @@ def _shots_of_recording(folder: Path, fps: float | None) -> Shots:
         end_s=float(ends_s[-1]),
         steering=frames["steering"].to_numpy(np.float64),
         speed_mph=frames["speed_mph"].to_numpy(np.float64),
-        pilot_steering=_pilot_steering(recording.folder / PREDICTIONS_NAME, paths, notes),
+        pilot_steering=_pilot_steering(recording.folder, paths, notes),
         notes=tuple(notes),
     )
 
@@ -151,23 +147,18 @@ def pace(times: NDArray[np.datetime64]) -> tuple[NDArray[np.float64], int]:
 
 
 def _pilot_steering(
-    path: Path, pictures: list[str], notes: list[str]
+    folder: Path, pictures: list[str], notes: list[str]
 ) -> NDArray[np.float64] | None:
     """What the predictions beside a log say of each picture; a note where they cannot be read."""
-    if not path.is_file():
+    if not (folder / PREDICTIONS.name).is_file():
         return None
     said: dict[str, float] = {}
     try:
-        with open_text(path, errors="strict") as file:
-            for row in csv.DictReader(file):
-                # A row cut off by a kill lacks its last cells.
-                if row["center"] and row["pilot_steering"]:
-                    said[row["center"]] = float(row["pilot_steering"])
-    except (OSError, ValueError, KeyError, csv.Error) as error:
-        notes.append(
-            f"{path}: not read on, so later pictures show no pilot ({type(error).__name__}: "
-            f"{error})."
-        )
+        for center, steering in PREDICTIONS.rows(folder, "pilot_steering"):
+            if steering is not None:
+                said[center] = steering
+    except RecordingError as error:
+        notes.append(f"{error} It is not read on, so later pictures show no pilot.")
     return np.array([said.get(os.path.basename(picture), math.nan) for picture in pictures])
 
 

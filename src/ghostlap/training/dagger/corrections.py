@@ -20,7 +20,12 @@ from ghostlap.data.dataset import STRETCH_GAP_S, seconds, usable_rows
 from ghostlap.data.recordings import CAMERAS, Recording, read_recording
 from ghostlap.data.recordings.image_names import image_name_of
 from ghostlap.data.recordings.recorder import Recorder
-from ghostlap.data.recordings.who_drove import WHO_DROVE_NAME, WhoDrove, WhoDroveLog, read_who_drove
+from ghostlap.data.recordings.tables_beside import (
+    WHO_DROVE,
+    WhoDrove,
+    copy_tables,
+    read_who_drove,
+)
 from ghostlap.data.vision.preprocessing import decode_rgb, read_picture
 from ghostlap.pilots.pilot import Pilot
 
@@ -53,7 +58,7 @@ def read_corrections(folders: Sequence[Path], pilot: Pilot) -> list[Corrected]:
             drivers = ", ".join(sorted({said.driver for said in who.values()})) or "nobody"
             raise RecordingError(
                 f"{recording.folder}: a person drove in none of the {len(recording.frames)} rows "
-                f"that can be learned from; {WHO_DROVE_NAME} names {drivers}. Take over where the "
+                f"that can be learned from; {WHO_DROVE.name} names {drivers}. Take over where the "
                 "pilot errs, and record that."
             )
         path = recording.frames["center"].iloc[rows[0]]
@@ -88,7 +93,8 @@ def write_learned(corrected: Corrected, folder: Path) -> None:
     remove(unfinished, unfinished.parent)
     frames, time_s = recording.frames, seconds(recording.frames)
     shift_s, before = 0.0, -2
-    with Recorder(unfinished) as recorder, WhoDroveLog(unfinished) as who_log:
+    centers: dict[str, str] = {}
+    with Recorder(unfinished) as recorder:
         for row in _rows_of_person(recording, who):
             if row != before + 1 and before >= 0:
                 pause_s = time_s[row] - time_s[before]
@@ -103,7 +109,8 @@ def write_learned(corrected: Corrected, folder: Path) -> None:
                 speed_mph=_within(moment["speed_mph"], 999.0),
                 time=_FIRST_MOMENT + datetime.timedelta(seconds=float(time_s[row] + shift_s)),
             )
-            who_log.append(center, *_said(recording, who, row))
+            centers[image_name_of(moment["center"])] = center
+    copy_tables(recording.folder, unfinished, centers)
     unfinished.rename(folder)
 
 
@@ -119,10 +126,6 @@ def _rows_of_person(recording: Recording, who: dict[str, WhoDrove]) -> Any:
     names = map(image_name_of, recording.frames["center"])
     by_person = [name in who and who[name].driver == "person" for name in names]
     return np.flatnonzero(np.array(by_person, bool) & usable_rows(recording.frames))
-
-
-def _said(recording: Recording, who: dict[str, WhoDrove], row: int) -> WhoDrove:
-    return who[image_name_of(recording.frames["center"].iloc[row])]
 
 
 def _pictures(moment: Any) -> dict[str, Any]:

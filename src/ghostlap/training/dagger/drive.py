@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from ghostlap.base.files import remove
 from ghostlap.base.processes import Report
 from ghostlap.data.recordings.recorder import Recorder
-from ghostlap.data.recordings.who_drove import WhoDroveLog
+from ghostlap.data.recordings.tables_beside import WHO_DROVE
 from ghostlap.driving.evaluation.results import drive_name
 from ghostlap.driving.rollout.driver import Floats, PilotDriver, ReferenceDriver
 from ghostlap.driving.rollout.episode import simulation_of
@@ -233,8 +233,9 @@ class EpisodeRecorder:
     def __init__(self, folder: Path, cameras: tuple[CameraName, ...], car: int) -> None:
         self._cameras = cameras
         self._car = car
-        self._recorder = Recorder(folder)
-        self._who = WhoDroveLog(folder, TRUTH_COLUMNS)
+        self._recorder = Recorder(
+            folder, beside=WHO_DROVE.plus(dict.fromkeys(TRUTH_COLUMNS, ".5f")).open
+        )
         self._began = _FIRST_MOMENT + datetime.timedelta(days=car)
         self._pauses_s = 0.0
 
@@ -255,7 +256,7 @@ class EpisodeRecorder:
         """Write down a moment: the car as it is, with the steering that would be right."""
         throttle = float(telemetry.throttle[self._car])
         pictures = dict(zip(self._cameras, frames, strict=True))
-        center, _, _ = self._recorder.append(
+        self._recorder.append(
             center=pictures["center"],
             left=pictures.get("left"),
             right=pictures.get("right"),
@@ -264,12 +265,11 @@ class EpisodeRecorder:
             brake=max(0.0, -throttle),
             speed_mph=float(telemetry.speed_mph[self._car]),
             time=self._began + datetime.timedelta(seconds=time_s + self._pauses_s),
-        )
-        self._who.append(
-            center,
-            "expert" if by_expert else "pilot",
-            float(pilot_steering),
-            *(float(getattr(truth, name)[self._car]) for name in TRUTH_COLUMNS),
+            beside={
+                "driver": "expert" if by_expert else "pilot",
+                "pilot_steering": float(pilot_steering),
+                **{name: float(getattr(truth, name)[self._car]) for name in TRUTH_COLUMNS},
+            },
         )
 
     def pause(self) -> None:
@@ -278,4 +278,3 @@ class EpisodeRecorder:
 
     def close(self) -> None:
         self._recorder.close()
-        self._who.close()

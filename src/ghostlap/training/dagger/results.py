@@ -16,7 +16,7 @@ from rich.table import Table
 from ghostlap.base.files import write_text
 from ghostlap.data.recordings import read_recording
 from ghostlap.data.recordings.image_names import image_name_of
-from ghostlap.data.recordings.who_drove import read_who_drove
+from ghostlap.data.recordings.tables_beside import read_who_drove
 from ghostlap.driving.evaluation.results import read_drive
 from ghostlap.driving.metrics import summarise
 
