@@ -18,7 +18,7 @@ from small_pilot import make_pilot
 from ghostlap.base.errors import CockpitError, PilotError
 from ghostlap.cockpit import engine as engine_module
 from ghostlap.cockpit import making as making_module
-from ghostlap.cockpit.driving_session import Cabin
+from ghostlap.cockpit.driving_session import DrivingSession
 from ghostlap.cockpit.engine import Engine
 from ghostlap.cockpit.making import Making
 from ghostlap.cockpit.pilot_runner import Copilot
@@ -79,7 +79,7 @@ def never(*_: Any) -> Any:
 
 def test_every_input_is_told_with_the_picture_that_shows_it(stage: Stage) -> None:
     outlet = Presser()
-    cabin = Cabin(stage, outlet.say)
+    cabin = DrivingSession(stage, outlet.say)
     engine = outlet.engine = Engine(cabin, outlet, never, never, never)
     engine.sit(True)
     engine.watched_by(1)
@@ -124,7 +124,7 @@ class Drive:
 
     def __init__(self, stage: Stage, folder: Path) -> None:
         self.folder, self.page = folder, Listener()
-        self.cabin = Cabin(stage, self.page.say)
+        self.cabin = DrivingSession(stage, self.page.say)
         self.failure: BaseException | None = None
         self.engine = Engine(self.cabin, self.page, self._tape, self._pilot, self._stage)
         self.engine.sit(True)

@@ -31,7 +31,7 @@ from ghostlap.cockpit import connections as connections_module
 from ghostlap.cockpit.app import Site
 from ghostlap.cockpit.config import CockpitConfig
 from ghostlap.cockpit.doctor_worker import Verdicts
-from ghostlap.cockpit.driving_session import Cabin
+from ghostlap.cockpit.driving_session import DrivingSession
 from ghostlap.cockpit.engine import Engine
 from ghostlap.cockpit.pilot_runner import Copilot
 from ghostlap.cockpit.protocol import Command, parse, text_of
@@ -284,7 +284,7 @@ def driven(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Engine, Q
         return Tape(folder / f"rec-{len(outlet.said)}-{threading.get_ident()}", outlet.said.append)
 
     engine = Engine(
-        Cabin(stage, outlet.say),
+        DrivingSession(stage, outlet.say),
         outlet,
         tape,
         lambda run, limit_mph: Copilot(run, folder / "good", limit_mph),

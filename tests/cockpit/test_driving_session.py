@@ -15,7 +15,7 @@ from rings import ring_file
 from small_pilot import make_pilot
 
 from ghostlap.base.errors import CockpitError, PilotError, RecordingError
-from ghostlap.cockpit.driving_session import Cabin
+from ghostlap.cockpit.driving_session import DrivingSession
 from ghostlap.cockpit.manual_input import HANDS_OFF_AFTER_S, Hands
 from ghostlap.cockpit.pilot_runner import Copilot
 from ghostlap.cockpit.protocol import Input, Key
@@ -72,7 +72,7 @@ class Cockpit:
 
     def __init__(self, stage: Stage) -> None:
         self.said: list[str] = []
-        self.cabin = Cabin(stage, lambda level, text: self.said.append(f"{level}: {text}"))
+        self.cabin = DrivingSession(stage, lambda level, text: self.said.append(f"{level}: {text}"))
         self.cabin.sit(True)
         self._n = 0
 
@@ -172,7 +172,7 @@ def test_a_pause_stops_time(cockpit: Cockpit) -> None:
 def test_off_the_road_a_person_drives_on_and_reset_puts_the_car_back(cockpit: Cockpit) -> None:
     assert cockpit.drive(3.0, "up")["off_road"]
     assert cockpit.said == []
-    cockpit.cabin.reset()
+    cockpit.cabin.put_back()
     state = cockpit.cabin.state()
     assert state["cte_m"] == pytest.approx(0, abs=0.01)
     assert (state["off_road"], state["interventions"]) == (False, 0)
@@ -277,7 +277,7 @@ def test_a_pilot_that_fails_is_dismissed(cockpit: Cockpit, monkeypatch: pytest.M
     cockpit.let_pilot_drive(pilot)
     cockpit.drive(1.0)
     monkeypatch.setattr(pilot, "look", fail)
-    cockpit.cabin.reset()
+    cockpit.cabin.put_back()
     state = cockpit.drive(1.0)
     assert (state["driving"], state["mode"], state["pilot"]) == ("person", "manual", None)
     assert cockpit.said == ["error: copied: its network fails (X). You drive now."]
@@ -286,7 +286,7 @@ def test_a_pilot_that_fails_is_dismissed(cockpit: Cockpit, monkeypatch: pytest.M
 def test_reset_while_the_pilot_drives_is_an_intervention(cockpit: Cockpit) -> None:
     cockpit.let_pilot_drive(Copied(ROUND_IT, 0.3))
     cockpit.drive(0.5)
-    cockpit.cabin.reset()
+    cockpit.cabin.put_back()
     assert cockpit.cabin.state()["interventions"] == 1
 
 

@@ -1,6 +1,6 @@
 """The drive itself: who holds the wheel, what the car does, what is counted and written down.
 
-Without a clock or any I/O of its own: :meth:`Cabin.tick` is told how much time has passed.
+Without a clock or any I/O of its own: :meth:`DrivingSession.tick` is told how much time has passed.
 """
 
 from __future__ import annotations
@@ -8,6 +8,8 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from typing import Any, Literal
+
+import numpy as np
 
 from ghostlap.base.errors import CockpitError, GhostlapError
 from ghostlap.cockpit.manual_input import Hands, is_neutral
@@ -17,9 +19,11 @@ from ghostlap.cockpit.recorder import MOMENTS_PER_S, Tape
 from ghostlap.cockpit.scene import Stage
 from ghostlap.cockpit.score import Laps, Score
 from ghostlap.driving.metrics import Intervention
-from ghostlap.driving.rollout.rollout import InterventionDetector
+from ghostlap.driving.rollout.driver import Driver, Floats
+from ghostlap.driving.rollout.rollout import ClosedLoop, Observer, Tick
 from ghostlap.driving.rollout.stress import TICK_S
 from ghostlap.sim.render.camera_poses import Poses
+from ghostlap.sim.simulation import Simulation
 
 Say = Callable[[str, str], None]
 """Tells the pages something: ``info``, ``warning`` or ``error``, and a text."""
@@ -36,7 +40,7 @@ _LOST_M = 40.0
 """So far from the road a car is put back, whoever drives."""
 
 
-class Cabin:
+class DrivingSession(Driver, Observer):
     """One car on a stage, and whoever drives it.
 
     Args:
@@ -46,6 +50,7 @@ class Cabin:
     """
 
     def __init__(self, stage: Stage, say: Say, speed_limit_mph: float = 20.0) -> None:
+        super().__init__(1)
         self.mode: Mode = "manual"
         self.driving: Literal["person", "pilot"] = "person"
         self.speed_limit_mph = speed_limit_mph
@@ -67,7 +72,7 @@ class Cabin:
         """Go to another stage; what was recorded ends, and counting begins anew."""
         self.stop_recording()
         self.stage = stage
-        self._detector, self._judge_at_s = InterventionDetector(1), stage.world.time_s
+        self._loop = ClosedLoop(stage.world, self, (self,))
         self._laps, self._score = Laps(), Score()
         self._command = 0.0, 0.0
         self.hands.let_go()
@@ -107,7 +112,7 @@ class Cabin:
                 self._score = Score()
             self._held_at_handing_back = self.hands.held
             self.copilot.forget()
-            self._detector, self._judge_at_s = InterventionDetector(1), self.stage.world.time_s
+            self._loop = ClosedLoop(self.stage.world, self, (self,))
             self._command = self.copilot.look(self.stage)
             self.driving = "pilot"
         else:
@@ -136,7 +141,7 @@ class Cabin:
         if self.copilot is not None:
             self.copilot.hold_speed(mph)
 
-    def reset(self) -> None:
+    def put_back(self) -> None:
         """Put the car back on the middle of the road; from a pilot's hands it is taken over."""
         if self.driving == "pilot":
             self._score.interventions += 1
@@ -174,21 +179,21 @@ class Cabin:
             return
         by_pilot = self._seat_taken and self.driving == "pilot"
         world = self.stage.world
-        steering, throttle = self._controls()
         before = world.poses()
-        world.step(steering, throttle, elapsed_s)
+        self._loop.step(elapsed_s)
         self._rolls_back = _is_backwards(before, world.poses())
         truth = world.truth()
         self._laps.passed(int(truth.lap[0]), world.time_s)
         if by_pilot:
             self._score.pilot_s += elapsed_s
-            self._judge()
+            if self._loop.is_due:
+                self._loop.judge()
         elif abs(float(truth.cte_m[0])) > _LOST_M:
             self._say("warning", "the car was lost, and is back on the road")
             self._put_back()
         self._look()
         self._wait_for_answers(elapsed_s if by_pilot else 0.0)
-        self._write_down(steering, throttle, by_pilot)
+        self._write_down(by_pilot)
 
     def state(self) -> dict[str, Any]:
         """What the pages are told of the drive."""
@@ -223,26 +228,29 @@ class Cabin:
     def _speed_mph(self) -> float:
         return float(self.stage.world.telemetry().speed_mph[0])
 
-    def _controls(self) -> tuple[float, float]:
-        if not self._seat_taken:  # brakes: forwards and backwards the other pedal does it
-            return 0.0, 1.0 if self._rolls_back else -1.0
-        if self.driving == "pilot":
-            return self._command
-        return self.hands.steering, self.hands.throttle
+    def control(self, simulation: Simulation) -> tuple[Floats, Floats]:
+        """Steering and throttle of whoever drives; where nobody is there, the car brakes."""
+        if not self._seat_taken:  # forwards and backwards the other pedal does it
+            steering, throttle = 0.0, 1.0 if self._rolls_back else -1.0
+        elif self.driving == "pilot":
+            steering, throttle = self._command
+        else:
+            steering, throttle = self.hands.steering, self.hands.throttle
+        return np.array([steering]), np.array([throttle])
 
-    def _judge(self) -> None:
-        """Look for an intervention as often as an evaluation does; put the car back after one."""
-        world = self.stage.world
-        while world.time_s >= self._judge_at_s:
-            self._judge_at_s += TICK_S
-            why = Intervention(int(self._detector.judge(world.truth(), world.telemetry())[0]))
-            if why is not Intervention.NONE:
-                self._score.interventions += 1
-                self._say("warning", f"the car was put back: {_WHY[why]}")
-                self._put_back()
+    def see(self, tick: Tick) -> None:
+        """Count an intervention while the pilot drives; the car is put back next."""
+        why = Intervention(int(tick.interventions[0]))
+        if why is not Intervention.NONE:
+            self._score.interventions += 1
+            self._say("warning", f"the car was put back: {_WHY[why]}")
 
     def _put_back(self) -> None:
         self.stage.world.put_back(0)
+        self.reset(0)
+
+    def reset(self, car: int) -> None:
+        """Hands and pilot begin anew: the car was put back."""
         self.hands.start_from(0.0)
         if self.copilot is not None:
             self.copilot.forget()
@@ -263,7 +271,7 @@ class Cabin:
         if self._silent_s > _SILENT_S and self.copilot is not None:
             self.dismiss(f"{self.copilot.name} answers no number.")
 
-    def _write_down(self, steering: float, throttle: float, by_pilot: bool) -> None:
+    def _write_down(self, by_pilot: bool) -> None:
         world, tape = self.stage.world, self.tape
         if tape is None or world.time_s < self._next_moment_s:
             return
@@ -275,8 +283,8 @@ class Cabin:
         tape.add(
             pictures=self.stage.three_pictures(),
             time_s=world.time_s,
-            steering=steering,
-            throttle=throttle,
+            steering=float(self._loop.command[0][0]),
+            throttle=float(self._loop.command[1][0]),
             speed_mph=self._speed_mph,
             driver="pilot" if by_pilot else "person",
             pilot_steering=None if self.copilot is None else self.copilot.steering,

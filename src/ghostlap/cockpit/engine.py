@@ -14,7 +14,7 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 from ghostlap.base.errors import GhostlapError
-from ghostlap.cockpit.driving_session import Cabin
+from ghostlap.cockpit.driving_session import DrivingSession
 from ghostlap.cockpit.making import Making
 from ghostlap.cockpit.pilot_runner import Copilot
 from ghostlap.cockpit.protocol import (
@@ -78,7 +78,7 @@ class Engine:
 
     def __init__(
         self,
-        cabin: Cabin,
+        cabin: DrivingSession,
         outlet: Outlet,
         open_tape: Callable[[str], Tape],
         load_pilot: Callable[[str, float], Copilot],
@@ -185,7 +185,7 @@ class Engine:
             case Record():
                 self._record(command.on)
             case Reset():
-                cabin.reset()
+                cabin.put_back()
             case ChoosePilot(run=""):
                 cabin.choose(None)
             case ChoosePilot():

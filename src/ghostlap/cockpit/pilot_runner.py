@@ -86,7 +86,7 @@ class Copilot:
     @property
     def spread(self) -> float | None:
         """Of its steering; None for a pilot that answers none."""
-        spread = float(self._driver.spread[0])
+        spread = float(self._driver.steering_std[0])
         return spread if math.isfinite(spread) else None
 
     @property

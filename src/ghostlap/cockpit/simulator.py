@@ -11,7 +11,7 @@ from typing import Any
 
 from ghostlap.base.errors import CockpitError, GhostlapError
 from ghostlap.cockpit.config import CockpitConfig
-from ghostlap.cockpit.driving_session import Cabin
+from ghostlap.cockpit.driving_session import DrivingSession
 from ghostlap.cockpit.engine import Engine, Outlet
 from ghostlap.cockpit.library import Library
 from ghostlap.cockpit.pilot_runner import Copilot
@@ -56,7 +56,7 @@ class Simulator:
     def start(self, outlet: Outlet) -> None:
         """Let time pass."""
         self._say = outlet.say
-        cabin = Cabin(self._stage, outlet.say, self._config.speed_limit)
+        cabin = DrivingSession(self._stage, outlet.say, self._config.speed_limit)
         if self._copilot is not None:
             cabin.choose(self._copilot)
         self._engine = Engine(cabin, outlet, self._open_tape, self._load_pilot, self._make_stage)

@@ -20,7 +20,7 @@ from ghostlap.commands.sim_config import SimulateConfig
 from ghostlap.driving.evaluation.results import Line, line_as_json
 from ghostlap.driving.metrics import Intervention, summarise
 from ghostlap.driving.unity.client import UnityClient
-from ghostlap.driving.unity.loop import End, Simulator
+from ghostlap.driving.unity.loop import End, UnityLoop
 from ghostlap.driving.unity.pace import RealTime, Uncapped
 from ghostlap.driving.unity.unity_numbers import number_format
 from ghostlap.sim.scene.conditions import conditions_of
@@ -64,7 +64,7 @@ def simulate(config: SimulateConfig, console: Console = console) -> dict[str, An
     world.frames()  # paints the scene and compiles the kernels, before anyone waits for a picture
     client = UnityClient(config.host, config.port, number_format(config.locale))
     pace = (Uncapped if config.uncapped else RealTime)(config.frame_rate_hz)
-    simulator = Simulator(
+    simulator = UnityLoop(
         world,
         client,
         pace,
@@ -88,7 +88,7 @@ def simulate(config: SimulateConfig, console: Console = console) -> dict[str, An
     return _result(simulator, config, end, console)
 
 
-def _run(simulator: Simulator, config: SimulateConfig, console: Console) -> End:
+def _run(simulator: UnityLoop, config: SimulateConfig, console: Console) -> End:
     client, told = simulator.client, _Told(config, console)
     with Live(console=console, refresh_per_second=4, transient=True) as live:
         try:
@@ -132,7 +132,7 @@ class _Told:
         say(self._console, text)
 
 
-def _line(simulator: Simulator, config: SimulateConfig) -> Text:
+def _line(simulator: UnityLoop, config: SimulateConfig) -> Text:
     if not simulator.driven_s:
         return Text("")
     told, truth = simulator.world.telemetry(), simulator.world.truth()
@@ -145,7 +145,7 @@ def _line(simulator: Simulator, config: SimulateConfig) -> Text:
 
 
 def _result(
-    simulator: Simulator, config: SimulateConfig, end: End, console: Console
+    simulator: UnityLoop, config: SimulateConfig, end: End, console: Console
 ) -> dict[str, Any]:
     client, drive = simulator.client, simulator.drive()
     result: dict[str, Any] = {

@@ -24,7 +24,7 @@ from ghostlap.commands.sim_config import SimulateConfig
 from ghostlap.data.vision.preprocessing import decode_rgb
 from ghostlap.driving.metrics import Intervention
 from ghostlap.driving.unity.client import UnityClient, UnityTelemetry
-from ghostlap.driving.unity.loop import End, Simulator
+from ghostlap.driving.unity.loop import End, UnityLoop
 from ghostlap.driving.unity.pace import RealTime, Uncapped
 from ghostlap.sim.scene.conditions import FIXED
 from ghostlap.sim.world import Start, World
@@ -78,7 +78,7 @@ def world(start: Start | None = None) -> World:
     return World(track, FIXED[track.theme], starts, height_px=16, width_px=32)
 
 
-def frames(simulator: Simulator, most: int = 10_000) -> End:
+def frames(simulator: UnityLoop, most: int = 10_000) -> End:
     for _ in range(most):
         if end := simulator.frame():
             return end
@@ -113,7 +113,7 @@ def test_uncapped_time_passes_only_with_commands() -> None:
 
 def test_the_drive_begins_with_the_first_command() -> None:
     client = ClientAtHand(Clock(), throttle=0.5)
-    simulator = Simulator(world(), client, Steps(5), seconds=2.0)
+    simulator = UnityLoop(world(), client, Steps(5), seconds=2.0)
     for _ in range(10):
         assert simulator.frame() is None
     assert simulator.driven_s == 0
@@ -130,7 +130,7 @@ def test_the_drive_begins_with_the_first_command() -> None:
 def test_laps_end_the_drive() -> None:
     client = ClientAtHand(Clock(), ROUND_IT, 0.3)
     client.command()
-    simulator = Simulator(world(), client, Steps(5), laps=1)
+    simulator = UnityLoop(world(), client, Steps(5), laps=1)
     assert frames(simulator) is End.LAPS
     assert simulator.world.truth().distance_m[0] >= simulator.world.track.length_m
     drive = simulator.drive()
@@ -142,7 +142,7 @@ def test_a_car_off_the_road_is_put_back_and_counted() -> None:
     seen: list[Intervention] = []
     client = ClientAtHand(Clock(), 0.0, 0.4)
     client.command()
-    simulator = Simulator(world(), client, Steps(5), seconds=20.0, on_intervention=seen.append)
+    simulator = UnityLoop(world(), client, Steps(5), seconds=20.0, on_intervention=seen.append)
     frames(simulator)
     drive = simulator.drive()
     assert drive is not None
@@ -153,7 +153,7 @@ def test_a_car_off_the_road_is_put_back_and_counted() -> None:
 def test_without_commands_it_gives_up() -> None:
     clock = Clock()
     client = ClientAtHand(clock)
-    simulator = Simulator(world(), client, Steps(1), wait_s=30.0, clock=clock)
+    simulator = UnityLoop(world(), client, Steps(1), wait_s=30.0, clock=clock)
     assert simulator.frame() is None
     clock.now_s = 29.0
     client.command()
@@ -166,7 +166,7 @@ def test_without_commands_it_gives_up() -> None:
 
 def test_telemetry_tells_the_car_and_a_picture_of_the_moment() -> None:
     client = ClientAtHand(Clock(), -0.1, 0.3)
-    simulator = Simulator(world(Start(speed_mps=5.0)), client, Steps(1))
+    simulator = UnityLoop(world(Start(speed_mps=5.0)), client, Steps(1))
     client.asked = 2
     simulator.frame()
     first, second = client.told
@@ -179,7 +179,7 @@ def test_telemetry_tells_the_car_and_a_picture_of_the_moment() -> None:
 
 def test_where_no_time_has_passed_the_picture_is_the_same() -> None:
     client, pace = ClientAtHand(Clock(), 0.0, 0.3), Steps(0)
-    simulator = Simulator(world(), client, pace)
+    simulator = UnityLoop(world(), client, pace)
     for _ in range(3):
         client.asked = 1
         simulator.frame()
@@ -322,10 +322,10 @@ def test_a_server_that_goes_and_comes_is_told_of(ring_name: str) -> None:
 
 
 def test_ctrl_c_ends_with_what_was_driven(ring_name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    def stop(self: Simulator) -> None:
+    def stop(self: UnityLoop) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(Simulator, "frame", stop)
+    monkeypatch.setattr(UnityLoop, "frame", stop)
     found, shown = run(SimulateConfig(autonomous=True, track=ring_name))
     assert found["ended"] == "stopped"
     assert found["score"] is None

@@ -13,7 +13,9 @@ from ghostlap.data.recordings.side_table import Cell, SideLog
 from ghostlap.data.recordings.tables_beside import GROUND_TRUTH
 from ghostlap.driving.expert_recording.folder import Part
 from ghostlap.driving.expert_recording.plan import Job, Stretch
-from ghostlap.sim.expert import Expert, ExpertDriver
+from ghostlap.driving.rollout.driver import ReferenceDriver
+from ghostlap.driving.rollout.rollout import ClosedLoop, Observer
+from ghostlap.sim.expert import Expert
 from ghostlap.sim.scene.conditions import Conditions
 from ghostlap.sim.track.track import Track
 from ghostlap.sim.track.tracks import track_named
@@ -55,7 +57,7 @@ def record_stretch(config: RecordConfig, stretch: Stretch, report: Report) -> in
         noise=config.noise,
         seed=stretch.hand_seed,
     )
-    driver = ExpertDriver(track, expert, cars=1)
+    driver = ReferenceDriver(track, expert, cars=1)
     world = World(
         track,
         conditions,
@@ -66,62 +68,68 @@ def record_stretch(config: RecordConfig, stretch: Stretch, report: Report) -> in
         scene=_scene(stretch.track, conditions),
     )
     steps = max(1, round(_CONTROL_HZ / config.rate_hz))
-    before_m = 0.0 if stretch.recovery else _WARM_UP_M
+    step_s = 1 / config.rate_hz / steps
+    warm_up, before_m = ClosedLoop(world, driver), 0.0 if stretch.recovery else _WARM_UP_M
     while world.truth().distance_m[0] < before_m:
-        world.step(*driver.control(world), 1 / config.rate_hz / steps)
+        warm_up.step(step_s)
         _check_progress(world.time_s, stretch)
-    return _record(config, stretch, world, driver, steps, report)
-
-
-def _record(
-    config: RecordConfig,
-    stretch: Stretch,
-    world: World,
-    driver: ExpertDriver,
-    steps: int,
-    report: Report,
-) -> int:
     part = Part(config.out, stretch.number)
-    start_m = float(world.truth().distance_m[0])
-    driven_m, row = 0.0, 0
+    start_m, driven_m = float(world.truth().distance_m[0]), 0.0
     with _recorder(config, part) as recorder:
+        rows = _Rows(config, stretch, world, recorder, steps)
+        loop = ClosedLoop(world, driver, (rows,))
         while driven_m < stretch.length_m:
-            steering, throttle = driver.control(world)
-            time_ms = stretch.start_ms + round(1000 * row / config.rate_hz)
-            pictures = dict(zip(config.cameras, world.frames()[0], strict=True))
-            try:
-                recorder.append(
-                    center=pictures["center"],
-                    left=pictures.get("left"),
-                    right=pictures.get("right"),
-                    steering=float(steering[0]),
-                    throttle=max(0.0, float(throttle[0])),
-                    brake=max(0.0, -float(throttle[0])),
-                    speed_mph=float(world.telemetry().speed_mph[0]),
-                    time=_EPOCH + datetime.timedelta(milliseconds=time_ms),
-                    beside=_truth(stretch, world),
-                )
-            except RecordingError as error:
-                if not isinstance(error.__cause__, OSError):
-                    raise
-                # What is safe of all stretches, and how to go on, is for the command to say.
-                raise RecordingError(
-                    f"{config.out}: cannot be written ({error.__cause__.strerror})."
-                ) from error
-            for step in range(steps):
-                if step:
-                    steering, throttle = driver.control(world)
-                world.step(steering, throttle, 1 / config.rate_hz / steps)
-            row += 1
-            _check_progress(row / config.rate_hz, stretch)
+            for _ in range(steps):
+                loop.step(step_s)
+            _check_progress(rows.count / config.rate_hz, stretch)
             now_m = float(world.truth().distance_m[0]) - start_m
             report(min(now_m, stretch.length_m) - driven_m)
             driven_m = now_m
     part.finish()
-    return row
+    return rows.count
 
 
-def _start(track: Track, stretch: Stretch, driver: ExpertDriver) -> Start:
+class _Rows(Observer):
+    """Writes a row before every so many steps: what is seen, and what is done next."""
+
+    def __init__(
+        self, config: RecordConfig, stretch: Stretch, world: World, recorder: Recorder,
+        every: int,
+    ) -> None:  # fmt: skip
+        self.count = 0
+        self._config, self._stretch, self._world = config, stretch, world
+        self._recorder, self._steps, self._every = recorder, 0, every
+
+    def acted(self, loop: ClosedLoop) -> None:
+        self._steps += 1
+        if (self._steps - 1) % self._every:
+            return
+        config, (steering, throttle) = self._config, loop.command
+        time_ms = self._stretch.start_ms + round(1000 * self.count / config.rate_hz)
+        pictures = dict(zip(config.cameras, self._world.frames()[0], strict=True))
+        try:
+            self._recorder.append(
+                center=pictures["center"],
+                left=pictures.get("left"),
+                right=pictures.get("right"),
+                steering=float(steering[0]),
+                throttle=max(0.0, float(throttle[0])),
+                brake=max(0.0, -float(throttle[0])),
+                speed_mph=float(self._world.telemetry().speed_mph[0]),
+                time=_EPOCH + datetime.timedelta(milliseconds=time_ms),
+                beside=_truth(self._stretch, self._world),
+            )
+        except RecordingError as error:
+            if not isinstance(error.__cause__, OSError):
+                raise
+            # What is safe of all stretches, and how to go on, is for the command to say.
+            raise RecordingError(
+                f"{config.out}: cannot be written ({error.__cause__.strerror})."
+            ) from error
+        self.count += 1
+
+
+def _start(track: Track, stretch: Stretch, driver: ReferenceDriver) -> Start:
     before_m = 0.0 if stretch.recovery else _WARM_UP_M
     s_m = (stretch.s_m - stretch.direction * before_m) % track.length_m
     return Start(

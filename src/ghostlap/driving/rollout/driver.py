@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,38 +16,39 @@ from ghostlap.sim.track.track import Track
 Floats = NDArray[np.float64]
 
 
-class Driver(Protocol):
-    """Whoever tells all cars of a simulation what to do."""
+class Driver:
+    """Whoever tells all cars of a simulation what to do; one of these says how.
 
-    not_a_number: NDArray[np.bool_]
-    """Whether the last answer for a car was no number, shape ``(cars,)``."""
-    out_of_range: NDArray[np.bool_]
-    """Whether it was beyond full lock, likewise."""
-    spread: Floats
-    """Standard deviation last predicted for the steering, likewise; NaN for a driver without."""
+    Args:
+        cars: how many.
+    """
+
+    def __init__(self, cars: int) -> None:
+        self.not_a_number: NDArray[np.bool_] = np.zeros(cars, bool)
+        """Whether the last answer for a car was no number, shape ``(cars,)``."""
+        self.out_of_range: NDArray[np.bool_] = np.zeros(cars, bool)
+        """Whether the last answer for a car was beyond full lock, shape ``(cars,)``."""
+        self.steering_std: Floats = np.full(cars, np.nan)
+        """Steering standard deviation last predicted for each car, shape ``(cars,)``; NaN where
+        the driver predicts none."""
 
     def control(self, simulation: Simulation) -> tuple[Floats, Floats]:
         """Steering and throttle, each of shape ``(cars,)``."""
-        ...
+        raise NotImplementedError
 
     def reset(self, car: int) -> None:
-        """A car was put somewhere else."""
-        ...
+        """Forget how a car was driven: it was put somewhere else."""
 
 
-class ReferenceDriver(ExpertDriver):
+class ReferenceDriver(ExpertDriver, Driver):
     """The expert, whose figures are what can be reached."""
 
     def __init__(self, track: Track, config: Expert, cars: int) -> None:
-        super().__init__(track, config, cars)
-        self.not_a_number = self.out_of_range = np.zeros(cars, bool)
-        self.spread = np.full(cars, np.nan)
-
-    def reset(self, car: int) -> None:
-        """It knows from the world where each car is and how it steers, and remembers nothing."""
+        ExpertDriver.__init__(self, track, config, cars)
+        Driver.__init__(self, cars)
 
 
-class PilotDriver:
+class PilotDriver(Driver):
     """A pilot that looks through the center camera of a simulation.
 
     Args:
@@ -57,11 +58,9 @@ class PilotDriver:
     """
 
     def __init__(self, pilot: Pilot, control: ControlConfig, cars: int) -> None:
+        super().__init__(cars)
         self.pilot = pilot
         self.controller = Controller(control, cars)
-        self.not_a_number: NDArray[np.bool_] = np.zeros(cars, bool)
-        self.out_of_range: NDArray[np.bool_] = np.zeros(cars, bool)
-        self.spread: Floats = np.full(cars, np.nan)
         self._asked_s = 0.0
 
     def control(self, simulation: Simulation) -> tuple[Floats, Floats]:
@@ -74,9 +73,9 @@ class PilotDriver:
         """Steering and throttle for answers to what the cars see now, ``(cars, outputs)``."""
         self.not_a_number = np.asarray(~np.isfinite(answers).all(axis=1), bool)
         self.out_of_range = np.asarray(np.abs(answers[:, 0]) > 1, bool) & ~self.not_a_number
-        spread = self.pilot.named(answers, "steering_std")
-        if spread is not None:
-            self.spread = spread.astype(np.float64)
+        steering_std = self.pilot.named(answers, "steering_std")
+        if steering_std is not None:
+            self.steering_std = steering_std.astype(np.float64)
         elapsed_s, self._asked_s = simulation.time_s - self._asked_s, simulation.time_s
         return self.controller.control(
             answers[:, 0],
@@ -87,9 +86,8 @@ class PilotDriver:
         )
 
     def reset(self, car: int) -> None:
-        """Forget how a car was driven."""
         self.controller.reset(car)
-        self.spread[car] = np.nan
+        self.steering_std[car] = np.nan
 
 
 def view_of(pilot: Pilot) -> dict[str, Any]:

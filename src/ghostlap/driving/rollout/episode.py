@@ -15,7 +15,7 @@ from ghostlap.driving.rollout.incidents import Incident, incidents_of, worst_of
 from ghostlap.driving.rollout.observers import AnswerCounter, DriveLog, Progress
 from ghostlap.driving.rollout.plan import EpisodesTask
 from ghostlap.driving.rollout.policy import PolicyDriver
-from ghostlap.driving.rollout.rollout import rollout
+from ghostlap.driving.rollout.rollout import ClosedLoop, rollout
 from ghostlap.pilots.pilot import Pilot
 from ghostlap.sim.expert import Expert
 from ghostlap.sim.simulation import Simulation
@@ -51,17 +51,17 @@ def run_episodes(task: EpisodesTask, report: Callable[[float], None]) -> Episode
     """
     began_s = time.perf_counter()
     simulation, driver = simulation_and_driver(task)
-    log, answers = DriveLog(simulation.cars), AnswerCounter(driver, simulation.cars)
+    log, answers = DriveLog(simulation.cars), AnswerCounter(simulation.cars)
     progress = Progress(task.whole_m, simulation.cars, report)
-    rollout(
+    loop = ClosedLoop(
         simulation,
         driver,
         (log, answers, progress),
-        seconds=task.seconds,
         is_over=lambda truth: truth.lap >= task.laps,
         pushes=[episode.pushes for episode in task.episodes],
         stress=task.stress,
     )
+    rollout(loop, task.seconds)
     progress.finish()
     drives = log.drives()
     return EpisodesResult(

@@ -8,9 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ghostlap.driving.metrics import Drive
-from ghostlap.driving.rollout.driver import Driver
-from ghostlap.driving.rollout.rollout import Observer, Tick
-from ghostlap.sim.simulation import Simulation
+from ghostlap.driving.rollout.rollout import ClosedLoop, Observer, Tick
 
 _REPORT_EVERY = 20
 
@@ -45,16 +43,15 @@ class DriveLog(Observer):
 class AnswerCounter(Observer):
     """Counts what a driver should not answer, for each car until its drive is over."""
 
-    def __init__(self, driver: Driver, cars: int) -> None:
-        self._driver = driver
+    def __init__(self, cars: int) -> None:
         self.not_a_number = np.zeros(cars, int)
         """Answers that were NaN or infinite, shape ``(cars,)``."""
         self.out_of_range = np.zeros(cars, int)
         """Answers beyond full lock, which were clipped, shape ``(cars,)``."""
 
-    def acted(self, tick: Tick, simulation: Simulation, driving: NDArray[np.bool_]) -> None:
-        self.not_a_number += self._driver.not_a_number & driving
-        self.out_of_range += self._driver.out_of_range & driving
+    def acted(self, loop: ClosedLoop) -> None:
+        self.not_a_number += loop.driver.not_a_number & loop.driving
+        self.out_of_range += loop.driver.out_of_range & loop.driving
 
 
 class Progress(Observer):

@@ -12,19 +12,18 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ghostlap.base.errors import EvaluationError
 from ghostlap.data.vision.preprocessing import Rgb
 from ghostlap.driving.control import ControlConfig, Controller
-from ghostlap.driving.rollout.driver import Floats
+from ghostlap.driving.rollout.driver import Driver, Floats
 from ghostlap.sim.simulation import Simulation
 
 Policy = Callable[[Rgb, float], Any]
 """From a frame and the speed in mph to the steering, or to steering and throttle."""
 
 
-class PolicyDriver:
+class PolicyDriver(Driver):
     """A callable that looks through the center camera of a simulation, once for each car.
 
     Args:
@@ -35,11 +34,9 @@ class PolicyDriver:
     """
 
     def __init__(self, policy: Policy, control: ControlConfig, cars: int, name: str) -> None:
+        super().__init__(cars)
         self._policy, self._name = policy, name
         self._controller = Controller(control, cars)
-        self.not_a_number: NDArray[np.bool_] = np.zeros(cars, bool)
-        self.out_of_range: NDArray[np.bool_] = np.zeros(cars, bool)
-        self.spread: Floats = np.full(cars, np.nan)
         self._asked_s = 0.0
 
     def control(self, simulation: Simulation) -> tuple[Floats, Floats]:
@@ -63,7 +60,6 @@ class PolicyDriver:
         return steering, np.where(own, np.clip(answers[:, 1], -1, 1), throttle)
 
     def reset(self, car: int) -> None:
-        """Forget how a car was driven."""
         self._controller.reset(car)
 
     def _numbers(self, answer: Any) -> tuple[float, float]:

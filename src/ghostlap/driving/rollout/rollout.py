@@ -1,4 +1,8 @@
-"""One closed loop for everything that drives: :func:`rollout`."""
+"""One tick for everything that drives: :class:`ClosedLoop`.
+
+:func:`rollout` runs it as fast as can be; the cockpit, Unity's stand-in and the expert's recordings
+run it by clocks of their own.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ghostlap.driving.metrics import Intervention
-from ghostlap.driving.rollout.driver import Driver
+from ghostlap.driving.rollout.driver import Driver, Floats
 from ghostlap.driving.rollout.plan import Push
 from ghostlap.driving.rollout.stress import NO_STRESS, TICK_S, Stress
 from ghostlap.sim.simulation import Simulation
@@ -42,18 +46,16 @@ class Tick(NamedTuple):
 
 
 class Observer:
-    """Whoever watches a rollout. Both methods may be left as they are, which does nothing."""
+    """Whoever watches a loop. Both methods may be left as they are, which does nothing."""
 
     def see(self, tick: Tick) -> None:
         """This is how things stand, before any car is put back or pushed."""
 
-    def acted(self, tick: Tick, simulation: Simulation, driving: NDArray[np.bool_]) -> None:
+    def acted(self, loop: ClosedLoop) -> None:
         """The driver has looked and answered; the answer is carried out next.
 
         Args:
-            tick: as it was seen.
-            simulation: cars that were put back or pushed are so by now.
-            driving: whose drive is not over, shape ``(cars,)``.
+            loop: cars that were put back or pushed are so by now.
         """
 
 
@@ -75,63 +77,102 @@ class InterventionDetector:
         return codes
 
 
-def rollout(
-    simulation: Simulation,
-    driver: Driver,
-    observers: Sequence[Observer] = (),
-    *,
-    seconds: float,
-    is_over: Callable[[Truth], NDArray[np.bool_]],
-    pushes: Sequence[Sequence[Push]] = (),
-    stress: Stress = NO_STRESS,
-) -> None:
-    """Let a driver drive all cars of a simulation until each drive is over.
+class ClosedLoop:
+    """A simulation and its driver, tick by tick.
 
-    A car that leaves the road, turns round or stands is put back, and goes on.
+    :meth:`judge` sees how things stand and puts cars back; :meth:`step` has the driver look, and
+    lets time pass.
 
     Args:
         simulation: with the cars at their starts.
-        driver: looks 20 times a second and says what to do.
+        driver: says what to do.
         observers: told in this order.
-        seconds: every drive is over then, at the latest.
-        is_over: whose drive is over where things stand so, shape ``(cars,)``.
+        is_over: whose drive is over where things stand so, shape ``(cars,)``; nobody's by default.
         pushes: for each car, in the order of time; none for nobody.
         stress: its delay and its lost frames.
     """
-    cars = simulation.cars
-    detector = InterventionDetector(cars)
-    queues = [deque(of_car) for of_car in pushes] or [deque[Push]() for _ in range(cars)]
-    under_way = deque([(np.zeros(cars), np.zeros(cars))] * stress.delay_ticks)
-    driving = np.ones(cars, bool)
-    last = round(seconds / TICK_S)
-    for number in range(last + 1):
+
+    def __init__(
+        self,
+        simulation: Simulation,
+        driver: Driver,
+        observers: Sequence[Observer] = (),
+        *,
+        is_over: Callable[[Truth], NDArray[np.bool_]] | None = None,
+        pushes: Sequence[Sequence[Push]] = (),
+        stress: Stress = NO_STRESS,
+    ) -> None:
+        cars = simulation.cars
+        self.simulation, self.driver = simulation, driver
+        self.tick: Tick | None = None
+        """How things stood when they were last judged."""
+        self.driving = np.ones(cars, bool)
+        """Whose drive is not over, shape ``(cars,)``."""
+        self.command: tuple[Floats, Floats] = (np.zeros(cars), np.zeros(cars))
+        """Steering and throttle that the driver last answered, each of shape ``(cars,)``."""
+        self._observers, self._is_over, self._stress = observers, is_over, stress
+        self._detector = InterventionDetector(cars)
+        self._queues = [deque(of_car) for of_car in pushes] or [deque[Push]() for _ in range(cars)]
+        self._under_way = deque([self.command] * stress.delay_ticks)
+        self._ticks, self._began_s = 0, 0.0
+
+    @property
+    def driven_s(self) -> float:
+        """Simulated seconds since the first tick."""
+        return self.simulation.time_s - self._began_s if self._ticks else 0.0
+
+    @property
+    def is_due(self) -> bool:
+        """Whether it is time for a tick: 20 a second, the first at once."""
+        return self.driven_s > (self._ticks - 1e-6) * TICK_S
+
+    def judge(self) -> Tick:
+        """Have observers see how things stand; then put back and push the cars that need it."""
+        simulation, number = self.simulation, self._ticks
+        if not number:
+            self._began_s = simulation.time_s
         truth, telemetry = simulation.truth(), simulation.telemetry()
-        tick = Tick(
+        pushed = [bool(q) and q[0].time_s <= (number + 0.5) * TICK_S for q in self._queues]
+        tick = self.tick = Tick(
             number,
-            simulation.time_s,
+            self.driven_s,
             truth,
             telemetry,
-            detector.judge(truth, telemetry),
-            np.array([bool(q) and q[0].time_s <= (number + 0.5) * TICK_S for q in queues]),
-            driver.spread.copy(),
-            driving,
+            self._detector.judge(truth, telemetry),
+            np.array(pushed),
+            self.driver.steering_std.copy(),
+            self.driving,
         )
-        for observer in observers:
+        self._ticks += 1
+        for observer in self._observers:
             observer.see(tick)
-        driving = driving & ~is_over(truth)
-        if not driving.any() or number == last:
-            break
-        for car in np.flatnonzero(tick.interventions):
-            simulation.put_back(int(car))
-            driver.reset(int(car))
-        for car in np.flatnonzero(tick.pushed):
-            push_car(simulation, int(car), queues[car].popleft())
-        if not stress.drop_every or (number + 1) % stress.drop_every:
-            command = driver.control(simulation)
-            for observer in observers:
-                observer.acted(tick, simulation, driving)
-        under_way.append(command)
-        simulation.step(*under_way.popleft(), seconds=TICK_S)
+        if self._is_over is not None:
+            self.driving = self.driving & ~self._is_over(truth)
+        for car in map(int, np.flatnonzero(tick.interventions)):
+            simulation.put_back(car)
+            self.driver.reset(car)
+        for car in map(int, np.flatnonzero(tick.pushed)):
+            push_car(simulation, car, self._queues[car].popleft())
+        return tick
+
+    def step(self, seconds: float) -> None:
+        """Have the driver look, unless this frame is lost, and let time pass with its answer."""
+        if not self._stress.drop_every or self._ticks % self._stress.drop_every:
+            self.command = self.driver.control(self.simulation)
+            for observer in self._observers:
+                observer.acted(self)
+        self._under_way.append(self.command)
+        self.simulation.step(*self._under_way.popleft(), seconds=seconds)
+
+
+def rollout(loop: ClosedLoop, seconds: float) -> None:
+    """Drive all cars until each drive is over, after so many seconds at the latest.
+
+    A car that leaves the road, turns round or stands is put back, and goes on.
+    """
+    last = round(seconds / TICK_S)
+    while loop.judge().number < last and loop.driving.any():
+        loop.step(TICK_S)
 
 
 def push_car(simulation: Simulation, car: int, push: Push) -> None:

@@ -11,10 +11,11 @@ import numpy as np
 
 from ghostlap.data.vision.preprocessing import encode_jpeg
 from ghostlap.driving.metrics import Drive, Intervention
+from ghostlap.driving.rollout.driver import Driver, Floats
 from ghostlap.driving.rollout.observers import DriveLog
-from ghostlap.driving.rollout.rollout import InterventionDetector, Tick
-from ghostlap.driving.rollout.stress import TICK_S
+from ghostlap.driving.rollout.rollout import ClosedLoop, Observer, Tick
 from ghostlap.driving.unity.client import UnityClient, UnityTelemetry
+from ghostlap.sim.simulation import Simulation
 from ghostlap.sim.vehicle import PHYSICS_STEP_S
 from ghostlap.sim.world import World
 
@@ -36,7 +37,18 @@ class End(enum.Enum):
     STOPPED = "stopped"
 
 
-class Simulator:
+class ClientDriver(Driver):
+    """The drive server at the other end of a connection."""
+
+    def __init__(self, client: UnityClient) -> None:
+        super().__init__(1)
+        self._client = client
+
+    def control(self, simulation: Simulation) -> tuple[Floats, Floats]:
+        return np.array([self._client.steering]), np.array([self._client.throttle])
+
+
+class UnityLoop(Observer):
     """One car, and whoever drives it through a :class:`UnityClient`.
 
     Args:
@@ -68,57 +80,48 @@ class Simulator:
         self._pace, self._clock = pace, clock
         self._laps, self._seconds, self._wait_s = laps, seconds, wait_s
         self._on_intervention = on_intervention
-        self._began_s: float | None = None
-        self._ticks = self._laps_done = 0
-        self._detector, self._log = InterventionDetector(1), DriveLog(1)
+        self._log = DriveLog(1)
+        self._loop = ClosedLoop(world, ClientDriver(client), (self._log, self))
         self._heard, self._heard_s = 0, clock()
         self._jpeg: tuple[float, bytes] | None = None
 
     @property
     def driven_s(self) -> float:
         """Simulated seconds since the first command."""
-        return 0.0 if self._began_s is None else self.world.time_s - self._began_s
+        return self._loop.driven_s
 
     def frame(self) -> End | None:
         """One round of the loop; says whether the drive is over, and why."""
         steps = self._pace.physics_steps(self.client)
-        if self._began_s is None and self.client.commands:
-            self._began_s = self.world.time_s
-            self._tick()
+        self._judge_if_due()
         for _ in range(steps):
-            self.world.step(self.client.steering, self.client.throttle, PHYSICS_STEP_S)
-            if self._began_s is not None and self.driven_s > (self._ticks - 1e-6) * TICK_S:
-                self._tick()
-                if end := self._end():
-                    return end
+            self._loop.step(PHYSICS_STEP_S)
+            if self._judge_if_due() and (end := self._end()):
+                return end
         if self.client.asked:
             self.client.tell(self._telemetry())
         return self._end()
 
     def drive(self) -> Drive | None:
         """What was driven so far; None if that is nothing."""
-        return self._log.drives()[0] if self._ticks > 1 else None
+        return self._log.drives()[0] if self._loop.tick and self._loop.tick.number else None
 
-    def _tick(self) -> None:
-        """Note where the car is, and put it back where it cannot go on."""
-        truth, telemetry = self.world.truth(), self.world.telemetry()
-        interventions = self._detector.judge(truth, telemetry)
-        self._log.see(
-            Tick(
-                self._ticks, self.driven_s, truth, telemetry, interventions,
-                pushed=np.zeros(1, bool), steering_std=np.full(1, np.nan), driving=np.ones(1, bool),
-            )
-        )  # fmt: skip
-        self._ticks += 1
-        self._laps_done = int(truth.lap[0])
-        why = Intervention(int(interventions[0]))
+    def see(self, tick: Tick) -> None:
+        why = Intervention(int(tick.interventions[0]))
         if why is not Intervention.NONE:
             self.interventions += 1
             self._on_intervention(why)
-            self.world.put_back(0)
+
+    def _judge_if_due(self) -> bool:
+        """Judge how things stand, if it is time to; before the first command it never is."""
+        if not (self.client.commands and self._loop.is_due):
+            return False
+        self._loop.judge()
+        return True
 
     def _end(self) -> End | None:
-        if self._laps is not None and self._laps_done >= self._laps:
+        tick = self._loop.tick
+        if tick and self._laps is not None and tick.truth.lap[0] >= self._laps:
             return End.LAPS
         if self._seconds is not None and self.driven_s > self._seconds - 1e-6:
             return End.SECONDS

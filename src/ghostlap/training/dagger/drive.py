@@ -15,11 +15,11 @@ from ghostlap.base.processes import Report
 from ghostlap.data.recordings.recorder import Recorder
 from ghostlap.data.recordings.tables_beside import WHO_DROVE
 from ghostlap.driving.evaluation.results import drive_name
-from ghostlap.driving.rollout.driver import Floats, PilotDriver, ReferenceDriver
+from ghostlap.driving.rollout.driver import Driver, Floats, PilotDriver, ReferenceDriver
 from ghostlap.driving.rollout.episode import simulation_of
 from ghostlap.driving.rollout.observers import Progress
 from ghostlap.driving.rollout.plan import EpisodesTask
-from ghostlap.driving.rollout.rollout import Observer, Tick, rollout
+from ghostlap.driving.rollout.rollout import ClosedLoop, Observer, rollout
 from ghostlap.driving.rollout.stress import TICK_S
 from ghostlap.pilots.pilot import Pilot
 from ghostlap.sim.expert import Expert
@@ -124,18 +124,18 @@ def _drive(task: LabelTask, recorders: list[EpisodeRecorder], report: Report) ->
         _turns(task, ticks),
     )
     progress = Progress(episodes.whole_m, cars, report)
-    rollout(
+    loop = ClosedLoop(
         simulation,
         driver,
         (progress, LabelRecording(driver, recorders)),
-        seconds=episodes.seconds,
         is_over=lambda truth: truth.distance_m >= episodes.laps * episodes.length_m,
         pushes=[episode.pushes for episode in episodes.episodes],
     )
+    rollout(loop, episodes.seconds)
     progress.finish()
 
 
-class CorrectedDriver:
+class CorrectedDriver(Driver):
     """A pilot and an expert at one wheel: who drives is drawn, the expert says what is right.
 
     Args:
@@ -147,10 +147,9 @@ class CorrectedDriver:
     def __init__(
         self, pilot: PilotDriver, expert: ReferenceDriver, expert_drives: NDArray[np.bool_]
     ) -> None:
+        super().__init__(expert_drives.shape[1])
         self._pilot, self._expert, self._expert_drives = pilot, expert, expert_drives
         self._ticks = 0
-        self.not_a_number, self.out_of_range = pilot.not_a_number, pilot.out_of_range
-        self.spread = pilot.spread
         self.frames: NDArray[np.uint8] = np.empty(0, np.uint8)
         """What the cameras last saw, shape ``(cars, cameras, height, width, 3)``."""
         self.pilot_steering: NDArray[np.float32] = np.empty(0, np.float32)
@@ -172,7 +171,6 @@ class CorrectedDriver:
             self._expert.control(simulation),
             self._pilot.carry_out(answers, simulation),
         )
-        self.not_a_number, self.out_of_range = self._pilot.not_a_number, self._pilot.out_of_range
         for car in np.flatnonzero(self.by_expert):
             self.reset(int(car))  # what the expert does is no error for the pilot to make up for
         return steering, throttle
@@ -189,7 +187,6 @@ class CorrectedDriver:
         )
 
     def reset(self, car: int) -> None:
-        """Forget how a car was driven."""
         self._pilot.reset(car)
 
 
@@ -199,7 +196,9 @@ class LabelRecording(Observer):
     def __init__(self, driver: CorrectedDriver, recorders: list[EpisodeRecorder]) -> None:
         self._driver, self._recorders = driver, recorders
 
-    def acted(self, tick: Tick, simulation: Simulation, driving: NDArray[np.bool_]) -> None:
+    def acted(self, loop: ClosedLoop) -> None:
+        simulation, tick = loop.simulation, loop.tick
+        assert tick is not None
         for car in np.flatnonzero(tick.interventions):
             self._recorders[car].pause()
         if tick.number % TICKS_A_ROW:
@@ -207,7 +206,7 @@ class LabelRecording(Observer):
         driver = self._driver
         labels = driver.right_steering(simulation)
         truth, telemetry = simulation.truth(), simulation.telemetry()
-        for car in np.flatnonzero(driving):
+        for car in np.flatnonzero(loop.driving):
             self._recorders[car].add(
                 tick.number * TICK_S, driver.frames[car], labels[car], driver.by_expert[car],
                 driver.pilot_steering[car], truth, telemetry,
