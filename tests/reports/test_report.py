@@ -7,6 +7,7 @@ import io
 import json
 import re
 import shutil
+import tomllib
 from collections.abc import Iterator
 from html.parser import HTMLParser
 from pathlib import Path
@@ -19,6 +20,7 @@ from browser import open_browser
 from drives import make_drive
 from hypothesis import given
 from hypothesis import strategies as st
+from places import ROOT
 from playwright.sync_api import Page as BrowserPage
 from recordings import draw_frame, make_recording
 from rich.console import Console
@@ -42,10 +44,10 @@ from ghostlap.driving.rollout.episode import EpisodesResult
 from ghostlap.driving.rollout.incidents import Incident, rows_around
 from ghostlap.driving.rollout.plan import EpisodesTask
 from ghostlap.pilots.pilot import Pilot
+from ghostlap.reports.page import limits, number
 from ghostlap.reports.report.charts import Chart, ticks
 from ghostlap.reports.report.config import ReportConfig
 from ghostlap.reports.report.curves import read_history
-from ghostlap.reports.report.parts import limits, number
 from ghostlap.training.config import TrainConfig, config_to_json
 
 SECTIONS = [
@@ -53,6 +55,7 @@ SECTIONS = [
     "saliency", "latency", "origin",
 ]  # fmt: skip
 HOSTILE = "<script>alert('x')</script>"
+TURNED = "a\N{RIGHT-TO-LEFT OVERRIDE}b"
 
 
 def evaluate_by_hand(run: Path, track: str, fails: bool = True, **options: Any) -> None:
@@ -198,6 +201,7 @@ def test_every_section_is_there_and_the_page_needs_nothing_else(complete: Path) 
     assert result["sections"] == list(page.sections) == SECTIONS
     assert result["bytes"] == (complete / "report.html").stat().st_size < 3e6
     assert result["moments"] == len(re.findall('class="moment"', page.html)) > 0
+    assert re.findall(r'href="#(\w+)"', page.html) == SECTIONS[1:]
     assert not {"script", "link", "iframe", "object", "form"} & page.tags
     assert all(source.startswith("data:image/jpeg;base64,") for source in page.images)
     assert "default-src 'none'" in page.html
@@ -328,6 +332,16 @@ def test_saliency_is_laid_over_recorded_frames(
 def test_the_same_run_gives_the_same_page(complete: Path, tmp_path: Path) -> None:
     pages = [written(complete, out=tmp_path / name)[1].html for name in ("1.html", "2.html")]
     assert pages[0] == pages[1]
+
+
+def test_the_package_takes_every_template_along() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    patterns = project["tool"]["setuptools"]["package-data"]["ghostlap"]
+    package = ROOT / "src" / "ghostlap"
+    packed = {path for pattern in patterns for path in package.glob(pattern)}
+    templates = {p for p in (package / "reports" / "pages").rglob("*") if p.is_file()}
+    assert len(templates) > len(SECTIONS)
+    assert templates <= packed
 
 
 # What is missing
@@ -523,7 +537,7 @@ def test_text_of_others_is_only_text(changed: Path) -> None:
     described = json.loads((changed / "pilot.json").read_text())
     described["training"]["recordings_seen"][0]["folder"] = f"/tmp/{HOSTILE}"
     described["training"]["model"] = HOSTILE
-    described["versions"] = {HOSTILE: HOSTILE}
+    described["versions"] = {HOSTILE: HOSTILE, "python": TURNED}
     write_json(changed / "pilot.json", described)
     (changed / "drive-1").rename(changed / "<script>drive")
     page = written(changed)[1]
@@ -531,6 +545,8 @@ def test_text_of_others_is_only_text(changed: Path) -> None:
     assert "<script" not in page.html
     assert HOSTILE in page.says("drives")
     assert HOSTILE in page.says("origin")
+    assert TURNED not in page.html
+    assert r"a\u202eb" in page.says("origin")
     assert "<script>drive" in page.says("latency")
 
 

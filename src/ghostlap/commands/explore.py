@@ -15,29 +15,39 @@ import numpy as np
 from rich.console import Console
 
 from ghostlap.base.errors import GhostlapError
-from ghostlap.base.files import read_start, remove, write_text
+from ghostlap.base.files import remove, write_text
 from ghostlap.base.folder_lock import FolderLock
 from ghostlap.base.terminal import say
 from ghostlap.data.recordings import Recording, read_recording, require_images
 from ghostlap.data.vision.augmentation import KINDS, Augmentation, parse_augmentation
-from ghostlap.data.vision.preprocessing import SEED
+from ghostlap.data.vision.preprocessing import SEED, Preprocessing, decode_rgb, encode_jpeg
 from ghostlap.reports.explore.config import ExploreConfig
 from ghostlap.reports.explore.data import Data, frames_by_bin, prepare, sample_frames
+from ghostlap.reports.explore.facts import RecordingFacts
 from ghostlap.reports.explore.kinds import amounts, words
-from ghostlap.reports.explore.page import MARK, Picture, page_html
+from ghostlap.reports.explore.sheets import (
+    Frame,
+    draw_bins,
+    draw_kind,
+    draw_preprocessing,
+    draw_together,
+)
+from ghostlap.reports.page import data_uri, page_html, require_own_page
 
 PAGE = "index.html"
 
 console = Console(stderr=True)
 
+_DIAGRAMS = ("balance.png", "split.png", "steering-over-time.png", "speed-and-pedals.png")
+
 FILES = (
-    "balance.png", "split.png", "steering-over-time.png", "speed-and-pedals.png",
-    "frames-by-steering.png", "preprocessing.png", "augment-together.png",
+    *_DIAGRAMS, "frames-by-steering.png", "preprocessing.png", "augment-together.png",
     *(f"augment-{kind}.png" for kind in KINDS),
 )  # fmt: skip
 """All pictures there can be, in the order of the page."""
 
 _TOGETHER = 12
+_JPEG_QUALITY = 88
 
 
 def explore(config: ExploreConfig, console: Console = console) -> dict[str, Any]:
@@ -80,211 +90,116 @@ def _explore(
     augmentation: Augmentation,
     console: Console,
 ) -> dict[str, Any]:
+    out, page = config.out, config.out / PAGE
     with console.status("counting …") as status:
         data = prepare(config, recordings)
-        gallery = _Gallery(config.out, notes=list(data.notes))
-        _claim(config.out)
+        require_own_page(page, "explore")
         try:
             status.update("drawing diagrams …")
-            _draw_charts(config, data, gallery)
+            drawn, notes = _draw_charts(config, data)
             status.update("drawing frames …")
-            _draw_frames(config, data, augmentation, gallery)
+            frames = sample_frames(data, _TOGETHER, config.seed)
+            spec = SEED.for_frames(*frames[0].rgb.shape[:2]) if frames else SEED
+            drawn_frames, more_notes = _draw_frames(config, data, augmentation, frames, spec)
+            drawn, notes = drawn + drawn_frames, [*data.notes, *notes, *more_notes]
             html = page_html(
-                config.out, gallery.pictures, gallery.strips, data.facts, gallery.notes
+                "explore.html",
+                verb="explore",
+                title=_title(data.facts),
+                below="What is in the data, before a network learns from it.",
+                config=config,
+                data=data,
+                notes=notes,
+                spec=spec,
+                kinds={kind: words(kind, augmentation) for kind in KINDS} if frames else {},
+                pictures={file: _uri(out / file) for file in drawn},
             )
-            write_text(config.out / PAGE, html)
-            _remove_earlier(config.out, gallery)
+            write_text(page, html)
+            for file in set(FILES) - set(drawn):  # of an earlier explore
+                remove(out / file, out)
         except OSError as error:
-            raise _unwritable(config.out, error) from error
-    for note in gallery.notes:
+            raise GhostlapError(
+                f"{out}: the pictures cannot be written there ({error.strerror})."
+            ) from error
+    for note in notes:
         say(console, f"note: {note}")
-    page = config.out / PAGE
-    files = [str(config.out / picture.file) for picture in gallery.all]
-    say(console, f"{len(files)} pictures, all in {page}")
+    say(console, f"{len(drawn)} pictures, all in {page}")
     return {
         "page": str(page),
-        "pictures": files,
+        "pictures": [str(out / file) for file in drawn],
         "recordings": [dataclasses.asdict(facts) for facts in data.facts],
         "rows": len(data.steering),
         "kept": int(data.kept.sum()),
         "removed": int((~data.kept).sum()),
         "training": len(data.training) if data.training else 0,
         "validation": len(data.validation) if data.validation else 0,
-        "notes": gallery.notes,
+        "notes": notes,
     }
 
 
-@dataclasses.dataclass
-class _Gallery:
-    """What has been drawn so far."""
-
-    out: Path
-    notes: list[str]
-    pictures: list[Picture] = dataclasses.field(default_factory=list)
-    strips: list[Picture] = dataclasses.field(default_factory=list)
-
-    @property
-    def all(self) -> list[Picture]:
-        return [*self.pictures, *self.strips]
+def _title(facts: Sequence[RecordingFacts]) -> str:
+    names = [Path(one.folder).resolve().name for one in facts]
+    more = f" and {len(names) - 2} more" if len(names) > 2 else ""
+    return "Recording " + " + ".join(names[:2]) + more
 
 
-def _draw_charts(config: ExploreConfig, data: Data, gallery: _Gallery) -> None:
+def _uri(path: Path) -> str:
+    """A picture for the page; sheets of frames as JPEG, a tenth of the size."""
+    data = path.read_bytes()
+    if path.name in _DIAGRAMS:
+        return data_uri(data, "png")
+    return data_uri(encode_jpeg(decode_rgb(data, str(path)), _JPEG_QUALITY), "jpeg")
+
+
+def _draw_charts(config: ExploreConfig, data: Data) -> tuple[list[str], list[str]]:
+    """Draw the diagrams; which there are, and why others are left out."""
     from ghostlap.reports.explore.charts import plot_balance, plot_speed, plot_split, plot_steering
 
-    out = gallery.out
+    out = config.out
     plot_balance(out / "balance.png", data.steering, data.kept, config.bins, config.cap)
-    gallery.pictures.append(
-        Picture(
-            "balance.png",
-            "Balancing",
-            "If one bar towers over the others (driving straight, as a rule), a network learns to "
-            "go straight: lower `--cap` until the bends count. If one side is empty, drive the "
-            "track the other way round too.",
-            f"Two histograms of steering: {len(data.steering)} rows before balancing and "
-            f"{int(data.kept.sum())} after it.",
-        )
-    )
+    drawn = ["balance.png"]
     if data.training and data.validation:
         plot_split(out / "split.png", data.training, data.validation, config.bins)
-        gallery.pictures.append(
-            Picture(
-                "split.png",
-                "Training against validation",
-                "Both should have about the same shape; if bends are missing from validation, its "
-                "loss says little about them: try another `--seed` or record more. The humps at "
-                f"± {config.steering_correction:g} are the side cameras (`--steering-correction`). "
-                f"Split by {config.split}.",
-                f"Histogram of {len(data.training)} training labels with that of "
-                f"{len(data.validation)} validation labels drawn over it, as shares.",
-            )
-        )
+        drawn.append("split.png")
     if len(data.time.driven_s) < 2:
-        gallery.notes.append("Over time: one row is too few to draw.")
-        return
+        return drawn, ["Over time: one row is too few to draw."]
     plot_steering(out / "steering-over-time.png", data.time)
-    gallery.pictures.append(
-        Picture(
-            "steering-over-time.png",
-            "Steering over time",
-            "Short full-height spikes are keyboard taps; a mouse or a gamepad gives smoother "
-            "labels, which are easier to learn. Grey bands are pauses in the recording; long flat "
-            "parts without a bend add little.",
-            "Steering over the seconds of driving, left below zero and right above it.",
-        )
-    )
+    drawn.append("steering-over-time.png")
     if not np.isfinite(data.time.speed_mph).any():
-        gallery.notes.append("Speed and pedals: the log has no speed, so they are left out.")
-        return
+        return drawn, ["Speed and pedals: the log has no speed, so they are left out."]
     plot_speed(out / "speed-and-pedals.png", data.time)
-    gallery.pictures.append(
-        Picture(
-            "speed-and-pedals.png",
-            "Speed and pedals",
-            "A pilot drives best at the speeds it was shown. If the car stands or creeps for long, "
-            "cut those rows; if it was always flat out, do not expect good slow driving.",
-            "Speed, throttle and brake over the seconds of driving, and a histogram of speed.",
-        )
-    )
+    return [*drawn, "speed-and-pedals.png"], []
 
 
 def _draw_frames(
-    config: ExploreConfig, data: Data, augmentation: Augmentation, gallery: _Gallery
-) -> None:
-    from ghostlap.reports.explore.sheets import (
-        draw_bins,
-        draw_kind,
-        draw_preprocessing,
-        draw_together,
-    )
-
-    out, gain = gallery.out, config.steering_correction
+    config: ExploreConfig,
+    data: Data,
+    augmentation: Augmentation,
+    frames: Sequence[Frame],
+    spec: Preprocessing,
+) -> tuple[list[str], list[str]]:
+    """Draw the sheets of frames; which there are, and why others are left out."""
+    out, gain, seed = config.out, config.steering_correction, config.seed
+    drawn, notes = [], []
     by_bin = frames_by_bin(data, config)
-    frames = sample_frames(data, _TOGETHER, config.seed)
     if by_bin:
         draw_bins(out / "frames-by-steering.png", by_bin, gain)
-        gallery.pictures.append(
-            Picture(
-                "frames-by-steering.png",
-                "Frames from hard left to hard right",
-                "The pink line is where each label steers, the dot the spot it aims at. In all "
-                "three views the dot should lie on the same spot of the road, and the line should "
-                "go where you would drive; where it does not, that moment was badly driven "
-                "(`ghostlap doctor` finds more) or `--steering-correction` is wrong.",
-                "Rows of frames of the left, centre and right camera, each row another steering "
-                "bin, with the labels written under the frames.",
-                photographic=True,
-            )
-        )
+        drawn.append("frames-by-steering.png")
     if not frames:
-        gallery.notes.append(
+        return drawn, [
             "Augmentation and preprocessing: no centre picture can be read, so they are left out."
-        )
-        return
-    shape = frames[0].rgb.shape
-    spec = SEED.for_frames(*shape[:2])
+        ]
     draw_preprocessing(out / "preprocessing.png", frames[0].rgb, spec)
-    gallery.pictures.append(
-        Picture(
-            "preprocessing.png",
-            "What the network sees",
-            f"Rows {spec.crop_top_px} to {spec.crop_bottom_px - 1} are kept, turned into YUV, "
-            f"blurred a little and made {spec.width_px} by {spec.height_px} pixels. The road and "
-            "its edges must be within the pink lines, sky and bonnet outside. U and V are grey "
-            "where road and verge have the same colour: there, only brightness tells them apart.",
-            "A frame with its crop marked, the picture made from it, and its Y, U and V channels.",
-            photographic=True,
-        )
-    )
+    drawn.append("preprocessing.png")
     if all(getattr(augmentation, kind).p == 0 for kind in KINDS):
-        gallery.notes.append(f"All together: `--augment {config.augment}` changes nothing.")
+        notes.append(f"All together: `--augment {config.augment}` changes nothing.")
     else:
-        draw_together(out / "augment-together.png", frames, augmentation, spec, gain, config.seed)
-        gallery.pictures.append(
-            Picture(
-                "augment-together.png",
-                "Augmentation, all together",
-                f"{len(frames)} pictures as training sees them with `--augment {config.augment}`, "
-                "each with its label before → after. If you could not drive by them yourself, it "
-                "is too strong; if they all look alike, too weak.",
-                "A sheet of augmented frames with their labels before and after.",
-                photographic=True,
-            )
-        )
+        draw_together(out / "augment-together.png", frames, augmentation, spec, gain, seed)
+        drawn.append("augment-together.png")
     for k, kind in enumerate(KINDS):
         file = f"augment-{kind}.png"
-        draw_kind(
-            out / file, frames[k % len(frames)], kind, amounts(kind, augmentation), augmentation,
-            spec, gain, config.seed,
-        )  # fmt: skip
-        title = kind.replace("_", " ")
-        gallery.strips.append(
-            Picture(
-                file, title, words(kind, augmentation),
-                f"A frame, and the same frame after {title}, with their labels.",
-                photographic=True,
-            )
-        )  # fmt: skip
-
-
-def _claim(out: Path) -> None:
-    """Make sure that a page in the folder is one of ours."""
-    page = out / PAGE
-    try:
-        foreign = page.exists() and MARK.encode() not in read_start(page, 4000)
-    except OSError as error:
-        raise _unwritable(out, error) from error
-    if foreign:
-        raise GhostlapError(
-            f"{page}: this page was not made by 'ghostlap explore', so it is left alone. "
-            "Name another --out."
-        )
-
-
-def _remove_earlier(out: Path, gallery: _Gallery) -> None:
-    """Remove pictures of an earlier explore that this one has none of."""
-    for file in set(FILES) - {picture.file for picture in gallery.all}:
-        remove(out / file, out)
-
-
-def _unwritable(out: Path, error: OSError) -> GhostlapError:
-    return GhostlapError(f"{out}: the pictures cannot be written there ({error.strerror}).")
+        ends = amounts(kind, augmentation)
+        frame = frames[k % len(frames)]
+        draw_kind(out / file, frame, kind, ends, augmentation, spec, gain, seed)
+        drawn.append(file)
+    return drawn, notes

@@ -10,10 +10,10 @@ from typing import Any
 from rich.console import Console
 
 from ghostlap.base.errors import GhostlapError
-from ghostlap.base.files import read_start
 from ghostlap.base.folder_lock import replacing_output
 from ghostlap.base.terminal import say
 from ghostlap.pilots.pilot import Pilot
+from ghostlap.reports.page import page_html, require_own_page
 from ghostlap.reports.report import (
     attention,
     curves,
@@ -22,15 +22,28 @@ from ghostlap.reports.report import (
     origin,
     recorded,
     roads,
+    steering,
     worst_moments,
 )
 from ghostlap.reports.report.config import ReportConfig
 from ghostlap.reports.report.evaluations import read_evaluations
-from ghostlap.reports.report.page import MARK, page_html
-from ghostlap.reports.report.steering import compare_with_person
-from ghostlap.reports.report.steering import section as offline_section
 
 console = Console(stderr=True)
+
+SECTIONS = {
+    "drives": "Does it drive?",
+    "map": "Where it drove",
+    "moments": "Worst moments",
+    "figures": "All figures",
+    "stress": "Under stress",
+    "recorded": "What was recorded",
+    "training": "Training",
+    "offline": "Offline error",
+    "saliency": "What it looks at",
+    "latency": "Latency",
+    "origin": "Configuration and versions",
+}
+"""Anchors and headings, in the order of the page; the first is the answer on top."""
 
 
 def report(config: ReportConfig, console: Console = console) -> dict[str, Any]:
@@ -52,32 +65,39 @@ def report(config: ReportConfig, console: Console = console) -> dict[str, Any]:
         GhostlapError: the page cannot be written, or another one stands there.
     """
     pilot = Pilot.load(config.pilot)
-    _check_page(config)
+    require_own_page(config.page, "report")
     with console.status("reading evaluations …") as status:
         found, problems = read_evaluations(config.pilot)
         worst = worst_moments.find_moments(found)
         status.update("reading recordings …")
         data = recorded.find_recorded(config, pilot)
         status.update("looking at recorded frames …")
-        compared = compare_with_person(pilot, data, config.frames)
+        compared = steering.compare_with_person(pilot, data, config.frames)
         status.update("drawing …")
         told = pilot.description.get("training")
         told = told if isinstance(told, dict) else {}
         run = config.pilot
-        sections = [
-            driving.answer(run, found, problems),
-            roads.section(run, found, worst),
-            worst_moments.section(run, found, worst),
-            driving.tables(run, found),
-            driving.stress(run, found),
-            recorded.section(config, data),
-            curves.section(run, told),
-            offline_section(config, pilot, compared, found),
-            attention.section(run, pilot, compared, worst),
-            latency.section(run),
-            origin.section(pilot, found),
-        ]
-        html = page_html(run.resolve().name, _below(told), sections)
+        html = page_html(
+            "report.html",
+            verb="report",
+            title=run.resolve().name,
+            below=_below(told),
+            run=run,
+            sections=SECTIONS,
+            shown={
+                "drives": driving.answer(found, problems),
+                "map": roads.section(found, worst),
+                "moments": {"found": found, "moments": worst},
+                "figures": driving.tables(found),
+                "stress": driving.stress(found),
+                "recorded": recorded.section(config, data),
+                "training": curves.section(run, told),
+                "offline": steering.section(pilot, compared, found),
+                "saliency": attention.section(run, pilot, compared, worst),
+                "latency": latency.section(run),
+                "origin": origin.section(pilot, found),
+            },
+        )
         try:
             config.page.parent.mkdir(parents=True, exist_ok=True)
             with replacing_output(config.page, GhostlapError) as unfinished:
@@ -91,7 +111,7 @@ def report(config: ReportConfig, console: Console = console) -> dict[str, Any]:
     return {
         "page": str(config.page),
         "bytes": size,
-        "sections": [section.name for section in sections],
+        "sections": list(SECTIONS),
         "evaluations": [one.folder.name for one in found],
         "moments": len(worst),
         "frames": 0 if compared is None else len(compared.person),
@@ -110,16 +130,3 @@ def _below(told: dict[str, Any]) -> str:
     if isinstance(told.get("epochs"), int):
         parts.append(f"for {told['epochs']} epochs")
     return " ".join(parts) + "."
-
-
-def _check_page(config: ReportConfig) -> None:
-    """Make sure that the page is none of somebody else's."""
-    try:
-        foreign = config.page.exists() and MARK.encode() not in read_start(config.page, 4000)
-    except OSError as error:
-        raise GhostlapError(f"{config.page}: cannot be written ({error.strerror}).") from error
-    if foreign:
-        raise GhostlapError(
-            f"{config.page}: this page was not made by 'ghostlap report', so it is left alone. "
-            "Name another --out."
-        )

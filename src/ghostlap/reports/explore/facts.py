@@ -43,6 +43,29 @@ class RecordingFacts:
     """Width and height of the first picture that can be read."""
     missing_pictures: int
 
+    @property
+    def in_words(self) -> dict[str, str]:
+        """What a person reads of it, line by line."""
+
+        def known(value: float | None, form: str) -> str:
+            return "not recorded" if value is None else form.format(value)
+
+        minutes, seconds = divmod(round(self.driving_s), 60)
+        size = self.frame_px
+        return {
+            "recorded": self.recorded or "not known",
+            "rows": f"{self.rows:,}",
+            "driving time": f"{minutes} min {seconds:02d} s",
+            "stretches": str(self.stretches),
+            "distance": known(self.distance_km, "{:.2f} km"),
+            "mean speed": known(self.mean_speed_mph, "{:.1f} mph"),
+            "steering exactly 0": known(self.zero_steering, "{:.0%} of the rows"),
+            "frames": f"{size[0]} \N{MULTIPLICATION SIGN} {size[1]} px"
+            if size
+            else "none can be read",
+            "missing pictures": f"{self.missing_pictures:,}",
+        }
+
 
 def recording_facts(recording: Recording) -> RecordingFacts:
     """Count, measure and look for the pictures of one recording."""

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from ghostlap.base.errors import GhostlapError, ImageError
-from ghostlap.data.vision.preprocessing import Rgb, encode_jpeg, read_rgb
+from ghostlap.data.vision.preprocessing import Rgb, read_rgb
 from ghostlap.pilots.pilot import Pilot
-from ghostlap.reports.report.parts import Section, command_line, missing, number, paragraph, picture
+from ghostlap.reports.page import number, photograph
 from ghostlap.reports.report.steering import Compared
 from ghostlap.reports.report.worst_moments import Moment
 
@@ -20,40 +21,24 @@ _JPEG_QUALITY = 82
 
 def section(
     run: Path, pilot: Pilot, compared: Compared | None, moments: Sequence[Moment]
-) -> Section:
+) -> dict[str, Any]:
     """Frames from hard left to hard right, with what the pilot steers by laid over them."""
-    title = "What it looks at"
     chosen = _from_recordings(pilot, compared) or _from_moments(pilot, moments)
     if not chosen:
-        html = missing(
-            "No frame to look at: neither recordings nor frames of an evaluation are there.",
-            command_line("evaluate", run),
-        )
-        return Section("saliency", title, html)
+        return {"problem": "", "frames": []}
     from ghostlap.pilots.saliency import Saliency, overlay
 
     frames = np.stack([frame for frame, _ in chosen])
     try:
         maps = Saliency.load(run, threads=1).maps(frames)
     except GhostlapError as error:
-        html = missing(f"No saliency for this pilot: {error}", command_line("explain", run, "REC"))
-        return Section("saliency", title, html)
-    items = []
+        return {"problem": error, "frames": []}
+    shown = []
     steering = np.atleast_1d(pilot.steer(frames))
     for (frame, words), seen, steered in zip(chosen, maps, steering, strict=True):
-        says = f"pilot {number(float(steered), 2, sign=True)}{words}"
-        height, width = frame.shape[:2]
-        shown = encode_jpeg(overlay(frame, seen, pilot.preprocessing), _JPEG_QUALITY)
-        items.append(
-            f"<li>{picture(shown, f'Frame with its saliency; {says}', width, height)}"
-            f"<p>{says}</p></li>"
-        )
-    html = paragraph(
-        "The brighter an area, the stronger the network's features there. It should be the edges "
-        "of the road; where it is the sky or a tree, the pilot goes by the scenery. It shows what "
-        "the network responds to, and does not prove why it steers so."
-    )
-    return Section("saliency", title, f'{html}<ul class="frames">{"".join(items)}</ul>')
+        picture = photograph(overlay(frame, seen, pilot.preprocessing), _JPEG_QUALITY)
+        shown.append((picture, f"pilot {number(float(steered), 2, sign=True)}{words}"))
+    return {"problem": "", "frames": shown}
 
 
 def _from_recordings(pilot: Pilot, compared: Compared | None) -> list[tuple[Rgb, str]]:

@@ -10,17 +10,28 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ghostlap.base.terminal import in_html
-from ghostlap.reports.report.parts import MINUS, number
+from ghostlap.reports.page import number
 
 WIDTH = 360
 _LEFT, _RIGHT, _TOP, _BELOW = 46, 8, 10, 36
 
 Floats = NDArray[np.float64]
+
+
+class Figure(NamedTuple):
+    """A chart and the words around it."""
+
+    svg: str
+    title: str
+    caption: str = ""
+    key: Sequence[tuple[str, str]] = ()
+    """What colours mean: pairs of a class of the style sheet and words."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -193,16 +204,6 @@ def labels(values: Sequence[float]) -> list[str]:
     return [number(value, digits) for value in values]
 
 
-def key(entries: Sequence[tuple[str, str]]) -> str:
-    """What colours mean: pairs of a class and words, as HTML."""
-    items = "".join(
-        f'<li><svg viewBox="0 0 14 10" aria-hidden="true"><path class="{kind}" '
-        f'd="M1 5H13V9H1z"/></svg>{in_html(words)}</li>'
-        for kind, words in entries
-    )
-    return f'<ul class="key">{items}</ul>'
-
-
 def _wide(limits: tuple[float, float]) -> tuple[float, float]:
     """Limits that are not the same."""
     low, high = limits
@@ -213,6 +214,3 @@ def _short(value: float) -> str:
     """One decimal at most."""
     text = f"{value:.1f}"
     return text[:-2] if text.endswith(".0") else text
-
-
-__all__ = ["MINUS", "WIDTH", "Chart", "Scale", "key", "labels", "path", "svg", "ticks"]

@@ -10,16 +10,8 @@ from typing import Any
 import numpy as np
 
 from ghostlap.base.files import open_text
-from ghostlap.reports.report.charts import Chart, key
-from ghostlap.reports.report.parts import (
-    Section,
-    command_line,
-    facts,
-    figure,
-    grid,
-    missing,
-    number,
-)
+from ghostlap.reports.page import number
+from ghostlap.reports.report.charts import Chart, Figure
 
 HISTORY_FILE = "history.csv"
 
@@ -27,33 +19,26 @@ _MOST_BYTES = 8_000_000
 _MOST_TICKS = 6
 
 
-def section(run: Path, told: dict[str, Any]) -> Section:
+def section(run: Path, told: dict[str, Any]) -> dict[str, Any]:
     """Loss over the epochs.
 
     Args:
         run: the run folder.
         told: what ``pilot.json`` says of the training; may be empty.
     """
-    title = "Training"
+    shown: dict[str, Any] = {"absent": False, "problems": [], "chart": None}
     try:
         history, junk = read_history(run / HISTORY_FILE)
     except FileNotFoundError:
-        html = missing(
-            f"There is no {HISTORY_FILE} in the run folder: this pilot came without the history "
-            "of its training. A training writes one:",
-            command_line("train", "REC", "--out", "runs/b"),
-        )
-        return Section("training", title, html)
+        return shown | {"absent": True}
     except (OSError, ValueError, csv.Error) as error:
-        return Section("training", title, missing(f"{HISTORY_FILE} cannot be read: {error}"))
-    html = ""
+        return shown | {"problems": [f" cannot be read: {error}"]}
     if junk:
-        html += missing(f"{HISTORY_FILE}: {junk} rows hold no epoch and losses, and are left out.")
+        shown["problems"].append(f": {junk} rows hold no epoch and losses, and are left out.")
     if not history:
-        return Section("training", title, html + missing(f"{HISTORY_FILE} holds no epoch."))
-    return Section(
-        "training", title, html + grid(_losses(history), _in_words(history, told), kind="charts")
-    )
+        shown["problems"].append(" holds no epoch.")
+        return shown
+    return shown | {"chart": _losses(history), "lines": _in_words(history, told)}
 
 
 def read_history(path: Path) -> tuple[list[tuple[int, float, float]], int]:
@@ -84,7 +69,7 @@ def read_history(path: Path) -> tuple[list[tuple[int, float, float]], int]:
     return history, junk
 
 
-def _losses(history: list[tuple[int, float, float]]) -> str:
+def _losses(history: list[tuple[int, float, float]]) -> Figure:
     epochs, ours, theirs = (np.array(column, float) for column in zip(*history, strict=True))
     best = int(np.argmin(theirs))
     top = float(max(ours.max(), theirs.max())) * 1.05 or 1.0
@@ -102,11 +87,11 @@ def _losses(history: list[tuple[int, float, float]]) -> str:
         f"Loss over {len(history)} epochs: training ends at {ours[-1]:.4f}, validation at "
         f"{theirs[-1]:.4f}; its lowest is {theirs[best]:.4f} in epoch {epochs[best]:.0f}."
     )
-    words = key([("stroke-data", "training"), ("stroke-other", "validation")])
-    return figure(chart.svg(alt) + words, title="Loss")
+    key = [("stroke-data", "training"), ("stroke-other", "validation")]
+    return Figure(chart.svg(alt), "Loss", key=key)
 
 
-def _in_words(history: list[tuple[int, float, float]], told: dict[str, Any]) -> str:
+def _in_words(history: list[tuple[int, float, float]], told: dict[str, Any]) -> dict[str, str]:
     _, last_loss, last_validation = history[-1]
     lines = {
         "epochs": str(len(history)),
@@ -121,4 +106,4 @@ def _in_words(history: list[tuple[int, float, float]], told: dict[str, Any]) -> 
             lines[text] = f"{told[name]:,} samples"
     if told.get("select_by") == "driving":
         lines["epoch chosen by"] = "driving"
-    return facts(lines, "In figures")
+    return lines

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,16 +11,8 @@ from numpy.typing import NDArray
 from ghostlap.base.errors import RecordingError
 from ghostlap.data.recordings.tables_beside import PREDICTIONS
 from ghostlap.driving.rollout.stress import TICK_S
-from ghostlap.reports.report.charts import Chart
-from ghostlap.reports.report.parts import (
-    Section,
-    command_line,
-    figure,
-    grid,
-    missing,
-    number,
-    table,
-)
+from ghostlap.reports.page import number
+from ghostlap.reports.report.charts import Chart, Figure
 
 _MOST_DRIVES = 20
 _MOST_CHARTS = 4
@@ -27,26 +20,15 @@ _MOST_CHARTS = 4
 Floats = NDArray[np.float64]
 
 
-def section(run: Path) -> Section:
+def section(run: Path) -> dict[str, Any]:
     """Distribution and percentiles for each recorded drive."""
-    title = "Latency"
     drives: dict[str, Floats] = {}
-    problems = ""
+    problems = []
     for path in sorted(run.glob(f"*/{PREDICTIONS.name}"))[:_MOST_DRIVES]:
         try:
-            latencies_ms = read_latencies_ms(path.parent)
+            drives[path.parent.name] = read_latencies_ms(path.parent)
         except RecordingError as error:
-            problems += missing(f"{path.parent.name}/{PREDICTIONS.name} cannot be used: {error}")
-            continue
-        drives[path.parent.name] = latencies_ms
-    if not drives:
-        html = problems + missing(
-            "No drive of a simulator was recorded in the run folder, so nothing is known of how "
-            "fast its answers come. Record one:",
-            command_line("drive", run, "--record", run / "drive-1"),
-        )
-        return Section("latency", title, html)
-    charts = [_chart(name, values) for name, values in list(drives.items())[:_MOST_CHARTS]]
+            problems.append(f"{path.parent.name}/{PREDICTIONS.name} cannot be used: {error}")
     rows = [
         [
             name,
@@ -57,12 +39,8 @@ def section(run: Path) -> Section:
         ]
         for name, values in drives.items()
     ]
-    figures = table(
-        ("drive", "frames", "p50 ms", "p95 ms", "p99 ms", "largest ms", "above 50 ms"),
-        rows,
-        "From a picture's arrival to the answer; 50 ms is one control step at 20 Hz",
-    )
-    return Section("latency", title, problems + grid(*charts, kind="charts") + figures)
+    charts = [_chart(name, values) for name, values in list(drives.items())[:_MOST_CHARTS]]
+    return {"problems": problems, "rows": rows, "charts": charts}
 
 
 def read_latencies_ms(drive: Path) -> Floats:
@@ -77,7 +55,7 @@ def read_latencies_ms(drive: Path) -> Floats:
     return np.array(values)
 
 
-def _chart(name: str, latencies_ms: Floats) -> str:
+def _chart(name: str, latencies_ms: Floats) -> Figure:
     p50, p99 = (float(np.percentile(latencies_ms, percent)) for percent in (50, 99))
     end_ms = max(min(float(latencies_ms.max()), 2.0 * p99), 1.0)
     edges = np.linspace(0, end_ms, 49)
@@ -89,4 +67,4 @@ def _chart(name: str, latencies_ms: Floats) -> str:
     alt = f"Latency of {len(latencies_ms)} answers: median {p50:.1f} ms, p99 {p99:.1f} ms."
     beyond = int((latencies_ms > end_ms).sum())
     words = f"The last bar holds {beyond:,} beyond it." if beyond else ""
-    return figure(chart.svg(alt), words, name)
+    return Figure(chart.svg(alt), name, words)

@@ -2,55 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ghostlap.pilots.pilot import Pilot
 from ghostlap.reports.report.evaluations import Evaluation
-from ghostlap.reports.report.parts import Section, facts, grid, missing
 
 _NOT_OPTIONS = {
     "preprocessing", "recordings_seen", "candidates", "best_epoch", "val_loss", "resume",
     "training_samples", "validation_samples", "cache", "workers",
 }  # fmt: skip
 _LONGEST = 400
+TIMES = "\N{MULTIPLICATION SIGN}"
 
 
-def section(pilot: Pilot, found: list[Evaluation]) -> Section:
+def section(pilot: Pilot, found: Sequence[Evaluation]) -> dict[str, Any]:
     """Everything that a training was told, and what it ran with."""
     told = pilot.description
-    boxes = []
-    training = told.get("training")
-    html = ""
-    if isinstance(training, dict) and training:
-        options = {name: one for name, one in training.items() if name not in _NOT_OPTIONS}
-        boxes.append(facts(_in_words(options), "Training"))
-    else:
-        html = missing("`pilot.json` does not tell how the pilot was trained.")
-    shape = pilot.preprocessing.input_shape
-    pilot_lines = {
-        "outputs": ", ".join(map(str, pilot.outputs)),
-        "network's input": " \N{MULTIPLICATION SIGN} ".join(map(str, shape)),
-        **_in_words(told.get("preprocessing", {})),
+    training, versions = (told.get(name) for name in ("training", "versions"))
+    training = training if isinstance(training, dict) else {}
+    best = found[0] if found else None
+    evaluation = best and {
+        "evaluation": best.folder.name,
+        "conditions": best.conditions,
+        "small pushes": "yes" if best.pushes else "no",
+        "speed limit": f"{best.speed_limit_mph:g} mph",
+        **({"processor": best.machine} if best.machine else {}),
     }
-    boxes.append(facts(pilot_lines, "Pilot and preprocessing"))
-    versions = told.get("versions")
-    if isinstance(versions, dict) and versions:
-        boxes.append(facts(_in_words(versions), "Versions"))
-    else:
-        html += missing("`pilot.json` names no versions.")
-    if found:
-        best = found[0]
-        lines = {
-            "evaluation": best.folder.name,
-            "conditions": best.conditions,
-            "small pushes": "yes" if best.pushes else "no",
-            "speed limit": f"{best.speed_limit_mph:g} mph",
-        }
-        if best.machine:
-            lines["processor"] = best.machine
-        boxes.append(facts(lines, "Evaluation on top of the page"))
-    return Section("origin", "Configuration and versions", html + grid(*boxes, kind="boxes"))
+    return {
+        "training": _in_words({n: one for n, one in training.items() if n not in _NOT_OPTIONS}),
+        "pilot": {
+            "outputs": ", ".join(map(str, pilot.outputs)),
+            "network's input": f" {TIMES} ".join(map(str, pilot.preprocessing.input_shape)),
+            **_in_words(told.get("preprocessing", {})),
+        },
+        "versions": _in_words(versions if isinstance(versions, dict) else {}),
+        "evaluation": evaluation,
+    }
 
 
 def _in_words(values: Mapping[str, Any]) -> dict[str, str]:

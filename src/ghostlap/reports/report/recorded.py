@@ -23,18 +23,9 @@ from ghostlap.data.provenance import fingerprint
 from ghostlap.data.recordings import CAMERAS, Recording, read_recording, require_images
 from ghostlap.data.splits import split
 from ghostlap.pilots.pilot import Pilot
-from ghostlap.reports.explore.facts import RecordingFacts, recording_facts
-from ghostlap.reports.report.charts import Chart, key
+from ghostlap.reports.explore.facts import recording_facts
+from ghostlap.reports.report.charts import Chart, Figure
 from ghostlap.reports.report.config import ReportConfig
-from ghostlap.reports.report.parts import (
-    Section,
-    command_line,
-    facts,
-    figure,
-    grid,
-    missing,
-    paragraph,
-)
 from ghostlap.training.config import TrainConfig, config_from_json
 
 _MOST_RECORDINGS = 20
@@ -141,59 +132,22 @@ def _split(found: Recorded, told: Any) -> tuple[Samples, Samples] | None:
     return (training, validation) if counts == (len(training), len(validation)) else None
 
 
-def section(config: ReportConfig, found: Recorded) -> Section:
+def section(config: ReportConfig, found: Recorded) -> dict[str, Any]:
     """Facts of each recording, and histograms of steering and speed."""
-    title = "What was recorded"
-    problems = "".join(missing(problem) for problem in found.problems)
-    if not found.recordings:
-        if not found.seen and not found.problems:
-            problems = missing("`pilot.json` names no recordings that the pilot was trained on.")
-        elif not config.recordings:
-            problems += missing(
-                "If the recordings lie elsewhere now, say where:",
-                command_line("report", config.pilot, "--recordings", "REC"),
-            )
-        return Section("recorded", title, problems + _as_it_was(found))
-    html = problems
-    if found.seen and not found.whole:
-        html += missing(
-            "These are not all the recordings of the training, or they have changed since: what "
-            "is shown here is what lies there now."
-        )
-    shown = found.recordings[:_SHOWN_FACTS]
-    boxes = [_facts(recording_facts(recording)) for recording in shown]
-    html += grid(*boxes, *_histograms(found), kind="charts")
-    if len(found.recordings) > len(shown):
-        html += paragraph(f"{len(found.recordings) - len(shown)} more are in the histograms.")
-    return Section("recorded", title, html)
-
-
-def _as_it_was(found: Recorded) -> str:
-    lines = {
-        Path(str(one.get("folder", ""))).name or "a recording": f"{one.get('rows', '?')} rows"
-        for one in found.seen
+    return {
+        "found": found,
+        "were_named": bool(config.recordings),
+        "trained_on": {
+            Path(str(one.get("folder", ""))).name or "a recording": f"{one.get('rows', '?')} rows"
+            for one in found.seen
+        },
+        "facts": [recording_facts(recording) for recording in found.recordings[:_SHOWN_FACTS]],
+        "charts": _histograms(found) if found.recordings else [],
+        "more": len(found.recordings) - _SHOWN_FACTS,
     }
-    return facts(lines, "Trained on, by pilot.json") if lines else ""
 
 
-def _facts(one: RecordingFacts) -> str:
-    minutes, seconds = divmod(round(one.driving_s), 60)
-    lines = {
-        "rows": f"{one.rows:,}",
-        "driving": f"{minutes} min {seconds:02d} s",
-        "distance": "not recorded" if one.distance_km is None else f"{one.distance_km:.2f} km",
-        "mean speed": "not recorded"
-        if one.mean_speed_mph is None
-        else f"{one.mean_speed_mph:.1f} mph",
-        "steering exactly 0": "not recorded"
-        if one.zero_steering is None
-        else f"{one.zero_steering:.0%} of rows",
-        "missing pictures": f"{one.missing_pictures:,}",
-    }
-    return facts(lines, one.folder)
-
-
-def _histograms(found: Recorded) -> list[str]:
+def _histograms(found: Recorded) -> list[Figure]:
     charts = []
     training = found.training or TrainConfig()
     steering = np.concatenate([_labels(one, training) for one in found.recordings])
@@ -214,7 +168,7 @@ def _labels(recording: Recording, training: TrainConfig) -> Floats:
     return table["steering"].to_numpy(np.float64)[usable]
 
 
-def _balance(steering: Floats, training: TrainConfig) -> str:
+def _balance(steering: Floats, training: TrainConfig) -> Figure:
     kept = balanced_rows(steering, training.bins, training.cap, training.seed)
     edges = np.histogram_bin_edges(steering, training.bins)
     before = np.histogram(steering, edges)[0].astype(float)
@@ -229,10 +183,10 @@ def _balance(steering: Floats, training: TrainConfig) -> str:
     if not kept.all():
         words.append(("fill-gone", f"removed {int((~kept).sum()):,}"))
     alt = f"Histogram of steering: {len(steering)} rows, {int(kept.sum())} kept by balancing."
-    return figure(chart.svg(alt) + key(words), title="Steering, before and after balancing")
+    return Figure(chart.svg(alt), "Steering, before and after balancing", key=words)
 
 
-def _split_chart(training: Samples, validation: Samples, bins: int) -> str:
+def _split_chart(training: Samples, validation: Samples, bins: int) -> Figure:
     edges = np.histogram_bin_edges(np.concatenate([training.steering, validation.steering]), bins)
 
     def share(samples: Samples) -> Floats:
@@ -251,10 +205,10 @@ def _split_chart(training: Samples, validation: Samples, bins: int) -> str:
         ("stroke-other", f"validation {len(validation):,}"),
     ]
     alt = f"Labels of {len(training)} training and {len(validation)} validation samples."
-    return figure(chart.svg(alt) + key(words), title="Labels, training against validation")
+    return Figure(chart.svg(alt), "Labels, training against validation", key=words)
 
 
-def _speed(speeds_mph: Sequence[float] | Floats) -> str:
+def _speed(speeds_mph: Sequence[float] | Floats) -> Figure:
     edges = np.histogram_bin_edges(speeds_mph, _SPEED_BINS)
     counts = np.histogram(speeds_mph, edges)[0].astype(float)
     chart = Chart(
@@ -262,4 +216,4 @@ def _speed(speeds_mph: Sequence[float] | Floats) -> str:
     )
     chart.bars(edges, counts, "fill-data")
     alt = f"Histogram of speed: {len(speeds_mph)} rows, median {np.median(speeds_mph):.1f} mph."
-    return figure(chart.svg(alt), title="Speed")
+    return Figure(chart.svg(alt), "Speed")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Sequence
-from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,17 +13,8 @@ from numpy.typing import NDArray
 from ghostlap.base.errors import GhostlapError
 from ghostlap.driving.evaluation.results import read_drive
 from ghostlap.driving.metrics import Drive
-from ghostlap.reports.report.charts import WIDTH, Chart, key, path, svg
+from ghostlap.reports.report.charts import WIDTH, Chart, Figure, path, svg
 from ghostlap.reports.report.evaluations import Evaluation, short, way
-from ghostlap.reports.report.parts import (
-    Section,
-    command_line,
-    figure,
-    grid,
-    heading,
-    missing,
-    paragraph,
-)
 from ghostlap.reports.report.worst_moments import Moment
 from ghostlap.sim.track.track import Track
 from ghostlap.sim.track.tracks import track_named
@@ -41,43 +32,38 @@ _TALLEST = 400.0
 Floats = NDArray[np.float64]
 
 
-def section(run: Path, found: Sequence[Evaluation], moments: Sequence[Moment]) -> Section:
+def section(found: Sequence[Evaluation], moments: Sequence[Moment]) -> dict[str, Any]:
     """A map of each track that was driven without stress, of the evaluation to believe."""
-    title = "Where it drove"
     shown: dict[str, Evaluation] = {}
     for one in found:
         for line in one.plain:
             shown.setdefault(line.track, one)
-    if not shown:
-        html = missing("No evaluation, so no map.", command_line("evaluate", run))
-        return Section("map", title, html)
     steps = [f"{step:g}" for step in STEPS_M]
     words = [f"up to {steps[0]}", *(f"to {step}" for step in steps[1:]), f"above {steps[-1]} m"]
-    html = paragraph(
-        "Each line is a drive, coloured by its distance from the centre line (|cte|, in m). Below "
-        "each map the same road unrolled, its edges grey. Rings are starts, crosses are places "
-        "where someone had to take over, numbers are the worst moments of the next section."
-    ) + key([(f"c{i}", text) for i, text in enumerate(words)])
-    for name, one in list(shown.items())[:_MOST_MAPS]:
-        html += _track(run, one, name, [m for m in moments if m.evaluation is one])
-    return Section("map", title, html)
+    return {
+        "colours": [(f"c{i}", text) for i, text in enumerate(words)],
+        "tracks": [
+            _track(one, name, [m for m in moments if m.evaluation is one])
+            for name, one in list(shown.items())[:_MOST_MAPS]
+        ],
+    }
 
 
-def _track(run: Path, one: Evaluation, name: str, moments: Sequence[Moment]) -> str:
-    title = heading(f"{short(name)} at {one.speed_limit_mph:g} mph")
+def _track(one: Evaluation, name: str, moments: Sequence[Moment]) -> dict[str, Any]:
+    shown: dict[str, Any] = {
+        "title": f"{short(name)} at {one.speed_limit_mph:g} mph",
+        "evaluation": one.folder.name,
+        "problem": "",
+        "figures": [],
+        "unread": False,
+    }
     try:
         track = track_named(name)
     except (GhostlapError, OSError, ValueError) as error:
-        return title + missing(f"The track cannot be drawn: {error}")
-    figures, unread = [], ""
+        return shown | {"problem": str(error)}
     for direction in (1, -1):
         drives, some_unread = _drives(one, name, direction)
-        if some_unread:
-            unread = missing(
-                f"Some drives of `{one.folder.name}` cannot be read and are not drawn. "
-                "Evaluating again writes them:",
-                command_line("evaluate", run, "--name", one.folder.name),
-            )
+        shown["unread"] |= some_unread
         if drives:
             here = [
                 moment
@@ -86,11 +72,9 @@ def _track(run: Path, one: Evaluation, name: str, moments: Sequence[Moment]) -> 
                 and moment.episode.stress == "none"
             ]
             lines = _Lines(track, direction, drives, here)
-            count = f"{len(drives)} drive{'s' if len(drives) > 1 else ''}"
-            figures.append(
-                figure(from_above(lines) + unrolled(lines), title=f"{way(direction)}, {count}")
-            )
-    return title + grid(*figures, kind="maps") + unread
+            title = f"{way(direction)}, {len(drives)} drive{'s' if len(drives) > 1 else ''}"
+            shown["figures"].append(Figure(from_above(lines) + unrolled(lines), title))
+    return shown
 
 
 def _drives(one: Evaluation, name: str, direction: int) -> tuple[list[Drive], bool]:

@@ -14,19 +14,9 @@ from ghostlap.base.errors import ImageError
 from ghostlap.data.labels import SteeringError, steering_error
 from ghostlap.data.vision.preprocessing import read_rgb
 from ghostlap.pilots.pilot import Pilot
-from ghostlap.reports.report.charts import Chart
-from ghostlap.reports.report.config import ReportConfig
+from ghostlap.reports.page import number
+from ghostlap.reports.report.charts import Chart, Figure
 from ghostlap.reports.report.evaluations import Evaluation
-from ghostlap.reports.report.parts import (
-    Section,
-    command_line,
-    figure,
-    grid,
-    missing,
-    number,
-    paragraph,
-    table,
-)
 from ghostlap.reports.report.recorded import Recorded
 
 _AT_ONCE = 64
@@ -93,36 +83,13 @@ def compare_with_person(pilot: Pilot, recorded: Recorded, most: int) -> Compared
     )
 
 
-def section(
-    config: ReportConfig,
-    pilot: Pilot,
-    compared: Compared | None,
-    found: Sequence[Evaluation],
-) -> Section:
+def section(pilot: Pilot, compared: Compared | None, found: Sequence[Evaluation]) -> dict[str, Any]:
     """Scatter, errors and their histogram, and what training and ``--against`` measured."""
-    rows = _rows(compared, pilot.description.get("metrics"), found)
-    html = paragraph(
-        "How near the pilot's steering is to the person's, picture by picture, with a car that "
-        "always goes straight ahead (0) beside. It says little about how it drives: small errors "
-        "add up or cancel out."
-    )
-    if compared is None:
-        html += missing(
-            "No recorded frame to show the pilot: the recordings of the training are not there, "
-            "or have frames of another size. Compare it with another recording:",
-            command_line("evaluate", config.pilot, "--against", "REC"),
-        )
-    else:
-        html += grid(_scatter(compared), _errors(compared), kind="charts")
-    if rows:
-        html += table(
-            ("frames", "count", "Pearson r", "MAE", "MAE of 0", "MSE", "MSE of 0"),
-            rows,
-            "Steering error; 1 is full lock",
-        )
-    if compared is not None:
-        html += paragraph(_basis(compared), "small")
-    return Section("offline", "Offline error", html)
+    return {
+        "rows": _rows(compared, pilot.description.get("metrics"), found),
+        "charts": [_scatter(compared), _errors(compared)] if compared else [],
+        "basis": _basis(compared) if compared else "",
+    }
 
 
 def _basis(compared: Compared) -> str:
@@ -170,7 +137,7 @@ def _row(name: str, count: str, error: dict[str, Any]) -> list[str]:
     ]  # fmt: skip
 
 
-def _scatter(compared: Compared) -> str:
+def _scatter(compared: Compared) -> Figure:
     values = np.concatenate([compared.person, compared.pilot])
     limit = min(max(0.1, float(np.abs(values).max()) * 1.05), 1.5)
     chart = Chart((-limit, limit), (-limit, limit), "the person's steering", "the pilot's", 350)
@@ -185,14 +152,14 @@ def _scatter(compared: Compared) -> str:
         f"The pilot's steering over the person's in {len(values) // 2} frames: Pearson r "
         f"{error.pearson_r:.3f}, mean absolute error {error.mae:.3f}."
     )
-    return figure(
+    return Figure(
         chart.svg(alt),
-        "On the dashed diagonal both steer alike; left is negative.",
         "The pilot's steering over the person's",
+        "On the dashed diagonal both steer alike; left is negative.",
     )
 
 
-def _errors(compared: Compared) -> str:
+def _errors(compared: Compared) -> Figure:
     errors = compared.pilot - compared.person
     limit = max(float(np.percentile(np.abs(errors), 99)) * 1.1, 0.02)
     edges = np.linspace(-limit, limit, 42)
@@ -203,9 +170,9 @@ def _errors(compared: Compared) -> str:
     within = float(np.mean(np.abs(errors) <= _SHOWN_ERROR))
     bias = number(float(errors.mean()), 3, sign=True)
     alt = f"Histogram of steering errors: {within:.0%} within {_SHOWN_ERROR:g}, mean {bias}."
-    return figure(
+    return Figure(
         chart.svg(alt),
+        "Error",
         f"{within:.0%} of frames within \N{PLUS-MINUS SIGN}{_SHOWN_ERROR:g}; on average {bias}. "
         "The outermost bars hold all beyond them.",
-        "Error",
     )

@@ -6,17 +6,17 @@ import dataclasses
 import re
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from ghostlap.base.errors import GhostlapError
-from ghostlap.base.terminal import in_html
-from ghostlap.data.vision.preprocessing import Rgb, decode_rgb, encode_jpeg, read_picture
+from ghostlap.data.vision.preprocessing import Rgb, decode_rgb, read_picture
 from ghostlap.driving.evaluation.results import read_drive
 from ghostlap.driving.metrics import Drive, Intervention
 from ghostlap.driving.rollout.incidents import rows_around
+from ghostlap.reports.page import number, photograph
 from ghostlap.reports.report.evaluations import Episode, Evaluation, Line, hardness, short, way
-from ghostlap.reports.report.parts import Section, command_line, missing, number, paragraph, picture
 
 MOST_STRIPS = 8
 _MOST_OF_A_LINE = 3
@@ -48,6 +48,38 @@ class Moment:
     def happened(self) -> str:
         """What someone had to take over for; empty if nobody had to."""
         return _HAPPENED.get(int(self.drive.intervention[self.row]), "")
+
+    @property
+    def headline(self) -> str:
+        if self.happened:
+            return f"The car {self.happened}"
+        cte_m, margin_m = self.drive.cte_m[self.row], self.drive.margin_m[self.row]
+        return f"{_side(float(cte_m))} of the centre line, {margin_m:.2f} m from the edge"
+
+    @property
+    def where(self) -> str:
+        episode, drive, row = self.episode, self.drive, self.row
+        stress = "" if episode.stress == "none" else f", {episode.stress}"
+        return (
+            f"{short(episode.track)}, {way(episode.direction)}, seed {episode.seed}{stress}, "
+            f"{drive.time_s[row]:.0f} s after the start, {drive.speed_mph[row]:.0f} mph"
+            f"{_pushed(drive, row)}"
+        )
+
+    @property
+    def strip(self) -> list[dict[str, Any]]:
+        """The frames with what was known of each."""
+        drive = self.drive
+        return [
+            {
+                "picture": photograph(frame, _JPEG_QUALITY),
+                "is_moment": at == self.row,
+                "time": number(float(drive.time_s[at] - drive.time_s[self.row]), 2, sign=True),
+                "place": _side(float(drive.cte_m[at])),
+                "steering": number(float(drive.steering[at]), 2, sign=True),
+            }
+            for at, frame in zip(rows_around(drive, self.row), self.frames, strict=True)
+        ]
 
 
 def find_moments(found: Sequence[Evaluation]) -> list[Moment]:
@@ -126,65 +158,6 @@ def _frames(file: Path, count: int) -> tuple[Rgb, ...]:
     if strip.shape[1] % count:
         return ()
     return tuple(np.ascontiguousarray(frame) for frame in np.split(strip, count, axis=1))
-
-
-def section(run: Path, found: Sequence[Evaluation], moments: Sequence[Moment]) -> Section:
-    """The strips, or why there are none."""
-    title = "Worst moments"
-    if not found:
-        html = missing("No evaluation, so no moments.", command_line("evaluate", run))
-        return Section("moments", title, html)
-    if not moments:
-        html = missing(
-            "These evaluations kept no frames of their worst moments. Evaluating again keeps them:",
-            command_line("evaluate", run, "--name", found[0].folder.name),
-        )
-        return Section("moments", title, html)
-    calm = not any(moment.happened for moment in moments)
-    html = paragraph(
-        ("Nobody had to take over; these are the moments farthest from the centre line. " if calm
-         else "Where someone had to take over, or the car was farthest from the centre line. ")
-        + "The pilot sees one frame at a time, 20 a second; the outlined one is the moment itself. "
-        "Numbers are those on the map"
-        + ("; moments under stress are not on it." if any(
-            moment.episode.stress != "none" for moment in moments
-        ) else ".")
-    )  # fmt: skip
-    return Section("moments", title, html + "".join(_strip(moment) for moment in moments))
-
-
-def _strip(moment: Moment) -> str:
-    drive, row, episode = moment.drive, moment.row, moment.episode
-    cells = []
-    here = ' class="here"'
-    rows = rows_around(drive, row)
-    for at, frame in zip(rows, moment.frames, strict=True):
-        since = number(float(drive.time_s[at] - drive.time_s[row]), 2, sign=True)
-        steering = number(float(drive.steering[at]), 2, sign=True)
-        words = f"{since} s: {_side(float(drive.cte_m[at]))}, steering {steering}"
-        height, width = frame.shape[:2]
-        cells.append(
-            f"<li{here if at == row else ''}>"
-            + picture(encode_jpeg(frame, _JPEG_QUALITY), words, width, height)
-            + f"<p><b>{since} s</b> {_side(float(drive.cte_m[at]))}<br>steering {steering}</p></li>"
-        )
-    where = f"{short(episode.track)}, {way(episode.direction)}, seed {episode.seed}"
-    if episode.stress != "none":
-        where += f", {episode.stress}"
-    return (
-        f'<article class="moment"><h3><span class="badge">{moment.number}</span> '
-        f"{in_html(_headline(moment))}</h3>"
-        f'<p class="small">{in_html(where)}, {drive.time_s[row]:.0f} s after the start, '
-        f"{drive.speed_mph[row]:.0f} mph{_pushed(drive, row)}</p>"
-        f'<ol class="strip">{"".join(cells)}</ol></article>'
-    )
-
-
-def _headline(moment: Moment) -> str:
-    if moment.happened:
-        return f"The car {moment.happened}"
-    cte_m, margin_m = moment.drive.cte_m[moment.row], moment.drive.margin_m[moment.row]
-    return f"{_side(float(cte_m))} of the centre line, {margin_m:.2f} m from the edge"
 
 
 def _side(cte_m: float) -> str:
