@@ -77,18 +77,18 @@ def painting(repeats: int, track: str = TRACK) -> dict[str, float]:
     Returns:
         ``paint_ms``, ``jpeg_ms``, ``cameras_ms`` of the three small ones, ``kilobytes``.
     """
-    from ghostlap.cockpit.scene import Stage
+    from ghostlap.cockpit.scene import DrivingScene
 
-    stage = Stage(track)
-    main = stage.main_picture()
+    scene = DrivingScene(track)
+    main = scene.main_picture()
 
     def cameras() -> None:
-        stage.world.step(0.0, 0.0, 0.02)  # they are taken once a moment
-        for picture in stage.three_pictures():
+        scene.world.step(0.0, 0.0, 0.02)  # they are taken once a moment
+        for picture in scene.three_pictures():
             encode_jpeg(picture)
 
     return {
-        "paint_ms": median_s(stage.main_picture, repeats) * 1000,
+        "paint_ms": median_s(scene.main_picture, repeats) * 1000,
         "jpeg_ms": median_s(lambda: encode_jpeg(main), repeats) * 1000,
         "cameras_ms": median_s(cameras, repeats) * 1000,
         "kilobytes": len(encode_jpeg(main)) / 1000,

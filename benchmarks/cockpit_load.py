@@ -1,4 +1,4 @@
-"""Hands and eyes for the cockpit's server: presses of keys, a real page, and bare ones.
+"""ManualInput and eyes for the cockpit's server: presses of keys, a real page, and bare ones.
 
 A bare page is a websocket that reads and acknowledges as the browser's does, without decoding or
 drawing anything. What a browser takes longer than it is the browser's own.

@@ -26,19 +26,19 @@ def bare(task: dict[str, Any]) -> None:
     from pathlib import Path
 
     from ghostlap.driving.server.config import DriveConfig
-    from ghostlap.driving.server.model_thread import Answer
+    from ghostlap.driving.server.model_thread import Prediction
     from ghostlap.driving.server.server import DriveServer
 
     async def serve() -> None:
         config = DriveConfig(pilot=Path("none"), port=task["port"])
-        async with DriveServer(config, lambda telemetry: Answer()):
+        async with DriveServer(config, lambda telemetry: Prediction()):
             await asyncio.Event().wait()
 
     asyncio.run(serve())
 
 
 def echo(task: dict[str, Any]) -> None:
-    """Answer so many bytes with a few, for one client."""
+    """Prediction so many bytes with a few, for one client."""
     import socket
 
     with socket.create_server(("127.0.0.1", task["port"])) as listening:

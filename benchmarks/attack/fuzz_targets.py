@@ -31,7 +31,7 @@ class Target:
 
 
 def _wire() -> Target:
-    from ghostlap.driving.unity.wire import Telemetry, Wire, image_bytes
+    from ghostlap.driving.unity.wire import TelemetryEvent, Wire, image_bytes
 
     jpeg = base64.b64encode(b"\xff\xd8\xff\xd9").decode()
     telemetry = (
@@ -42,7 +42,7 @@ def _wire() -> Target:
     def read(data: bytes) -> object:
         wire = Wire("a1")
         event = wire.receive(data.decode("utf-8", "replace"))
-        if isinstance(event, Telemetry):
+        if isinstance(event, TelemetryEvent):
             wire.steer(0.1, 0.2)
             return image_bytes(event) if not event.problem else None
         return event

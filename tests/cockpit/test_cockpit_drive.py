@@ -22,17 +22,17 @@ from test_cockpit_server import PATIENCE_S, Page, page
 
 import ghostlap.commands.cockpit as command_module
 from ghostlap.base.errors import CockpitError, PilotError
-from ghostlap.cockpit.app import Site
+from ghostlap.cockpit.app import App
 from ghostlap.cockpit.config import CockpitConfig
 from ghostlap.cockpit.protocol import Kind, ShowSaliency, read_picture
-from ghostlap.cockpit.simulator import Simulator
-from ghostlap.cockpit.unity import Seen, UnityDrive, UnityObserver
+from ghostlap.cockpit.simulator import EmbeddedSource
+from ghostlap.cockpit.unity import Seen, UnityObserver, UnitySource
 from ghostlap.commands.cockpit import cockpit
 from ghostlap.data.recordings import read_recording
 from ghostlap.data.recordings.tables_beside import read_who_drove
 from ghostlap.data.vision.preprocessing import decode_rgb, encode_jpeg
 from ghostlap.driving.server.config import DriveConfig
-from ghostlap.driving.server.model_thread import look_with
+from ghostlap.driving.server.model_thread import predict_with
 from ghostlap.driving.server.server import DriveServer
 from ghostlap.pilots.pilot import Pilot
 
@@ -83,10 +83,10 @@ def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> CockpitConfig:
 
 
 def test_a_person_drives_records_hands_over_and_takes_over(config: CockpitConfig) -> None:
-    simulator = Simulator(config)
+    simulator = EmbeddedSource(config)
 
     async def drive() -> None:
-        async with Site(config, simulator) as site, page(site) as opened:
+        async with App(config, simulator) as app, page(app) as opened:
             driver = Driving(opened)
             state = await driver.until(lambda state: state["speed_mph"] > 4, "up")
             assert (state["mode"], state["driver"], state["watchers"]) == ("manual", 1, 0)
@@ -123,16 +123,16 @@ def test_a_person_drives_records_hands_over_and_takes_over(config: CockpitConfig
 
 def test_a_closed_page_stops_the_car_and_a_new_one_goes_on(config: CockpitConfig) -> None:
     async def drive() -> None:
-        async with Site(config, Simulator(config)) as site, page(site) as opened:
+        async with App(config, EmbeddedSource(config)) as app, page(app) as opened:
             watcher = Driving(opened)
             await watcher.say(type="leave")
-            async with page(site) as second:
+            async with page(app) as second:
                 state = await Driving(second).until(lambda state: state["speed_mph"] > 5, "up")
             state = await watcher.until(
                 lambda state: state["driver"] is None and state["speed_mph"] < 0.5
             )
             assert state["distance_m"] > 0.3
-            async with page(site) as again:
+            async with page(app) as again:
                 driver = Driving(again)
                 further = await driver.until(
                     lambda s: s["distance_m"] > state["distance_m"] + 1, "up"
@@ -143,10 +143,10 @@ def test_a_closed_page_stops_the_car_and_a_new_one_goes_on(config: CockpitConfig
 
 
 def test_another_track_is_made_beside_the_drive(config: CockpitConfig) -> None:
-    simulator = Simulator(config)
+    simulator = EmbeddedSource(config)
 
     async def drive() -> None:
-        async with Site(config, simulator) as site, page(site) as opened:
+        async with App(config, simulator) as app, page(app) as opened:
             driver = Driving(opened)
             await driver.until(lambda state: state["distance_m"] > 0.1, "up")
             await driver.say(
@@ -168,8 +168,8 @@ def test_a_pilot_that_comes_along_is_chosen_at_first(
     """One key, and a car drives by itself."""
 
     async def drive() -> None:
-        simulator = Simulator(dataclasses.replace(config, pilot=asked_for))
-        async with Site(config, simulator) as site, page(site) as opened:
+        simulator = EmbeddedSource(dataclasses.replace(config, pilot=asked_for))
+        async with App(config, simulator) as app, page(app) as opened:
             driver = Driving(opened)
             state = await driver.until(lambda state: True)
             assert (state["pilot"], state["mode"]) == (chosen, "manual")
@@ -190,9 +190,9 @@ def test_a_pilot_that_comes_along_and_does_not_work_keeps_nobody_from_driving(
         raise PilotError("no such thing")
 
     monkeypatch.setattr(Pilot, "load", fail)
-    Simulator(config)
+    EmbeddedSource(config)
     with pytest.raises(PilotError, match="no such thing"):
-        Simulator(dataclasses.replace(config, pilot="small"))
+        EmbeddedSource(dataclasses.replace(config, pilot="small"))
 
 
 def test_the_command_serves_until_it_is_stopped(
@@ -201,9 +201,9 @@ def test_the_command_serves_until_it_is_stopped(
     shown = io.StringIO()
     reached: list[bytes] = []
 
-    async def come_and_go(site: Site[Any]) -> None:
-        reader, writer = await asyncio.open_connection("127.0.0.1", site.port)
-        writer.write(f"GET / HTTP/1.0\r\nHost: 127.0.0.1:{site.port}\r\n\r\n".encode())
+    async def come_and_go(app: App[Any]) -> None:
+        reader, writer = await asyncio.open_connection("127.0.0.1", app.port)
+        writer.write(f"GET / HTTP/1.0\r\nHost: 127.0.0.1:{app.port}\r\n\r\n".encode())
         reached.append(await reader.read())
         writer.close()
 
@@ -246,11 +246,11 @@ class Noted:
 
 def test_a_saliency_that_fails_is_told_and_the_picture_shown(tmp_path: Path) -> None:
     run = make_pilot(tmp_path / "runs" / "small")
-    drive = UnityDrive(CockpitConfig(runs=run.parent), run, 20.0, 1024)
+    drive = UnitySource(CockpitConfig(runs=run.parent), run, 20.0, 1024)
     page_of_it = Noted()
     jpeg = encode_jpeg(np.zeros((160, 320, 3), np.uint8))
     drive._saliency = object()  # type: ignore[assignment]  # looks like one, and fails
-    drive.start(page_of_it)  # type: ignore[arg-type]
+    drive.start(page_of_it)
     drive.watched_by(1)
     drive.tell(ShowSaliency(True))
     for _ in range(3):
@@ -265,16 +265,16 @@ def test_the_page_of_the_drive_server_shows_the_drive(tmp_path: Path) -> None:
     run = make_pilot(tmp_path / "runs" / "small")
     jpeg = encode_jpeg(np.full((160, 320, 3), 150, np.uint8))
     page_config = CockpitConfig(port=0, runs=run.parent, recordings=tmp_path / "recordings")
-    shown = UnityDrive(page_config, run, 20.0, 1024)
+    shown = UnitySource(page_config, run, 20.0, 1024)
     config = DriveConfig(pilot=run, port=0, wake_after_s=1000.0, late_after_s=1000.0)
-    look = look_with(Pilot.load(run), 1024)
+    look = predict_with(Pilot.load(run), 1024)
     observer = UnityObserver(shown)
 
     async def drive() -> None:
         async with (
-            Site(page_config, shown) as site,
+            App(page_config, shown) as app,
             DriveServer(config, look, observer=observer) as server,
-            page(site) as opened,
+            page(app) as opened,
         ):
             driver = Driving(opened)
             simulator = await RawSimulator.connect(server.port)

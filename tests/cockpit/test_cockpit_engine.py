@@ -21,7 +21,7 @@ from ghostlap.cockpit import making as making_module
 from ghostlap.cockpit.driving_session import DrivingSession
 from ghostlap.cockpit.engine import Engine
 from ghostlap.cockpit.making import Making
-from ghostlap.cockpit.pilot_runner import Copilot
+from ghostlap.cockpit.pilot_runner import PilotRunner
 from ghostlap.cockpit.protocol import (
     ChoosePilot,
     ChooseTrack,
@@ -32,8 +32,8 @@ from ghostlap.cockpit.protocol import (
     SetMode,
     ShowSaliency,
 )
-from ghostlap.cockpit.recorder import Tape
-from ghostlap.cockpit.scene import Stage
+from ghostlap.cockpit.recorder import SessionRecorder
+from ghostlap.cockpit.scene import DrivingScene
 from ghostlap.pilots.pilot import ONNX_FILE, Pilot
 
 PATIENCE_S = 60.0
@@ -41,11 +41,11 @@ PICTURES = 20
 
 
 @pytest.fixture(scope="module")
-def stage(tmp_path_factory: pytest.TempPathFactory) -> Stage:
+def scene(tmp_path_factory: pytest.TempPathFactory) -> DrivingScene:
     folder = tmp_path_factory.mktemp("ring")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("GHOSTLAP_CACHE", str(folder))
-        return Stage(ring_file(folder))
+        return DrivingScene(ring_file(folder))
 
 
 class Presser:
@@ -77,10 +77,10 @@ def never(*_: Any) -> Any:
     raise AssertionError("nothing is made here")
 
 
-def test_every_input_is_told_with_the_picture_that_shows_it(stage: Stage) -> None:
+def test_every_input_is_told_with_the_picture_that_shows_it(scene: DrivingScene) -> None:
     outlet = Presser()
-    cabin = DrivingSession(stage, outlet.say)
-    engine = outlet.engine = Engine(cabin, outlet, never, never, never)
+    session = DrivingSession(scene, outlet.say)
+    engine = outlet.engine = Engine(session, outlet, never, never, never)
     engine.sit(True)
     engine.watched_by(1)
     engine.start()
@@ -122,11 +122,11 @@ class Listener:
 class Drive:
     """An engine under way, whose pilots are run folders in one folder."""
 
-    def __init__(self, stage: Stage, folder: Path) -> None:
+    def __init__(self, scene: DrivingScene, folder: Path) -> None:
         self.folder, self.page = folder, Listener()
-        self.cabin = DrivingSession(stage, self.page.say)
+        self.session = DrivingSession(scene, self.page.say)
         self.failure: BaseException | None = None
-        self.engine = Engine(self.cabin, self.page, self._tape, self._pilot, self._stage)
+        self.engine = Engine(self.session, self.page, self._recorder, self._pilot, self._scene)
         self.engine.sit(True)
         self.engine.watched_by(1)
         self.engine.start()
@@ -139,26 +139,26 @@ class Drive:
         self.choose("good")
         self.page.until(lambda: self.page.state.get("pilot") == "good")
 
-    def _pilot(self, run: str, limit_mph: float) -> Copilot:
+    def _pilot(self, run: str, limit_mph: float) -> PilotRunner:
         if self.failure is not None:
             raise self.failure
-        return Copilot(run, self.folder / run, limit_mph)
+        return PilotRunner(run, self.folder / run, limit_mph)
 
-    def _stage(self, wanted: ChooseTrack) -> Stage:
+    def _scene(self, wanted: ChooseTrack) -> DrivingScene:
         if self.failure is not None:
             raise self.failure
-        return self.cabin.stage
+        return self.session.scene
 
-    def _tape(self, track: str) -> Tape:
+    def _recorder(self, track: str) -> SessionRecorder:
         if self.failure is not None:
             raise self.failure
-        return Tape(self.folder / "rec", lambda text: self.page.say("error", text))
+        return SessionRecorder(self.folder / "rec", lambda text: self.page.say("error", text))
 
 
 @pytest.fixture
-def drive(stage: Stage, tmp_path: Path) -> Iterator[Drive]:
+def drive(scene: DrivingScene, tmp_path: Path) -> Iterator[Drive]:
     make_pilot(tmp_path / "good")
-    drive = Drive(stage, tmp_path)
+    drive = Drive(scene, tmp_path)
     yield drive
     drive.engine.stop()
     assert threading.active_count() < 20
@@ -241,7 +241,7 @@ def test_a_defect_interrupts_the_drive_and_does_not_end_it(
         defects += 1
         raise ZeroDivisionError("once more")
 
-    monkeypatch.setattr(drive.cabin, "tick", broken)
+    monkeypatch.setattr(drive.session, "tick", broken)
     drive.page.until(lambda: failures(drive))
     while defects < 5:
         time.sleep(0.01)
@@ -255,9 +255,9 @@ def test_a_defect_interrupts_the_drive_and_does_not_end_it(
 
 def test_a_failing_saliency_is_switched_off(drive: Drive, monkeypatch: pytest.MonkeyPatch) -> None:
     drive.choose_a_good_one()
-    copilot = drive.cabin.copilot
-    assert copilot is not None
-    copilot._saliency = object()  # type: ignore[assignment]  # looks like one, and fails
+    pilot = drive.session.pilot
+    assert pilot is not None
+    pilot._saliency = object()  # type: ignore[assignment]  # looks like one, and fails
     drive.engine.tell(Input(1, frozenset({"up"})))
     drive.engine.tell(ShowSaliency(True))
     drive.page.until(lambda: failures(drive))
@@ -300,19 +300,19 @@ def test_a_recording_that_is_no_longer_wanted_leaves_nothing(
     drive: Drive, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     opened, go_on = threading.Event(), threading.Event()
-    made: list[Tape] = []
+    made: list[SessionRecorder] = []
 
-    def slow(track: str) -> Tape:
+    def slow(track: str) -> SessionRecorder:
         opened.set()
         assert go_on.wait(PATIENCE_S)
-        made.append(Tape(drive.folder / "rec", drive.page.said.append))
+        made.append(SessionRecorder(drive.folder / "rec", drive.page.said.append))
         return made[0]
 
-    monkeypatch.setattr(drive.engine, "_open_tape", slow)
+    monkeypatch.setattr(drive.engine, "_open_recorder", slow)
     drive.engine.tell(Record(True))
     assert opened.wait(PATIENCE_S)
     drive.engine.tell(Record(False))
     go_on.set()
     drive.page.until(lambda: made and made[0].is_finished)  # a state comes even while nothing moves
-    assert drive.cabin.tape is None
+    assert drive.session.recorder is None
     assert not (drive.folder / "rec").exists()

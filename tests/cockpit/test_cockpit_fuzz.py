@@ -28,17 +28,17 @@ from websockets.sync.client import connect
 from ghostlap.base.errors import CockpitError
 from ghostlap.cockpit import api as api_module
 from ghostlap.cockpit import connections as connections_module
-from ghostlap.cockpit.app import Site
+from ghostlap.cockpit.app import App
 from ghostlap.cockpit.config import CockpitConfig
-from ghostlap.cockpit.doctor_worker import Verdicts
+from ghostlap.cockpit.doctor_worker import DoctorWorker
 from ghostlap.cockpit.driving_session import DrivingSession
 from ghostlap.cockpit.engine import Engine
-from ghostlap.cockpit.pilot_runner import Copilot
+from ghostlap.cockpit.pilot_runner import PilotRunner
 from ghostlap.cockpit.protocol import Command, parse, text_of
-from ghostlap.cockpit.recorder import Tape
+from ghostlap.cockpit.recorder import SessionRecorder
 from ghostlap.cockpit.runs import EVALUATION_FILE
-from ghostlap.cockpit.scene import Stage
-from ghostlap.cockpit.trainer import Trainer
+from ghostlap.cockpit.scene import DrivingScene
+from ghostlap.cockpit.trainer import TrainingJobs
 from ghostlap.data.recordings.driving_log import LOG_NAME
 from ghostlap.data.recordings.tables_beside import WHO_DROVE
 from ghostlap.pilots.pilot import ONNX_FILE, PILOT_FILE
@@ -96,12 +96,12 @@ def make_odd_things(recordings: Path, runs: Path) -> None:
         (runs / name / "evaluate" / "x" / EVALUATION_FILE).write_bytes(description)
 
 
-def no_training(self: Trainer, *_: Any) -> None:
+def no_training(self: TrainingJobs, *_: Any) -> None:
     raise CockpitError("not here")
 
 
 @pytest.fixture(scope="module")
-def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Site[Any], Path]]:
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[App[Any], Path]]:
     """A server in a thread of its own, and the folder around its own two."""
     around = tmp_path_factory.mktemp("around")
     (around / "secret.txt").write_text("SECRET")
@@ -109,18 +109,18 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Site[Any]
     make_recording(around / "here" / "runs" / "a" / "drive-1", rows=3)
     (around / "here" / "recordings" / "link").symlink_to(around)
     make_odd_things(around / "here" / "recordings", around / "here" / "runs")
-    started: Future[Site[Any]] = Future()
+    started: Future[App[Any]] = Future()
     loop, over = asyncio.new_event_loop(), asyncio.Event()
 
     async def serve() -> None:
         source = Scripted(around / "here")
-        async with Site(CockpitConfig(port=0), source) as site:  # type: ignore[type-var]
-            started.set_result(site)
+        async with App(CockpitConfig(port=0), source) as app:  # type: ignore[type-var]
+            started.set_result(app)
             await over.wait()
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Trainer, "_begin", no_training)
-        patch.setattr(Verdicts, "of", lambda *_: None)
+        patch.setattr(TrainingJobs, "_begin", no_training)
+        patch.setattr(DoctorWorker, "of", lambda *_: None)
         patch.setattr(api_module, "_BODY_WITHIN_S", 0.1)
         patch.setattr(connections_module, "IDLE_S", 0.3)
         patch.setattr(connections_module, "LOOK_S", 0.1)
@@ -133,10 +133,10 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Site[Any]
         loop.close()
 
 
-def check(served: tuple[Site[Any], Path], request: bytes) -> None:
+def check(served: tuple[App[Any], Path], request: bytes) -> None:
     """One request is answered as it should be, and the server is as before."""
-    site, around = served
-    answer = answer_of(site.port, request, PATIENCE_S)
+    app, around = served
+    answer = answer_of(app.port, request, PATIENCE_S)
     while answer.startswith(b"HTTP/1.1 100 "):  # go on, then: the answer comes after it
         answer = answer.partition(b"\r\n\r\n")[2]
     assert b"SECRET" not in answer
@@ -144,7 +144,7 @@ def check(served: tuple[Site[Any], Path], request: bytes) -> None:
     if answer:  # nothing at all comes where it was cut off in the middle
         assert answer.startswith(b"HTTP/1.1 ")
         assert int(answer.split()[1]) in MET_WELL, answer[:300]
-    page = answer_of(site.port, b"GET / HTTP/1.1\r\n" + HEAD, PATIENCE_S)
+    page = answer_of(app.port, b"GET / HTTP/1.1\r\n" + HEAD, PATIENCE_S)
     assert page.startswith(b"HTTP/1.1 200")
     assert sorted(path.name for path in around.iterdir()) == ["here", "secret.txt"]
     assert (around / "secret.txt").read_text() == "SECRET"
@@ -159,7 +159,7 @@ def check(served: tuple[Site[Any], Path], request: bytes) -> None:
 @example(b"GET /api/recordings/made/frames/%00.jpg HTTP/1.1\r\n" + HEAD)
 @example(b"POST /api/recordings/made/cut HTTP/1.1\r\nContent-Length: 9\r\n" + HEAD + b'{"from":')
 @example(b"GET / HTTP/1.1\r\nUpgrade: websocket\r\nHost: 127.0.0.1\r\nConnection: upgrade\r\n\r\n")
-def test_any_request_is_answered(served: tuple[Site[Any], Path], request: bytes) -> None:
+def test_any_request_is_answered(served: tuple[App[Any], Path], request: bytes) -> None:
     check(served, request)
 
 
@@ -169,31 +169,31 @@ def test_any_request_is_answered(served: tuple[Site[Any], Path], request: bytes)
 @example(b"GET /" + b"a" * 100_000)
 @example(b"\r\n" * 50_000)
 @example(b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03")  # a browser that was told https
-def test_any_bytes_are_met(served: tuple[Site[Any], Path], request: bytes) -> None:
+def test_any_bytes_are_met(served: tuple[App[Any], Path], request: bytes) -> None:
     check(served, request)
 
 
 @pytest.mark.parametrize("row", ROWS)
 @pytest.mark.parametrize("name", [b"made", b"none"])
-def test_every_odd_row_is_answered(served: tuple[Site[Any], Path], name: bytes, row: bytes) -> None:
+def test_every_odd_row_is_answered(served: tuple[App[Any], Path], name: bytes, row: bytes) -> None:
     path = b"/api/recordings/%s/frames/%s.jpg" % (name, quote_from_bytes(row, safe="").encode())
     check(served, b"GET " + path + b" HTTP/1.1\r\n" + HEAD)
 
 
 @pytest.mark.parametrize("what", ["rows", "predictions?run=generalist", "frames/0.jpg"])
 @pytest.mark.parametrize("number", range(len(NAMES)))
-def test_every_odd_name_is_answered(served: tuple[Site[Any], Path], number: int, what: str) -> None:
+def test_every_odd_name_is_answered(served: tuple[App[Any], Path], number: int, what: str) -> None:
     name = quote_from_bytes(NAMES[number], safe="")
     check(served, f"GET /api/recordings/{name}/{what} HTTP/1.1\r\n".encode() + HEAD)
 
 
 @pytest.mark.parametrize("query", QUERIES)
-def test_every_odd_query_is_answered(served: tuple[Site[Any], Path], query: bytes) -> None:
+def test_every_odd_query_is_answered(served: tuple[App[Any], Path], query: bytes) -> None:
     for path in b"/", b"/api/library", b"/api/recordings/made/frames/0.jpg":
         check(served, b"GET " + path + b"?" + query + b" HTTP/1.1\r\n" + HEAD)
 
 
-def test_odd_recordings_and_runs_are_answered(served: tuple[Site[Any], Path]) -> None:
+def test_odd_recordings_and_runs_are_answered(served: tuple[App[Any], Path]) -> None:
     for folder in sorted((served[1] / "here" / "recordings").iterdir()):
         path = b"/api/recordings/" + quote_from_bytes(os.fsencode(folder.name), safe="").encode()
         below = [
@@ -219,7 +219,7 @@ def test_odd_recordings_and_runs_are_answered(served: tuple[Site[Any], Path]) ->
 
 @QUICK
 @given(said=st.lists(messages, min_size=1, max_size=10))
-def test_any_messages_are_met(served: tuple[Site[Any], Path], said: list[str | bytes]) -> None:
+def test_any_messages_are_met(served: tuple[App[Any], Path], said: list[str | bytes]) -> None:
     address = f"ws://127.0.0.1:{served[0].port}/ws"
     with (
         connect(address, compression=None, close_timeout=1) as hostile,
@@ -235,7 +235,7 @@ def test_any_messages_are_met(served: tuple[Site[Any], Path], said: list[str | b
 
 @QUICK
 @given(said=st.binary(min_size=1, max_size=300))
-def test_any_frames_are_met(served: tuple[Site[Any], Path], said: bytes) -> None:
+def test_any_frames_are_met(served: tuple[App[Any], Path], said: bytes) -> None:
     handshake = (
         b"GET /ws HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
         b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
@@ -277,18 +277,20 @@ def driven(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Engine, Q
     make_pilot(folder / "good")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("GHOSTLAP_CACHE", str(folder))
-        stage = Stage(ring_file(folder))
+        scene = DrivingScene(ring_file(folder))
     outlet = Quiet()
 
-    def tape(track: str) -> Tape:
-        return Tape(folder / f"rec-{len(outlet.said)}-{threading.get_ident()}", outlet.said.append)
+    def recorder(track: str) -> SessionRecorder:
+        return SessionRecorder(
+            folder / f"rec-{len(outlet.said)}-{threading.get_ident()}", outlet.said.append
+        )
 
     engine = Engine(
-        DrivingSession(stage, outlet.say),
+        DrivingSession(scene, outlet.say),
         outlet,
-        tape,
-        lambda run, limit_mph: Copilot(run, folder / "good", limit_mph),
-        lambda wanted: stage,
+        recorder,
+        lambda run, limit_mph: PilotRunner(run, folder / "good", limit_mph),
+        lambda wanted: scene,
     )
     engine.sit(True)
     engine.watched_by(1)

@@ -27,8 +27,8 @@ from ghostlap.cockpit import api as api_module
 from ghostlap.cockpit import connections as connections_module
 from ghostlap.cockpit import library as library_module
 from ghostlap.cockpit import replay
-from ghostlap.cockpit.app import Site
-from ghostlap.cockpit.doctor_worker import Verdicts
+from ghostlap.cockpit.app import App
+from ghostlap.cockpit.doctor_worker import DoctorWorker
 from ghostlap.cockpit.library import Library
 from ghostlap.cockpit.replay import Predictions
 from ghostlap.cockpit.workers import BusyError, Workers, all_within
@@ -75,16 +75,16 @@ def test_requests_that_hang_stop_nobody_else(
 
     monkeypatch.setattr(replay, "frame", hanging)
 
-    async def test(site: Site[Any], source: Scripted) -> None:
+    async def test(app: App[Any], source: Scripted) -> None:
         dead = [
-            asyncio.create_task(ask(site, f"/api/recordings/dead/frames/{row}.jpg"))
+            asyncio.create_task(ask(app, f"/api/recordings/dead/frames/{row}.jpg"))
             for row in range(60)
         ]
         await asyncio.sleep(0.1)
-        assert (await ask(site, "/"))[0] == 200
-        assert (await ask(site, "/api/library"))[0] == 200
-        assert (await ask(site, "/api/recordings/good/frames/0.jpg"))[0] == 200
-        async with page(site) as opened:
+        assert (await ask(app, "/"))[0] == 200
+        assert (await ask(app, "/api/library"))[0] == 200
+        assert (await ask(app, "/api/recordings/good/frames/0.jpg"))[0] == 200
+        async with page(app) as opened:
             await opened.settle()
         for status, _, content in await asyncio.gather(*dead):
             assert (status, "keeps it waiting" in json.loads(content)["error"]) == (503, True)
@@ -202,18 +202,18 @@ def test_silent_connections_keep_nobody_out(
 ) -> None:
     beginnings = b"", b"G", REQUEST
 
-    async def come(site: Site[Any], number: int) -> tuple[Any, Any]:
-        reader, writer = await asyncio.open_connection("127.0.0.1", site.port)
+    async def come(app: App[Any], number: int) -> tuple[Any, Any]:
+        reader, writer = await asyncio.open_connection("127.0.0.1", app.port)
         writer.write(beginnings[number % len(beginnings)])
         return reader, writer
 
-    async def test(site: Site[Any], source: Scripted) -> None:
-        silent = [await come(site, number) for number in range(300)]
-        silent += await asyncio.gather(*(come(site, number) for number in range(100)))
-        assert (await ask(site, "/"))[0] == 200
-        assert (await ask(site, "/api/library"))[0] == 200
-        async with page(site) as opened:
-            connections = site._server._server.server_state.connections
+    async def test(app: App[Any], source: Scripted) -> None:
+        silent = [await come(app, number) for number in range(300)]
+        silent += await asyncio.gather(*(come(app, number) for number in range(100)))
+        assert (await ask(app, "/"))[0] == 200
+        assert (await ask(app, "/api/library"))[0] == 200
+        async with page(app) as opened:
+            connections = app._server._server.server_state.connections
             assert len(connections) < 80
             monkeypatch.setattr(connections_module, "IDLE_S", 0.1)
             await asyncio.gather(*(end_of(reader) for reader, _ in silent))
@@ -228,8 +228,8 @@ def test_a_request_that_never_ends_is_left(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setattr(api_module, "_BODY_WITHIN_S", 0.1)
     monkeypatch.setattr(connections_module, "IDLE_S", 0.3)
 
-    async def test(site: Site[Any], source: Scripted) -> None:
-        reader, writer = await asyncio.open_connection("127.0.0.1", site.port)
+    async def test(app: App[Any], source: Scripted) -> None:
+        reader, writer = await asyncio.open_connection("127.0.0.1", app.port)
         writer.write(
             b"POST /api/train HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 1000\r\n\r\n{"
         )
@@ -257,20 +257,20 @@ def test_an_answer_that_is_never_read_is_left(
     monkeypatch.setattr(connections_module, "IDLE_S", 0.3)
     monkeypatch.setattr(replay, "frame", lambda *_: (bytes(30_000_000), "image/png"))
 
-    async def test(site: Site[Any], source: Scripted) -> None:
-        with socket.create_connection(("127.0.0.1", site.port)) as sleeper:
+    async def test(app: App[Any], source: Scripted) -> None:
+        with socket.create_connection(("127.0.0.1", app.port)) as sleeper:
             sleeper.sendall(
                 b"GET /api/recordings/x/frames/1.jpg HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
             )
-            await until_alone(site)
+            await until_alone(app)
 
     serving(tmp_path, test)
 
 
-async def until_alone(site: Site[Any]) -> None:
+async def until_alone(app: App[Any]) -> None:
     """Wait until the server has no connection any more."""
     await asyncio.sleep(0.2)
-    connections = site._server._server.server_state.connections
+    connections = app._server._server.server_state.connections
     async with asyncio.timeout(PATIENCE_S):
         while connections:
             await asyncio.sleep(0.02)
@@ -288,9 +288,9 @@ def test_a_page_that_makes_the_server_keep_much_is_left(
         "fragments": [Frame(Opcode.TEXT, b"", fin=False).serialize(mask=True)] + [fragment] * 5000,
     }[kind]
 
-    async def test(site: Site[Any], source: Scripted) -> None:
+    async def test(app: App[Any], source: Scripted) -> None:
         loop = asyncio.get_running_loop()
-        with socket.create_connection(("127.0.0.1", site.port)) as hostile:
+        with socket.create_connection(("127.0.0.1", app.port)) as hostile:
             hostile.setblocking(False)
             hostile.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
             await loop.sock_sendall(hostile, HANDSHAKE)
@@ -298,7 +298,7 @@ def test_a_page_that_makes_the_server_keep_much_is_left(
                 async with asyncio.timeout(PATIENCE_S):
                     for _ in range(20):
                         await loop.sock_sendall(hostile, b"".join(flood))
-            await until_alone(site)
+            await until_alone(app)
 
     serving(tmp_path, test)
 
@@ -312,10 +312,10 @@ def test_a_recording_that_goes_while_it_is_replayed_is_told(
     def gone(self: Library) -> dict[str, Path]:
         return {name: path.with_name("gone") for name, path in names(self).items()}
 
-    async def test(site: Site[Any], source: Scripted) -> None:
+    async def test(app: App[Any], source: Scripted) -> None:
         monkeypatch.setattr(Library, "names", gone)
         for what in ("rows", "frames/0.jpg", "predictions?run=generalist"):
-            status, _, content = await ask(site, f"/api/recordings/one/{what}")
+            status, _, content = await ask(app, f"/api/recordings/one/{what}")
             assert (status, json.loads(content)) == (404, {"error": "It is no longer there."})
 
     serving(tmp_path, test)
@@ -329,11 +329,11 @@ def test_a_trash_that_is_emptied_for_ever_holds_up_nobody(
     monkeypatch.setattr(api_module, "CHANGED_WITHIN_S", 0.5)
     monkeypatch.setattr(library_module, "remove", lambda *_: hang.wait())
 
-    async def test(site: Site[Any], source: Scripted) -> None:
-        assert (await ask(site, "/api/recordings/one/trash", method="POST"))[0] == 200
-        assert (await ask(site, "/api/trash/empty", method="POST"))[0] == 503
-        assert (await ask(site, "/api/library"))[0] == 200
-        assert (await ask(site, "/api/recordings/two/rows"))[0] == 200
+    async def test(app: App[Any], source: Scripted) -> None:
+        assert (await ask(app, "/api/recordings/one/trash", method="POST"))[0] == 200
+        assert (await ask(app, "/api/trash/empty", method="POST"))[0] == 503
+        assert (await ask(app, "/api/library"))[0] == 200
+        assert (await ask(app, "/api/recordings/two/rows"))[0] == 200
 
     serving(tmp_path, test)
 
@@ -342,9 +342,9 @@ def test_a_disk_that_fails_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     def fail(self: Library) -> list[dict[str, Any]]:
         raise OSError(errno.EIO, "Input/output error")
 
-    async def test(site: Site[Any], source: Scripted) -> None:
+    async def test(app: App[Any], source: Scripted) -> None:
         monkeypatch.setattr(Library, "list_recordings", fail)
-        status, _, content = await ask(site, "/api/library")
+        status, _, content = await ask(app, "/api/library")
         assert status == 503
         assert json.loads(content) == {"error": "The disk does not let it: Input/output error."}
 
@@ -352,14 +352,14 @@ def test_a_disk_that_fails_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
 
 def test_two_pages_cannot_take_the_seat_from_each_other_all_the_time(tmp_path: Path) -> None:
-    async def test(site: Site[Any], source: Scripted) -> None:
-        async with page(site) as first, page(site) as second:
+    async def test(app: App[Any], source: Scripted) -> None:
+        async with page(app) as first, page(app) as second:
             for _ in range(20):
                 await second.say(type="take")
                 await first.say(type="take")
             await first.settle()
             await second.settle()
-            driver = site.hub.driver
+            driver = app.hub.driver
             assert driver in (first.id, second.id)
             assert source.seats.count(True) <= 3  # at first, and when it was taken
             await first.say(type="take") if driver == second.id else await second.say(type="take")
@@ -391,7 +391,7 @@ def test_a_doctor_that_cannot_start_is_asked_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = make_recording(tmp_path / "rec", rows=2)
-    verdicts = Verdicts()
+    verdicts = DoctorWorker()
 
     def fail(_: Path) -> dict[str, Any]:
         raise MemoryError

@@ -24,11 +24,11 @@ from ghostlap.base.files import write_json
 from ghostlap.base.folder_lock import FolderLock
 from ghostlap.cockpit import replay, trainer
 from ghostlap.cockpit.cutting import cut
-from ghostlap.cockpit.doctor_worker import Verdicts
+from ghostlap.cockpit.doctor_worker import DoctorWorker
 from ghostlap.cockpit.library import Library
 from ghostlap.cockpit.replay import Predictions
 from ghostlap.cockpit.runs import EVALUATION_FILE
-from ghostlap.cockpit.trainer import Trainer
+from ghostlap.cockpit.trainer import TrainingJobs
 from ghostlap.data.recordings import read_recording
 from ghostlap.data.recordings.tables_beside import WHO_DROVE, read_who_drove
 from ghostlap.driving.evaluation import folder as evaluate_folder
@@ -212,7 +212,7 @@ def test_a_pilots_answers_are_worked_out_once(library: Library) -> None:
 
 
 def test_the_doctor_is_asked_once_for_each_state(library: Library) -> None:
-    verdicts = Verdicts()
+    verdicts = DoctorWorker()
     folder = library.folder("one")
     for image in (folder / "IMG").glob("center*"):
         image.unlink()
@@ -229,7 +229,7 @@ def test_the_doctor_is_asked_once_for_each_state(library: Library) -> None:
 @pytest.fixture
 def training(
     library: Library, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
-) -> Trainer:
+) -> TrainingJobs:
     """A trainer whose trainings are played by a small program."""
     program = f"""
 import pathlib, sys, time
@@ -248,11 +248,11 @@ out.mkdir()
 
     monkeypatch.setattr("ghostlap.base.platform.subprocess.Popen", played)
     monkeypatch.setattr(trainer, "_LEAVE_AFTER_S", 0.5)
-    return Trainer(library)
+    return TrainingJobs(library)
 
 
 @pytest.mark.parametrize("training", ["(out / 'pilot.json').write_text('{}')"], indirect=True)
-def test_a_training_runs_to_its_end(training: Trainer, library: Library) -> None:
+def test_a_training_runs_to_its_end(training: TrainingJobs, library: Library) -> None:
     job = training.start(["one"], 2, "a")
     (found,) = until(lambda: [one for one in training.list_jobs() if one["state"] == "done"])
     assert (found["id"], found["epoch"], found["epochs"]) == (job, 1, 2)
@@ -276,7 +276,7 @@ with listening():
 
 
 @pytest.mark.parametrize("training", [WAITS], indirect=True)
-def test_a_training_is_stopped_as_by_ctrl_c(training: Trainer) -> None:
+def test_a_training_is_stopped_as_by_ctrl_c(training: TrainingJobs) -> None:
     job = training.start(["one"], 2, None)
     with pytest.raises(CockpitError, match="under way already"):
         training.start(["one"], 2, None)
@@ -290,7 +290,7 @@ def test_a_training_is_stopped_as_by_ctrl_c(training: Trainer) -> None:
     "training", ["with listening() as asked:\n asked.hold()\n while True: time.sleep(60)"],
     indirect=True,
 )  # fmt: skip
-def test_no_training_outlives_the_cockpit(training: Trainer) -> None:
+def test_no_training_outlives_the_cockpit(training: TrainingJobs) -> None:
     training.start(["one"], 2, None)
     until(lambda: training.list_jobs()[0]["history"])
     training.stop_all()
@@ -300,7 +300,7 @@ def test_no_training_outlives_the_cockpit(training: Trainer) -> None:
 @pytest.mark.parametrize(
     "training", ["print('error: rec: no good.', file=sys.stderr); sys.exit(2)"], indirect=True
 )
-def test_a_training_that_fails_says_why(training: Trainer) -> None:
+def test_a_training_that_fails_says_why(training: TrainingJobs) -> None:
     training.start(["one"], 2, None)
     found = until(lambda: [one for one in training.list_jobs() if one["state"] == "failed"])[0]
     assert found["message"] == "error: rec: no good."

@@ -20,9 +20,9 @@ from playwright.sync_api import Browser, ConsoleMessage, Page, expect
 from recordings import make_recording
 from small_pilot import make_pilot
 
-from ghostlap.cockpit.app import Site
+from ghostlap.cockpit.app import App
 from ghostlap.cockpit.config import CockpitConfig
-from ghostlap.cockpit.simulator import Simulator
+from ghostlap.cockpit.simulator import EmbeddedSource
 from ghostlap.commands.doctor import examine
 from ghostlap.data.recordings.reading import read_recording
 from ghostlap.data.recordings.tables_beside import read_who_drove
@@ -48,15 +48,15 @@ class Cockpit:
 
     def start(self) -> None:
         config = CockpitConfig(port=self.port, recordings=self.recordings, runs=self.runs)
-        simulator = Simulator(config)
+        simulator = EmbeddedSource(config)
         started: Future[int] = Future()
         self._loop = asyncio.new_event_loop()
         self._stopping = asyncio.Event()
 
         async def serve() -> None:
             try:
-                async with Site(config, simulator) as site:
-                    started.set_result(site.port)
+                async with App(config, simulator) as app:
+                    started.set_result(app.port)
                     await self._stopping.wait()
             except Exception as error:
                 if started.done():

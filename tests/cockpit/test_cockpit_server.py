@@ -16,9 +16,9 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from ghostlap.base.errors import CockpitError
 from ghostlap.cockpit import hub as hub_module
 from ghostlap.cockpit import server as server_module
-from ghostlap.cockpit.app import Site
+from ghostlap.cockpit.app import App
 from ghostlap.cockpit.config import CockpitConfig
-from ghostlap.cockpit.hub import MAX_CLIENTS, Client, Outlet
+from ghostlap.cockpit.hub import MAX_CLIENTS, Client, HubOutlet
 from ghostlap.cockpit.library import Library
 from ghostlap.cockpit.protocol import Command, Kind, Record, Reset, picture, read_picture
 
@@ -35,9 +35,9 @@ class Scripted:
         self.told: list[Command] = []
         self.seats: list[bool] = []
         self.pages = 0
-        self.outlet: Outlet | None = None
+        self.outlet: HubOutlet | None = None
 
-    def start(self, outlet: Outlet) -> None:
+    def start(self, outlet: HubOutlet) -> None:
         self.outlet = outlet
 
     def stop(self) -> None:
@@ -108,22 +108,22 @@ class Page:
         await self.hear("pong")
 
 
-Test = Callable[[Site[Any], Scripted], Coroutine[Any, Any, None]]
+Test = Callable[[App[Any], Scripted], Coroutine[Any, Any, None]]
 
 
 def serving(folder: Path, test: Test, **options: Any) -> None:
     async def run() -> None:
         source = Scripted(folder)
-        async with Site(CockpitConfig(**{"port": 0, **options}), source) as site:  # type: ignore[type-var]
-            await test(site, source)
+        async with App(CockpitConfig(**{"port": 0, **options}), source) as app:  # type: ignore[type-var]
+            await test(app, source)
 
     asyncio.run(run())
 
 
 @contextlib.asynccontextmanager
-async def page(site: Site[Any], **headers: Any) -> AsyncIterator[Page]:
+async def page(app: App[Any], **headers: Any) -> AsyncIterator[Page]:
     async with connect(
-        f"ws://127.0.0.1:{site.port}/ws", compression=None, close_timeout=1, **headers
+        f"ws://127.0.0.1:{app.port}/ws", compression=None, close_timeout=1, **headers
     ) as socket:
         opened = Page(socket)
         opened.id = (await opened.hear("hello"))["you"]
@@ -131,11 +131,11 @@ async def page(site: Site[Any], **headers: Any) -> AsyncIterator[Page]:
 
 
 async def ask(
-    site: Site[Any], path: str, *, method: str = "GET", body: str = "", **headers: str
+    app: App[Any], path: str, *, method: str = "GET", body: str = "", **headers: str
 ) -> tuple[int, dict[str, str], bytes]:
     """A request on a socket of its own, with nothing added or put right."""
-    reader, writer = await asyncio.open_connection("127.0.0.1", site.port)
-    lines = {"Host": f"127.0.0.1:{site.port}", "Content-Length": str(len(body)), **headers}
+    reader, writer = await asyncio.open_connection("127.0.0.1", app.port)
+    lines = {"Host": f"127.0.0.1:{app.port}", "Content-Length": str(len(body)), **headers}
     head = "".join(f"{name.replace('_', '-')}: {value}\r\n" for name, value in lines.items())
     writer.write(f"{method} {path} HTTP/1.1\r\n{head}Connection: close\r\n\r\n{body}".encode())
     async with asyncio.timeout(PATIENCE_S):
@@ -148,15 +148,15 @@ async def ask(
 
 
 def test_the_page_and_its_files(tmp_path: Path) -> None:
-    async def test(site: Site[Any], source: Scripted) -> None:
-        status, headers, content = await ask(site, "/")
+    async def test(app: App[Any], source: Scripted) -> None:
+        status, headers, content = await ask(app, "/")
         assert (status, headers["content-type"]) == (200, "text/html; charset=utf-8")
-        host = f"127.0.0.1:{site.port}"
+        host = f"127.0.0.1:{app.port}"
         assert headers["content-security-policy"].startswith(
             f"default-src 'self'; connect-src 'self' ws://{host} wss://{host}; img-src 'self' "
         )
         assert b"<html" in content
-        status, headers, _ = await ask(site, "/static/app.js")
+        status, headers, _ = await ask(app, "/static/app.js")
         assert (status, headers["content-type"]) == (200, "text/javascript; charset=utf-8")
         assert headers["x-content-type-options"] == "nosniff"
 
@@ -165,52 +165,52 @@ def test_the_page_and_its_files(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("host", ["[::1]:80", "a;script-src:80", "a b", "a'x", "a,b"])
 def test_no_host_that_is_no_name_gets_into_the_policy(tmp_path: Path, host: str) -> None:
-    async def test(site: Site[Any], source: Scripted) -> None:
-        _, headers, _ = await ask(site, f"/?token={site.token}", Host=host)
+    async def test(app: App[Any], source: Scripted) -> None:
+        _, headers, _ = await ask(app, f"/?token={app.token}", Host=host)
         assert "connect-src 'self'; img-src" in headers["content-security-policy"]
-        token = f"ghostlap-token={site.token}"
-        _, headers, _ = await ask(site, "/", Host=host, Cookie=token)
+        token = f"ghostlap-token={app.token}"
+        _, headers, _ = await ask(app, "/", Host=host, Cookie=token)
         assert "connect-src 'self'; img-src" in headers["content-security-policy"]
 
     serving(tmp_path, test, host="0.0.0.0")
 
 
 def test_no_other_file_is_served(tmp_path: Path) -> None:
-    async def test(site: Site[Any], source: Scripted) -> None:
+    async def test(app: App[Any], source: Scripted) -> None:
         for path in (
             "/static/..%2fserver.py", "/static/../server.py", "/static/%2e%2e%2fserver.py",
             "/static/server.py", "/static//etc/passwd", "/static/", "/etc/passwd", "/static/%00",
         ):  # fmt: skip
-            assert (await ask(site, path))[0] == 404, path
+            assert (await ask(app, path))[0] == 404, path
 
     serving(tmp_path, test)
 
 
 def test_a_name_that_was_made_to_point_here_is_refused(tmp_path: Path) -> None:
-    async def test(site: Site[Any], source: Scripted) -> None:
+    async def test(app: App[Any], source: Scripted) -> None:
         for host in ("evil.com", "127.0.0.1.evil.com", "evil.com:80", "", "a@localhost"):
-            status, _, content = await ask(site, "/api/library", Host=host)
+            status, _, content = await ask(app, "/api/library", Host=host)
             assert status == 403, host
             assert b"recordings" not in content
-        for host in ("localhost", f"localhost:{site.port}", "127.0.0.1", "[::1]:8000"):
-            assert (await ask(site, "/", Host=host))[0] == 200, host
+        for host in ("localhost", f"localhost:{app.port}", "127.0.0.1", "[::1]:8000"):
+            assert (await ask(app, "/", Host=host))[0] == 200, host
 
     serving(tmp_path, test)
 
 
 @pytest.mark.parametrize("origin", ["http://evil.com", "null", "http://127.0.0.1:1", "file://"])
 def test_pages_of_another_site_are_refused(tmp_path: Path, origin: str) -> None:
-    async def test(site: Site[Any], source: Scripted) -> None:
+    async def test(app: App[Any], source: Scripted) -> None:
         with pytest.raises(InvalidStatus) as refused:
-            async with page(site, origin=origin):
+            async with page(app, origin=origin):
                 pass
         assert refused.value.response.status_code == 403
-        status, _, _ = await ask(site, "/api/trash/empty", method="POST", Origin=origin)
+        status, _, _ = await ask(app, "/api/trash/empty", method="POST", Origin=origin)
         assert status == 403
-        async with page(site, origin=f"http://127.0.0.1:{site.port}"):
+        async with page(app, origin=f"http://127.0.0.1:{app.port}"):
             assert source.pages == 1
-        own = f"http://127.0.0.1:{site.port}"
-        assert (await ask(site, "/api/trash/empty", method="POST", Origin=own))[0] == 200
+        own = f"http://127.0.0.1:{app.port}"
+        assert (await ask(app, "/api/trash/empty", method="POST", Origin=own))[0] == 200
 
     serving(tmp_path, test)
 
@@ -219,57 +219,57 @@ def test_pages_of_another_site_are_refused(tmp_path: Path, origin: str) -> None:
 def test_pages_of_another_site_cannot_even_look(tmp_path: Path, site_of: str) -> None:
     """Images, scripts and forms are sent without an origin, some also by GET."""
 
-    async def test(site: Site[Any], source: Scripted) -> None:
+    async def test(app: App[Any], source: Scripted) -> None:
         foreign = {"Sec_Fetch_Site": site_of, "Sec_Fetch_Mode": "no-cors"}
         for path in ("/", "/static/app.js", "/api/library", "/api/recordings/x/predictions?run=y"):
-            assert (await ask(site, path, **foreign))[0] == 403, path
+            assert (await ask(app, path, **foreign))[0] == 403, path
             link = {"Sec_Fetch_Site": site_of, "Sec_Fetch_Mode": "navigate"}
-            assert (await ask(site, path, **link))[0] == (200 if path == "/" else 403), path
-        assert (await ask(site, "/", method="POST", **link))[0] == 403
+            assert (await ask(app, path, **link))[0] == (200 if path == "/" else 403), path
+        assert (await ask(app, "/", method="POST", **link))[0] == 403
         with pytest.raises(InvalidStatus):
-            async with page(site, additional_headers={"Sec-Fetch-Site": site_of}):
+            async with page(app, additional_headers={"Sec-Fetch-Site": site_of}):
                 pass
         assert source.pages == 0
         for own in ("same-origin", "none"):
-            assert (await ask(site, "/api/library", Sec_Fetch_Site=own))[0] == 200
+            assert (await ask(app, "/api/library", Sec_Fetch_Site=own))[0] == 200
 
     serving(tmp_path, test)
 
 
 def test_other_machines_need_the_token(tmp_path: Path) -> None:
-    async def test(site: Site[Any], source: Scripted) -> None:
-        assert site.token is not None
-        assert site.address == f"http://0.0.0.0:{site.port}/?token={site.token}"
-        wrong = "x" * len(site.token)
+    async def test(app: App[Any], source: Scripted) -> None:
+        assert app.token is not None
+        assert app.address == f"http://0.0.0.0:{app.port}/?token={app.token}"
+        wrong = "x" * len(app.token)
         for path in ("/", "/static/app.js", "/api/library", f"/?token={wrong}", "/?token="):
-            assert (await ask(site, path))[0] == 403
+            assert (await ask(app, path))[0] == 403
         with pytest.raises(InvalidStatus):
-            async with page(site):
+            async with page(app):
                 pass
-        status, headers, _ = await ask(site, f"/?token={site.token}", Host="car.local:8000")
+        status, headers, _ = await ask(app, f"/?token={app.token}", Host="car.local:8000")
         assert (status, headers["location"]) == (303, "/")
         cookie, _, attributes = headers["set-cookie"].partition(";")
         assert "HttpOnly" in attributes
         assert "SameSite=Strict" in attributes
-        assert (await ask(site, "/api/library", Cookie=cookie))[0] == 200
-        assert (await ask(site, "/api/library", Cookie=f"{cookie}x"))[0] == 403
-        async with page(site, additional_headers={"Cookie": cookie}):
+        assert (await ask(app, "/api/library", Cookie=cookie))[0] == 200
+        assert (await ask(app, "/api/library", Cookie=f"{cookie}x"))[0] == 403
+        async with page(app, additional_headers={"Cookie": cookie}):
             assert source.pages == 1
 
     serving(tmp_path, test, host="0.0.0.0")
 
 
 def test_the_address_without_the_token_is_of_this_server(tmp_path: Path) -> None:
-    async def test(site: Site[Any], source: Scripted) -> None:
-        _, headers, _ = await ask(site, f"//evil.com/a?b=1&token={site.token}")
+    async def test(app: App[Any], source: Scripted) -> None:
+        _, headers, _ = await ask(app, f"//evil.com/a?b=1&token={app.token}")
         assert headers["location"] == "/evil.com/a?b=1"
 
     serving(tmp_path, test, host="0.0.0.0")
 
 
 def test_the_first_page_drives_and_the_second_watches(tmp_path: Path) -> None:
-    async def test(site: Site[Any], source: Scripted) -> None:
-        async with page(site) as first, page(site) as second:
+    async def test(app: App[Any], source: Scripted) -> None:
+        async with page(app) as first, page(app) as second:
             await second.say(type="reset")
             said = await second.hear("say")
             assert (said["level"], source.told) == ("warning", [])
@@ -289,19 +289,19 @@ def test_the_first_page_drives_and_the_second_watches(tmp_path: Path) -> None:
 
 
 def test_the_seat_is_free_once_its_page_is_gone(tmp_path: Path) -> None:
-    async def test(site: Site[Any], source: Scripted) -> None:
-        async with page(site) as watcher_to_be:
+    async def test(app: App[Any], source: Scripted) -> None:
+        async with page(app) as watcher_to_be:
             await watcher_to_be.say(type="leave")
             await watcher_to_be.settle()
             assert source.seats[-1] is False
-            async with page(site) as driver:
+            async with page(app) as driver:
                 assert (await watcher_to_be.hear("driver"))["driver"] == driver.id
                 assert source.seats[-1] is True
             async with asyncio.timeout(PATIENCE_S):
                 while (await watcher_to_be.hear("driver"))["driver"] is not None:
                     pass
             assert source.seats[-1] is False
-            async with page(site) as again:  # the page was loaded again
+            async with page(app) as again:  # the page was loaded again
                 await again.settle()
                 assert source.seats[-1] is True
                 assert (await watcher_to_be.hear("driver"))["driver"] == again.id
@@ -314,8 +314,8 @@ def test_a_driver_of_whom_nothing_is_heard_drives_no_longer(
 ) -> None:
     monkeypatch.setattr(server_module, "SILENT_S", 0.1)
 
-    async def test(site: Site[Any], source: Scripted) -> None:
-        async with page(site) as asleep:
+    async def test(app: App[Any], source: Scripted) -> None:
+        async with page(app) as asleep:
             async with asyncio.timeout(PATIENCE_S):
                 while (await asleep.hear("driver"))["driver"] is not None:
                     pass
@@ -327,19 +327,19 @@ def test_a_driver_of_whom_nothing_is_heard_drives_no_longer(
 
 
 def test_a_page_that_comes_late_sees_the_last_picture(tmp_path: Path) -> None:
-    async def test(site: Site[Any], source: Scripted) -> None:
+    async def test(app: App[Any], source: Scripted) -> None:
         source.show(41)
         source.show(42)
         await asyncio.sleep(0)
-        async with page(site) as late:
+        async with page(app) as late:
             assert await late.see() == 42
 
     serving(tmp_path, test)
 
 
 def test_a_slow_page_is_sent_the_newest_only(tmp_path: Path) -> None:
-    async def test(site: Site[Any], source: Scripted) -> None:
-        async with page(site) as slow, page(site) as quick:
+    async def test(app: App[Any], source: Scripted) -> None:
+        async with page(app) as slow, page(app) as quick:
             for frame in range(1, 30):
                 source.show(frame)
                 while await quick.see() < frame:
@@ -371,14 +371,14 @@ def test_a_page_that_does_not_read_for_long_is_left(monkeypatch: pytest.MonkeyPa
 def test_a_page_that_never_reads_keeps_nothing_and_holds_up_nobody(tmp_path: Path) -> None:
     large = bytes(300_000)
 
-    async def test(site: Site[Any], source: Scripted) -> None:
-        _, writer = await asyncio.open_connection("127.0.0.1", site.port, limit=1024)
+    async def test(app: App[Any], source: Scripted) -> None:
+        _, writer = await asyncio.open_connection("127.0.0.1", app.port, limit=1024)
         writer.write(
-            f"GET /ws HTTP/1.1\r\nHost: 127.0.0.1:{site.port}\r\nConnection: Upgrade\r\n"
+            f"GET /ws HTTP/1.1\r\nHost: 127.0.0.1:{app.port}\r\nConnection: Upgrade\r\n"
             "Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
             "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n".encode()
         )
-        async with page(site) as quick:
+        async with page(app) as quick:
             for frame in range(1, 60):
                 source.show(frame, large)
                 while await quick.see() < frame:
@@ -388,7 +388,7 @@ def test_a_page_that_never_reads_keeps_nothing_and_holds_up_nobody(tmp_path: Pat
                 assert source.outlet is not None
                 source.outlet.say("info", "x" * 1000)
             await quick.settle()
-            hub = site.hub
+            hub = app.hub
             assert len(hub.clients) == 2
             asleep = hub.clients[min(hub.clients)]
             assert asleep.waiting_bytes < 2 * len(large) + 100_000
@@ -404,18 +404,18 @@ def test_a_page_that_never_reads_keeps_nothing_and_holds_up_nobody(tmp_path: Pat
 def test_messages_that_no_page_sends_end_the_connection(
     tmp_path: Path, message: Any, code: int
 ) -> None:
-    async def test(site: Site[Any], source: Scripted) -> None:
-        async with page(site) as hostile:
+    async def test(app: App[Any], source: Scripted) -> None:
+        async with page(app) as hostile:
             assert await hostile.end_after([message]) == code
-        async with page(site) as other:
+        async with page(app) as other:
             await other.settle()
 
     serving(tmp_path, test)
 
 
 def test_nonsense_is_told_and_the_drive_goes_on(tmp_path: Path) -> None:
-    async def test(site: Site[Any], source: Scripted) -> None:
-        async with page(site) as careless:
+    async def test(app: App[Any], source: Scripted) -> None:
+        async with page(app) as careless:
             await careless.socket.send("{")
             assert (await careless.hear("say"))["level"] == "error"
             await careless.say(type="reset")
@@ -426,20 +426,20 @@ def test_nonsense_is_told_and_the_drive_goes_on(tmp_path: Path) -> None:
 
 
 def test_a_flood_of_messages_ends_the_connection(tmp_path: Path) -> None:
-    async def test(site: Site[Any], source: Scripted) -> None:
-        async with page(site) as hostile:
+    async def test(app: App[Any], source: Scripted) -> None:
+        async with page(app) as hostile:
             assert await hostile.end_after(['{"type": "leave"}'] * 20_000) == 1008
 
     serving(tmp_path, test)
 
 
 def test_too_many_pages_are_told_so(tmp_path: Path) -> None:
-    async def test(site: Site[Any], source: Scripted) -> None:
+    async def test(app: App[Any], source: Scripted) -> None:
         async with contextlib.AsyncExitStack() as stack:
             for _ in range(MAX_CLIENTS):
-                await stack.enter_async_context(page(site))
+                await stack.enter_async_context(page(app))
             one_more = await stack.enter_async_context(
-                connect(f"ws://127.0.0.1:{site.port}/ws", compression=None)
+                connect(f"ws://127.0.0.1:{app.port}/ws", compression=None)
             )
             assert await Page(one_more).end_after([]) == 1013
             assert source.pages == MAX_CLIENTS
@@ -462,7 +462,7 @@ def test_a_page_that_comes_as_soon_as_the_port_is_listened_on(
         return found
 
     async def test() -> None:
-        async with Site(CockpitConfig(port=0), source):  # type: ignore[type-var]
+        async with App(CockpitConfig(port=0), source):  # type: ignore[type-var]
             pass
 
     source = Scripted(tmp_path)
@@ -472,10 +472,10 @@ def test_a_page_that_comes_as_soon_as_the_port_is_listened_on(
 
 
 def test_a_port_in_use_is_told(tmp_path: Path) -> None:
-    async def test(site: Site[Any], source: Scripted) -> None:
+    async def test(app: App[Any], source: Scripted) -> None:
         other = Scripted(tmp_path)
         with pytest.raises(CockpitError, match="the port is in use. Is the cockpit open already"):
-            async with Site(CockpitConfig(port=site.port), other):  # type: ignore[type-var]
+            async with App(CockpitConfig(port=app.port), other):  # type: ignore[type-var]
                 pass
         assert other.outlet is None  # it was stopped again
 
@@ -485,14 +485,14 @@ def test_a_port_in_use_is_told(tmp_path: Path) -> None:
 def test_an_address_that_is_not_here_is_told(tmp_path: Path) -> None:
     async def test() -> None:
         with pytest.raises(CockpitError, match="cannot listen there"):
-            async with Site(CockpitConfig(host="192.0.2.1"), Scripted(tmp_path)):  # type: ignore[type-var]
+            async with App(CockpitConfig(host="192.0.2.1"), Scripted(tmp_path)):  # type: ignore[type-var]
                 pass
 
     asyncio.run(test())
 
 
 def test_requests_of_no_page(tmp_path: Path) -> None:
-    async def test(site: Site[Any], source: Scripted) -> None:
+    async def test(app: App[Any], source: Scripted) -> None:
         for path, body, status in (
             ("/api/train", "{", 400),
             ("/api/train", "[]", 400),
@@ -514,7 +514,7 @@ def test_requests_of_no_page(tmp_path: Path) -> None:
             ("/api/train", "", 200),
         ):
             method = "POST" if body else "GET"
-            found, _, content = await ask(site, path, method=method, body=body)
+            found, _, content = await ask(app, path, method=method, body=body)
             assert found == status, path
             assert status != 400 or json.loads(content)["error"]
 

@@ -16,11 +16,11 @@ from small_pilot import make_pilot
 
 from ghostlap.base.errors import CockpitError, PilotError, RecordingError
 from ghostlap.cockpit.driving_session import DrivingSession
-from ghostlap.cockpit.manual_input import HANDS_OFF_AFTER_S, Hands
-from ghostlap.cockpit.pilot_runner import Copilot
+from ghostlap.cockpit.manual_input import HANDS_OFF_AFTER_S, ManualInput
+from ghostlap.cockpit.pilot_runner import PilotRunner
 from ghostlap.cockpit.protocol import Input, Key
-from ghostlap.cockpit.recorder import Tape
-from ghostlap.cockpit.scene import MAIN_HEIGHT_PX, MAIN_WIDTH_PX, Stage
+from ghostlap.cockpit.recorder import SessionRecorder
+from ghostlap.cockpit.scene import MAIN_HEIGHT_PX, MAIN_WIDTH_PX, DrivingScene
 from ghostlap.commands.doctor import examine
 from ghostlap.data.recordings import background_recorder, read_recording
 from ghostlap.data.recordings.recorder import Recorder
@@ -33,17 +33,17 @@ ROUND_IT = -math.degrees(math.atan(2.8 / 30.0)) / 25
 
 
 @pytest.fixture(scope="module")
-def ring_stage(tmp_path_factory: pytest.TempPathFactory) -> Stage:
+def ring_scene(tmp_path_factory: pytest.TempPathFactory) -> DrivingScene:
     folder = tmp_path_factory.mktemp("ring")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("GHOSTLAP_CACHE", str(folder))
-        return Stage(ring_file(folder))
+        return DrivingScene(ring_file(folder))
 
 
 @pytest.fixture
-def stage(ring_stage: Stage) -> Stage:
-    ring_stage.world.place(0, Start())
-    return ring_stage
+def scene(ring_scene: DrivingScene) -> DrivingScene:
+    ring_scene.world.place(0, Start())
+    return ring_scene
 
 
 class Copied:
@@ -56,7 +56,7 @@ class Copied:
         self.limit_mph = math.nan
         self.looks = self.forgotten = 0
 
-    def look(self, stage: Stage) -> tuple[float, float]:
+    def look(self, scene: DrivingScene) -> tuple[float, float]:
         self.looks += 1
         return self.steering or 0.0, self.throttle
 
@@ -68,12 +68,14 @@ class Copied:
 
 
 class Cockpit:
-    """A cabin with somebody in the seat, and what was said in it."""
+    """A session with somebody in the seat, and what was said in it."""
 
-    def __init__(self, stage: Stage) -> None:
+    def __init__(self, scene: DrivingScene) -> None:
         self.said: list[str] = []
-        self.cabin = DrivingSession(stage, lambda level, text: self.said.append(f"{level}: {text}"))
-        self.cabin.sit(True)
+        self.session = DrivingSession(
+            scene, lambda level, text: self.said.append(f"{level}: {text}")
+        )
+        self.session.sit(True)
         self._n = 0
 
     def drive(self, seconds: float, *keys: Key) -> dict[str, Any]:
@@ -81,48 +83,48 @@ class Cockpit:
         for step in range(round(seconds / STEP_S)):
             if step % 3 == 0:
                 self._n += 1
-                self.cabin.hold(Input(self._n, frozenset(keys)))
-            self.cabin.tick(STEP_S)
-        return self.cabin.state()
+                self.session.hold(Input(self._n, frozenset(keys)))
+            self.session.tick(STEP_S)
+        return self.session.state()
 
     def let_pilot_drive(self, pilot: Copied) -> None:
-        self.cabin.choose(cast(Copilot, pilot))
-        self.cabin.set_mode("autonomous")
+        self.session.choose(cast(PilotRunner, pilot))
+        self.session.set_mode("autonomous")
 
 
 @pytest.fixture
-def cockpit(stage: Stage) -> Cockpit:
-    return Cockpit(stage)
+def cockpit(scene: DrivingScene) -> Cockpit:
+    return Cockpit(scene)
 
 
 def test_keys_turn_the_wheel_as_fast_as_in_the_original() -> None:
-    hands = Hands()
-    hands.hold(Input(1, frozenset({"right", "up"})))
-    hands.move(0.1)
-    assert (hands.steering, hands.throttle) == (pytest.approx(0.3), 1.0)
-    hands.move(0.3)
-    assert hands.steering == 1.0
-    hands.hold(Input(2))
-    hands.move(0.1)
-    assert (hands.steering, hands.throttle) == (pytest.approx(0.4), 0.0)
-    hands.move(1.0)
-    assert hands.steering == 0.0
+    manual_input = ManualInput()
+    manual_input.hold(Input(1, frozenset({"right", "up"})))
+    manual_input.move(0.1)
+    assert (manual_input.steering, manual_input.throttle) == (pytest.approx(0.3), 1.0)
+    manual_input.move(0.3)
+    assert manual_input.steering == 1.0
+    manual_input.hold(Input(2))
+    manual_input.move(0.1)
+    assert (manual_input.steering, manual_input.throttle) == (pytest.approx(0.4), 0.0)
+    manual_input.move(1.0)
+    assert manual_input.steering == 0.0
 
 
 def test_a_stick_is_followed_at_once() -> None:
-    hands = Hands()
-    hands.hold(Input(1, steering=-0.7, throttle=-0.2))
-    hands.move(0.001)
-    assert (hands.steering, hands.throttle) == (-0.7, -0.2)
+    manual_input = ManualInput()
+    manual_input.hold(Input(1, steering=-0.7, throttle=-0.2))
+    manual_input.move(0.001)
+    assert (manual_input.steering, manual_input.throttle) == (-0.7, -0.2)
 
 
 def test_silence_lets_go_of_what_was_held() -> None:
-    hands = Hands()
-    hands.hold(Input(1, steering=1.0, throttle=1.0))
-    hands.move(HANDS_OFF_AFTER_S)
-    assert hands.throttle == 1.0
-    hands.move(0.01)
-    assert hands.throttle == 0.0
+    manual_input = ManualInput()
+    manual_input.hold(Input(1, steering=1.0, throttle=1.0))
+    manual_input.move(HANDS_OFF_AFTER_S)
+    assert manual_input.throttle == 1.0
+    manual_input.move(0.01)
+    assert manual_input.throttle == 0.0
 
 
 def test_keys_drive_the_car(cockpit: Cockpit) -> None:
@@ -140,40 +142,40 @@ def test_backing_works_too(cockpit: Cockpit) -> None:
 @pytest.mark.parametrize("key", ["up", "down"])
 def test_without_a_driver_the_car_brakes_to_a_stand(cockpit: Cockpit, key: Key) -> None:
     cockpit.drive(2.0, key)
-    cockpit.cabin.sit(False)
+    cockpit.session.sit(False)
     for _ in range(90):
-        cockpit.cabin.tick(STEP_S)
-    assert cockpit.cabin.is_parked
-    stands_at = cockpit.cabin.state()["distance_m"]
+        cockpit.session.tick(STEP_S)
+    assert cockpit.session.is_parked
+    stands_at = cockpit.session.state()["distance_m"]
     for _ in range(60):
-        cockpit.cabin.tick(STEP_S)
-    assert cockpit.cabin.state()["distance_m"] == stands_at
+        cockpit.session.tick(STEP_S)
+    assert cockpit.session.state()["distance_m"] == stands_at
 
 
 def test_a_pilot_without_a_driver_in_the_seat_is_stopped_too(cockpit: Cockpit) -> None:
     cockpit.let_pilot_drive(Copied(ROUND_IT, 0.5))
     cockpit.drive(2.0)
-    cockpit.cabin.sit(False)
+    cockpit.session.sit(False)
     for _ in range(120):
-        cockpit.cabin.tick(STEP_S)
-    state = cockpit.cabin.state()
+        cockpit.session.tick(STEP_S)
+    state = cockpit.session.state()
     assert state["speed_mph"] < 0.5
     assert (state["mode"], state["driving"], state["interventions"]) == ("autonomous", "pilot", 0)
-    cockpit.cabin.sit(True)  # the page was only loaded again
+    cockpit.session.sit(True)  # the page was only loaded again
     assert cockpit.drive(1.0)["speed_mph"] > 2
 
 
 def test_a_pause_stops_time(cockpit: Cockpit) -> None:
     before = cockpit.drive(1.0, "up")
-    cockpit.cabin.paused = True
+    cockpit.session.paused = True
     assert cockpit.drive(1.0, "up")["distance_m"] == before["distance_m"]
 
 
 def test_off_the_road_a_person_drives_on_and_reset_puts_the_car_back(cockpit: Cockpit) -> None:
     assert cockpit.drive(3.0, "up")["off_road"]
     assert cockpit.said == []
-    cockpit.cabin.put_back()
-    state = cockpit.cabin.state()
+    cockpit.session.put_back()
+    state = cockpit.session.state()
     assert state["cte_m"] == pytest.approx(0, abs=0.01)
     assert (state["off_road"], state["interventions"]) == (False, 0)
 
@@ -185,7 +187,7 @@ def test_a_car_that_is_lost_is_put_back(cockpit: Cockpit) -> None:
 
 def test_autonomy_needs_a_pilot(cockpit: Cockpit) -> None:
     with pytest.raises(CockpitError, match="Choose one first"):
-        cockpit.cabin.set_mode("autonomous")
+        cockpit.session.set_mode("autonomous")
 
 
 def test_the_pilot_drives_and_autonomy_is_counted(cockpit: Cockpit) -> None:
@@ -203,7 +205,7 @@ def test_however_rarely_time_passes_the_pilot_looks_often(cockpit: Cockpit) -> N
     pilot = Copied(ROUND_IT)
     cockpit.let_pilot_drive(pilot)
     before = pilot.looks
-    cockpit.cabin.tick(0.3)
+    cockpit.session.tick(0.3)
     assert pilot.looks - before >= 6
 
 
@@ -215,9 +217,9 @@ def test_touching_the_wheel_takes_over_until_it_is_handed_back(cockpit: Cockpit)
     assert (state["mode"], state["driving"], state["interventions"]) == ("autonomous", "person", 1)
     assert state["autonomy_percent"] == pytest.approx(0, abs=3)  # 6 of 6 s
     assert cockpit.drive(6.0)["autonomy_percent"] == state["autonomy_percent"]
-    cockpit.cabin.stage.world.place(0, Start())
+    cockpit.session.scene.world.place(0, Start())
     forgotten = pilot.forgotten
-    cockpit.cabin.set_mode("autonomous")
+    cockpit.session.set_mode("autonomous")
     assert pilot.forgotten == forgotten + 1
     state = cockpit.drive(6.0)
     assert (state["driving"], state["interventions"]) == ("pilot", 1)
@@ -227,7 +229,7 @@ def test_touching_the_wheel_takes_over_until_it_is_handed_back(cockpit: Cockpit)
 def test_keys_still_held_while_handing_back_do_not_take_over_at_once(cockpit: Cockpit) -> None:
     cockpit.let_pilot_drive(Copied(ROUND_IT, 0.3))
     cockpit.drive(0.5, "up")
-    cockpit.cabin.set_mode("autonomous")
+    cockpit.session.set_mode("autonomous")
     assert cockpit.drive(0.5, "up")["driving"] == "pilot"
     assert cockpit.drive(0.2)["driving"] == "pilot"
     assert cockpit.drive(0.2, "up")["driving"] == "person"
@@ -235,10 +237,10 @@ def test_keys_still_held_while_handing_back_do_not_take_over_at_once(cockpit: Co
 
 def test_a_stick_at_rest_takes_nothing_over(cockpit: Cockpit) -> None:
     cockpit.let_pilot_drive(Copied(ROUND_IT, 0.3))
-    cockpit.cabin.hold(Input(1, steering=0.02, throttle=-0.01))
-    assert cockpit.cabin.state()["driving"] == "pilot"
-    cockpit.cabin.hold(Input(2, steering=0.2, throttle=0.0))
-    assert cockpit.cabin.state()["driving"] == "person"
+    cockpit.session.hold(Input(1, steering=0.02, throttle=-0.01))
+    assert cockpit.session.state()["driving"] == "pilot"
+    cockpit.session.hold(Input(2, steering=0.2, throttle=0.0))
+    assert cockpit.session.state()["driving"] == "person"
 
 
 def test_a_pilot_that_leaves_the_road_is_put_back_and_counted(cockpit: Cockpit) -> None:
@@ -270,14 +272,14 @@ def test_a_pilot_that_is_silent_hands_the_car_to_the_person(cockpit: Cockpit) ->
 
 
 def test_a_pilot_that_fails_is_dismissed(cockpit: Cockpit, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(stage: Stage) -> tuple[float, float]:
+    def fail(scene: DrivingScene) -> tuple[float, float]:
         raise PilotError("copied: its network fails (X).")
 
     pilot = Copied(ROUND_IT, 0.3)
     cockpit.let_pilot_drive(pilot)
     cockpit.drive(1.0)
     monkeypatch.setattr(pilot, "look", fail)
-    cockpit.cabin.put_back()
+    cockpit.session.put_back()
     state = cockpit.drive(1.0)
     assert (state["driving"], state["mode"], state["pilot"]) == ("person", "manual", None)
     assert cockpit.said == ["error: copied: its network fails (X). You drive now."]
@@ -286,24 +288,24 @@ def test_a_pilot_that_fails_is_dismissed(cockpit: Cockpit, monkeypatch: pytest.M
 def test_reset_while_the_pilot_drives_is_an_intervention(cockpit: Cockpit) -> None:
     cockpit.let_pilot_drive(Copied(ROUND_IT, 0.3))
     cockpit.drive(0.5)
-    cockpit.cabin.put_back()
-    assert cockpit.cabin.state()["interventions"] == 1
+    cockpit.session.put_back()
+    assert cockpit.session.state()["interventions"] == 1
 
 
 def test_the_speed_limit_reaches_the_pilot_now_and_later(cockpit: Cockpit) -> None:
     pilot = Copied()
-    cockpit.cabin.choose(cast(Copilot, pilot))
-    cockpit.cabin.set_speed_limit(11.0)
+    cockpit.session.choose(cast(PilotRunner, pilot))
+    cockpit.session.set_speed_limit(11.0)
     assert pilot.limit_mph == 11
     other = Copied()
-    cockpit.cabin.choose(cast(Copilot, other))
+    cockpit.session.choose(cast(PilotRunner, other))
     assert other.limit_mph == 11
 
 
 def test_no_pilot_means_that_a_person_drives(cockpit: Cockpit) -> None:
     cockpit.let_pilot_drive(Copied())
-    cockpit.cabin.choose(None)
-    state = cockpit.cabin.state()
+    cockpit.session.choose(None)
+    state = cockpit.session.state()
     assert (state["mode"], state["driving"], state["pilot"]) == ("manual", "person", None)
 
 
@@ -312,19 +314,19 @@ def test_laps_are_timed(cockpit: Cockpit) -> None:
     for _ in range(100):
         if cockpit.drive(0.5)["lap"] == 1:
             break
-    state = cockpit.cabin.state()
+    state = cockpit.session.state()
     assert 5 < state["best_lap_s"] < 60
     assert state["lap_s"] < 1
 
 
 def test_a_recording_says_who_drove(cockpit: Cockpit, tmp_path: Path) -> None:
-    cockpit.cabin.record(Tape(tmp_path / "rec", cockpit.said.append))
+    cockpit.session.record(SessionRecorder(tmp_path / "rec", cockpit.said.append))
     cockpit.drive(1.0, "up")
     cockpit.let_pilot_drive(Copied(ROUND_IT, 0.3))
     state = cockpit.drive(1.0)
     assert state["recording"]["rows"] == pytest.approx(30, abs=2)
     assert state["recording"]["seconds"] == pytest.approx(2, abs=0.15)
-    cockpit.cabin.stop_recording()
+    cockpit.session.stop_recording()
     recording = read_recording(tmp_path / "rec")
     assert len(recording.frames) == state["recording"]["rows"]
     assert [one for one in examine(recording) if one.severity == "error"] == []
@@ -340,8 +342,8 @@ def test_a_recording_says_who_drove(cockpit: Cockpit, tmp_path: Path) -> None:
 
 
 def test_a_recording_of_nothing_leaves_nothing(cockpit: Cockpit, tmp_path: Path) -> None:
-    cockpit.cabin.record(Tape(tmp_path / "rec", cockpit.said.append))
-    cockpit.cabin.stop_recording()
+    cockpit.session.record(SessionRecorder(tmp_path / "rec", cockpit.said.append))
+    cockpit.session.stop_recording()
     assert not (tmp_path / "rec").exists()
 
 
@@ -352,10 +354,10 @@ def test_a_full_disk_ends_the_recording_and_not_the_drive(
         raise RecordingError("rec: no room.")
 
     monkeypatch.setattr(Recorder, "append", no_room)
-    tape = Tape(tmp_path / "rec", cockpit.said.append)
-    cockpit.cabin.record(tape)
+    recorder = SessionRecorder(tmp_path / "rec", cockpit.said.append)
+    cockpit.session.record(recorder)
     cockpit.drive(0.2, "up")
-    while not tape.is_broken:
+    while not recorder.is_broken:
         time.sleep(0.001)
     assert cockpit.drive(0.5, "up")["recording"] is None
     assert cockpit.said == ["rec: no room. The driving goes on, unrecorded."]
@@ -375,16 +377,16 @@ def test_on_a_slow_disk_newer_moments_are_written_for_older_ones(
         return append(*arguments, **named)
 
     monkeypatch.setattr(Recorder, "append", slowly)
-    tape = Tape(tmp_path / "rec", said.append)
+    recorder = SessionRecorder(tmp_path / "rec", said.append)
     pictures = np.zeros((3, 160, 320, 3), np.uint8)
     for i in range(10):
         if i == 1:
             writing.wait(20)
         now_s = 1000.0 + i / 5
-        tape.add(pictures, i / 5, 0.0, 0.0, i, "person", None)
-    assert tape.rows == 5
+        recorder.add(pictures, i / 5, 0.0, 0.0, i, "person", None)
+    assert recorder.rows == 5
     goes_on.set()
-    tape.close(60.0)
+    recorder.close(60.0)
     assert len(said) == 1
     assert read_recording(tmp_path / "rec").frames["speed_mph"].tolist() == [0, 6, 7, 8, 9]
 
@@ -396,20 +398,20 @@ def test_a_disk_that_hangs_costs_moments_and_neither_memory_nor_time(
     goes_on, append = threading.Event(), Recorder.append
     monkeypatch.setattr(Recorder, "append", lambda *a, **b: goes_on.wait() and append(*a, **b))
     monkeypatch.setattr(background_recorder, "_MOST_WAITING", 64)
-    tape = Tape(tmp_path / "rec", said.append)
+    recorder = SessionRecorder(tmp_path / "rec", said.append)
     pictures = np.zeros((3, 160, 320, 3), np.uint8)
     for i in range(100):
-        tape.add(pictures, i / 15, 0.0, 0.0, 0.0, "person", None)
-    assert 64 <= tape.rows <= 65  # one of them may be in the writer's hands
+        recorder.add(pictures, i / 15, 0.0, 0.0, 0.0, "person", None)
+    assert 64 <= recorder.rows <= 65  # one of them may be in the writer's hands
     assert len(said) == 1
     assert "too slow" in said[0]
-    tape.close(0.01)
-    tape.close(0.01)
-    assert not tape.is_finished
+    recorder.close(0.01)
+    recorder.close(0.01)
+    assert not recorder.is_finished
     goes_on.set()
-    tape.close(60.0)
-    assert tape.is_finished
-    assert len(read_recording(tmp_path / "rec").frames) == tape.rows
+    recorder.close(60.0)
+    assert recorder.is_finished
+    assert len(read_recording(tmp_path / "rec").frames) == recorder.rows
 
 
 def test_whatever_keeps_a_row_from_being_written_is_told(
@@ -420,10 +422,10 @@ def test_whatever_keeps_a_row_from_being_written_is_told(
 
     monkeypatch.setattr(Recorder, "append", no_memory)
     said: list[str] = []
-    tape = Tape(tmp_path / "rec", said.append)
-    tape.add(np.zeros((3, 160, 320, 3), np.uint8), 0.0, 0.0, 0.0, 0.0, "person", None)
-    tape.close(60.0)
-    assert tape.is_broken
+    recorder = SessionRecorder(tmp_path / "rec", said.append)
+    recorder.add(np.zeros((3, 160, 320, 3), np.uint8), 0.0, 0.0, 0.0, 0.0, "person", None)
+    recorder.close(60.0)
+    assert recorder.is_broken
     assert said == [
         f"{tmp_path / 'rec'}: the row cannot be saved (MemoryError). The driving goes on, "
         "unrecorded."
@@ -432,22 +434,22 @@ def test_whatever_keeps_a_row_from_being_written_is_told(
 
 
 def test_a_real_pilot_looks_through_the_car(cockpit: Cockpit, tmp_path: Path) -> None:
-    copilot = Copilot("small", make_pilot(tmp_path / "small"), 20.0)
-    cockpit.cabin.choose(copilot)
+    pilot = PilotRunner("small", make_pilot(tmp_path / "small"), 20.0)
+    cockpit.session.choose(pilot)
     state = cockpit.drive(0.5)
-    stage = cockpit.cabin.stage
-    seen = stage.three_pictures()[1, 60:135].mean()
+    scene = cockpit.session.scene
+    seen = scene.three_pictures()[1, 60:135].mean()
     assert state["pilot_steering"] == pytest.approx((seen - 120) / 120, abs=0.02)
     assert state["spread"] is None
-    assert copilot.latency_ms is not None
-    assert not copilot.has_saliency
+    assert pilot.latency_ms is not None
+    assert not pilot.has_saliency
 
 
-def test_pictures_and_the_map_are_of_the_stage(stage: Stage) -> None:
-    main = stage.main_picture()
+def test_pictures_and_the_map_are_of_the_scene(scene: DrivingScene) -> None:
+    main = scene.main_picture()
     assert main.shape == (MAIN_HEIGHT_PX, MAIN_WIDTH_PX, 3)
-    assert stage.three_pictures().shape == (3, 160, 320, 3)
-    road = stage.road_map
+    assert scene.three_pictures().shape == (3, 160, 320, 3)
+    road = scene.road_map
     assert 100 < len(road["centre"]) <= 600
     radii = {side: math.hypot(*road[side][0]) for side in ("centre", "left", "right")}
     assert radii == {
@@ -455,4 +457,4 @@ def test_pictures_and_the_map_are_of_the_stage(stage: Stage) -> None:
         "left": pytest.approx(26, abs=0.1),  # driven counterclockwise
         "right": pytest.approx(34, abs=0.1),
     }
-    assert stage.expert_steering(stage.world.truth(), stage.world.telemetry()) < 0
+    assert scene.expert_steering(scene.world.truth(), scene.world.telemetry()) < 0

@@ -1,4 +1,4 @@
-"""Figures of a drive: the autonomy formula, means over time, intervals that count seeds."""
+"""Stats of a drive: the autonomy formula, means over time, intervals that count seeds."""
 
 from __future__ import annotations
 

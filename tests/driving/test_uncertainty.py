@@ -23,12 +23,12 @@ from ghostlap.base.errors import GhostlapError, PilotError
 from ghostlap.commands.evaluate import evaluate
 from ghostlap.data.vision.preprocessing import SEED
 from ghostlap.driving.control import ControlConfig, Controller
-from ghostlap.driving.evaluation.failure_prediction import FORECASTS, foresight, moments_of
+from ghostlap.driving.evaluation.failure_prediction import FORECASTS, failure_prediction, moments_of
 from ghostlap.driving.evaluation.results import read_drive, save_drive
-from ghostlap.driving.evaluation.table import foresight_note
+from ghostlap.driving.evaluation.table import failure_prediction_note
 from ghostlap.driving.metrics import Drive, Intervention
 from ghostlap.driving.rollout.config import EvaluateConfig
-from ghostlap.driving.server.uncertainty_notice import Caution
+from ghostlap.driving.server.uncertainty_notice import UncertaintyNotice
 from ghostlap.pilots.backend import keras
 from ghostlap.pilots.pilot import PILOT_FILE, Pilot, usual_steering_std
 from ghostlap.pilots.pilot_saving import save_pilot
@@ -254,17 +254,17 @@ def test_a_car_cannot_be_told_to_stand_when_unsure(share: float) -> None:
 
 
 def test_caution_is_said_once_an_occurrence() -> None:
-    caution = Caution(0.5)
+    caution = UncertaintyNotice(0.5)
     told = [caution.begins(unsure, now) for now, unsure in enumerate([0.1, 0.6, 0.9, 0.2, 0.8])]
     assert told == [False, True, False, False, False]
     assert caution.slows
     assert not caution.begins(0.1, 20.0)
     assert not caution.slows
     assert caution.begins(0.9, 30.0)
-    assert not Caution(0.0).begins(1.0, 0.0)
+    assert not UncertaintyNotice(0.0).begins(1.0, 0.0)
 
 
-# Foresight
+# FailurePrediction
 
 
 def drive_with(
@@ -283,13 +283,13 @@ def before_failure(time_s: np.ndarray) -> np.ndarray:
 
 
 def test_a_spread_that_grows_before_each_intervention_is_a_perfect_forecast() -> None:
-    seen = foresight([drive_with(before_failure)] * 3, [0, 1, 2])
+    seen = failure_prediction([drive_with(before_failure)] * 3, [0, 1, 2])
     assert seen is not None
     assert seen.auroc["spread"] == 1.0
     assert seen.interval["spread"] == (1.0, 1.0)
     assert seen.auroc["steering"] == seen.auroc["steering_change"] == 0.5
     assert seen.lead == (0.5, 0.5)
-    text = foresight_note(seen)
+    text = failure_prediction_note(seen)
     assert "AUROC of 1.00 (1.00–1.00); chance is 0.5" in text
     assert "|steering| 0.50 (0.50–0.50)" in text
 
@@ -297,7 +297,7 @@ def test_a_spread_that_grows_before_each_intervention_is_a_perfect_forecast() ->
 def test_a_spread_that_knows_nothing_is_at_chance() -> None:
     draw = np.random.default_rng(3)
     drives = [drive_with(lambda time_s: draw.random(len(time_s))) for _ in range(30)]
-    seen = foresight(drives, range(30))
+    seen = failure_prediction(drives, range(30))
     assert seen is not None
     low, high = seen.interval["spread"]
     assert low < 0.5 < high
@@ -306,12 +306,14 @@ def test_a_spread_that_knows_nothing_is_at_chance() -> None:
 
 def test_steering_is_a_forecast_of_its_own() -> None:
     steering = np.where(np.arange(1201) / 20 % 20 >= 16.9, -0.8, 0.0)
-    seen = foresight([drive_with(steering=steering, failures_s=(20.0, 40.0, 60.0))] * 2, [0, 0])
+    seen = failure_prediction(
+        [drive_with(steering=steering, failures_s=(20.0, 40.0, 60.0))] * 2, [0, 0]
+    )
     assert seen is not None
     assert seen.auroc["steering"] == seen.auroc["speed_steering"] == 1.0
     assert seen.auroc["spread"] == 0.5
     assert (seen.interval, seen.lead) == ({}, None)
-    assert "AUROC of 0.50; chance" in foresight_note(seen)
+    assert "AUROC of 0.50; chance" in failure_prediction_note(seen)
 
 
 def test_moments_are_those_of_which_it_is_known_what_came() -> None:
@@ -325,12 +327,12 @@ def test_moments_are_those_of_which_it_is_known_what_came() -> None:
 def test_moments_without_a_spread_are_left_out() -> None:
     half = drive_with(lambda time_s: np.where(time_s < 30, np.nan, 0.1))
     assert len(moments_of(half).trouble) < len(moments_of(drive_with()).trouble)
-    assert foresight([drive_with(math.nan)], [0]) is None
+    assert failure_prediction([drive_with(math.nan)], [0]) is None
 
 
 @pytest.mark.parametrize("drives", [[], [drive_with(failures_s=())], [make_drive(2.0, 1)]])
 def test_without_interventions_there_is_nothing_to_foresee(drives: list[Drive]) -> None:
-    assert foresight(drives, range(len(drives))) is None
+    assert failure_prediction(drives, range(len(drives))) is None
 
 
 @given(st.data())
@@ -341,7 +343,7 @@ def test_the_area_is_the_share_of_pairs_in_the_right_order(data: st.DataObject) 
         blocks = data.draw(st.lists(levels, min_size=20, max_size=20))
         drives.append(drive_with(np.repeat(blocks, 61)[:1201]))
         groups.append(data.draw(st.integers(0, 1)))
-    seen = foresight(drives, groups)
+    seen = failure_prediction(drives, groups)
     assert seen is not None
     each = [moments_of(drive) for drive in drives]
     spread = np.concatenate([moments.forecasts[:, 0] for moments in each]).round(12)

@@ -44,7 +44,7 @@ def new_token() -> str:
     return secrets.token_urlsafe(24)
 
 
-class Gate:
+class Access:
     """Lets through to an ASGI application who may, and refuses others with a plain text.
 
     Args:

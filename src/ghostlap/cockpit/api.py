@@ -7,7 +7,7 @@ import contextlib
 import json
 import re
 from collections.abc import Awaitable, Callable
-from typing import Any, Protocol
+from typing import Any
 
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
@@ -16,10 +16,11 @@ from starlette.routing import Route
 from ghostlap.base.errors import CockpitError, GhostlapError
 from ghostlap.cockpit import replay
 from ghostlap.cockpit.cutting import cut
-from ghostlap.cockpit.doctor_worker import Verdicts
+from ghostlap.cockpit.doctor_worker import DoctorWorker
+from ghostlap.cockpit.hub import Source
 from ghostlap.cockpit.library import Library
 from ghostlap.cockpit.protocol import MAX_MESSAGE_BYTES, text_of
-from ghostlap.cockpit.trainer import Trainer
+from ghostlap.cockpit.trainer import TrainingJobs
 from ghostlap.cockpit.workers import BusyError, Workers
 
 _MOST_RECORDINGS = 200
@@ -28,15 +29,6 @@ _ROW = re.compile("[0-9]{1,9}")
 _BODY_WITHIN_S = 10.0
 READ_WITHIN_S, CHANGED_WITHIN_S = 15.0, 60.0
 """Answers; for a change, a large recording may have to be copied."""
-
-
-class Source(Protocol):
-    """What drives, as far as the library has to know."""
-
-    @property
-    def tracks(self) -> list[str]: ...
-
-    def is_recording(self, name: str) -> bool: ...
 
 
 Answer = Callable[["Asked"], dict[str, Any]]
@@ -51,16 +43,16 @@ class Api:
         source: what drives.
     """
 
-    def __init__(self, library: Library, trainer: Trainer, source: Source) -> None:
+    def __init__(self, library: Library, trainer: TrainingJobs, source: Source) -> None:
         self._library, self._trainer, self._source = library, trainer, source
         self._predictions = replay.Predictions(library)
-        self._verdicts = Verdicts()
+        self._doctor = DoctorWorker()
         self._workers = Workers()
 
     def stop(self) -> None:
         """End what is worked out beside."""
         self._predictions.stop()
-        self._verdicts.stop()
+        self._doctor.stop()
 
     def routes(self) -> list[Route]:
         here = "/api/recordings/{name}"
@@ -109,7 +101,7 @@ class Api:
             one["verdict"] = None
             if not is_under_way and name in names:
                 with contextlib.suppress(OSError):  # gone meanwhile
-                    one["verdict"] = self._verdicts.of(names[name])
+                    one["verdict"] = self._doctor.of(names[name])
         return {
             "recordings": recordings,
             "runs": self._library.list_runs(),

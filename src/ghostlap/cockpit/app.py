@@ -4,49 +4,24 @@ from __future__ import annotations
 
 import asyncio
 from types import TracebackType
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Generic, TypeVar
 
 from ghostlap.cockpit.access import new_token
 from ghostlap.cockpit.api import Api
 from ghostlap.cockpit.config import CockpitConfig
-from ghostlap.cockpit.hub import Hub, Outlet
-from ghostlap.cockpit.library import Library
-from ghostlap.cockpit.protocol import Command
+from ghostlap.cockpit.hub import Hub, HubOutlet, Source
 from ghostlap.cockpit.server import CockpitServer
-from ghostlap.cockpit.trainer import Trainer
+from ghostlap.cockpit.trainer import TrainingJobs
 from ghostlap.cockpit.workers import all_within
 
 _ENDS_WITHIN_S = 8.0
 """Longer than a training has to save what it has, and a recording what waits for the disk."""
 
 
-class Source(Protocol):
-    """What drives, and where its recordings are."""
-
-    library: Library
-
-    @property
-    def tracks(self) -> list[str]: ...
-
-    def start(self, outlet: Outlet) -> None: ...
-
-    def stop(self) -> None: ...
-
-    def hello(self) -> dict[str, Any]: ...
-
-    def tell(self, command: Command) -> None: ...
-
-    def sit(self, taken: bool) -> None: ...
-
-    def watched_by(self, pages: int) -> None: ...
-
-    def is_recording(self, name: str) -> bool: ...
-
-
 Driven = TypeVar("Driven", bound=Source)
 
 
-class Site(Generic[Driven]):
+class App(Generic[Driven]):
     """The cockpit while it is entered.
 
     Args:
@@ -71,11 +46,11 @@ class Site(Generic[Driven]):
         token = f"?token={self.token}" if self.token else ""
         return f"http://{shown}:{self.port}/{token}"
 
-    async def __aenter__(self) -> Site[Driven]:
-        outlet = Outlet(asyncio.get_running_loop())
+    async def __aenter__(self) -> App[Driven]:
+        outlet = HubOutlet(asyncio.get_running_loop())
         self.hub = Hub(self.source, asyncio.get_running_loop())
         outlet.attach(self.hub)
-        self._trainer = Trainer(self.source.library)
+        self._trainer = TrainingJobs(self.source.library)
         self._api = Api(self.source.library, self._trainer, self.source)
         self._server = CockpitServer(self.hub, self._api.routes(), self.token)
         self.source.start(outlet)  # first: pages come in as soon as the port is listened on

@@ -20,8 +20,8 @@ _MOST_TRIES = 3
 """Of a recording that the doctor could not look at, as one that was just being written."""
 
 
-class Verdicts:
-    """Verdicts of the doctor, kept until a recording changes; any thread may ask."""
+class DoctorWorker:
+    """DoctorWorker of the doctor, kept until a recording changes; any thread may ask."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()

@@ -12,12 +12,12 @@ from typing import Any, Literal
 import numpy as np
 
 from ghostlap.base.errors import CockpitError, GhostlapError
-from ghostlap.cockpit.manual_input import Hands, is_neutral
-from ghostlap.cockpit.pilot_runner import Copilot
+from ghostlap.cockpit.manual_input import ManualInput, is_neutral
+from ghostlap.cockpit.pilot_runner import PilotRunner
 from ghostlap.cockpit.protocol import Input, Mode
-from ghostlap.cockpit.recorder import MOMENTS_PER_S, Tape
-from ghostlap.cockpit.scene import Stage
-from ghostlap.cockpit.score import Laps, Score
+from ghostlap.cockpit.recorder import MOMENTS_PER_S, SessionRecorder
+from ghostlap.cockpit.scene import DrivingScene
+from ghostlap.cockpit.score import AutonomyCount, Laps
 from ghostlap.driving.metrics import Intervention
 from ghostlap.driving.rollout.driver import Driver, Floats
 from ghostlap.driving.rollout.rollout import ClosedLoop, Observer, Tick
@@ -41,23 +41,23 @@ _LOST_M = 40.0
 
 
 class DrivingSession(Driver, Observer):
-    """One car on a stage, and whoever drives it.
+    """One car on a scene, and whoever drives it.
 
     Args:
-        stage: where.
+        scene: where.
         say: tells the pages something.
         speed_limit_mph: the speed that a pilot holds.
     """
 
-    def __init__(self, stage: Stage, say: Say, speed_limit_mph: float = 20.0) -> None:
+    def __init__(self, scene: DrivingScene, say: Say, speed_limit_mph: float = 20.0) -> None:
         super().__init__(1)
         self.mode: Mode = "manual"
         self.driving: Literal["person", "pilot"] = "person"
         self.speed_limit_mph = speed_limit_mph
         self.paused = False
-        self.hands = Hands()
-        self.copilot: Copilot | None = None
-        self.tape: Tape | None = None
+        self.manual_input = ManualInput()
+        self.pilot: PilotRunner | None = None
+        self.recorder: SessionRecorder | None = None
         self._say = say
         self._seat_taken = False
         self._held_at_handing_back = Input(0)
@@ -65,29 +65,29 @@ class DrivingSession(Driver, Observer):
         self._next_moment_s = 0.0
         self._rolls_back = False
         self._silent_s = 0.0
-        self._score = Score()
-        self.enter(stage)
+        self._score = AutonomyCount()
+        self.enter(scene)
 
-    def enter(self, stage: Stage) -> None:
-        """Go to another stage; what was recorded ends, and counting begins anew."""
+    def enter(self, scene: DrivingScene) -> None:
+        """Go to another scene; what was recorded ends, and counting begins anew."""
         self.stop_recording()
-        self.stage = stage
-        self._loop = ClosedLoop(stage.world, self, (self,))
-        self._laps, self._score = Laps(), Score()
+        self.scene = scene
+        self._loop = ClosedLoop(scene.world, self, (self,))
+        self._laps, self._score = Laps(), AutonomyCount()
         self._command = 0.0, 0.0
-        self.hands.let_go()
-        self.hands.start_from(0.0)
-        if self.copilot is not None:
-            self.copilot.forget()
+        self.manual_input.let_go()
+        self.manual_input.start_from(0.0)
+        if self.pilot is not None:
+            self.pilot.forget()
 
     def sit(self, taken: bool) -> None:
         """Somebody sits in the driver's seat from now on, or nobody: then the car brakes."""
         self._seat_taken = taken
-        self.hands.let_go()
+        self.manual_input.let_go()
 
     def hold(self, held: Input) -> None:
         """The person holds the controls so. Touching them while the pilot drives takes over."""
-        self.hands.hold(held)
+        self.manual_input.hold(held)
         if is_neutral(held):
             self._held_at_handing_back = Input(0)
             return
@@ -95,7 +95,7 @@ class DrivingSession(Driver, Observer):
         is_new = (held.keys, held.steering) != (before.keys, before.steering)
         if self.driving == "pilot" and is_new:
             self.driving = "person"
-            self.hands.start_from(self._command[0])
+            self.manual_input.start_from(self._command[0])
             self._score.interventions += 1
             self._say("info", "you drive; hand back when it is right")
 
@@ -106,40 +106,40 @@ class DrivingSession(Driver, Observer):
             CockpitError: there is no pilot to drive.
         """
         if mode == "autonomous":
-            if self.copilot is None:
+            if self.pilot is None:
                 raise CockpitError("Autonomous mode needs a pilot. Choose one first.")
             if self.mode == "manual":
-                self._score = Score()
-            self._held_at_handing_back = self.hands.held
-            self.copilot.forget()
-            self._loop = ClosedLoop(self.stage.world, self, (self,))
-            self._command = self.copilot.look(self.stage)
+                self._score = AutonomyCount()
+            self._held_at_handing_back = self.manual_input.held
+            self.pilot.forget()
+            self._loop = ClosedLoop(self.scene.world, self, (self,))
+            self._command = self.pilot.look(self.scene)
             self.driving = "pilot"
         else:
             if self.driving == "pilot":
-                self.hands.start_from(self._command[0])
+                self.manual_input.start_from(self._command[0])
             self.driving = "person"
         self.mode = mode
 
-    def choose(self, copilot: Copilot | None) -> None:
+    def choose(self, pilot: PilotRunner | None) -> None:
         """Another pilot, which drives at once where one drove before; or none."""
-        if copilot is None:
+        if pilot is None:
             self.set_mode("manual")
         else:
-            copilot.hold_speed(self.speed_limit_mph)
-            self._command = copilot.look(self.stage)
-        self.copilot, self._score = copilot, Score()
+            pilot.hold_speed(self.speed_limit_mph)
+            self._command = pilot.look(self.scene)
+        self.pilot, self._score = pilot, AutonomyCount()
 
     def dismiss(self, why: str) -> None:
         """The pilot cannot go on; the person drives, and may choose another one."""
-        self.copilot, self._silent_s = None, 0.0
+        self.pilot, self._silent_s = None, 0.0
         self.set_mode("manual")
         self._say("error", f"{why} You drive now.")
 
     def set_speed_limit(self, mph: float) -> None:
         self.speed_limit_mph = mph
-        if self.copilot is not None:
-            self.copilot.hold_speed(mph)
+        if self.pilot is not None:
+            self.pilot.hold_speed(mph)
 
     def put_back(self) -> None:
         """Put the car back on the middle of the road; from a pilot's hands it is taken over."""
@@ -147,16 +147,16 @@ class DrivingSession(Driver, Observer):
             self._score.interventions += 1
         self._put_back()
 
-    def record(self, tape: Tape) -> None:
+    def record(self, recorder: SessionRecorder) -> None:
         """Write down what is driven from now on."""
         self.stop_recording()
-        self.tape, self._next_moment_s = tape, self.stage.world.time_s
+        self.recorder, self._next_moment_s = recorder, self.scene.world.time_s
 
     def stop_recording(self) -> None:
         """End the recording, if there is one."""
-        if self.tape is not None:
-            self.tape.close()
-            self.tape = None
+        if self.recorder is not None:
+            self.recorder.close()
+            self.recorder = None
 
     @property
     def is_parked(self) -> bool:
@@ -174,11 +174,11 @@ class DrivingSession(Driver, Observer):
                 self._tick(elapsed_s / parts)
 
     def _tick(self, elapsed_s: float) -> None:
-        self.hands.move(elapsed_s)
+        self.manual_input.move(elapsed_s)
         if self.paused or self.is_parked:
             return
         by_pilot = self._seat_taken and self.driving == "pilot"
-        world = self.stage.world
+        world = self.scene.world
         before = world.poses()
         self._loop.step(elapsed_s)
         self._rolls_back = _is_backwards(before, world.poses())
@@ -197,9 +197,9 @@ class DrivingSession(Driver, Observer):
 
     def state(self) -> dict[str, Any]:
         """What the pages are told of the drive."""
-        world = self.stage.world
+        world = self.scene.world
         truth, told, poses = world.truth(), world.telemetry(), world.poses()
-        copilot, tape = self.copilot, self.tape
+        pilot, recorder = self.pilot, self.recorder
         return {
             "mode": self.mode, "driving": self.driving, "paused": self.paused,
             "t": world.time_s,
@@ -213,20 +213,20 @@ class DrivingSession(Driver, Observer):
             "interventions": self._score.interventions,
             "x": float(poses.x_m[0]), "y": float(poses.y_m[0]),
             "heading_rad": float(poses.heading_rad[0]),
-            "recording": None if tape is None else
-            {"name": tape.name, "rows": tape.rows, "seconds": tape.seconds},
-            "pilot": None if copilot is None else copilot.name,
-            "pilot_steering": None if copilot is None else copilot.steering,
-            "spread": None if copilot is None else copilot.spread,
-            "latency_ms": None if copilot is None else copilot.latency_ms,
-            "expert_steering": self.stage.expert_steering(truth, told),
-            "track": self.stage.track_name, "direction": self.stage.direction,
-            "conditions": self.stage.conditions, "input_ack": self.hands.held.n,
+            "recording": None if recorder is None else
+            {"name": recorder.name, "rows": recorder.rows, "seconds": recorder.seconds},
+            "pilot": None if pilot is None else pilot.name,
+            "pilot_steering": None if pilot is None else pilot.steering,
+            "spread": None if pilot is None else pilot.spread,
+            "latency_ms": None if pilot is None else pilot.latency_ms,
+            "expert_steering": self.scene.expert_steering(truth, told),
+            "track": self.scene.track_name, "direction": self.scene.direction,
+            "conditions": self.scene.conditions, "input_ack": self.manual_input.held.n,
         }  # fmt: skip
 
     @property
     def _speed_mph(self) -> float:
-        return float(self.stage.world.telemetry().speed_mph[0])
+        return float(self.scene.world.telemetry().speed_mph[0])
 
     def control(self, simulation: Simulation) -> tuple[Floats, Floats]:
         """Steering and throttle of whoever drives; where nobody is there, the car brakes."""
@@ -235,7 +235,7 @@ class DrivingSession(Driver, Observer):
         elif self.driving == "pilot":
             steering, throttle = self._command
         else:
-            steering, throttle = self.hands.steering, self.hands.throttle
+            steering, throttle = self.manual_input.steering, self.manual_input.throttle
         return np.array([steering]), np.array([throttle])
 
     def see(self, tick: Tick) -> None:
@@ -246,48 +246,48 @@ class DrivingSession(Driver, Observer):
             self._say("warning", f"the car was put back: {_WHY[why]}")
 
     def _put_back(self) -> None:
-        self.stage.world.put_back(0)
+        self.scene.world.put_back(0)
         self.reset(0)
 
     def reset(self, car: int) -> None:
         """Hands and pilot begin anew: the car was put back."""
-        self.hands.start_from(0.0)
-        if self.copilot is not None:
-            self.copilot.forget()
+        self.manual_input.start_from(0.0)
+        if self.pilot is not None:
+            self.pilot.forget()
             self._look()
 
     def _look(self) -> None:
         """Have the pilot look, if there is one."""
-        if self.copilot is not None:
+        if self.pilot is not None:
             try:
-                self._command = self.copilot.look(self.stage)
+                self._command = self.pilot.look(self.scene)
             except GhostlapError as error:
                 self.dismiss(str(error))
 
     def _wait_for_answers(self, elapsed_s: float) -> None:
         """Hand the car to the person where the pilot that drives has been silent for too long."""
-        is_silent = elapsed_s > 0 and self.copilot is not None and self.copilot.steering is None
+        is_silent = elapsed_s > 0 and self.pilot is not None and self.pilot.steering is None
         self._silent_s = self._silent_s + elapsed_s if is_silent else 0.0
-        if self._silent_s > _SILENT_S and self.copilot is not None:
-            self.dismiss(f"{self.copilot.name} answers no number.")
+        if self._silent_s > _SILENT_S and self.pilot is not None:
+            self.dismiss(f"{self.pilot.name} answers no number.")
 
     def _write_down(self, by_pilot: bool) -> None:
-        world, tape = self.stage.world, self.tape
-        if tape is None or world.time_s < self._next_moment_s:
+        world, recorder = self.scene.world, self.recorder
+        if recorder is None or world.time_s < self._next_moment_s:
             return
-        if tape.is_broken:
+        if recorder.is_broken:
             self.stop_recording()
             return
         period_s = 1 / MOMENTS_PER_S
         self._next_moment_s = max(self._next_moment_s + period_s, world.time_s - period_s)
-        tape.add(
-            pictures=self.stage.three_pictures(),
+        recorder.add(
+            pictures=self.scene.three_pictures(),
             time_s=world.time_s,
             steering=float(self._loop.command[0][0]),
             throttle=float(self._loop.command[1][0]),
             speed_mph=self._speed_mph,
             driver="pilot" if by_pilot else "person",
-            pilot_steering=None if self.copilot is None else self.copilot.steering,
+            pilot_steering=None if self.pilot is None else self.pilot.steering,
         )
 
 

@@ -11,12 +11,12 @@ import queue
 import threading
 import time
 from collections.abc import Callable
-from typing import Any, Protocol
 
 from ghostlap.base.errors import GhostlapError
 from ghostlap.cockpit.driving_session import DrivingSession
+from ghostlap.cockpit.hub import Outlet
 from ghostlap.cockpit.making import Making
-from ghostlap.cockpit.pilot_runner import Copilot
+from ghostlap.cockpit.pilot_runner import PilotRunner
 from ghostlap.cockpit.protocol import (
     ChoosePilot,
     ChooseTrack,
@@ -32,8 +32,8 @@ from ghostlap.cockpit.protocol import (
     SpeedLimit,
     picture,
 )
-from ghostlap.cockpit.recorder import Tape
-from ghostlap.cockpit.scene import Stage
+from ghostlap.cockpit.recorder import SessionRecorder
+from ghostlap.cockpit.scene import DrivingScene
 from ghostlap.cockpit.trouble import told
 from ghostlap.data.vision.preprocessing import encode_jpeg
 
@@ -54,44 +54,38 @@ _MOST_TASKS = 10_000
 """That wait while the engine is held up."""
 
 
-class Outlet(Protocol):
-    """Where the engine's news go; nothing waits, and any thread may call."""
-
-    def publish(self, pictures: dict[Kind, bytes], state: dict[str, Any] | None) -> None: ...
-
-    def say(self, level: str, text: str) -> None: ...
-
-    def new_map(self, road: dict[str, Any] | None) -> None: ...
-
-
 class Engine:
-    """Drives a cabin in real time.
+    """Drives a session in real time.
 
     Args:
-        cabin: what to drive.
+        session: what to drive.
         outlet: where pictures and states go.
-        open_tape: makes a recording for a track's name.
+        open_recorder: makes a recording for a track's name.
         load_pilot: loads the pilot of a run, to hold a speed.
-        make_stage: makes a stage as a page asked for it.
+        make_scene: makes a scene as a page asked for it.
         clock: seconds that pass.
     """
 
     def __init__(
         self,
-        cabin: DrivingSession,
+        session: DrivingSession,
         outlet: Outlet,
-        open_tape: Callable[[str], Tape],
-        load_pilot: Callable[[str, float], Copilot],
-        make_stage: Callable[[ChooseTrack], Stage],
+        open_recorder: Callable[[str], SessionRecorder],
+        load_pilot: Callable[[str, float], PilotRunner],
+        make_scene: Callable[[ChooseTrack], DrivingScene],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._cabin, self._outlet, self._clock = cabin, outlet, clock
-        self._open_tape, self._load_pilot, self._make_stage = open_tape, load_pilot, make_stage
+        self._session, self._outlet, self._clock = session, outlet, clock
+        self._open_recorder, self._load_pilot, self._make_scene = (
+            open_recorder,
+            load_pilot,
+            make_scene,
+        )
         self._tasks: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self._watchers = 0
         self._frame = 0
         self._shown: object = None
-        """What the last picture showed, by the world's time and the stage."""
+        """What the last picture showed, by the world's time and the scene."""
         self._saliency, self._cameras = False, True
         self._cameras_at = -_EVERY_CAMERAS
         self._hurry = False
@@ -119,7 +113,7 @@ class Engine:
 
     def sit(self, taken: bool) -> None:
         """Say whether somebody sits in the driver's seat."""
-        self._tasks.put(lambda: self._cabin.sit(taken))
+        self._tasks.put(lambda: self._session.sit(taken))
 
     def watched_by(self, pages: int) -> None:
         """Say how many pages want pictures; without any, none are painted."""
@@ -135,7 +129,7 @@ class Engine:
                 if now_s < due_s:
                     continue
                 try:
-                    self._cabin.tick(min(now_s - driven_s, _CATCH_UP_S))
+                    self._session.tick(min(now_s - driven_s, _CATCH_UP_S))
                     self._show(now_s)
                     due_s, self._trouble = max(due_s + PICTURE_S, self._clock()), ""
                 except Exception as error:  # whatever it was, the drive goes on
@@ -143,7 +137,7 @@ class Engine:
                     self._survive(error)
                 driven_s = now_s
         finally:
-            self._cabin.stop_recording()
+            self._session.stop_recording()
 
     def _survive(self, error: Exception) -> None:
         """Go on as plainly as can be; say why, once."""
@@ -151,7 +145,7 @@ class Engine:
         why = told(error, "the drive was interrupted")
         if why != self._trouble:
             self._trouble = why
-            self._cabin.dismiss(why)
+            self._session.dismiss(why)
 
     def _do_until(self, due_s: float) -> bool:
         """Do what there is to do until then, or until a picture should come sooner."""
@@ -170,77 +164,80 @@ class Engine:
                 return True
 
     def _carry_out(self, command: Command) -> None:
-        cabin = self._cabin
+        session = self._session
         match command:
             case Input():
-                before = cabin.hands.held
-                cabin.hold(command)
-                after = cabin.hands.held
+                before = session.manual_input.held
+                session.hold(command)
+                after = session.manual_input.held
                 if (before.keys, before.steering, before.throttle) != (
                     after.keys, after.steering, after.throttle,
                 ):  # fmt: skip
                     self._hurry = self._owes_state = True
             case SetMode():
-                cabin.set_mode(command.mode)
+                session.set_mode(command.mode)
             case Record():
                 self._record(command.on)
             case Reset():
-                cabin.put_back()
+                session.put_back()
             case ChoosePilot(run=""):
-                cabin.choose(None)
+                session.choose(None)
             case ChoosePilot():
-                limit_mph = cabin.speed_limit_mph
+                limit_mph = session.speed_limit_mph
                 self._making.begin(
-                    "pilot", lambda: self._load_pilot(command.run, limit_mph), cabin.choose
+                    "pilot", lambda: self._load_pilot(command.run, limit_mph), session.choose
                 )
             case ChooseTrack():
-                self._making.begin("track", lambda: self._make_stage(command), self._enter)
+                self._making.begin("track", lambda: self._make_scene(command), self._enter)
                 self._outlet.say("info", f"making {command.track}: a moment, please")
             case SpeedLimit():
-                cabin.set_speed_limit(command.mph)
+                session.set_speed_limit(command.mph)
             case ShowSaliency():
                 self._saliency = command.on
-                if command.on and (cabin.copilot is None or not cabin.copilot.has_saliency):
-                    self._outlet.say("warning", _no_saliency(cabin.copilot))
+                if command.on and (session.pilot is None or not session.pilot.has_saliency):
+                    self._outlet.say("warning", _no_saliency(session.pilot))
             case ShowCameras():
                 self._cameras = command.on
             case Pause():
-                cabin.paused = command.on
+                session.paused = command.on
         self._shown = None
 
-    def _enter(self, stage: Stage) -> None:
-        self._cabin.enter(stage)
+    def _enter(self, scene: DrivingScene) -> None:
+        self._session.enter(scene)
         self._shown = None
-        self._outlet.new_map(stage.road_map)
+        self._outlet.new_map(scene.road_map)
 
     def _record(self, on: bool) -> None:
-        cabin = self._cabin
+        session = self._session
         self._should_record = on
         if not on:
-            if cabin.tape is not None:
-                tape = cabin.tape
-                cabin.stop_recording()
-                still = "" if tape.is_finished else "; the slow disk still writes some"
-                self._outlet.say("info", f"recorded {tape.name}: {tape.rows} rows{still}")
-        elif cabin.tape is None and not self._making.is_making("recording"):
-            track = cabin.stage.track_name
+            if session.recorder is not None:
+                recorder = session.recorder
+                session.stop_recording()
+                still = "" if recorder.is_finished else "; the slow disk still writes some"
+                self._outlet.say("info", f"recorded {recorder.name}: {recorder.rows} rows{still}")
+        elif session.recorder is None and not self._making.is_making("recording"):
+            track = session.scene.track_name
             self._making.begin(
-                "recording", lambda: self._open_tape(track), self._begin_tape, Tape.close
+                "recording",
+                lambda: self._open_recorder(track),
+                self._begin_recording,
+                SessionRecorder.close,
             )
 
-    def _begin_tape(self, tape: Tape) -> None:
+    def _begin_recording(self, recorder: SessionRecorder) -> None:
         if self._should_record:
-            self._cabin.record(tape)
+            self._session.record(recorder)
         else:
-            tape.close()
+            recorder.close()
 
     def _watch(self, pages: int) -> None:
         self._watchers, self._shown = pages, None
 
     def _show(self, now_s: float) -> None:
         """Paint what is asked for, and tell."""
-        cabin = self._cabin
-        showing = (cabin.stage.world.time_s, id(cabin.stage))
+        session = self._session
+        showing = (session.scene.world.time_s, id(session.scene))
         moves = showing != self._shown
         if not self._watchers or (not moves and now_s - self._last_state_s < _IDLE_S):
             return
@@ -249,31 +246,32 @@ class Engine:
         if self._frame % _EVERY_STATE == 0 or self._owes_state or not moves:
             self._last_state_s, self._owes_state = now_s, False
             state = {
-                **cabin.state(), "t": now_s, "frame": self._frame, "saliency": self._shows_saliency,
+                **session.state(), "t": now_s, "frame": self._frame,
+                "saliency": self._shows_saliency,
             }  # fmt: skip
         self._outlet.publish(self._view(now_s) if moves else {}, state)
-        if moves and self._cameras and self._cameras_are_due(cabin.stage):
+        if moves and self._cameras and self._cameras_are_due(session.scene):
             self._cameras_at = self._frame
             self._outlet.publish(self._three(now_s), None)  # the view does not wait for these
         self._frame += moves
 
-    def _cameras_are_due(self, stage: Stage) -> bool:
+    def _cameras_are_due(self, scene: DrivingScene) -> bool:
         """Every so many pictures; while recording, wait for those that are taken anyway."""
         waited = self._frame - self._cameras_at
-        if self._cabin.tape is not None:
-            return waited >= _EVERY_CAMERAS and stage.three_are_taken
+        if self._session.recorder is not None:
+            return waited >= _EVERY_CAMERAS and scene.three_are_taken
         return waited >= _EVERY_CAMERAS
 
     @property
     def _shows_saliency(self) -> bool:
-        copilot = self._cabin.copilot
-        return self._saliency and copilot is not None and copilot.has_saliency
+        pilot = self._session.pilot
+        return self._saliency and pilot is not None and pilot.has_saliency
 
     def _view(self, now_s: float) -> dict[Kind, bytes]:
-        copilot, main = self._cabin.copilot, self._cabin.stage.main_picture()
-        if copilot is not None and self._shows_saliency:
+        pilot, main = self._session.pilot, self._session.scene.main_picture()
+        if pilot is not None and self._shows_saliency:
             try:
-                kind, shown = Kind.SALIENCY, copilot.glow(main)
+                kind, shown = Kind.SALIENCY, pilot.overlaid(main)
             except GhostlapError as error:
                 self._saliency, kind, shown = False, Kind.MAIN, main
                 self._outlet.say("error", f"the saliency cannot be shown: {error}")
@@ -285,11 +283,11 @@ class Engine:
         kinds = Kind.LEFT, Kind.CENTER, Kind.RIGHT
         return {
             kind: picture(kind, self._frame, now_s, encode_jpeg(shown))
-            for kind, shown in zip(kinds, self._cabin.stage.three_pictures(), strict=True)
+            for kind, shown in zip(kinds, self._session.scene.three_pictures(), strict=True)
         }
 
 
-def _no_saliency(copilot: Copilot | None) -> str:
-    if copilot is None:
+def _no_saliency(pilot: PilotRunner | None) -> str:
+    if pilot is None:
         return "saliency shows what a pilot looks at; choose one first"
-    return f"{copilot.name} has no saliency; 'ghostlap explain' makes it"
+    return f"{pilot.name} has no saliency; 'ghostlap explain' makes it"

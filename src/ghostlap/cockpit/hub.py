@@ -15,6 +15,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import Any, Protocol
 
+from ghostlap.cockpit.library import Library
 from ghostlap.cockpit.protocol import VERSION, Command, Kind, read_picture, text_of
 
 MAX_CLIENTS = 32
@@ -32,8 +33,27 @@ SEAT_KEPT_S = 1.0
 """A seat that was taken from another page cannot be taken again for so long."""
 
 
+class Outlet(Protocol):
+    """Where news of what drives go; nothing waits, and any thread may call."""
+
+    def publish(self, pictures: dict[Kind, bytes], state: dict[str, Any] | None) -> None: ...
+
+    def say(self, level: str, text: str) -> None: ...
+
+    def new_map(self, road: dict[str, Any] | None) -> None: ...
+
+
 class Source(Protocol):
-    """What drives; no call waits."""
+    """What drives, and where its recordings are; no call waits."""
+
+    library: Library
+
+    @property
+    def tracks(self) -> list[str]: ...
+
+    def start(self, outlet: Outlet) -> None: ...
+
+    def stop(self) -> None: ...
 
     def hello(self) -> dict[str, Any]: ...
 
@@ -42,6 +62,8 @@ class Source(Protocol):
     def sit(self, taken: bool) -> None: ...
 
     def watched_by(self, pages: int) -> None: ...
+
+    def is_recording(self, name: str) -> bool: ...
 
 
 class Client:
@@ -163,7 +185,7 @@ class Hub:
     def take(self, client: Client) -> None:
         """A page sits down in the driver's seat, whoever sat there; not if that was just taken.
 
-        Two pages that both want it would otherwise keep the hands of both off the wheel.
+        Two pages that both want it would otherwise keep the manual_input of both off the wheel.
         """
         if self.driver == client.id:
             return
@@ -211,7 +233,7 @@ class Hub:
         self.tell_all({"type": "driver", "driver": driver})
 
 
-class Outlet:
+class HubOutlet:
     """The engine's way into the event loop: newest news only, from any thread."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:

@@ -21,7 +21,7 @@ def is_neutral(held: Input) -> bool:
     return abs(held.steering) < _NEUTRAL and abs(held.throttle) < _NEUTRAL
 
 
-class Hands:
+class ManualInput:
     """The hands of the person in the driver's seat."""
 
     def __init__(self) -> None:

@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 
 from ghostlap.base.errors import GhostlapError, PilotError
-from ghostlap.cockpit.saliency_overlay import salient
-from ghostlap.cockpit.scene import Stage
+from ghostlap.cockpit.saliency_overlay import with_saliency
+from ghostlap.cockpit.scene import DrivingScene
 from ghostlap.cockpit.trouble import told
 from ghostlap.data.vision.preprocessing import Rgb
 from ghostlap.driving.control import ControlConfig
@@ -26,7 +26,7 @@ SLOW_IN_BENDS = 0.5
 """As ``ghostlap drive`` does."""
 
 
-class Copilot:
+class PilotRunner:
     """A pilot that looks at what the car's center camera sees.
 
     Args:
@@ -98,7 +98,7 @@ class Copilot:
         controller = self._driver.controller
         controller.config = dataclasses.replace(controller.config, speed_limit_mph=mph)
 
-    def look(self, stage: Stage) -> tuple[float, float]:
+    def look(self, scene: DrivingScene) -> tuple[float, float]:
         """Steering and throttle for what is seen now.
 
         Raises:
@@ -106,8 +106,8 @@ class Copilot:
         """
         with self._failing():
             began_s = time.perf_counter()
-            answers = self._driver.pilot.predict_cropped(stage.picture_for(self._driver.pilot))
-            steering, throttle = self._driver.carry_out(answers, stage.world)
+            answers = self._driver.pilot.predict_cropped(scene.picture_for(self._driver.pilot))
+            steering, throttle = self._driver.carry_out(answers, scene.world)
             self.latency_ms = (time.perf_counter() - began_s) * 1000
             answer = float(answers[0, 0])
         self.steering = answer if math.isfinite(answer) else None
@@ -117,7 +117,7 @@ class Copilot:
         """The car was put elsewhere, or somebody else drove it."""
         self._driver.reset(0)
 
-    def glow(self, main: Rgb) -> Rgb:
+    def overlaid(self, main: Rgb) -> Rgb:
         """A main picture with what the pilot looks at drawn in; as it is without saliency.
 
         Raises:
@@ -127,6 +127,6 @@ class Copilot:
         if saliency is None:
             return main
         with self._failing():
-            shown = salient(saliency, main)
+            shown = with_saliency(saliency, main)
         self._saliency = saliency
         return shown

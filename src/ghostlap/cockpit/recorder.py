@@ -20,7 +20,7 @@ MOMENTS_PER_S = 15.0
 """As Udacity's simulator records."""
 
 
-class Tape(BackgroundRecorder):
+class SessionRecorder(BackgroundRecorder):
     """A recording under way. Where nothing was written, nothing is left.
 
     Args:

@@ -9,7 +9,7 @@ from ghostlap.data.vision.preprocessing import Rgb
 from ghostlap.pilots.saliency import Saliency, overlay
 
 
-def salient(saliency: Saliency, picture: Rgb) -> Rgb:
+def with_saliency(saliency: Saliency, picture: Rgb) -> Rgb:
     """A picture of any size with where a pilot looks drawn in."""
     spec = saliency.preprocessing
     small = cv2.resize(

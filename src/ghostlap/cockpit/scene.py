@@ -24,7 +24,7 @@ _MAP_POINTS = 600
 _CENTER = slice(1, 2)
 
 
-class Stage:
+class DrivingScene:
     """Where the person drives. Making one takes some seconds, as its scenery is baked.
 
     Args:

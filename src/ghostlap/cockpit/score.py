@@ -8,7 +8,7 @@ from ghostlap.driving.metrics import autonomy_percent
 
 
 @dataclasses.dataclass
-class Score:
+class AutonomyCount:
     """How well the pilot has driven in this autonomous drive."""
 
     interventions: int = 0

@@ -19,7 +19,7 @@ from starlette.websockets import WebSocket
 
 from ghostlap.base.errors import CockpitError
 from ghostlap.base.platform import ADDRESS_TAKEN, listen_alone
-from ghostlap.cockpit.access import Gate
+from ghostlap.cockpit.access import Access
 from ghostlap.cockpit.connections import MOST_CONNECTIONS, BoundedWebSocket, PatientHttp
 from ghostlap.cockpit.hub import Client, Hub
 from ghostlap.cockpit.protocol import (
@@ -80,7 +80,7 @@ class CockpitServer:
         )
         _be_quiet()
         config = uvicorn.Config(
-            Gate(app, token),
+            Access(app, token),
             log_config=None,
             log_level="critical",
             access_log=False,

@@ -12,12 +12,13 @@ from typing import Any
 from ghostlap.base.errors import CockpitError, GhostlapError
 from ghostlap.cockpit.config import CockpitConfig
 from ghostlap.cockpit.driving_session import DrivingSession
-from ghostlap.cockpit.engine import Engine, Outlet
+from ghostlap.cockpit.engine import Engine
+from ghostlap.cockpit.hub import Outlet
 from ghostlap.cockpit.library import Library
-from ghostlap.cockpit.pilot_runner import Copilot
+from ghostlap.cockpit.pilot_runner import PilotRunner
 from ghostlap.cockpit.protocol import CONDITIONS, ChooseTrack, Command
-from ghostlap.cockpit.recorder import Tape
-from ghostlap.cockpit.scene import Stage
+from ghostlap.cockpit.recorder import SessionRecorder
+from ghostlap.cockpit.scene import DrivingScene
 from ghostlap.sim.track.random_track import RANDOM_PREFIX
 from ghostlap.sim.track.tracks import TRACKS
 
@@ -29,8 +30,8 @@ _RANDOM = re.compile(re.escape(RANDOM_PREFIX) + "[0-9]{1,9}")
 other name could be a file's."""
 
 
-class Simulator:
-    """Makes the first stage, and an engine once there is somewhere to publish.
+class EmbeddedSource:
+    """Makes the first scene, and an engine once there is somewhere to publish.
 
     Raises:
         TrackError: there is no such track.
@@ -40,33 +41,35 @@ class Simulator:
     kind = "sim"
 
     def __init__(self, config: CockpitConfig) -> None:
-        self._tapes: list[Tape] = []
+        self._recorders: list[SessionRecorder] = []
         self.library = Library(config.recordings, config.runs)
         threading.Thread(target=self.library.tidy, daemon=True).start()  # disks may hang
         self._config = config
         direction = 1 if config.direction == "forward" else -1
-        self._stage = Stage(config.track, config.conditions, config.seed, direction)
-        self._copilot: Copilot | None = None
+        self._scene = DrivingScene(config.track, config.conditions, config.seed, direction)
+        self._pilot: PilotRunner | None = None
         if config.pilot is None:  # one that was not asked for must not keep anybody from driving
             with contextlib.suppress(GhostlapError):
-                self._copilot = self._load_pilot(COMES_ALONG, config.speed_limit)
+                self._pilot = self._load_pilot(COMES_ALONG, config.speed_limit)
         elif config.pilot:
-            self._copilot = self._load_pilot(config.pilot, config.speed_limit)
+            self._pilot = self._load_pilot(config.pilot, config.speed_limit)
 
     def start(self, outlet: Outlet) -> None:
         """Let time pass."""
         self._say = outlet.say
-        cabin = DrivingSession(self._stage, outlet.say, self._config.speed_limit)
-        if self._copilot is not None:
-            cabin.choose(self._copilot)
-        self._engine = Engine(cabin, outlet, self._open_tape, self._load_pilot, self._make_stage)
+        session = DrivingSession(self._scene, outlet.say, self._config.speed_limit)
+        if self._pilot is not None:
+            session.choose(self._pilot)
+        self._engine = Engine(
+            session, outlet, self._open_recorder, self._load_pilot, self._make_scene
+        )
         self._engine.start()
 
     def stop(self) -> None:
         """End; what was recorded is whole, unless its disk hangs."""
         self._engine.stop()
-        for tape in self._tapes:
-            tape.close(_LEAVE_AFTER_S)
+        for recorder in self._recorders:
+            recorder.close(_LEAVE_AFTER_S)
 
     def hello(self) -> dict[str, Any]:
         """What a page is told when it comes."""
@@ -78,7 +81,7 @@ class Simulator:
                 "random_track": f"{RANDOM_PREFIX}7",
                 "speed_limits_mph": [1, 30],
             },
-            "map": self._stage.road_map,
+            "map": self._scene.road_map,
         }
 
     @property
@@ -98,27 +101,31 @@ class Simulator:
     @property
     def recorded(self) -> list[str]:
         """Names of the recordings that were made and are there."""
-        return [tape.name for tape in self._tapes if tape.folder.is_dir()]
+        return [recorder.name for recorder in self._recorders if recorder.folder.is_dir()]
 
     def is_recording(self, name: str) -> bool:
         """Whether something is still being written there; any thread may ask."""
-        return any(tape.name == name and not tape.is_finished for tape in self._tapes)
+        return any(
+            recorder.name == name and not recorder.is_finished for recorder in self._recorders
+        )
 
-    def _open_tape(self, track: str) -> Tape:
+    def _open_recorder(self, track: str) -> SessionRecorder:
         stem = re.sub(r"[^A-Za-z0-9]+", "-", Path(track).stem).strip("-") or "track"
         began = f"{datetime.datetime.now():%Y-%m-%d-%H%M%S}-{stem}"
-        tape = Tape(self.library.new_recording(began), lambda text: self._say("error", text))
-        self._tapes.append(tape)
-        return tape
+        recorder = SessionRecorder(
+            self.library.new_recording(began), lambda text: self._say("error", text)
+        )
+        self._recorders.append(recorder)
+        return recorder
 
-    def _load_pilot(self, run: str, speed_limit_mph: float) -> Copilot:
-        return Copilot(run, self.library.run_folder(run), speed_limit_mph)
+    def _load_pilot(self, run: str, speed_limit_mph: float) -> PilotRunner:
+        return PilotRunner(run, self.library.run_folder(run), speed_limit_mph)
 
-    def _make_stage(self, wanted: ChooseTrack) -> Stage:
+    def _make_scene(self, wanted: ChooseTrack) -> DrivingScene:
         if wanted.track not in self.tracks and not _RANDOM.fullmatch(wanted.track):
             raise CockpitError(
                 f"There is no track {wanted.track[:60]!r}. Known are {', '.join(self.tracks)} and "
                 f"{RANDOM_PREFIX}SEED."
             )
-        self._stage = Stage(wanted.track, wanted.conditions, wanted.seed, wanted.direction)
-        return self._stage
+        self._scene = DrivingScene(wanted.track, wanted.conditions, wanted.seed, wanted.direction)
+        return self._scene

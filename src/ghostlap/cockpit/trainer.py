@@ -46,7 +46,7 @@ class _Job:
     stopping: bool = False
 
 
-class Trainer:
+class TrainingJobs:
     """Starts trainings, one at a time, and tells how they go; any thread may ask."""
 
     def __init__(self, library: Library) -> None:

@@ -14,11 +14,11 @@ from ghostlap.cockpit.config import CockpitConfig
 from ghostlap.cockpit.hub import Outlet
 from ghostlap.cockpit.library import Library
 from ghostlap.cockpit.protocol import Command, Kind, ShowSaliency, SpeedLimit, picture
-from ghostlap.cockpit.saliency_overlay import salient
+from ghostlap.cockpit.saliency_overlay import with_saliency
 from ghostlap.cockpit.trouble import told
 from ghostlap.data.vision.preprocessing import decode_rgb, encode_jpeg
 from ghostlap.driving.control import ControlConfig
-from ghostlap.driving.server.drive_recorder import Moment
+from ghostlap.driving.server.drive_recorder import AnsweredFrame
 from ghostlap.pilots.saliency import SALIENCY_FILE, Saliency
 
 _PICTURE_S = 1 / 30
@@ -45,7 +45,7 @@ class Seen(NamedTuple):
     """What else the simulator sent: ``lapNumber``, ``cte``, …"""
 
 
-class UnityDrive:
+class UnitySource:
     """Shows what a drive server sees and answers, and lets the page change the speed limit.
 
     Args:
@@ -149,7 +149,7 @@ class UnityDrive:
         if self._shows_saliency and self._saliency is not None:
             try:
                 frame = decode_rgb(seen.jpeg, "the simulator's image", self._max_side_px)
-                kind, jpeg = Kind.SALIENCY, encode_jpeg(salient(self._saliency, frame))
+                kind, jpeg = Kind.SALIENCY, encode_jpeg(with_saliency(self._saliency, frame))
             except Exception as error:  # a network may fail in its own ways
                 self._shows_saliency = False
                 outlet.say("error", told(error, "the saliency cannot be shown"))
@@ -186,21 +186,21 @@ class UnityObserver:
         drive: what the page shows.
     """
 
-    def __init__(self, drive: UnityDrive) -> None:
+    def __init__(self, drive: UnitySource) -> None:
         self._drive = drive
 
-    def see(self, car: str, moment: Moment) -> None:
-        told, answer = moment.waiting.telemetry, moment.answer
+    def see(self, car: str, answered: AnsweredFrame) -> None:
+        told, answer = answered.frame.telemetry, answered.prediction
         self._drive.see(
             car,
             Seen(
                 jpeg=answer.picture,
-                steering=float(moment.control.steering[0]),
-                throttle=float(moment.control.throttle[0]),
+                steering=float(answered.control.steering[0]),
+                throttle=float(answered.control.throttle[0]),
                 pilot_steering=answer.steering,
                 spread=answer.spread,
                 speed_mph=told.speed_mph,
-                latency_s=moment.latency_s,
+                latency_s=answered.latency_s,
                 extra=told.extra,
             ),
         )

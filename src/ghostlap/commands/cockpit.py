@@ -16,7 +16,7 @@ from ghostlap.base.terminal import say, warn
 from ghostlap.cockpit.config import CockpitConfig
 
 if TYPE_CHECKING:
-    from ghostlap.cockpit.app import Site
+    from ghostlap.cockpit.app import App
 
 console = Console(stderr=True, soft_wrap=True)
 
@@ -38,26 +38,26 @@ def cockpit(config: CockpitConfig, console: Console = console) -> dict[str, Any]
     """
     check_installed()
     check_no_loop()
-    from ghostlap.cockpit.simulator import Simulator
+    from ghostlap.cockpit.simulator import EmbeddedSource
 
     say(console, f"making {config.track} …")
-    simulator = Simulator(config)
+    simulator = EmbeddedSource(config)
     asyncio.run(_serve(simulator, config, console))
     return {"recordings": simulator.recorded}
 
 
 async def _serve(simulator: Any, config: CockpitConfig, console: Console) -> None:
-    from ghostlap.cockpit.app import Site
+    from ghostlap.cockpit.app import App
 
-    async with Site(config, simulator) as site:
-        say_where(config, site.address, console)
+    async with App(config, simulator) as app:
+        say_where(config, app.address, console)
         if config.open_browser:
             # One for a terminal comes back only when it is left.
-            threading.Thread(target=webbrowser.open, args=(site.address,), daemon=True).start()
-        await stop_signal(site)
+            threading.Thread(target=webbrowser.open, args=(app.address,), daemon=True).start()
+        await stop_signal(app)
 
 
-async def stop_signal(site: Site[Any]) -> None:
+async def stop_signal(app: App[Any]) -> None:
     """Wait for Ctrl-C or SIGTERM."""
     await until_asked()
 

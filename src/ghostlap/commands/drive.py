@@ -21,16 +21,16 @@ from ghostlap.base.signals import until_asked
 from ghostlap.base.terminal import say
 from ghostlap.cockpit.unity import UnityObserver
 from ghostlap.driving.server.config import PORT, DriveConfig
-from ghostlap.driving.server.console import Panel, summary_line
+from ghostlap.driving.server.console import DriveConsole, summary_line
 from ghostlap.driving.server.drive_recorder import Recordings
-from ghostlap.driving.server.model_thread import Look, look_with
+from ghostlap.driving.server.model_thread import Predict, predict_with
 from ghostlap.driving.server.server import DriveServer
-from ghostlap.driving.server.stats import Figures
+from ghostlap.driving.server.stats import Stats
 from ghostlap.pilots.pilot import Pilot
 
 if TYPE_CHECKING:
-    from ghostlap.cockpit.app import Site
-    from ghostlap.cockpit.unity import UnityDrive
+    from ghostlap.cockpit.app import App
+    from ghostlap.cockpit.unity import UnitySource
 
 console = Console(stderr=True)
 
@@ -65,35 +65,35 @@ def drive(config: DriveConfig, console: Console = console) -> dict[str, Any]:
     # It would print a line for each answer to a client that has just left.
     logging.getLogger("asyncio").setLevel(logging.ERROR)
     pilot.predict(np.zeros(pilot.preprocessing.frame_shape, np.uint8))  # the first one takes longer
-    look = look_with(pilot, config.limits.image_side_px)
-    figures = Figures()
-    panel = Panel(figures, console, "waiting for the simulator: choose Autonomous Mode there")
+    predict = predict_with(pilot, config.limits.image_side_px)
+    stats = Stats()
+    shown = DriveConsole(stats, console, "waiting for the simulator: choose Autonomous Mode there")
 
     def count_lost() -> None:
-        figures.not_recorded += 1
+        stats.not_recorded += 1
 
-    with panel, contextlib.ExitStack() as stack:
+    with shown, contextlib.ExitStack() as stack:
         recordings = None
         if config.record is not None:
-            recordings = Recordings(config.record, panel.say, count_lost)
+            recordings = Recordings(config.record, shown.say, count_lost)
             stack.callback(recordings.close)
         page = _page_of(config) if config.cockpit else None
-        asyncio.run(_serve(config, look, panel.say, figures, recordings, page))
-    if figures.answered:
+        asyncio.run(_serve(config, predict, shown.say, stats, recordings, page))
+    if stats.answered:
         say(
             console,
-            f"{figures.answered} frames, {summary_line(figures, 0).partition('   ')[2].strip()}",
+            f"{stats.answered} frames, {summary_line(stats, 0).partition('   ')[2].strip()}",
         )
-    return _result(config, figures)
+    return _result(config, stats)
 
 
 async def _serve(
     config: DriveConfig,
-    look: Look,
+    predict: Predict,
     say: Callable[[str], None],
-    figures: Figures,
+    stats: Stats,
     recordings: Recordings | None,
-    page: Site[UnityDrive] | None,
+    page: App[UnitySource] | None,
 ) -> None:
     async with contextlib.AsyncExitStack() as stack:
         observer = None
@@ -102,13 +102,13 @@ async def _serve(
             observer = UnityObserver(page.source)
             say(f"the cockpit is at {page.address}")
         server = await stack.enter_async_context(
-            DriveServer(config, look, say, figures, recordings, observer)
+            DriveServer(config, predict, say, stats, recordings, observer)
         )
         _say_where(config, server.port, say)
         await until_asked()
 
 
-def _page_of(config: DriveConfig) -> Site[UnityDrive]:
+def _page_of(config: DriveConfig) -> App[UnitySource]:
     """The page that shows the drive.
 
     Raises:
@@ -117,14 +117,14 @@ def _page_of(config: DriveConfig) -> Site[UnityDrive]:
     from ghostlap.commands.cockpit import check_installed
 
     check_installed()
-    from ghostlap.cockpit.app import Site
+    from ghostlap.cockpit.app import App
     from ghostlap.cockpit.config import CockpitConfig
-    from ghostlap.cockpit.unity import UnityDrive
+    from ghostlap.cockpit.unity import UnitySource
 
     run = config.pilot.absolute()
     page = CockpitConfig(host=config.page_host, port=config.page_port, runs=run.parent)
-    shown = UnityDrive(page, run, config.speed_limit, config.limits.image_side_px)
-    return Site(page, shown)
+    shown = UnitySource(page, run, config.speed_limit, config.limits.image_side_px)
+    return App(page, shown)
 
 
 def _check_no_loop() -> None:
@@ -147,13 +147,13 @@ def _say_where(config: DriveConfig, port: int, say: Callable[[str], None]) -> No
         say(f"Udacity's simulator only connects to port {PORT}, so not here.")
 
 
-def _result(config: DriveConfig, figures: Figures) -> dict[str, Any]:
+def _result(config: DriveConfig, stats: Stats) -> dict[str, Any]:
     return {
-        "answered": figures.answered,
-        "dropped": figures.dropped,
-        "troubled": figures.troubled,
-        "not_recorded": figures.not_recorded,
-        "p50_ms": figures.latency_ms(50) if figures.answered else None,
-        "p99_ms": figures.latency_ms(99) if figures.answered else None,
+        "answered": stats.answered,
+        "dropped": stats.dropped,
+        "troubled": stats.troubled,
+        "not_recorded": stats.not_recorded,
+        "p50_ms": stats.latency_ms(50) if stats.answered else None,
+        "p99_ms": stats.latency_ms(99) if stats.answered else None,
         "record": None if config.record is None else str(config.record),
     }

@@ -28,11 +28,11 @@ from ghostlap.driving.evaluation.offline import AgainstPerson, compare, show_com
 from ghostlap.driving.evaluation.results import (
     Finished,
     episodes_as_json,
-    foresight_of,
+    failure_prediction_of,
     line_as_json,
     table_lines,
 )
-from ghostlap.driving.evaluation.table import answers_warnings, foresight_note, show
+from ghostlap.driving.evaluation.table import answers_warnings, failure_prediction_note, show
 from ghostlap.driving.metrics import totals
 from ghostlap.driving.rollout.config import EvaluateConfig, file_name_of
 from ghostlap.driving.rollout.episode import run_episodes
@@ -168,7 +168,7 @@ def _saved(
     finished.sort(key=lambda pair: tasks.index(pair[0]))
     by_pilot = [(task, result) for task, result in finished if not task.by_expert]
     lines = table_lines(finished)
-    seen = foresight_of(finished)
+    seen = failure_prediction_of(finished)
     result = {
         "complete": len(finished) == len(tasks),
         "lines": [line_as_json(line) for line in lines],
@@ -184,7 +184,7 @@ def _saved(
     if by_pilot:
         show(lines, console)
     if seen is not None:
-        say(console, foresight_note(seen))
+        say(console, failure_prediction_note(seen))
     if against:
         show_compared(against, console)
     for warning in answers_warnings(by_pilot):

@@ -17,7 +17,7 @@ from ghostlap.base.errors import SimulatorError
 from ghostlap.base.terminal import plain, say, warn
 from ghostlap.commands.cockpit import cockpit
 from ghostlap.commands.sim_config import SimulateConfig
-from ghostlap.driving.evaluation.results import Line, line_as_json
+from ghostlap.driving.evaluation.results import TableLine, line_as_json
 from ghostlap.driving.metrics import Intervention, summarise
 from ghostlap.driving.unity.client import UnityClient
 from ghostlap.driving.unity.loop import End, UnityLoop
@@ -161,7 +161,7 @@ def _result(
         return result
     summary = summarise([drive], [config.seed])
     score = summary.score
-    result["score"] = line_as_json(Line(config.track, "server", "none", summary))
+    result["score"] = line_as_json(TableLine(config.track, "server", "none", summary))
     say(
         console,
         f"{score.laps:.0f} laps, {score.distance_km:.2f} km in {score.elapsed_s:.1f} s at "

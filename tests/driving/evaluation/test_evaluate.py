@@ -29,7 +29,7 @@ from ghostlap.data.vision.preprocessing import read_rgb
 from ghostlap.driving.control import ControlConfig
 from ghostlap.driving.evaluation import folder
 from ghostlap.driving.evaluation.map_picture import save_map
-from ghostlap.driving.evaluation.results import Line, read_drive, save_drive
+from ghostlap.driving.evaluation.results import TableLine, read_drive, save_drive
 from ghostlap.driving.evaluation.table import show
 from ghostlap.driving.metrics import Drive, Intervention, score, summarise, totals
 from ghostlap.driving.rollout import episode
@@ -429,9 +429,9 @@ def test_a_map_shows_either_way_round(track: Track, tmp_path: Path) -> None:
 def test_the_table_is_whole_on_a_narrow_terminal(console: Console) -> None:
     drives = [make_drive(60.0, count, cte_m=0.1) for count in (0, 3)]
     lines = [
-        Line("lake", "expert", "none", summarise(drives[:1], [0])),
-        Line("lake", "pilot", "none", summarise(drives, [0, 1])),
-        Line("lake", "pilot", "every 3rd frame lost", summarise(drives[:1], [0])),
+        TableLine("lake", "expert", "none", summarise(drives[:1], [0])),
+        TableLine("lake", "pilot", "none", summarise(drives, [0, 1])),
+        TableLine("lake", "pilot", "every 3rd frame lost", summarise(drives[:1], [0])),
     ]
     show(lines, console)
     shown = text_of(console)
@@ -445,7 +445,7 @@ def test_the_table_is_whole_on_a_narrow_terminal(console: Console) -> None:
 
 
 def test_without_interventions_it_is_said_how_rare_they_may_be(console: Console) -> None:
-    show([Line("lake", "pilot", "none", summarise([make_drive(600.0)], [0]))], console)
+    show([TableLine("lake", "pilot", "none", summarise([make_drive(600.0)], [0]))], console)
     said = " ".join(text_of(console).split())
     assert (
         "No intervention in 6.0 km on lake: with 95 % confidence fewer than one in 2.0 km" in said
@@ -454,8 +454,8 @@ def test_without_interventions_it_is_said_how_rare_they_may_be(console: Console)
 
 def test_several_tracks_are_summed_up_and_files_go_by_their_name(console: Console) -> None:
     lines = [
-        Line("circuits/Spa.csv", "pilot", "none", summarise([make_drive(60.0, 1)], [0])),
-        Line("random:7", "pilot", "none", summarise([make_drive(180.0, 0)], [0])),
+        TableLine("circuits/Spa.csv", "pilot", "none", summarise([make_drive(60.0, 1)], [0])),
+        TableLine("random:7", "pilot", "none", summarise([make_drive(180.0, 0)], [0])),
     ]
     show(lines, console)
     said = " ".join(text_of(console).split())

@@ -22,8 +22,8 @@ from ghostlap.commands.drive import _say_where, drive
 from ghostlap.data.recordings import read_recording
 from ghostlap.data.vision.preprocessing import encode_jpeg
 from ghostlap.driving.server.config import DriveConfig, Limits
-from ghostlap.driving.server.console import Panel
-from ghostlap.driving.server.stats import CarNow, Figures
+from ghostlap.driving.server.console import DriveConsole
+from ghostlap.driving.server.stats import CarNow, Stats
 
 PROGRAM = """
 import json, sys
@@ -117,25 +117,25 @@ def test_who_may_come_in_is_said_aloud() -> None:
     assert "only connects to port 4567" in said[2]
 
 
-def shown(figures: Figures) -> str:
+def shown(stats: Stats) -> str:
     console = Console(file=io.StringIO(), width=150)
-    console.print(Panel(figures, console, "waiting").picture())
+    console.print(DriveConsole(stats, console, "waiting").picture())
     return console.file.getvalue()  # type: ignore[attr-defined]
 
 
 def test_the_panel_says_how_each_car_drives() -> None:
-    figures = Figures()
-    assert shown(figures).strip() == "waiting"
-    figures.cars["simulator 1 (127.0.0.1:5)"] = CarNow(
+    stats = Stats()
+    assert shown(stats).strip() == "waiting"
+    stats.cars["simulator 1 (127.0.0.1:5)"] = CarNow(
         steering=-0.5, throttle=0.25, speed_mph=12.34, extra={"lapNumber": 2.0}
     )
-    figures.cars["simulator 2 (127.0.0.1:6)"] = CarNow(trouble="the pilot answers NaN")
-    figures.cars["simulator 3 (127.0.0.1:7)"] = CarNow(by_hand=True)
-    figures.cars["simulator 4 (127.0.0.1:8)"] = CarNow(slowed=True)
+    stats.cars["simulator 2 (127.0.0.1:6)"] = CarNow(trouble="the pilot answers NaN")
+    stats.cars["simulator 3 (127.0.0.1:7)"] = CarNow(by_hand=True)
+    stats.cars["simulator 4 (127.0.0.1:8)"] = CarNow(slowed=True)
     for latency_ms in range(1, 101):
-        figures.add_answer(latency_ms / 1000)
-    figures.dropped, figures.troubled, figures.not_recorded = 3, 2, 1
-    one, two, three, four, together = [line.rstrip() for line in shown(figures).splitlines()]
+        stats.add_answer(latency_ms / 1000)
+    stats.dropped, stats.troubled, stats.not_recorded = 3, 2, 1
+    one, two, three, four, together = [line.rstrip() for line in shown(stats).splitlines()]
     assert one.split() == [
         "simulator", "1", "├─────●────┼──────────┤", "-0.500", "12.3", "mph", "throttle", "+0.25",
         "lap", "2",
@@ -149,18 +149,18 @@ def test_the_panel_says_how_each_car_drives() -> None:
 
 
 def test_of_many_cars_the_first_are_shown() -> None:
-    figures = Figures()
+    stats = Stats()
     for number in range(12):
-        figures.cars[f"simulator {number}"] = CarNow()
-    assert shown(figures).splitlines()[-1].strip() == "and 4 more"
+        stats.cars[f"simulator {number}"] = CarNow()
+    assert shown(stats).splitlines()[-1].strip() == "and 4 more"
 
 
 @pytest.mark.parametrize("is_terminal", [True, False])
 def test_what_is_said_is_written_in_its_order(is_terminal: bool) -> None:
     console = Console(file=io.StringIO(), width=80, force_terminal=is_terminal)
-    with Panel(Figures(), console, "waiting") as panel:
+    with DriveConsole(Stats(), console, "waiting") as shown:
         for number in range(5):
-            panel.say(f"line {number} [not markup]")
+            shown.say(f"line {number} [not markup]")
     written = console.file.getvalue()  # type: ignore[attr-defined]
     places = [written.index(f"line {number} [not markup]") for number in range(5)]
     assert places == sorted(places)

@@ -46,7 +46,7 @@ def server(
 
 
 def drive(client: UnityClient, seconds: float, commands: float = np.inf) -> int:
-    """Answer as Unity does, for so long or for so many commands; returns how many came."""
+    """Prediction as Unity does, for so long or for so many commands; returns how many came."""
     before, until_s = client.commands, time.monotonic() + seconds
     while time.monotonic() < until_s and client.commands - before < commands:
         client.listen(0.02)

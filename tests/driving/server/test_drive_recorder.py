@@ -28,27 +28,29 @@ from ghostlap.data.recordings.tables_beside import PREDICTIONS
 from ghostlap.data.vision.preprocessing import encode_jpeg, read_picture
 from ghostlap.driving.control import Control
 from ghostlap.driving.server.drive_recorder import (
+    AnsweredFrame,
     DriveRecorder,
-    Moment,
     Recordings,
 )
-from ghostlap.driving.server.model_thread import Answer, Waiting
-from ghostlap.driving.unity.wire import Telemetry
+from ghostlap.driving.server.model_thread import PendingFrame, Prediction
+from ghostlap.driving.unity.wire import TelemetryEvent
 
 JPEG = encode_jpeg(np.full((160, 320, 3), 90, np.uint8))
 
 
-def moment(steering: float = 0.1, speed_mph: float | None = None, **telemetry: Any) -> Moment:
-    told = Telemetry(**{"steering_deg": -5.0, "throttle": 0.5, "speed_mph": 12.5, **telemetry})
-    return Moment(
-        Waiting(told, 0.0, 1),
-        Answer(steering, speed_mph, JPEG),
+def moment(
+    steering: float = 0.1, speed_mph: float | None = None, **telemetry: Any
+) -> AnsweredFrame:
+    told = TelemetryEvent(**{"steering_deg": -5.0, "throttle": 0.5, "speed_mph": 12.5, **telemetry})
+    return AnsweredFrame(
+        PendingFrame(told, 0.0, 1),
+        Prediction(steering, speed_mph, JPEG),
         Control(np.array([0.25]), np.array([-0.5])),
         0.002,
     )
 
 
-def recorded(folder: Path, *moments: Moment) -> tuple[list[str], int]:
+def recorded(folder: Path, *moments: AnsweredFrame) -> tuple[list[str], int]:
     """Write moments; returns what was said, and how many were lost."""
     said: list[str] = []
     lost: list[None] = []
@@ -90,7 +92,9 @@ def test_a_second_drive_goes_on_below_the_first(tmp_path: Path) -> None:
 
 def test_a_pilots_spread_is_written_down(tmp_path: Path) -> None:
     unsure = moment(0.1)
-    unsure = dataclasses.replace(unsure, answer=Answer(0.1, None, JPEG, spread=0.25, unsure=0.7))
+    unsure = dataclasses.replace(
+        unsure, prediction=Prediction(0.1, None, JPEG, spread=0.25, unsure=0.7)
+    )
     recorded(tmp_path, unsure)
     assert predictions(tmp_path)[0]["pilot_spread"] == "0.250000"
 

@@ -37,22 +37,22 @@ from ghostlap.driving.server import connection as connection_module
 from ghostlap.driving.server import server as server_module
 from ghostlap.driving.server.config import DriveConfig, Limits
 from ghostlap.driving.server.connection import SimulatorConnection
-from ghostlap.driving.server.model_thread import Answer, ModelThread, Waiting, look_with
+from ghostlap.driving.server.model_thread import ModelThread, PendingFrame, Prediction, predict_with
 from ghostlap.driving.server.server import DriveServer
-from ghostlap.driving.unity.wire import Telemetry
+from ghostlap.driving.unity.wire import TelemetryEvent
 from ghostlap.pilots.pilot import Pilot
 
 JPEG = encode_jpeg(np.full((160, 320, 3), 90, np.uint8))
 
 
-def of_speed(telemetry: Telemetry) -> Answer:
+def of_speed(telemetry: TelemetryEvent) -> Prediction:
     """A pilot whose steering tells one telemetry from another."""
-    return Answer(telemetry.speed_mph / 1000)
+    return Prediction(telemetry.speed_mph / 1000)
 
 
 def serving(
     drive: Callable[[DriveServer], Coroutine[Any, Any, None]],
-    look: Callable[[Telemetry], Answer] = of_speed,
+    look: Callable[[TelemetryEvent], Prediction] = of_speed,
     say: Callable[[str], None] = lambda _: None,
     **options: Any,
 ) -> None:
@@ -104,8 +104,8 @@ def test_two_chains_of_several_simulators_each_have_their_own_answers() -> None:
 
     async def drive(server: DriveServer) -> None:
         await asyncio.gather(*(one(server, number) for number in range(1, 9)))
-        assert server.figures.answered == 8 * 32
-        assert 0 < server.figures.latency_ms(50) <= server.figures.latency_ms(99)
+        assert server.stats.answered == 8 * 32
+        assert 0 < server.stats.latency_ms(50) <= server.stats.latency_ms(99)
 
     serving(drive)
 
@@ -151,7 +151,7 @@ def test_a_failing_pilot_or_a_broken_image_is_answered_and_said_once(
     image: bytes, said: str
 ) -> None:
     lines: list[str] = []
-    look = look_with(FaultyPilot("steering"), 640)
+    look = predict_with(FaultyPilot("steering"), 640)
 
     async def drive(server: DriveServer) -> None:
         simulator = await RawSimulator.connect(server.port)
@@ -182,7 +182,7 @@ def test_frames_of_any_size_are_cropped_by_their_share(size: tuple[int, int]) ->
     picture = np.zeros((*size, 3), np.uint8)
     rows = SEED.for_frames(*size)
     picture[rows.crop_top_px : rows.crop_bottom_px] = 200
-    look = look_with(StraightPilot("steering", "speed"), 1024)
+    look = predict_with(StraightPilot("steering", "speed"), 1024)
     answer = look(telemetry_of(encode_jpeg(picture, 100)))
     assert answer.problem == ""
     assert answer.steering == pytest.approx(0.2, abs=0.005)
@@ -194,16 +194,16 @@ def test_a_pilot_with_a_spread_says_how_unsure_it_is() -> None:
     usual = {"metrics": {"validation": {"steering_std_p50": 0.01, "steering_std_p99": 0.03}}}
     picture = encode_jpeg(np.full((160, 320, 3), 200, np.uint8), 100)
     pilot = StraightPilot("steering", "steering_std", description=usual)
-    answer = look_with(pilot, 1024)(telemetry_of(picture))
+    answer = predict_with(pilot, 1024)(telemetry_of(picture))
     assert answer.spread == pytest.approx(0.02, abs=0.0005)
     assert answer.unsure == pytest.approx(0.5, abs=0.03)
     assert answer.speed_mph is None
 
 
-def telemetry_of(jpeg: bytes) -> Telemetry:
+def telemetry_of(jpeg: bytes) -> TelemetryEvent:
     import base64
 
-    return Telemetry(speed_mph=0.0, image=base64.b64encode(jpeg).decode())
+    return TelemetryEvent(speed_mph=0.0, image=base64.b64encode(jpeg).decode())
 
 
 def test_a_silent_simulator_is_woken() -> None:
@@ -218,7 +218,7 @@ def test_while_the_pilot_looks_newer_frames_take_the_place_of_older_ones() -> No
     looking, go_on = threading.Event(), threading.Event()
     seen: list[float] = []
 
-    def slow(telemetry: Telemetry) -> Answer:
+    def slow(telemetry: TelemetryEvent) -> Prediction:
         seen.append(telemetry.speed_mph)
         looking.set()
         go_on.wait(20)
@@ -246,9 +246,9 @@ def test_while_the_pilot_looks_newer_frames_take_the_place_of_older_ones() -> No
 def test_a_stuck_pilot_stops_every_car() -> None:
     go_on = threading.Event()
 
-    def stuck(telemetry: Telemetry) -> Answer:
+    def stuck(telemetry: TelemetryEvent) -> Prediction:
         go_on.wait(60)
-        return Answer(0.5)
+        return Prediction(0.5)
 
     async def drive(server: DriveServer) -> None:
         try:
@@ -532,18 +532,18 @@ def test_every_other_look_is_the_first_ones() -> None:
 
     class Asking:
         def __init__(self, name: str) -> None:
-            self.newest = deque([Waiting(Telemetry(image=name), 0.0, 1)])
+            self.newest = deque([PendingFrame(TelemetryEvent(image=name), 0.0, 1)])
 
-        def answered(self, waiting: Waiting, answer: Answer) -> None:
+        def answered(self, waiting: PendingFrame, answer: Prediction) -> None:
             pass
 
-    def look(telemetry: Telemetry) -> Answer:
+    def look(telemetry: TelemetryEvent) -> Prediction:
         started.set()
         go_on.wait(20)
         looked.append(telemetry.image)
         if len(looked) == 8:
             done.set()
-        return Answer()
+        return Prediction()
 
     async def run() -> None:
         model = ModelThread(look, asyncio.get_running_loop())

@@ -12,10 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ghostlap.driving.server.config import DriveConfig
-from ghostlap.driving.server.drive_recorder import Moment
-from ghostlap.driving.server.model_thread import Answer, Asker, Waiting
+from ghostlap.driving.server.drive_recorder import AnsweredFrame
+from ghostlap.driving.server.model_thread import Asker, PendingFrame, Prediction
 from ghostlap.driving.server.session import Session
-from ghostlap.driving.server.stats import Figures
+from ghostlap.driving.server.stats import Stats
 from ghostlap.driving.unity.wire import MANUAL
 
 
@@ -34,17 +34,17 @@ class Driven:
         self.sent: list[str] = []
         self.ended: list[tuple[int, str]] = []
         self.said: list[str] = []
-        self.moments: list[Moment] = []
+        self.moments: list[AnsweredFrame] = []
         self.finished = False
         self.asking: list[Asker] = []
-        self.figures = Figures()
+        self.stats = Stats()
         self.session = Session(
             "simulator 1",
             DriveConfig(pilot=Path("none"), **options),
             self,
             self.asking.append,
             self.said.append,
-            self.figures,
+            self.stats,
             lambda: self.now_s,
             lambda: self,
         )
@@ -56,20 +56,20 @@ class Driven:
     def end(self, code: int, reason: str) -> None:
         self.ended.append((code, reason))
 
-    def add(self, moment: Moment) -> None:
-        self.moments.append(moment)
+    def add(self, answered: AnsweredFrame) -> None:
+        self.moments.append(answered)
 
     def finish(self) -> None:
         self.finished = True
 
-    def look(self) -> Waiting:
+    def look(self) -> PendingFrame:
         """The pilot takes the newest frame."""
         (asker,) = self.asking
         self.asking.clear()
         return asker.newest.pop()
 
-    def answer(self, waiting: Waiting, steering: float = 0.3, **answer: Any) -> None:
-        self.session.answered(waiting, Answer(steering, **answer))
+    def answer(self, waiting: PendingFrame, steering: float = 0.3, **answer: Any) -> None:
+        self.session.answered(waiting, Prediction(steering, **answer))
 
     def pass_s(self, seconds: float) -> None:
         """Time passes, in the server's ticks."""
@@ -128,9 +128,9 @@ def test_a_person_at_the_controls_gets_manual() -> None:
     driven = Driven()
     driven.session.received('42["telemetry",null]')
     assert driven.sent == [MANUAL]
-    assert driven.figures.cars["simulator 1"].by_hand
+    assert driven.stats.cars["simulator 1"].by_hand
     driven.session.received(telemetry())
-    assert not driven.figures.cars["simulator 1"].by_hand
+    assert not driven.stats.cars["simulator 1"].by_hand
 
 
 def test_pings_are_answered_and_sent() -> None:
@@ -178,7 +178,7 @@ def test_a_frame_that_comes_while_the_pilot_looks_is_answered_with_the_same_answ
     driven.answer(first, 0.3)
     assert [steering for steering, _ in driven.steers()] == [0.3, 0.3]
     assert driven.asking == []
-    assert driven.figures.dropped == 0, "it showed the same"
+    assert driven.stats.dropped == 0, "it showed the same"
     driven.session.received(telemetry())
     driven.answer(driven.look(), -0.2)
     assert [steering for steering, _ in driven.steers()] == [-0.2]
@@ -193,7 +193,7 @@ def test_of_many_frames_the_newest_is_looked_at_if_it_is_fresh() -> None:
         driven.session.received(telemetry())
     driven.answer(first, 0.3)
     assert len(driven.steers()) == 5
-    assert driven.figures.dropped == 4
+    assert driven.stats.dropped == 4
     newest = driven.look()
     assert newest.number == 6
     driven.answer(newest, 0.1)
@@ -218,14 +218,14 @@ def test_a_broken_image_holds_the_steering_without_throttle_and_is_said_once() -
     driven.steers()
     for _ in range(3):
         driven.session.received(telemetry())
-        driven.session.answered(driven.look(), Answer(problem="the JPEG is cut off"))
+        driven.session.answered(driven.look(), Prediction(problem="the JPEG is cut off"))
         assert driven.steers() == [(0.3, 0.0)]
     assert driven.said[1:] == ["simulator 1: the JPEG is cut off; holding the steering, throttle 0"]
-    assert driven.figures.troubled == 3
-    assert "cut off" in driven.figures.cars["simulator 1"].trouble
+    assert driven.stats.troubled == 3
+    assert "cut off" in driven.stats.cars["simulator 1"].trouble
     driven.session.received(telemetry())
     driven.answer(driven.look(), 0.1)
-    assert driven.figures.cars["simulator 1"].trouble == ""
+    assert driven.stats.cars["simulator 1"].trouble == ""
 
 
 def test_trouble_that_stays_is_said_again_after_a_minute_and_any_number_of_kinds_is_not() -> None:
@@ -233,12 +233,12 @@ def test_trouble_that_stays_is_said_again_after_a_minute_and_any_number_of_kinds
     for step in range(130):
         driven.now_s += 1.0
         driven.session.received(telemetry())
-        driven.session.answered(driven.look(), Answer(problem="broken"))
+        driven.session.answered(driven.look(), Prediction(problem="broken"))
         driven.session.received('42["telemetry",7]')
         assert len(driven.said) == 3 + 2 * (step // 61)
     for number in range(100):
         driven.session.received(telemetry())
-        driven.session.answered(driven.look(), Answer(problem=f"{number} is wrong"))
+        driven.session.answered(driven.look(), Prediction(problem=f"{number} is wrong"))
     assert len(driven.said) < 30
 
 
@@ -324,7 +324,7 @@ def test_a_simulator_that_waits_for_the_pilot_is_not_silent() -> None:
 def test_what_it_sends_beside_the_usual_is_shown() -> None:
     driven = Driven()
     driven.session.received('42["telemetry",{"speed":"9.0000","lapNumber":"2","image":"AAAA"}]')
-    car = driven.figures.cars["simulator 1"]
+    car = driven.stats.cars["simulator 1"]
     assert car.speed_mph == 9.0
     assert car.extra == {"lapNumber": 2.0}
 
@@ -337,11 +337,11 @@ def test_what_was_looked_at_is_recorded_and_nothing_else() -> None:
     driven.now_s += 0.01
     driven.answer(waiting, 0.3, picture=b"jpeg")
     driven.session.received('42["telemetry",7]')
-    (moment,) = driven.moments
-    assert moment.waiting is waiting
-    assert moment.answer.picture == b"jpeg"
-    assert moment.control.steering[0] == 0.3
-    assert moment.latency_s == pytest.approx(0.01)
+    (answered,) = driven.moments
+    assert answered.frame is waiting
+    assert answered.prediction.picture == b"jpeg"
+    assert answered.control.steering[0] == 0.3
+    assert answered.latency_s == pytest.approx(0.01)
     assert not driven.finished
     driven.session.ended()
     assert driven.finished
@@ -357,7 +357,7 @@ def test_an_answer_to_one_who_has_left_is_nothing() -> None:
     assert driven.said[-1] == (
         "simulator 1 left after 1 frames, disconnected: too many messages a second"
     )
-    assert driven.figures.cars == {}
+    assert driven.stats.cars == {}
 
 
 ANY = st.floats(allow_nan=True, allow_infinity=True)
@@ -366,7 +366,7 @@ STEPS = st.lists(
         st.tuples(st.just("receive"), st.sampled_from([telemetry(), '42["telemetry",7]',
                   '42["telemetry",{}]', '42["telemetry",null]', "2", '42["foo"]'])),
         st.tuples(st.just("look"), st.none()),
-        st.tuples(st.just("answer"), st.builds(Answer, ANY, st.none() | ANY,
+        st.tuples(st.just("answer"), st.builds(Prediction, ANY, st.none() | ANY,
                   st.just(b""), st.sampled_from(["", "", "broken"]))),
         st.tuples(st.just("pass"), st.floats(0, 3)),
     ),
@@ -376,7 +376,7 @@ STEPS = st.lists(
 
 @given(STEPS)
 def test_every_telemetry_has_exactly_one_answer(steps: list[tuple[str, Any]]) -> None:
-    driven, looked_at, told, by_hand = Driven(), list[Waiting](), 0, 0
+    driven, looked_at, told, by_hand = Driven(), list[PendingFrame](), 0, 0
     wakes = 0
     for step, value in steps:
         before = driven.sent.count(MANUAL)
@@ -403,7 +403,7 @@ def test_a_car_that_is_slowed_for_an_unsure_pilot_is_said_once() -> None:
         driven.now_s += 1.0
         driven.session.received(telemetry(speed="20.0000"))
         driven.answer(driven.look(), unsure=1.0 if second < 6 else 0.0)
-        car = driven.figures.cars["simulator 1"]
+        car = driven.stats.cars["simulator 1"]
         assert car.slowed == (second < 6)
         if second == 3:
             assert driven.steers()[-1][1] < 0, "20 mph is too fast for half of 20"
@@ -419,4 +419,4 @@ def test_an_unsure_pilot_is_not_said_where_nothing_is_slowed() -> None:
         driven.session.received(telemetry())
         driven.answer(driven.look(), unsure=1.0)
     assert not any("unsure" in line for line in driven.said)
-    assert not driven.figures.cars["simulator 1"].slowed
+    assert not driven.stats.cars["simulator 1"].slowed

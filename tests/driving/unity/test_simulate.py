@@ -191,7 +191,7 @@ def test_where_no_time_has_passed_the_picture_is_the_same() -> None:
 
 
 def drive_round(connection: ServerConnection, steer: str) -> None:
-    """Answer every telemetry with one and the same command."""
+    """Prediction every telemetry with one and the same command."""
     connection.send(GREETING)
     connection.send("40")
     try:

@@ -21,7 +21,7 @@ from ghostlap.driving.unity.wire import (
     Leaving,
     ManualTelemetry,
     Ping,
-    Telemetry,
+    TelemetryEvent,
     Wire,
     command_number,
     image_bytes,
@@ -60,9 +60,9 @@ N4_NUMBERS = [
 ]
 
 
-def telemetry_of(message: str) -> Telemetry:
+def telemetry_of(message: str) -> TelemetryEvent:
     event = Wire("a").receive(message)
-    assert isinstance(event, Telemetry)
+    assert isinstance(event, TelemetryEvent)
     return event
 
 
@@ -76,7 +76,7 @@ def test_the_first_packets_are_byte_for_byte_those_that_work() -> None:
 
 def test_a_telemetry_and_its_steer() -> None:
     wire = Wire("a")
-    assert wire.receive(TELEMETRY) == Telemetry(-3.1416, 0.25, 12.3456, "/9j/4AAQ")
+    assert wire.receive(TELEMETRY) == TelemetryEvent(-3.1416, 0.25, 12.3456, "/9j/4AAQ")
     assert wire.steer(0.1234, 0.2) == (
         '42["steer",{"steering_angle":"1234E-4","throttle":"2000E-4"}]'
     )
@@ -207,7 +207,7 @@ def test_a_telemetry_that_says_nothing_wants_an_answer_all_the_same(
 ) -> None:
     wire = Wire("a")
     event = wire.receive(message)
-    assert isinstance(event, Telemetry)
+    assert isinstance(event, TelemetryEvent)
     assert problem in event.problem
     assert wire.unanswered == 1
     with pytest.raises(WireError, match="the telemetry has no image"):
@@ -250,10 +250,10 @@ def test_junk_is_refused_with_its_own_error(message: str | bytes, wrong: str) ->
 
 
 def test_pictures_come_in_base64() -> None:
-    assert image_bytes(Telemetry(image="/9j/4AAQ")) == b"\xff\xd8\xff\xe0\x00\x10"
+    assert image_bytes(TelemetryEvent(image="/9j/4AAQ")) == b"\xff\xd8\xff\xe0\x00\x10"
     for broken in ("/9j/4AA", "/9j/*AAQ", "ü9j/", "/9j/\n4AAQ"):
         with pytest.raises(WireError, match="image is not base64"):
-            image_bytes(Telemetry(image=broken))
+            image_bytes(TelemetryEvent(image=broken))
 
 
 json_values = st.recursive(
@@ -287,7 +287,7 @@ def test_no_input_raises_anything_but_its_own_error_and_each_telemetry_has_one_a
             events.append(wire.receive(message))
         except WireError:
             continue
-    telemetries = [event for event in events if isinstance(event, Telemetry)]
+    telemetries = [event for event in events if isinstance(event, TelemetryEvent)]
     by_hand = [event for event in events if isinstance(event, ManualTelemetry)]
     for telemetry in telemetries:
         wire.steer(0.1, 0.2)

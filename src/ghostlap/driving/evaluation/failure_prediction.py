@@ -32,8 +32,8 @@ tick."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class Moments:
-    """Moments of a drive: what was forecast, and what came."""
+class JudgedMoments:
+    """JudgedMoments of a drive: what was forecast, and what came."""
 
     forecasts: Floats
     """One column each of :data:`FORECASTS`, shape ``(moments, 4)``."""
@@ -42,7 +42,7 @@ class Moments:
 
 
 @dataclasses.dataclass(frozen=True)
-class Foresight:
+class FailurePrediction:
     """How well trouble was forecast."""
 
     auroc: dict[str, float]
@@ -53,10 +53,12 @@ class Foresight:
     """By how much the spread's AUROC is above the best of the others', as such an interval."""
     moments: int
     troubled: int
-    """Moments of these shortly before an intervention."""
+    """JudgedMoments of these shortly before an intervention."""
 
 
-def foresight(drives: Sequence[Drive], groups: Sequence[Hashable]) -> Foresight | None:
+def failure_prediction(
+    drives: Sequence[Drive], groups: Sequence[Hashable]
+) -> FailurePrediction | None:
     """How well the spread announced interventions; None without a spread or without interventions.
 
     Args:
@@ -87,7 +89,7 @@ def foresight(drives: Sequence[Drive], groups: Sequence[Hashable]) -> Foresight 
         }
         best_other = 1 + int(np.argmax(auroc[1:]))
         lead = _interval(resampled[0] - resampled[best_other])
-    return Foresight(
+    return FailurePrediction(
         auroc=dict(zip(FORECASTS, auroc.tolist(), strict=True)),
         interval=interval,
         lead=lead,
@@ -96,7 +98,7 @@ def foresight(drives: Sequence[Drive], groups: Sequence[Hashable]) -> Foresight 
     )
 
 
-def moments_of(drive: Drive) -> Moments:
+def moments_of(drive: Drive) -> JudgedMoments:
     """The moments of a drive of which is known what came after, and at which there was a spread.
 
     Left out are those at or shortly after an intervention or the start, and those before the end
@@ -119,7 +121,7 @@ def moments_of(drive: Drive) -> Moments:
     known = trouble | (ends_s + AHEAD_S <= end_s)
     settled = drive.time_s[first] >= put_s + AHEAD_S
     kept = known & settled & np.isfinite(means).all(axis=1)
-    return Moments(means[kept], trouble[kept])
+    return JudgedMoments(means[kept], trouble[kept])
 
 
 def _wins(

@@ -12,7 +12,7 @@ import numpy as np
 
 from ghostlap.base.errors import EvaluationError
 from ghostlap.base.files import open_text, replacing
-from ghostlap.driving.evaluation.failure_prediction import Foresight, foresight
+from ghostlap.driving.evaluation.failure_prediction import FailurePrediction, failure_prediction
 from ghostlap.driving.metrics import Drive, Summary, summarise
 from ghostlap.driving.rollout.config import file_name_of
 from ghostlap.driving.rollout.episode import EpisodesResult
@@ -27,7 +27,7 @@ _DIGITS = {
 
 
 @dataclasses.dataclass(frozen=True)
-class Line:
+class TableLine:
     """One line of the table: who drove where, under which stress, and how well."""
 
     track: str
@@ -40,19 +40,21 @@ class Line:
 Finished = list[tuple[EpisodesTask, EpisodesResult]]
 
 
-def table_lines(finished: Finished) -> list[Line]:
+def table_lines(finished: Finished) -> list[TableLine]:
     """A line for each track, driver and stress, in the order in which they are planned."""
     groups: dict[tuple[str, str, str], list[tuple[Episode, Drive]]] = {}
     for task, result in finished:
         key = (task.track, "expert" if task.by_expert else "pilot", task.stress.name)
         groups.setdefault(key, []).extend(zip(task.episodes, result.drives, strict=True))
     return [
-        Line(*key, summarise([drive for _, drive in group], [episode.seed for episode, _ in group]))
+        TableLine(
+            *key, summarise([drive for _, drive in group], [episode.seed for episode, _ in group])
+        )
         for key, group in groups.items()
     ]
 
 
-def foresight_of(finished: Finished) -> Foresight | None:
+def failure_prediction_of(finished: Finished) -> FailurePrediction | None:
     """How well the pilot's spread announced interventions, on all tracks and without stress."""
     driven = [
         ((task.track, episode.seed), drive)
@@ -60,10 +62,10 @@ def foresight_of(finished: Finished) -> Foresight | None:
         if not task.by_expert and task.stress.name == "none"
         for episode, drive in zip(task.episodes, result.drives, strict=True)
     ]
-    return foresight([drive for _, drive in driven], [group for group, _ in driven])
+    return failure_prediction([drive for _, drive in driven], [group for group, _ in driven])
 
 
-def line_as_json(line: Line) -> dict[str, Any]:
+def line_as_json(line: TableLine) -> dict[str, Any]:
     """A line as JSON values; what is infinite is null."""
     summary = line.summary
     return {

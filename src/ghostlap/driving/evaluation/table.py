@@ -10,8 +10,8 @@ from rich.console import Console
 from rich.table import Table
 
 from ghostlap.base.terminal import plain, say
-from ghostlap.driving.evaluation.failure_prediction import AHEAD_S, Foresight
-from ghostlap.driving.evaluation.results import Finished, Line
+from ghostlap.driving.evaluation.failure_prediction import AHEAD_S, FailurePrediction
+from ghostlap.driving.evaluation.results import Finished, TableLine
 from ghostlap.driving.metrics import autonomy_percent, rarest_km
 
 _COLUMNS = (
@@ -24,7 +24,7 @@ _WIDTH = 200
 """More columns than the table needs: a narrower terminal wraps it, and nothing is cut off."""
 
 
-def show(lines: Sequence[Line], console: Console) -> None:
+def show(lines: Sequence[TableLine], console: Console) -> None:
     """Print the table and what its figures rest on."""
     wide = Console(
         file=console.file,
@@ -35,7 +35,7 @@ def show(lines: Sequence[Line], console: Console) -> None:
     say(console, note(lines))
 
 
-def table(lines: Sequence[Line]) -> Table:
+def table(lines: Sequence[TableLine]) -> Table:
     """A line for the pilot on each track and under each stress, and the expert's below it."""
     shown = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
     for column in ("track\n", "driver\n"):
@@ -47,7 +47,7 @@ def table(lines: Sequence[Line]) -> Table:
     return shown
 
 
-def note(lines: Sequence[Line]) -> str:
+def note(lines: Sequence[TableLine]) -> str:
     """What the figures rest on."""
     of_pilot = [line for line in lines if line.driver == "pilot"]
     summary = of_pilot[0].summary
@@ -67,7 +67,7 @@ def note(lines: Sequence[Line]) -> str:
     return " ".join(sentences)
 
 
-def _how_rare(line: Line) -> str:
+def _how_rare(line: TableLine) -> str:
     score = line.summary.score
     if score.interventions == 0:
         return (
@@ -80,7 +80,7 @@ def _how_rare(line: Line) -> str:
     )
 
 
-def _together(plain: Sequence[Line]) -> str:
+def _together(plain: Sequence[TableLine]) -> str:
     """All tracks as one: interventions of all over the time of all."""
     scores = [line.summary.score for line in plain]
     interventions = sum(score.interventions for score in scores)
@@ -104,7 +104,7 @@ _IN_WORDS = {
 }
 
 
-def foresight_note(seen: Foresight) -> str:
+def failure_prediction_note(seen: FailurePrediction) -> str:
     """How well the spread announced interventions, beside what needs no spread."""
 
     def figure(name: str) -> str:
@@ -138,7 +138,7 @@ def answers_warnings(by_pilot: Finished) -> list[str]:
     return warnings
 
 
-def _in_order(lines: Sequence[Line]) -> list[Line]:
+def _in_order(lines: Sequence[TableLine]) -> list[TableLine]:
     """By track, then by stress, the pilot before the expert."""
     tracks = list(dict.fromkeys(line.track for line in lines))
     stresses = list(dict.fromkeys(line.stress for line in lines if line.driver == "pilot"))
@@ -151,20 +151,20 @@ def _in_order(lines: Sequence[Line]) -> list[Line]:
     )  # fmt: skip
 
 
-def _who(line: Line) -> str:
+def _who(line: TableLine) -> str:
     if line.driver == "expert":
         return "expert" if line.stress == "none" else "  expert"
     return "pilot" if line.stress == "none" else line.stress
 
 
-def _style(line: Line) -> str:
+def _style(line: TableLine) -> str:
     if line.driver == "expert":
         return "dim"
     autonomy = line.summary.score.autonomy_percent
     return "green" if autonomy == 100 else "yellow" if autonomy >= 90 else "red"
 
 
-def _figures(line: Line) -> list[str]:
+def _figures(line: TableLine) -> list[str]:
     summary, score = line.summary, line.summary.score
 
     def figure(name: str, digits: int) -> str:

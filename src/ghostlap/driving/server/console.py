@@ -14,7 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ghostlap.base.terminal import plain, say
-from ghostlap.driving.server.stats import CarNow, Figures
+from ghostlap.driving.server.stats import CarNow, Stats
 
 _REFRESH_S = 0.25
 _WHEEL_CELLS = 10
@@ -22,14 +22,14 @@ _MOST_CARS = 8
 _CELLS = 5
 
 
-class Panel:
+class DriveConsole:
     """Shows figures while it is entered, on a thread of its own: a terminal may be slow.
 
     Where the console is no terminal, only what is said is written.
     """
 
-    def __init__(self, figures: Figures, console: Console, waiting_for: str) -> None:
-        self._figures = figures
+    def __init__(self, stats: Stats, console: Console, waiting_for: str) -> None:
+        self._stats = stats
         self._console = console
         self._waiting_for = waiting_for
         self._said: queue.SimpleQueue[str] = queue.SimpleQueue()
@@ -41,8 +41,8 @@ class Panel:
         """Have a line written above the figures. Returns at once."""
         self._said.put(text)
 
-    def __enter__(self) -> Panel:
-        self._thread = threading.Thread(target=self._run, name="ghostlap-panel", daemon=True)
+    def __enter__(self) -> DriveConsole:
+        self._thread = threading.Thread(target=self._run, name="ghostlap-console", daemon=True)
         self._thread.start()
         return self
 
@@ -73,7 +73,7 @@ class Panel:
             say(self._console, self._said.get())
 
     def _count(self) -> None:
-        now, answered = time.monotonic(), self._figures.answered
+        now, answered = time.monotonic(), self._stats.answered
         then, before = self._counted
         rate = (answered - before) / max(now - then, 1e-9)
         smoothing = 0.5 if self._frames_per_s else 0.0
@@ -86,7 +86,7 @@ class Panel:
         for _ in range(_CELLS - 1):
             table.add_column(no_wrap=True)
         table.add_column(overflow="fold")
-        cars = list(self._figures.cars.copy().items())
+        cars = list(self._stats.cars.copy().items())
         if not cars:
             return Group(plain(self._waiting_for))
         for name, car in cars[:_MOST_CARS]:
@@ -94,21 +94,21 @@ class Panel:
         if len(cars) > _MOST_CARS:
             table.add_row(f"and {len(cars) - _MOST_CARS} more")
         lines: list[Table | Text] = [table]
-        if self._figures.answered:
-            lines.append(Text(summary_line(self._figures, self._frames_per_s), no_wrap=True))
+        if self._stats.answered:
+            lines.append(Text(summary_line(self._stats, self._frames_per_s), no_wrap=True))
         return Group(*lines)
 
 
-def summary_line(figures: Figures, frames_per_s: float) -> str:
+def summary_line(stats: Stats, frames_per_s: float) -> str:
     """All simulators together, in one line."""
     line = (
-        f"{frames_per_s:.0f} frames/s   answered in {figures.latency_ms(50):.1f} ms (p50), "
-        f"{figures.latency_ms(99):.1f} ms (p99)   dropped {figures.dropped}"
+        f"{frames_per_s:.0f} frames/s   answered in {stats.latency_ms(50):.1f} ms (p50), "
+        f"{stats.latency_ms(99):.1f} ms (p99)   dropped {stats.dropped}"
     )
-    if figures.troubled:
-        line += f"   in trouble {figures.troubled}"
-    if figures.not_recorded:
-        line += f"   not recorded {figures.not_recorded}"
+    if stats.troubled:
+        line += f"   in trouble {stats.troubled}"
+    if stats.not_recorded:
+        line += f"   not recorded {stats.not_recorded}"
     return line
 
 

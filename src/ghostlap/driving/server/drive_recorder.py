@@ -15,24 +15,24 @@ from ghostlap.data.recordings.recorder import Recorder
 from ghostlap.data.recordings.side_table import Cell
 from ghostlap.data.recordings.tables_beside import PREDICTIONS
 from ghostlap.driving.control import Control
-from ghostlap.driving.server.model_thread import Answer, Waiting
+from ghostlap.driving.server.model_thread import PendingFrame, Prediction
 from ghostlap.driving.unity.wire import FULL_LOCK_DEG
 
 _LEAVE_AFTER_S = 10.0
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Moment:
+class AnsweredFrame:
     """A frame that was looked at, and what came of it."""
 
-    waiting: Waiting
-    answer: Answer
+    frame: PendingFrame
+    prediction: Prediction
     control: Control
     latency_s: float
 
 
 class DriveRecorder(BackgroundRecorder):
-    """Writes moments into a folder.
+    """Writes answered frames into a folder.
 
     Args:
         folder: a recording there is continued.
@@ -48,13 +48,13 @@ class DriveRecorder(BackgroundRecorder):
         super().__init__(Recorder(folder, beside=PREDICTIONS.open), say, count_lost)
         self.is_free = True
 
-    def add(self, moment: Moment) -> None:
-        """Have a moment written. Returns at once, and raises nothing."""
+    def add(self, answered: AnsweredFrame) -> None:
+        """Have a frame written. Returns at once, and raises nothing."""
         self.put(
-            center=moment.answer.picture,
-            **_log_values(moment),
-            time=datetime.datetime.fromtimestamp(time.time() - moment.latency_s),
-            beside=_prediction(moment),
+            center=answered.prediction.picture,
+            **_log_values(answered),
+            time=datetime.datetime.fromtimestamp(time.time() - answered.latency_s),
+            beside=_prediction(answered),
         )
 
     def take(self) -> None:
@@ -119,9 +119,9 @@ class Recordings:
         return self._recorders[-1]
 
 
-def _log_values(moment: Moment) -> dict[str, float]:
+def _log_values(answered: AnsweredFrame) -> dict[str, float]:
     """The car as its simulator told it, in the log's units and ranges."""
-    telemetry = moment.waiting.telemetry
+    telemetry = answered.frame.telemetry
     throttle = _clipped(telemetry.throttle, -1.0)
     return {
         "steering": _clipped(telemetry.steering_deg / FULL_LOCK_DEG, -1.0),
@@ -135,15 +135,15 @@ def _clipped(value: float, low: float) -> float:
     return 0.0 if math.isnan(value) else max(low, min(1.0, value))
 
 
-def _prediction(moment: Moment) -> dict[str, Cell]:
-    extra, answer = moment.waiting.telemetry.extra, moment.answer
+def _prediction(answered: AnsweredFrame) -> dict[str, Cell]:
+    extra, prediction = answered.frame.telemetry.extra, answered.prediction
     return {
-        "pilot_steering": answer.steering,
-        "pilot_speed_mph": answer.speed_mph,
-        "pilot_spread": answer.spread,
-        "steering": float(moment.control.steering[0]),
-        "throttle": float(moment.control.throttle[0]),
-        "latency_ms": moment.latency_s * 1000,
+        "pilot_steering": prediction.steering,
+        "pilot_speed_mph": prediction.speed_mph,
+        "pilot_spread": prediction.spread,
+        "steering": float(answered.control.steering[0]),
+        "throttle": float(answered.control.throttle[0]),
+        "latency_ms": answered.latency_s * 1000,
         "lap": extra.get("lapNumber"),
         "cte": extra.get("cte"),
     }

@@ -15,24 +15,24 @@ from typing import Protocol
 
 from ghostlap.base.errors import GhostlapError
 from ghostlap.data.vision.preprocessing import Rgb, crop, decode_rgb
-from ghostlap.driving.unity.wire import Telemetry, image_bytes
+from ghostlap.driving.unity.wire import TelemetryEvent, image_bytes
 from ghostlap.pilots.pilot import Pilot
 
 _LEAVE_AFTER_S = 1.0
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Waiting:
+class PendingFrame:
     """A telemetry that still wants its answer."""
 
-    telemetry: Telemetry
+    telemetry: TelemetryEvent
     received_s: float
     number: int
     """Counts the telemetries of one simulator."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Answer:
+class Prediction:
     """What a pilot says to a frame, before it is carried out."""
 
     steering: float = 0.0
@@ -48,10 +48,10 @@ class Answer:
     """How unsure the pilot is, from 0 to 1 (:meth:`ghostlap.pilots.pilot.Pilot.unsure`)."""
 
 
-Look = Callable[[Telemetry], Answer]
+Predict = Callable[[TelemetryEvent], Prediction]
 
 
-def look_with(pilot: Pilot, max_side_px: int) -> Look:
+def predict_with(pilot: Pilot, max_side_px: int) -> Predict:
     """How a pilot looks at a telemetry. What it gives back raises nothing.
 
     Frames of another size than the pilot was trained on are cropped by the same share of rows.
@@ -61,11 +61,11 @@ def look_with(pilot: Pilot, max_side_px: int) -> Look:
         max_side_px: frames that say they are larger are not even decoded.
     """
 
-    def answer_to(frame: Rgb, picture: bytes) -> Answer:
+    def answer_to(frame: Rgb, picture: bytes) -> Prediction:
         spec = pilot.preprocessing.for_frames(*frame.shape[:2])
         answers = pilot.predict_cropped([crop(frame, spec)])[0]
         speed_mph, spread = (pilot.named(answers, name) for name in ("speed", "steering_std"))
-        return Answer(
+        return Prediction(
             steering=float(answers[0]),
             speed_mph=None if speed_mph is None else float(speed_mph),
             spread=None if spread is None else float(spread),
@@ -73,27 +73,27 @@ def look_with(pilot: Pilot, max_side_px: int) -> Look:
             picture=picture,
         )
 
-    def look(telemetry: Telemetry) -> Answer:
+    def predict(telemetry: TelemetryEvent) -> Prediction:
         try:
             picture = image_bytes(telemetry)
             frame = decode_rgb(picture, "the simulator's image", max_side_px)
         except GhostlapError as error:
-            return Answer(problem=str(error))
+            return Prediction(problem=str(error))
         try:
             return answer_to(frame, picture)
         except Exception as error:  # whatever it is, the simulator is owed an answer
-            return Answer(problem=f"the pilot failed ({type(error).__name__}: {error})")
+            return Prediction(problem=f"the pilot failed ({type(error).__name__}: {error})")
 
-    return look
+    return predict
 
 
 class Asker(Protocol):
     """A simulator, as this thread knows it."""
 
-    newest: deque[Waiting]
+    newest: deque[PendingFrame]
     """At most one: what to look at when its turn comes. Never empty while it is asking."""
 
-    def answered(self, waiting: Waiting, answer: Answer) -> None:
+    def answered(self, waiting: PendingFrame, prediction: Prediction) -> None:
         """Called in the event loop."""
         ...
 
@@ -102,12 +102,12 @@ class ModelThread:
     """Looks at frames beside the event loop, which so can answer even while a pilot is stuck.
 
     Args:
-        look: answers to a telemetry; raises nothing.
+        predict: answers to a telemetry; raises nothing.
         loop: where answers are delivered.
     """
 
-    def __init__(self, look: Look, loop: AbstractEventLoop) -> None:
-        self._look = look
+    def __init__(self, predict: Predict, loop: AbstractEventLoop) -> None:
+        self._predict = predict
         self._loop = loop
         self._first: deque[Asker] = deque()
         self._others: deque[Asker] = deque()
@@ -140,6 +140,6 @@ class ModelThread:
             others_turn = not of_others
             asker = (self._others if of_others else self._first).popleft()
             waiting = asker.newest.pop()
-            answer = self._look(waiting.telemetry)
+            prediction = self._predict(waiting.telemetry)
             with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
-                self._loop.call_soon_threadsafe(asker.answered, waiting, answer)
+                self._loop.call_soon_threadsafe(asker.answered, waiting, prediction)

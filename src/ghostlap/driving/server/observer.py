@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import Protocol
 
 from ghostlap.driving.control import ControlConfig
-from ghostlap.driving.server.drive_recorder import Moment
+from ghostlap.driving.server.drive_recorder import AnsweredFrame
 
 
 class Observer(Protocol):
     """Watches; neither method waits."""
 
-    def see(self, car: str, moment: Moment) -> None:
+    def see(self, car: str, answered: AnsweredFrame) -> None:
         """A frame of a car was answered."""
         ...
 

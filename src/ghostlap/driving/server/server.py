@@ -21,11 +21,11 @@ from ghostlap.base.platform import ADDRESS_TAKEN, acknowledge_early
 from ghostlap.driving.server.config import PORT, DriveConfig
 from ghostlap.driving.server.connection import SimulatorConnection
 from ghostlap.driving.server.drive_recorder import Recordings
-from ghostlap.driving.server.model_thread import Asker, Look, ModelThread
+from ghostlap.driving.server.model_thread import Asker, ModelThread, Predict
 from ghostlap.driving.server.observer import Observer
 from ghostlap.driving.server.sayings import Sayings
 from ghostlap.driving.server.session import Session
-from ghostlap.driving.server.stats import Figures
+from ghostlap.driving.server.stats import Stats
 
 _TICK_S = 0.05
 _STOP_WITHIN_S = 2.0
@@ -52,14 +52,14 @@ _quiet.setLevel(logging.CRITICAL)
 class DriveServer:
     """Serves simulators with what a pilot answers.
 
-        async with DriveServer(config, look_with(pilot, 1024)) as server:
+        async with DriveServer(config, predict_with(pilot, 1024)) as server:
             await stopped.wait()
 
     Args:
         config: see :class:`DriveConfig`.
-        look: answers to a telemetry, on a thread of its own; raises nothing.
+        predict: answers to a telemetry, on a thread of its own; raises nothing.
         say: tells a person something; must not wait.
-        figures: where to count.
+        stats: where to count.
         recordings: where simulators are recorded, if they are.
         observer: who watches, if somebody does.
     """
@@ -67,16 +67,16 @@ class DriveServer:
     def __init__(
         self,
         config: DriveConfig,
-        look: Look,
+        predict: Predict,
         say: Callable[[str], None] = lambda _: None,
-        figures: Figures | None = None,
+        stats: Stats | None = None,
         recordings: Recordings | None = None,
         observer: Observer | None = None,
     ) -> None:
-        self.figures = figures or Figures()
+        self.stats = stats or Stats()
         self.limits = config.limits
         self._config = config
-        self._look = look
+        self._predict = predict
         self._sayings = Sayings(say, time.monotonic)
         self._recordings, self._observer = recordings, observer
         self._connections: dict[SimulatorConnection, None] = {}
@@ -100,7 +100,7 @@ class DriveServer:
         """
         config = self._config
         self._loop = asyncio.get_running_loop()
-        self._model_thread = ModelThread(self._look, self._loop)
+        self._model_thread = ModelThread(self._predict, self._loop)
         try:
             self._server: Server = await serve(
                 self._serve_one,
@@ -232,7 +232,7 @@ class DriveServer:
             link=connection,
             ask=functools.partial(self._ask, connection),
             say=say,
-            figures=self.figures,
+            stats=self.stats,
             now_s=self._loop.time,
             record=self._recordings.open if self._recordings else lambda: None,
             observer=self._observer,

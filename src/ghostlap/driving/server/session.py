@@ -11,11 +11,11 @@ from typing import Protocol
 from ghostlap.base.errors import WireError
 from ghostlap.driving.control import Control, Controller
 from ghostlap.driving.server.config import DriveConfig
-from ghostlap.driving.server.drive_recorder import Moment
-from ghostlap.driving.server.model_thread import Answer, Asker, Waiting
+from ghostlap.driving.server.drive_recorder import AnsweredFrame
+from ghostlap.driving.server.model_thread import Asker, PendingFrame, Prediction
 from ghostlap.driving.server.observer import Observer
-from ghostlap.driving.server.stats import CarNow, Figures
-from ghostlap.driving.server.uncertainty_notice import Caution
+from ghostlap.driving.server.stats import CarNow, Stats
+from ghostlap.driving.server.uncertainty_notice import UncertaintyNotice
 from ghostlap.driving.unity.wire import (
     MANUAL,
     PING,
@@ -24,7 +24,7 @@ from ghostlap.driving.unity.wire import (
     Leaving,
     ManualTelemetry,
     Ping,
-    Telemetry,
+    TelemetryEvent,
     Wire,
 )
 
@@ -53,7 +53,7 @@ class Link(Protocol):
 class Recorder(Protocol):
     """Where moments go; never waits."""
 
-    def add(self, moment: Moment) -> None: ...
+    def add(self, answered: AnsweredFrame) -> None: ...
 
     def finish(self) -> None: ...
 
@@ -73,7 +73,7 @@ class Session:
         ask: has the newest frame of a session looked at; :meth:`answered` is called with the
             answer.
         say: tells a person something.
-        figures: of the server.
+        stats: of the server.
         now_s: a monotonic clock.
         record: opens where the drive is recorded, if it is.
         observer: who watches, if somebody does.
@@ -86,13 +86,13 @@ class Session:
         link: Link,
         ask: Callable[[Asker], None],
         say: Callable[[str], None],
-        figures: Figures,
+        stats: Stats,
         now_s: Callable[[], float],
         record: Callable[[], Recorder | None] = lambda: None,
         observer: Observer | None = None,
     ) -> None:
         self.name = name
-        self.newest: deque[Waiting] = deque(maxlen=1)
+        self.newest: deque[PendingFrame] = deque(maxlen=1)
         self.telemetries = 0
         self.active_s = -math.inf
         """When the last telemetry came."""
@@ -102,15 +102,15 @@ class Session:
         self._link = link
         self._ask = ask
         self._say = say
-        self._figures = figures
+        self._stats = stats
         self._now_s = now_s
         self._record, self._observer = record, observer
         self._recorder: Recorder | None = None
         self._wire = Wire(secrets.token_hex(8), config.limits.message_bytes)
         self._controller = Controller(config.control())
-        self._caution = Caution(config.slow_when_unsure)
+        self._notice = UncertaintyNotice(config.slow_when_unsure)
         self._car = CarNow()
-        self._waiting: deque[Waiting] = deque()
+        self._waiting: deque[PendingFrame] = deque()
         self._asking = False
         self._stuck = False
         self._said_s: dict[str, float] = {}
@@ -131,7 +131,7 @@ class Session:
             self._link.end(POLICY_VIOLATION, str(error)[:100])
             return
         match event:
-            case Telemetry():
+            case TelemetryEvent():
                 self._telemetry(event, now)
             case ManualTelemetry():
                 self._by_hand(now)
@@ -142,7 +142,7 @@ class Session:
             case _:
                 pass
 
-    def answered(self, waiting: Waiting, answer: Answer) -> None:
+    def answered(self, waiting: PendingFrame, prediction: Prediction) -> None:
         """Carry out what the pilot says to a frame."""
         now = self._now_s()
         self._asking = False
@@ -151,10 +151,10 @@ class Session:
             self._say_rarely("the pilot answers again", "again")
         # Whom the server has told to brake meanwhile is answered already.
         if self._waiting and self._waiting[0].number <= waiting.number:
-            control = self._carry_out(waiting, answer, now)
+            control = self._carry_out(waiting, prediction, now)
             served = self._served_by(waiting, now)
             self._reply(served, control, now)
-            self._figures.dropped += sum(
+            self._stats.dropped += sum(
                 abs(one.received_s - waiting.received_s) > _TWINS_S for one in served
             )
         if self._waiting:
@@ -183,18 +183,18 @@ class Session:
     def ended(self, reason: str = "") -> None:
         """The connection is gone; by whose will, if it was this side's."""
         self._waiting.clear()
-        if self._figures.cars.pop(self.name, None):
+        if self._stats.cars.pop(self.name, None):
             because = f", disconnected: {reason}" if reason else ""
             self._say(f"{self.name} left after {self.telemetries} frames{because}")
         if self._recorder is not None:
             self._recorder.finish()
 
-    def _telemetry(self, telemetry: Telemetry, now: float) -> None:
+    def _telemetry(self, telemetry: TelemetryEvent, now: float) -> None:
         self._is_awake(now)
         self.telemetries += 1
         self._car.by_hand = False
         self._car.speed_mph, self._car.extra = telemetry.speed_mph, telemetry.extra
-        waiting = Waiting(telemetry, now, self.telemetries)
+        waiting = PendingFrame(telemetry, now, self.telemetries)
         if telemetry.problem:
             self._reply([waiting], self._hold(telemetry.problem), now)
             return
@@ -213,48 +213,50 @@ class Session:
     def _is_awake(self, now: float) -> None:
         if self.active_s < 0:
             self.began_s = now
-            self._figures.cars[self.name] = self._car
+            self._stats.cars[self.name] = self._car
             self._recorder = self._record()
             self._say(f"{self.name} connected")
         self.active_s = now
         self._wake_again_s = self._config.wake_after_s
         self._wake_at_s = now + self._wake_again_s
 
-    def _carry_out(self, waiting: Waiting, answer: Answer, now: float) -> Control:
-        if answer.problem:
-            return self._hold(answer.problem)
+    def _carry_out(self, waiting: PendingFrame, prediction: Prediction, now: float) -> Control:
+        if prediction.problem:
+            return self._hold(prediction.problem)
         age_s = now - waiting.received_s
-        control = self._control(waiting, answer, now, age_s)
-        speed = 0.0 if answer.speed_mph is None else answer.speed_mph
-        if not (math.isfinite(answer.steering) and math.isfinite(speed)):
+        control = self._control(waiting, prediction, now, age_s)
+        speed = 0.0 if prediction.speed_mph is None else prediction.speed_mph
+        if not (math.isfinite(prediction.steering) and math.isfinite(speed)):
             self._trouble("the pilot answers NaN: braking to a stop", "NaN")
         elif age_s > self._config.late_after_s:
             self._trouble(f"the pilot takes {age_s:.1f} s for a frame: braking to a stop", "late")
         else:
             self._car.trouble = ""
-        if self._caution.begins(float(self._controller.unsure[0]), now):
+        if self._notice.begins(float(self._controller.unsure[0]), now):
             self._say(f"{self.name}: unsure: slowing down")
-        self._car.slowed = self._caution.slows
-        moment = Moment(waiting, answer, control, age_s)
+        self._car.slowed = self._notice.slows
+        answered = AnsweredFrame(waiting, prediction, control, age_s)
         if self._recorder is not None:
-            self._recorder.add(moment)
+            self._recorder.add(answered)
         if self._observer is not None:
-            self._observer.see(self.name, moment)
+            self._observer.see(self.name, answered)
             self._controller.config = self._observer.changed(self._controller.config)
         return control
 
-    def _control(self, waiting: Waiting, answer: Answer, now: float, age_s: float) -> Control:
+    def _control(
+        self, waiting: PendingFrame, prediction: Prediction, now: float, age_s: float
+    ) -> Control:
         elapsed_s, self._controlled_s = now - self._controlled_s, now
         return self._controller.control(
-            answer.steering,
+            prediction.steering,
             waiting.telemetry.speed_mph,
             elapsed_s,
-            pilot_speed_mph=answer.speed_mph,
-            unsure=answer.unsure,
+            pilot_speed_mph=prediction.speed_mph,
+            unsure=prediction.unsure,
             age_s=age_s,
         )
 
-    def _served_by(self, looked_at: Waiting, now: float) -> list[Waiting]:
+    def _served_by(self, looked_at: PendingFrame, now: float) -> list[PendingFrame]:
         """Take from those that wait whom an answer serves: all, or all but a fresh newest one."""
         keep = 0
         if self._waiting and self._waiting[-1].number > looked_at.number:
@@ -270,21 +272,21 @@ class Session:
         )
         waiting = list(self._waiting)
         self._waiting.clear()
-        self._figures.dropped += len(waiting)
-        none = Answer(steering=math.nan)
+        self._stats.dropped += len(waiting)
+        none = Prediction(steering=math.nan)
         self._reply(waiting, self._control(waiting[-1], none, now, math.inf), now)
 
     def _hold(self, problem: str) -> Control:
-        self._figures.troubled += 1
+        self._stats.troubled += 1
         self._trouble(f"{problem}; holding the steering, throttle 0", problem[:30])
         return self._controller.hold()
 
-    def _reply(self, waiting: list[Waiting], control: Control, now: float) -> None:
+    def _reply(self, waiting: list[PendingFrame], control: Control, now: float) -> None:
         steering, throttle = float(control.steering[0]), float(control.throttle[0])
         self._car.steering, self._car.throttle = steering, throttle
         for one in waiting:
             self._link.send_text(self._wire.steer(steering, throttle))
-            self._figures.add_answer(now - one.received_s)
+            self._stats.add_answer(now - one.received_s)
 
     def _trouble(self, what: str, kind: str) -> None:
         """Show what is wrong, and say it."""

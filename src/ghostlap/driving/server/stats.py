@@ -27,7 +27,7 @@ class CarNow:
     """What is wrong with it right now."""
 
 
-class Figures:
+class Stats:
     """Counts of all simulators together, and each one's car."""
 
     def __init__(self) -> None:

@@ -11,7 +11,7 @@ _OVER_AFTER_S = 5.0
 """A pilot that has been sure for so long may be unsure anew."""
 
 
-class Caution:
+class UncertaintyNotice:
     """Tells apart the occurrences of a pilot being unsure, so that each is said once.
 
     Args:

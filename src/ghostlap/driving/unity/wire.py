@@ -49,7 +49,7 @@ _NEGATIVE_SIGNS = "-−("
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Telemetry:
+class TelemetryEvent:
     """What a car told; it wants exactly one answer. NaN is a number that could not be read."""
 
     steering_deg: float = math.nan
@@ -87,7 +87,7 @@ class Ignored:
     """Nothing to do: a pong, a greeting, an event that driving does not need."""
 
 
-Event = Telemetry | ManualTelemetry | Ping | Leaving | Ignored
+Event = TelemetryEvent | ManualTelemetry | Ping | Leaving | Ignored
 
 _NOTHING = Ignored()
 
@@ -252,7 +252,7 @@ def _read_text(text: str) -> float:
     return -magnitude if any(sign in text for sign in _NEGATIVE_SIGNS) else magnitude
 
 
-def image_bytes(telemetry: Telemetry) -> bytes:
+def image_bytes(telemetry: TelemetryEvent) -> bytes:
     """The picture in a telemetry, as a file's bytes.
 
     Raises:
@@ -266,22 +266,22 @@ def image_bytes(telemetry: Telemetry) -> bytes:
         raise WireError(f"the telemetry's image is not base64 ({error})") from None
 
 
-def _telemetry(text: str) -> Telemetry | ManualTelemetry:
+def _telemetry(text: str) -> TelemetryEvent | ManualTelemetry:
     # Base64 has neither; so this bounds the work before it is done.
     if text.count(",") + text.count("[") + text.count("{") > _MOST_FIELDS:
-        return Telemetry(problem=f"the telemetry has more than {_MOST_FIELDS} values")
+        return TelemetryEvent(problem=f"the telemetry has more than {_MOST_FIELDS} values")
     try:
         values = json.loads(text)
     except (ValueError, RecursionError):
-        return Telemetry(problem=f"the telemetry is no JSON: {_shown(text)}")
+        return TelemetryEvent(problem=f"the telemetry is no JSON: {_shown(text)}")
     data = values[1] if len(values) > 1 else {}
     if data is None:
         return ManualTelemetry()
     if not isinstance(data, dict):
-        return Telemetry(problem=f"the telemetry's data are no JSON object: {_shown(text)}")
+        return TelemetryEvent(problem=f"the telemetry's data are no JSON object: {_shown(text)}")
     image = data.get("image")
     extra = {name: read_number(data[name]) for name in EXTRA_FIELDS if name in data}
-    return Telemetry(
+    return TelemetryEvent(
         steering_deg=read_number(data.get("steering_angle")),
         throttle=read_number(data.get("throttle")),
         speed_mph=read_number(data.get("speed")),
