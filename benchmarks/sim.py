@@ -106,7 +106,7 @@ def picture_rates(
     conditions = FIXED[track.theme]
     scene = scene_of(track, conditions)
     places = [Start(s_m=k * track.length_m / PLACES, speed_mps=10.0) for k in range(PLACES)]
-    eyes = World(track, conditions, places).eyes()
+    eyes = World(track, conditions, places).camera_poses()
     rows = tuple(row * height_px // SIZE_PX[0] for row in PILOT_ROWS)
 
     def pictures_per_s(rows: tuple[int, int] | None) -> float:
@@ -224,7 +224,7 @@ def difference(track: Track, device: str, size_px: tuple[int, int] = SIZE_PX) ->
     conditions = FIXED[track.theme]
     scene = scene_of(track, conditions)
     starts = [Start(s_m=k * track.length_m / PLACES) for k in range(PLACES)]
-    eyes = World(track, conditions, starts).eyes()
+    eyes = World(track, conditions, starts).camera_poses()
     ours, theirs = (
         Renderer(scene, PLACES, height_px=size_px[0], width_px=size_px[1], device=name)
         .render(eyes)

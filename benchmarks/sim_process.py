@@ -33,9 +33,9 @@ def start(task: dict[str, Any]) -> dict[str, float]:
     scene_s = time.perf_counter()
     world = World(track, conditions, [Start()], scene=scene)
     renderer = Renderer(scene, 1, device=task["device"])
-    renderer.render(world.eyes())
+    renderer.render(world.camera_poses())
     first_s = time.perf_counter()
-    renderer.render(world.eyes())
+    renderer.render(world.camera_poses())
     second_s = time.perf_counter() - first_s
     return {
         "imports_s": imported_s - began_s,
@@ -77,7 +77,7 @@ def batch(task: dict[str, Any]) -> dict[str, float | None]:
             Start(s_m=(car / cars + k * _GOLDEN) % 1 * track.length_m, direction=1 - 2 * (car % 2))
             for car in range(cars)
         ]
-        looks.append(World(track, conditions, starts).eyes())
+        looks.append(World(track, conditions, starts).camera_poses())
 
     def look_around() -> None:
         for eyes in looks:

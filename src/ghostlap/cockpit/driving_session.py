@@ -22,7 +22,7 @@ from ghostlap.driving.metrics import Intervention
 from ghostlap.driving.rollout.driver import Driver, Floats
 from ghostlap.driving.rollout.rollout import ClosedLoop, Observer, Tick
 from ghostlap.driving.rollout.stress import TICK_S
-from ghostlap.sim.render.camera_poses import Poses
+from ghostlap.sim.render.camera_poses import CarPoses
 from ghostlap.sim.simulation import Simulation
 
 Say = Callable[[str, str], None]
@@ -291,7 +291,7 @@ class DrivingSession(Driver, Observer):
         )
 
 
-def _is_backwards(before: Poses, after: Poses) -> bool:
+def _is_backwards(before: CarPoses, after: CarPoses) -> bool:
     heading_rad = after.heading_rad[0]
     ahead_m = (after.x_m - before.x_m)[0] * math.cos(heading_rad)
     ahead_m += (after.y_m - before.y_m)[0] * math.sin(heading_rad)

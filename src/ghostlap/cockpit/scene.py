@@ -58,7 +58,7 @@ class DrivingScene:
 
     def main_picture(self) -> Rgb:
         """What the center camera sees, larger; overwritten by the next call."""
-        return self._main.render(self.world.eyes()[_CENTER])[0]
+        return self._main.render(self.world.camera_poses()[_CENTER])[0]
 
     def three_pictures(self) -> NDArray[np.uint8]:
         """What the three cameras see, shape ``(3, 160, 320, 3)``: left, center, right.
@@ -66,7 +66,7 @@ class DrivingScene:
         Taken once a moment, not to be changed.
         """
         if self._taken is None or self._taken[0] != self.world.time_s:
-            self._taken = self.world.time_s, np.array(self._three.render(self.world.eyes()))
+            self._taken = self.world.time_s, np.array(self._three.render(self.world.camera_poses()))
         return self._taken[1]
 
     @property
@@ -83,7 +83,7 @@ class DrivingScene:
                 self.world.scene, 1, height_px=size[0], width_px=size[1], rows=(size[2], size[3])
             )
             self._pilots_eye = size, eye
-        return self._pilots_eye[1].render(self.world.eyes()[_CENTER])
+        return self._pilots_eye[1].render(self.world.camera_poses()[_CENTER])
 
     def expert_steering(self, truth: Truth, told: Telemetry) -> float:
         """What the expert would steer where the car is."""

@@ -1,10 +1,10 @@
-"""The expert: how a good driver who knows the road drives it.
+"""The expert: a good driver who knows the road.
 
-A line to drive and the speed it allows are worked out once for each track and direction. Steering
-follows the line's curvature, a moment ahead, and takes up what is left of the error to the side and
-in heading, at a pace that grows with speed; a car far off its line comes back at a small angle.
-From the same place at the same speed the expert always wants the same steering, which makes it a
-source of labels too (:meth:`ExpertDriver.steering_for`).
+A driving line and the speed it allows are computed once for each track and direction. Steering
+follows the line's curvature a moment ahead and corrects the remaining lateral and heading error, at
+a pace that grows with speed; a car far off its line comes back at a small angle. The same place and
+speed always give the same steering, so that the expert can label any place
+(:meth:`ExpertDriver.steering_for`).
 """
 
 from __future__ import annotations
@@ -25,51 +25,51 @@ from ghostlap.sim.vehicle import GRAVITY_MPS2, MPS_A_MPH, Floats, Vehicle
 Line = Literal["centre", "right_lane"]
 
 _SMOOTHED_M = 5.0
-"""Curvature is averaged over so much road, which no car can tell apart."""
+"""Length of road over which curvature is averaged; no car feels less."""
 
 _CHANGE_OF_LANE_M = 30.0
-"""The right lane's place follows changes of the road's width averaged over so much road."""
+"""Length of road over which the right lane's place is averaged where the width changes."""
 
 _AHEAD_S = 0.12
-"""Bends are steered so much earlier: what controls, tyres and the car's inertia take to answer."""
+"""Time ahead at which bends are steered: the delay of controls, tyres and inertia."""
 
 _SETTLING_S = 0.45
 _SETTLING_MIN_M = 3.0
-"""Errors die out like exp(-t / settling), about, but not within less road than so much."""
+"""Errors decay about like exp(-t / settling), but not within less road than the minimum."""
 
 _DAMPING = 0.9
-"""Of the approach to the line; 1 is the fastest without overshoot."""
+"""Damping ratio of the approach to the line; 1 is the fastest without overshoot."""
 
 _APPROACH_RAD = math.radians(14.0)
 """The steepest angle at which the line is approached."""
 
 _GRIP_MPS2 = 8.0
-"""Steering never asks for more sideways acceleration, at which the tyres would begin to slide."""
+"""Largest sideways acceleration steered for; beyond it the tyres begin to slide."""
 
 _SPEED_GAIN_PER_S = 3.0
-"""Share of a speed error that acceleration makes up for in a second."""
+"""Acceleration per speed error."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Expert:
-    """How the expert drives."""
+    """The expert's driving style."""
 
     speed_limit_mph: float = 30.0
-    """Never wants to be faster; bends may ask for less."""
+    """Highest speed wanted; bends may allow less."""
     line: Line = "centre"
     """``centre`` of the road, or the middle of the ``right_lane`` of two."""
     lateral_limit_mps2: float = 5.0
-    """Sideways acceleration in bends, which sets the speed there; the tyres hold about 8."""
+    """Sideways acceleration that sets the speed in bends; the tyres hold about 8."""
     braking_mps2: float = 2.5
-    """How hard to brake for a bend."""
+    """Deceleration before bends."""
     steering_slew_per_s: float = 3.0
-    """How fast the steering moves; 3 is what keys do."""
+    """Fastest change of steering; 3 is what keys do."""
     noise: float = 0.0
-    """Standard deviation of a hand that is not quite steady, in steering."""
+    """Standard deviation of the steering noise of an unsteady hand."""
     noise_memory_s: float = 0.5
-    """How long the hand stays off."""
+    """Correlation time of the noise."""
     seed: int = 0
-    """Of the noise."""
+    """Seed of the noise."""
 
     def __post_init__(self) -> None:
         if self.line not in get_args(Line):
@@ -88,27 +88,20 @@ class Expert:
             raise SimulatorError(f"The expert's noise must be from 0 to 1. Got {self.noise}.")
 
 
-class _Course(NamedTuple):
-    """The line and its speed at each station of a track, in one driving direction."""
+class _Line(NamedTuple):
+    """The driving line and its speed at each station of a track, in one driving direction."""
 
     cte_m: Floats
-    """Where the line runs."""
+    """Place of the line, to the left of the centre line."""
     slope: Floats
-    """Its change a metre."""
+    """Change of ``cte_m`` a metre."""
     curvature: Floats
     speed_mps: Floats
     grade: Floats
 
 
 class ExpertDriver:
-    """Drives every car of a simulation.
-
-    Args:
-        track: the road, of which everything is known.
-        config: how to drive.
-        cars: how many.
-        vehicle: what the cars can do.
-    """
+    """A driver of all cars of a simulation on a known track."""
 
     def __init__(
         self, track: Track, config: Expert, cars: int, vehicle: Vehicle | None = None
@@ -116,21 +109,21 @@ class ExpertDriver:
         self.track = track
         self.config = config
         self.vehicle = vehicle or Vehicle()
-        courses = [_course(track, config, direction) for direction in (1, -1)]
-        self._course = _Course(*(np.stack(pair) for pair in zip(*courses, strict=True)))
+        lines = [_line(track, config, direction) for direction in (1, -1)]
+        self._line = _Line(*(np.stack(pair) for pair in zip(*lines, strict=True)))
         self._hands = [np.random.default_rng([config.seed, 53, car]) for car in range(cars)]
         self._noise = np.zeros(cars)
         self._time_s = math.inf
 
     def control(self, simulation: Simulation) -> tuple[Floats, Floats]:
-        """Steering and throttle of every car, each of shape ``(cars,)``.
+        """Steering and throttle of all cars, each of shape ``(cars,)``.
 
-        To be asked once before each step of the simulation: hands move on by the time gone by since
-        the last time they were asked.
+        Call it once before each step of the simulation: it moves the steering, and its noise, on by
+        the time simulated since the last call.
         """
         truth, told = simulation.truth(), simulation.telemetry()
         seconds = simulation.time_s - self._time_s
-        if seconds < 0:  # another simulation, or the first question: the hands are anywhere
+        if seconds < 0:  # another simulation, or the first call: the steering may be anywhere
             seconds = math.inf
         self._time_s = simulation.time_s
         speed_mps = told.speed_mph * MPS_A_MPH
@@ -150,29 +143,29 @@ class ExpertDriver:
         speed_mps: ArrayLike,
         direction: ArrayLike = 1,
     ) -> Floats:
-        """The steering that is right at a place and a speed, however the car got there.
+        """The right steering for cars at given places and speeds.
 
         Args:
-            s_m: along the centre line, in the track's own direction.
-            cte_m, heading_error_rad: to the left, in the driving direction.
-            speed_mps: of the car.
-            direction: 1 or -1.
+            s_m: arc length along the centre line, in the track's own direction.
+            cte_m, heading_error_rad: lateral and heading error to the left, in driving direction.
+            speed_mps: speed of the cars.
+            direction: driving direction, 1 or -1.
 
         Returns:
-            In [-1, 1], positive to the right.
+            Steering in [-1, 1], positive to the right.
         """
         s_m, direction = np.asarray(s_m, float), np.asarray(direction)
         speed = np.maximum(np.asarray(speed_mps, float), 0.0)
         here = self._at(s_m, direction)
         bend = self._at(s_m + direction * speed * _AHEAD_S, direction).curvature
         offset_m = np.asarray(cte_m, float) - here.cte_m
-        # The car does not quite move where its nose points.
+        # The car moves at a side slip angle to its nose.
         drift = self.vehicle.drift_per_curvature_m(speed) * here.curvature
-        course = np.asarray(heading_error_rad, float) + drift - here.slope
+        course_rad = np.asarray(heading_error_rad, float) + drift - here.slope
         settling_m = np.maximum(speed * _SETTLING_S, _SETTLING_MIN_M)
         approach = -offset_m / (2 * _DAMPING * settling_m)
         approach = np.minimum(np.maximum(approach, -_APPROACH_RAD), _APPROACH_RAD)
-        curvature = bend + 2 * _DAMPING / settling_m * (approach - course)
+        curvature = bend + 2 * _DAMPING / settling_m * (approach - course_rad)
         most = _GRIP_MPS2 / np.maximum(speed, 1.0) ** 2
         curvature = np.minimum(np.maximum(curvature, -most), most)
         wheel_rad = np.arctan(curvature * self.vehicle.effective_wheelbase_m(speed))
@@ -181,7 +174,7 @@ class ExpertDriver:
     def throttle_for(
         self, s_m: ArrayLike, speed_mps: ArrayLike, direction: ArrayLike = 1
     ) -> Floats:
-        """The throttle that keeps to the speed the road allows, up and down hill; in [-1, 1]."""
+        """The throttle in [-1, 1] that keeps to the allowed speed, up and down hill."""
         s_m, speed = np.asarray(s_m, float), np.asarray(speed_mps, float)
         direction = np.asarray(direction)
         # Looking one time constant ahead takes the lag out of following a changing speed.
@@ -195,26 +188,21 @@ class ExpertDriver:
         return np.minimum(np.maximum(throttle, -1.0), 1.0)
 
     def speed_for(self, s_m: ArrayLike, direction: ArrayLike = 1) -> Floats:
-        """The speed in m/s that the expert wants to have at a place."""
+        """The speed that the expert wants at a place, in m/s."""
         return self._at(np.asarray(s_m, float), np.asarray(direction)).speed_mps
 
-    def _at(self, s_m: Floats, direction: NDArray[np.int64]) -> _Course:
-        """The course at places between stations."""
+    def _at(self, s_m: Floats, direction: NDArray[np.int64]) -> _Line:
+        """The driving line at places, interpolated between stations."""
         count = len(self.track.stations_s_m)
         position = (s_m % self.track.length_m) * (count / self.track.length_m)
         before = position.astype(np.int64)
         share = position - before
         before, way = before % count, (1 - direction) // 2
         after = (before + 1) % count
-        return _Course(
-            *(
-                table[way, before] * (1 - share) + table[way, after] * share
-                for table in self._course
-            )
-        )
+        return _Line(*(t[way, before] * (1 - share) + t[way, after] * share for t in self._line))
 
     def _unsteadiness(self, seconds: float) -> Floats:
-        """Noise that forgets itself (an Ornstein-Uhlenbeck process), ``seconds`` later."""
+        """The steering noise (an Ornstein-Uhlenbeck process), moved on by ``seconds``."""
         if self.config.noise > 0:
             kept = math.exp(-seconds / self.config.noise_memory_s)
             drawn = np.array([hand.normal() for hand in self._hands])
@@ -223,7 +211,7 @@ class ExpertDriver:
         return self._noise
 
 
-def _course(track: Track, config: Expert, direction: int) -> _Course:
+def _line(track: Track, config: Expert, direction: int) -> _Line:
     s_m = track.stations_s_m
     step_m = track.length_m / len(s_m)
     cte_m = np.zeros(len(s_m))
@@ -235,15 +223,12 @@ def _course(track: Track, config: Expert, direction: int) -> _Course:
     curvature = centre / np.maximum(1 - centre * cte_m, 0.1)
     speed_mps = np.sqrt(config.lateral_limit_mps2 / np.maximum(np.abs(curvature), 1e-6))
     speed_mps = np.minimum(speed_mps, config.speed_limit_mph * MPS_A_MPH)
-    if direction > 0:
-        speed_mps = _braked_in_time(speed_mps, config.braking_mps2, step_m)
-    else:
-        speed_mps = _braked_in_time(speed_mps[::-1], config.braking_mps2, step_m)[::-1]
-    return _Course(cte_m, slope, curvature, speed_mps, direction * track.grade(s_m))
+    speed_mps = _braked_in_time(speed_mps[::direction], config.braking_mps2, step_m)[::direction]
+    return _Line(cte_m, slope, curvature, speed_mps, direction * track.grade(s_m))
 
 
 def _braked_in_time(allowed_mps: Floats, braking_mps2: float, step_m: float) -> Floats:
-    """The fastest speed at each station from which all speeds to come can be reached by braking."""
+    """The highest speed at each station from which braking reaches all later allowed speeds."""
     gained = 2 * braking_mps2 * step_m * np.arange(2 * len(allowed_mps))
     squared = np.concatenate([allowed_mps, allowed_mps]) ** 2 + gained  # round the lap, twice
     soonest = np.minimum.accumulate(squared[::-1])[::-1] - gained
@@ -251,7 +236,7 @@ def _braked_in_time(allowed_mps: Floats, braking_mps2: float, step_m: float) -> 
 
 
 def _averaged(values: Floats, window: float) -> Floats:
-    """Moving average round a closed track, over about ``window`` stations."""
+    """Moving average over about ``window`` stations of a closed track."""
     reach = min(round(window / 2), (len(values) - 1) // 2)
     if reach < 1:
         return values

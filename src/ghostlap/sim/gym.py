@@ -7,9 +7,9 @@
     cars = gymnasium.make_vec("ghostlap/Jungle-v0", num_envs=16)
     own = gymnasium.make("ghostlap/Track-v0", track="random:7", conditions="seed", variants=8)
 
-They take the fields of :class:`~ghostlap.sim.task.Task` as arguments. The vector environment is one
-world, whose pictures are made in one go; it starts a car anew in the step after the one that ended
-its episode.
+Arguments are the fields of :class:`~ghostlap.sim.task.Task`. The vector environment is one world,
+whose pictures are made in one go; a car starts anew in the step after the one that ended its
+episode.
 
 **Observation**: a picture for each camera, under its name, RGB ``uint8 (rows, width, 3)``, and
 ``speed_mph``, ``float32 (1,)``. **Action**: steering (positive to the right) and throttle (negative
@@ -34,7 +34,7 @@ from ghostlap.sim.task import Action, Driving, Flags, Observation, Task, info_of
 from ghostlap.sim.world import Truth, World
 
 MAX_EPISODE_STEPS = 4000
-"""Default: 200 s at 20 Hz, two laps of the lake."""
+"""Default length: 200 s at 20 Hz, two laps of the lake."""
 
 _FRAMES_A_SECOND = 20
 
@@ -43,7 +43,7 @@ class DrivingEnv(gymnasium.Env[Observation, Action]):
     """One car.
 
     Args:
-        render_mode: ``rgb_array`` for :meth:`render` to return what the centre camera sees.
+        render_mode: ``rgb_array`` lets :meth:`render` return the center camera's picture.
         task: the fields of :class:`~ghostlap.sim.task.Task`.
 
     ``reset(options=...)`` takes any field of :class:`~ghostlap.sim.world.Start`.
@@ -60,7 +60,7 @@ class DrivingEnv(gymnasium.Env[Observation, Action]):
 
     @property
     def world(self) -> World:
-        """Where the car drives now."""
+        """The world in which the car drives now."""
         return self._driving.world
 
     def reset(
@@ -77,7 +77,7 @@ class DrivingEnv(gymnasium.Env[Observation, Action]):
         return self._observed(), float(reward[0]), bool(over[0]), bool(cut[0]), self._info(truth)
 
     def render(self) -> NDArray[np.uint8] | None:
-        """What the centre camera sees, or the first where there is no centre one."""
+        """The center camera's picture, or the first camera's if there is no center one."""
         if self.render_mode is None:
             return None
         return self._driving.picture_of(self._seen)[0]
@@ -94,13 +94,13 @@ class DrivingVectorEnv(VectorEnv[Observation, Action, NDArray[Any]]):
     """Several cars in one world, under the same conditions.
 
     Args:
-        num_envs: how many cars.
-        max_episode_steps: after so many steps an episode is cut off; None never does.
-        render_mode: ``rgb_array`` for :meth:`render` to return what the centre cameras see.
+        num_envs: number of cars.
+        max_episode_steps: steps after which an episode is truncated; None never truncates it.
+        render_mode: ``rgb_array`` lets :meth:`render` return the center cameras' pictures.
         task: the fields of :class:`~ghostlap.sim.task.Task`.
 
-    A car whose episode is over or cut off starts anew in the next step, whose action for it is
-    ignored and whose reward for it is 0.
+    A car whose episode was terminated or truncated starts anew in the next step; its action in that
+    step is ignored and its reward is 0.
     """
 
     metadata = {  # noqa: RUF012
@@ -132,7 +132,7 @@ class DrivingVectorEnv(VectorEnv[Observation, Action, NDArray[Any]]):
 
     @property
     def world(self) -> World:
-        """Where the cars drive now."""
+        """The world in which the cars drive now."""
         return self._driving.world
 
     def reset(
@@ -147,7 +147,7 @@ class DrivingVectorEnv(VectorEnv[Observation, Action, NDArray[Any]]):
     def step(
         self, actions: Action
     ) -> tuple[Observation, NDArray[np.float64], Flags, Flags, dict[str, Any]]:
-        """Drive for one control period, or start anew."""
+        """Drive each car for one control period, or start it anew."""
         anew = self._done
         truth, reward, terminated, truncated = self._driving.step(np.asarray(actions))
         self._steps += 1
@@ -166,7 +166,7 @@ class DrivingVectorEnv(VectorEnv[Observation, Action, NDArray[Any]]):
         return self._observed(), reward, terminated, truncated, self._infos(truth)
 
     def render(self) -> tuple[NDArray[np.uint8], ...] | None:
-        """What the centre cameras see, or the first where there are no centre ones."""
+        """The center cameras' pictures, or the first cameras' if there are no center ones."""
         if self.render_mode is None:
             return None
         return tuple(self._driving.picture_of(self._seen))

@@ -1,7 +1,5 @@
-"""What a simulation must offer so that everything here can drive in it.
-
-:class:`ghostlap.sim.world.World` is one. Another simulator is one class with these members: it is
-evaluated, corrected by ``dagger`` and driven in the cockpit as the embedded one is.
+"""The protocol of a simulation: one class with these members is evaluated, corrected by ``dagger``
+and driven in the cockpit as the embedded :class:`ghostlap.sim.world.World` is.
 """
 
 from __future__ import annotations
@@ -19,9 +17,9 @@ class Simulation(Protocol):
     """Cars on a road, driven side by side; they do not see or touch each other."""
 
     cars: int
-    """How many."""
+    """Number of cars."""
     direction: NDArray[np.int64]
-    """1 for a car that drives the road's own way round, -1 for the other, shape ``(cars,)``."""
+    """Driving direction of each car: 1 the road's own way round, -1 the other; ``(cars,)``."""
 
     @property
     def time_s(self) -> float:
@@ -29,23 +27,23 @@ class Simulation(Protocol):
         ...
 
     def telemetry(self) -> Telemetry:
-        """What a driver is told of each car."""
+        """The last controls and the speed of each car: all that a driver is told."""
         ...
 
     def truth(self) -> Truth:
-        """Where each car really is on the road."""
+        """The true place of each car on the road."""
         ...
 
     def frames(self) -> NDArray[np.uint8]:
-        """What the cameras see now: RGB, shape ``(cars, cameras, rows, width, 3)``."""
+        """The cameras' pictures now: RGB, shape ``(cars, cameras, rows, width, 3)``."""
         ...
 
     def frames_at(self, places: Sequence[Start]) -> NDArray[np.uint8]:
-        """What the center camera would see elsewhere, whole: ``(places, height, width, 3)``."""
+        """Whole center pictures of other places: RGB, shape ``(places, height, width, 3)``."""
         ...
 
     def step(self, steering: ArrayLike, throttle: ArrayLike, seconds: float) -> None:
-        """Let time pass with the controls held, each in [-1, 1], of shape ``(cars,)``."""
+        """Advance time with the controls held: each in [-1, 1], shape ``(cars,)``."""
         ...
 
     def put_back(self, car: int) -> None:
@@ -53,5 +51,5 @@ class Simulation(Protocol):
         ...
 
     def push(self, car: int, cte_m: float, heading_rad: float) -> None:
-        """Move a car to the left by so much and turn it to the left, at once."""
+        """Displace a car at once: ``cte_m`` to the left, turned ``heading_rad`` to the left."""
         ...

@@ -1,4 +1,4 @@
-"""Driving as a task: what is seen of it, what it is worth, and when it is over."""
+"""The driving task of the Gymnasium environments: observations, rewards, ends of episodes."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ from ghostlap.sim.vehicle import MPS_A_MPH, Vehicle
 from ghostlap.sim.world import Start, Truth, World
 
 CTE_COST = 1.0
-"""Reward lost for each metre beside the centre line, a second."""
+"""Reward lost per second for each metre beside the centre line."""
 
 OFF_ROAD_COST = 10.0
-"""Reward lost whenever the car's centre leaves the road."""
+"""Reward lost when the car's centre leaves the road."""
 
 Observation = dict[str, Any]
 Action = NDArray[np.float32]
@@ -34,34 +34,34 @@ _START_OPTIONS = tuple(field.name for field in dataclasses.fields(Start))
 
 @dataclasses.dataclass(frozen=True)
 class Task:
-    """What is driven, and what is seen of it."""
+    """Track, cameras, conditions and rules of an environment."""
 
     track: str | Path | Track = "random:0"
-    """A track's name, a CSV file, or a track."""
+    """A track's name, a CSV file, or a :class:`Track`."""
     cameras: tuple[CameraName, ...] = ("center",)
-    """Which pictures are observed; at least one."""
+    """Cameras observed; at least one."""
     height_px: int = 160
     width_px: int = 320
     """Size of a whole frame."""
     rows: tuple[int, int] | None = None
-    """The rows of it that are observed, from the first to before the second; None is all."""
+    """Rows of the frame observed, from the first to before the second; None is all."""
     conditions: Conditions | ConditionsKind = "fixed"
     """Light and materials: the theme's own, given ones, or drawn at each ``reset``."""
     variants: int = 4
-    """How many different ``seed`` conditions there are. A scene takes a second or so to make when
-    it first comes up, is kept, and takes memory."""
+    """Number of different conditions drawn. Each one's scene takes about a second to make on first
+    use, and memory from then on."""
     direction: Literal[1, -1] | None = None
-    """1 is the track's own way round, -1 the other, None is drawn at each start."""
+    """Driving direction: 1 the track's own way round, -1 the other, None drawn at each start."""
     off_road_ends: bool = True
-    """Whether leaving the road ends the episode. Otherwise the car is put back where it left."""
+    """Whether leaving the road ends the episode; otherwise the car is put back there."""
     laps: int | None = None
-    """After so many laps the episode is cut off; None never does."""
+    """Laps after which the episode is truncated; None never truncates it."""
     control_hz: float = 20.0
     """Actions a second."""
     top_speed_mps: float = 13.5
-    """The car is never faster."""
+    """Highest speed of the car."""
     device: str = "cpu"
-    """Where pictures are made."""
+    """Device that makes the pictures: ``cpu`` or ``cuda``."""
 
     def __post_init__(self) -> None:
         if not self.cameras:
@@ -83,7 +83,7 @@ class Task:
 
 
 class Driving:
-    """What the single and the vector environment have in common: cars that drive a task."""
+    """Cars that drive a task: the core of the single and of the vector environment."""
 
     def __init__(self, task: Task, cars: int) -> None:
         self.task = task
@@ -104,7 +104,7 @@ class Driving:
         self.action_space = spaces.Box(-1, 1, (2,), np.float32)
 
     def reset(self, draw: np.random.Generator, options: dict[str, Any] | None) -> None:
-        """Start all cars anew, under conditions that may be new."""
+        """Start all cars anew, under newly drawn conditions if the task draws them."""
         if self.task.conditions in ("seed", "wide"):
             self.world = self._world_of(int(draw.integers(self.task.variants)))
         for car in range(self.cars):
@@ -113,7 +113,7 @@ class Driving:
     def start(
         self, car: int, draw: np.random.Generator, options: dict[str, Any] | None = None
     ) -> None:
-        """Start one car anew: standing, anywhere on the track, where ``options`` do not say."""
+        """Start one car anew: standing, at a place and in a direction drawn unless given."""
         unknown = sorted(set(options or {}) - set(_START_OPTIONS))
         if unknown:
             raise SimulatorError(
@@ -127,7 +127,7 @@ class Driving:
         """Drive for one control period.
 
         Returns:
-            The truth at its end, rewards, and which cars' episodes are over, and cut off.
+            The truth at its end, rewards, and masks of the episodes terminated and truncated.
         """
         seconds = 1 / self.task.control_hz
         before_m = self.world.truth().distance_m
@@ -138,13 +138,10 @@ class Driving:
         terminated = truth.off_road & self.task.off_road_ends
         for car in np.flatnonzero(truth.off_road & ~terminated):
             self.world.put_back(int(car))
-        truncated = np.zeros(self.cars, bool)
-        if self.task.laps is not None:
-            truncated = truth.lap >= self.task.laps
-        return truth, reward, terminated, truncated
+        return truth, reward, terminated, truth.lap >= (self.task.laps or math.inf)
 
     def observe(self) -> Observation:
-        """What all cars see, batched."""
+        """The observations of all cars, batched."""
         frames = self.world.frames()
         seen: Observation = {
             name: np.ascontiguousarray(frames[:, i]) for i, name in enumerate(self.task.cameras)
@@ -153,7 +150,7 @@ class Driving:
         return seen | {"speed_mph": speed_mph.astype(np.float32)[:, None]}
 
     def picture_of(self, seen: Observation) -> NDArray[np.uint8]:
-        """What a person would look at."""
+        """The batched pictures for ``render``: the center camera's, else the first camera's."""
         name = "center" if "center" in self.task.cameras else self.task.cameras[0]
         return seen[name].copy()
 
@@ -178,12 +175,6 @@ class Driving:
 
 
 def info_of(truth: Truth) -> dict[str, NDArray[Any]]:
-    """What environments tell besides, batched."""
-    return {
-        "s_m": truth.s_m,
-        "cte_m": truth.cte_m,
-        "heading_error": truth.heading_error_rad,
-        "off_road": truth.off_road,
-        "lap": truth.lap,
-        "distance_m": truth.distance_m,
-    }
+    """The ``info`` of environments, batched."""
+    told = {name: values for name, values in truth._asdict().items() if name != "margin_m"}
+    return {name.removesuffix("_rad"): values for name, values in told.items()}

@@ -1,8 +1,8 @@
-"""Cars: what steering and throttle do to them.
+"""The cars' physics: from steering and throttle to motion.
 
-A dynamic bicycle (Rajamani, *Vehicle Dynamics and Control*, 2012, chapter 2) whose tyres pull in
-proportion to their slip until friction gives out, and a kinematic bicycle at walking pace, where
-slip says nothing. Fitted to figures measured on recordings of Udacity's simulator: acceleration,
+The model is a dynamic bicycle (Rajamani, *Vehicle Dynamics and Control*, 2012, chapter 2) whose
+tyres pull in proportion to their slip until friction gives out, and a kinematic bicycle at walking
+pace, where slip says nothing. It is fitted to recordings of Udacity's simulator: acceleration,
 coasting, and a yaw rate of about ``v * tan(25 deg * steering) / 3.2 m`` at the speeds driven.
 
 Headings are radians counterclockwise, so a turn to the left is positive; **steering is positive to
@@ -25,13 +25,13 @@ MPS_A_MPH = 0.44704
 """Metres a second in one mile an hour."""
 
 PHYSICS_STEP_S = 1 / 50
-"""The longest step that physics takes, Unity's own."""
+"""The longest physics step; Unity's own."""
 
 GRAVITY_MPS2 = 9.81
 
 _KINEMATIC_MPS = 3.0
 _DYNAMIC_MPS = 5.0
-"""Below the one speed a car is purely kinematic, above the other purely dynamic."""
+"""A car is purely kinematic below the first speed, purely dynamic above the second."""
 
 _FULL_THROTTLE_MPS = np.array([0.0, 9.0, 11.0, 13.5, 40.0])
 _FULL_THROTTLE_MPS2 = np.array([5.0, 4.1, 3.2, 2.4, 0.8])
@@ -40,30 +40,30 @@ _FULL_THROTTLE_MPS2 = np.array([5.0, 4.1, 3.2, 2.4, 0.8])
 
 @dataclasses.dataclass(frozen=True)
 class Vehicle:
-    """What a kind of car can do. Tyre figures are a whole axle's, divided by the car's mass."""
+    """The parameters of a car. Tyre figures are a whole axle's, divided by the car's mass."""
 
     top_speed_mps: float = 13.5
-    """The engine's governor: never faster, not even downhill (30.19 mph)."""
+    """Highest speed, also downhill (30.19 mph)."""
     axle_m: float = 1.4
-    """From the car's centre of mass to either axle."""
+    """Distance from the car's centre of mass to either axle."""
     front_stiffness: float = 80.0
-    """Sideways pull of the front tyres per slip, m/s2 per radian."""
+    """Sideways pull of the front tyres per slip, in m/s2 per radian."""
     rear_stiffness: float = 170.0
-    """Of the rear tyres; more than the front's, so that the car understeers at any speed."""
+    """The same of the rear tyres; the larger of the two, so that the car understeers."""
     front_grip_mps2: float = 4.3
-    """The most that the front tyres can pull."""
+    """Largest sideways pull of the front tyres."""
     rear_grip_mps2: float = 5.0
-    """The rear's; more than the front's, so that the nose slides first and the car never spins."""
+    """The same of the rear tyres; the larger, so that the nose slides first and no car spins."""
     brake_mps2: float = 8.0
     """Deceleration of full brakes, beyond what coasting gives."""
     reverse_mps2: float = 2.5
     """Acceleration of full reverse throttle."""
     reverse_speed_mps: float = 4.0
-    """Never faster backwards."""
+    """Highest speed backwards."""
     rolling_mps2: float = 0.2
-    """Deceleration of coasting, of which this much at any speed …"""
+    """Deceleration of coasting at any speed."""
     drag_per_s: float = 0.08
-    """… and this much for each m/s: 1.25 m/s2 at 13 m/s."""
+    """Further deceleration of coasting for each m/s; in all 1.25 m/s2 at 13 m/s."""
 
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
@@ -76,23 +76,23 @@ class Vehicle:
 
     @property
     def understeer_s2_per_m(self) -> float:
-        """What each (m/s)2 adds to the wheelbase that the car seems to have."""
+        """Understeer gradient: growth of the effective wheelbase for each (m/s)2."""
         return 0.5 / self.front_stiffness - 0.5 / self.rear_stiffness
 
     def effective_wheelbase_m(self, speed_mps: ArrayLike) -> Floats:
-        """``v * tan(wheel angle) / yaw rate`` in a steady bend, tyres not sliding."""
+        """The wheelbase ``v * tan(wheel angle) / yaw rate`` in a steady bend, tyres not sliding."""
         return 2 * self.axle_m + self.understeer_s2_per_m * np.square(np.asarray(speed_mps, float))
 
     def drift_per_curvature_m(self, speed_mps: ArrayLike) -> Floats:
-        """By how many radians, per 1/m of curvature, the car moves to the left of its nose.
+        """Side slip angle per curvature in a steady bend, in radians per 1/m; positive to the left.
 
-        In a steady bend: the rear axle follows, and slips outwards to find its share of the force.
+        The rear axle follows the front one, and slips outwards to find its share of the force.
         """
         speed_mps = np.asarray(speed_mps, float)
         return self.axle_m - 0.5 * np.square(speed_mps) / self.rear_stiffness
 
     def full_throttle_mps2(self, speed_mps: ArrayLike) -> Floats:
-        """Acceleration on the level."""
+        """Acceleration at full throttle on the level."""
         return np.interp(np.asarray(speed_mps, float), _FULL_THROTTLE_MPS, _FULL_THROTTLE_MPS2)
 
     def coasting_mps2(self, speed_mps: ArrayLike) -> Floats:
@@ -101,13 +101,9 @@ class Vehicle:
 
 
 class Cars:
-    """The motion of several cars of one kind, all arrays of shape ``(cars,)``.
+    """The motion of several cars of one kind, as arrays of shape ``(cars,)``.
 
-    What becomes of a car does not depend on how many others there are, to the last bit.
-
-    Args:
-        cars: how many.
-        vehicle: of which kind.
+    A car moves alike, to the last bit, however many others there are.
     """
 
     def __init__(self, cars: int, vehicle: Vehicle) -> None:
@@ -116,13 +112,13 @@ class Cars:
         self.y_m = np.zeros(cars)
         self.heading_rad = np.zeros(cars)
         self.speed_mps = np.zeros(cars)
-        """Along the car; negative backwards."""
+        """Speed along the car; negative backwards."""
         self.sideways_mps = np.zeros(cars)
-        """To the left of the car."""
+        """Speed to the left of the car."""
         self.yaw_rate_rad_s = np.zeros(cars)
 
     def place(self, car: int, x_m: float, y_m: float, heading_rad: float, speed_mps: float) -> None:
-        """Put one car somewhere, rolling straight ahead."""
+        """Put one car at a place on the map, rolling straight ahead."""
         self.x_m[car], self.y_m[car], self.heading_rad[car] = x_m, y_m, heading_rad
         self.speed_mps[car] = min(
             max(speed_mps, -self.vehicle.reverse_speed_mps), self.vehicle.top_speed_mps
@@ -130,7 +126,7 @@ class Cars:
         self.sideways_mps[car] = self.yaw_rate_rad_s[car] = 0.0
 
     def step(self, steering: Floats, throttle: Floats, grade: Floats, seconds: float) -> None:
-        """Physics for one short step.
+        """Advance physics by one step.
 
         Args:
             steering, throttle: in [-1, 1].
@@ -149,13 +145,13 @@ class Cars:
         self.heading_rad += self.yaw_rate_rad_s * seconds
 
     def _turn(self, slope: Floats, seconds: float) -> tuple[Floats, Floats]:
-        """New sideways speed and yaw rate, for front wheels that point at ``slope`` (a tangent).
+        """Update sideways speed and yaw rate for front wheels turned by the tangent ``slope``.
 
-        Solved implicitly, since stiff tyres at low speed react faster than a step. A sliding tyre
+        The step is implicit, since stiff tyres at low speed react faster than it. A sliding tyre
         counts as one just soft enough to pull no more than its grip.
 
         Returns:
-            The pull of the front tyres, to their left, and how dynamic each car is, from 0 to 1.
+            The front tyres' pull to their left, and the dynamic model's share, from 0 to 1.
         """
         vehicle, axle = self.vehicle, self.vehicle.axle_m
         speed = np.maximum(self.speed_mps, _KINEMATIC_MPS)
@@ -187,7 +183,7 @@ class Cars:
         return front * front_slip, share
 
     def _accelerate(self, throttle: Floats, along_mps2: Floats, seconds: float) -> None:
-        """New speed, from the throttle and what else pulls along the car."""
+        """Update the speed by the throttle and the other forces along the car."""
         vehicle, speed = self.vehicle, self.speed_mps
         coasting = vehicle.coasting_mps2(speed)
         forwards = np.maximum(throttle, 0) * (vehicle.full_throttle_mps2(speed) + coasting)

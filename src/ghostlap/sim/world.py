@@ -1,7 +1,7 @@
-"""The world: controls in; pictures, telemetry and the truth out, for several cars at once.
+"""The embedded simulation: controls in; pictures, telemetry and truth out, for several cars.
 
-The same starts and the same controls give the same numbers and the same frames, bit for bit. Cars
-do not see or touch each other: what happens to one does not depend on the others.
+Equal starts and controls give equal numbers and frames, bit for bit. Cars do not see or touch each
+other, so no car's drive depends on the others.
 
     world = World(track_named("lake"), FIXED["lake"], [Start(), Start(s_m=300.0, direction=-1)])
     while world.time_s < 60:
@@ -22,7 +22,13 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ghostlap.base.errors import SimulatorError
-from ghostlap.sim.render.camera_poses import CameraName, Poses, eyes_of, known_cameras, rows_within
+from ghostlap.sim.render.camera_poses import (
+    CameraName,
+    CarPoses,
+    camera_poses,
+    known_cameras,
+    rows_within,
+)
 from ghostlap.sim.scene.conditions import Conditions
 from ghostlap.sim.track.track import Track, wrapped
 from ghostlap.sim.vehicle import MPS_A_MPH, PHYSICS_STEP_S, Cars, Floats, Vehicle
@@ -32,23 +38,23 @@ if TYPE_CHECKING:  # a world without cameras works without the renderer's librar
     from ghostlap.sim.scene.scenery import Scene
 
 _STEPS_A_LOOK = 5
-"""Physics steps (0.1 s) after which cars are looked for on the track again, at the latest."""
+"""Most physics steps (0.1 s in all) between two searches for the cars' places on the track."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Start:
-    """Where and how a car begins."""
+    """Place, pose and speed of a car at its start."""
 
     s_m: float = 0.0
-    """Place along the centre line."""
+    """Arc length along the centre line."""
     direction: int = 1
-    """1 drives the track's own way round, -1 the other."""
+    """Driving direction: 1 the track's own way round, -1 the other."""
     cte_m: float = 0.0
-    """To the left of the centre line, seen in the driving direction."""
+    """Distance to the left of the centre line, seen in the driving direction."""
     heading_error_rad: float = 0.0
-    """Turned to the left of the driving direction."""
+    """Angle to the left of the driving direction."""
     speed_mps: float = 0.0
-    """Straight ahead."""
+    """Speed straight ahead."""
 
     def __post_init__(self) -> None:
         if self.direction not in (1, -1):
@@ -64,29 +70,32 @@ class Start:
 
 
 class Telemetry(NamedTuple):
-    """What the simulator tells a driver; arrays of shape ``(cars,)``."""
+    """All that a driver is told, as arrays of shape ``(cars,)``."""
 
     steering: Floats
-    """As last commanded, in [-1, 1], positive to the right."""
+    """Last command in [-1, 1], positive to the right."""
     throttle: Floats
-    """As last commanded, in [-1, 1]."""
+    """Last command in [-1, 1]."""
     speed_mph: Floats
-    """Not negative."""
+    """Speed over the ground, never negative."""
 
 
 class Truth(NamedTuple):
-    """What a driver is not told; arrays of shape ``(cars,)``, in the driving direction."""
+    """Places on the road, which no driver is told, as arrays of shape ``(cars,)``.
+
+    Signs are those of the driving direction.
+    """
 
     s_m: Floats
-    """Place along the centre line, in the track's own direction."""
+    """Arc length along the centre line, in the track's own direction."""
     cte_m: Floats
-    """Of the car's centre, to the left of the centre line."""
+    """Distance of the car's centre to the left of the centre line."""
     heading_error_rad: Floats
-    """Of the car's nose, to the left of the road's direction."""
+    """Angle of the car's nose to the left of the road."""
     margin_m: Floats
-    """From the car's centre to the nearer edge of the road; negative off the road."""
+    """Distance from the car's centre to the nearer edge of the road; negative off the road."""
     off_road: NDArray[np.bool_]
-    """Whether the centre has left the road."""
+    """Whether the car's centre has left the road."""
     lap: NDArray[np.int64]
     """Whole laps done."""
     distance_m: Floats
@@ -98,17 +107,17 @@ class World:
 
     Args:
         track: the road.
-        conditions: light and materials; matter to the cameras only.
+        conditions: light and materials, which only the cameras notice.
         starts: one for each car.
-        cameras: which pictures :meth:`frames` takes; none for a world that nobody looks at.
-        height_px, width_px: of a whole frame.
-        rows: of each frame, from the first to before the second; None is all of them.
+        cameras: the pictures that :meth:`frames` takes; none where nobody looks.
+        height_px, width_px: size of a whole frame.
+        rows: part of each frame, from the first row to before the second; None is the whole.
         device: where pictures are made: ``cpu``, ``cuda``, ``cuda:1``, …
-        vehicle: what the cars can do.
-        scene: of this track and these conditions, where it is there already.
+        vehicle: the cars' physics.
+        scene: of this track and these conditions, if it has been made already.
 
     Raises:
-        SimulatorError: no cars, or cameras that are not there.
+        SimulatorError: no cars, or unknown cameras.
     """
 
     def __init__(
@@ -137,9 +146,9 @@ class World:
         self.cars = len(starts)
         self.time_s = 0.0
         self.direction = np.ones(self.cars, np.int64)
-        """1 or -1, of each car."""
+        """Driving direction of each car, 1 or -1."""
         self.bad_actions = np.zeros(self.cars, np.int64)
-        """Steps with a control that was not a number or out of range, of each car."""
+        """Number of steps of each car with a control out of range or not a number."""
         self._scene = scene
         self._motion = Cars(self.cars, self.vehicle)
         self._steering, self._throttle = np.zeros(self.cars), np.zeros(self.cars)
@@ -150,18 +159,17 @@ class World:
             self.place(car, start)
 
     def step(self, steering: ArrayLike, throttle: ArrayLike, seconds: float) -> None:
-        """Let time pass, with the controls held.
+        """Advance time with the controls held.
 
         Args:
-            steering: in [-1, 1], positive to the right, shape ``(cars,)`` or one for all.
-            throttle: in [-1, 1], negative to brake and then reverse, likewise.
-            seconds: how long; physics takes equal steps of at most 1/50 s.
+            steering: in [-1, 1], positive to the right; shape ``(cars,)``, or one for all.
+            throttle: in [-1, 1], negative to brake and then reverse; shape as for the steering.
+            seconds: duration; physics takes equal steps of at most 1/50 s.
 
-        What is not a number counts as 0, what is out of range is clipped, and both are counted in
-        :attr:`bad_actions`.
+        NaN counts as 0 and controls out of range are clipped; :attr:`bad_actions` counts both.
 
         Raises:
-            SimulatorError: controls of another shape, or a time that is not above 0.
+            SimulatorError: controls of another shape, or a duration that is not above 0.
         """
         if not (math.isfinite(seconds) and seconds > 0):
             raise SimulatorError(f"seconds of a step must be above 0. Got {seconds}.")
@@ -180,12 +188,12 @@ class World:
         self.time_s += seconds
 
     def telemetry(self) -> Telemetry:
-        """What the simulator tells."""
+        """The last controls and the speed of each car."""
         speed_mps = np.hypot(self._motion.speed_mps, self._motion.sideways_mps)
         return Telemetry(self._steering.copy(), self._throttle.copy(), speed_mps / MPS_A_MPH)
 
     def truth(self) -> Truth:
-        """What only the simulator knows."""
+        """The true place of each car on the road."""
         left_m, right_m = self.track.half_widths(self._s_m)
         margin_m = np.minimum(left_m - self._cte_m, right_m + self._cte_m)
         backwards = np.where(self.direction > 0, 0.0, math.pi)
@@ -199,13 +207,13 @@ class World:
             self._distance_m.copy(),
         )
 
-    def poses(self) -> Poses:
-        """Where the cars are on the map."""
+    def poses(self) -> CarPoses:
+        """Positions and headings of the cars on the map."""
         motion = self._motion
-        return Poses(motion.x_m.copy(), motion.y_m.copy(), motion.heading_rad.copy())
+        return CarPoses(motion.x_m.copy(), motion.y_m.copy(), motion.heading_rad.copy())
 
     def frames(self) -> NDArray[np.uint8]:
-        """What the cameras see now: RGB, shape ``(cars, cameras, rows, width, 3)``, a copy.
+        """The cameras' pictures now: RGB, shape ``(cars, cameras, rows, width, 3)``, a copy.
 
         Raises:
             SimulatorError: this world has no cameras.
@@ -214,18 +222,14 @@ class World:
             raise SimulatorError(
                 'This world has no cameras to look through. Make it with cameras=("center",).'
             )
-        pictures = self._renderer.render(self.eyes())
+        pictures = self._renderer.render(self.camera_poses())
         shape = (self.cars, len(self.cameras), self.rows[1] - self.rows[0], self.width_px, 3)
         return np.array(pictures).reshape(shape)
 
     def frames_at(self, places: Sequence[Start]) -> NDArray[np.uint8]:
-        """What the center camera would see elsewhere on the road.
+        """Whole center pictures of other places: RGB, shape ``(places, height, width, 3)``.
 
-        Args:
-            places: where; no car of this world moves.
-
-        Returns:
-            Whole frames, RGB, shape ``(places, height, width, 3)``.
+        No car of this world moves.
         """
         elsewhere = World(
             self.track,
@@ -238,20 +242,15 @@ class World:
         )
         return elsewhere.frames()[:, 0]
 
-    def eyes(self) -> NDArray[np.float32]:
+    def camera_poses(self) -> NDArray[np.float32]:
         """The cameras' x, y, z, heading and pitch, shape ``(cars * cameras, 5)``."""
-        return eyes_of(
-            self.track,
-            self.cameras,
-            self.poses(),
-            self._s_m,
-            self._heading_error_rad,
-            self.vehicle.axle_m,
-        )
+        s_m, error_rad = self._s_m, self._heading_error_rad
+        axle_m = self.vehicle.axle_m
+        return camera_poses(self.track, self.cameras, self.poses(), s_m, error_rad, axle_m)
 
     @property
     def scene(self) -> Scene:
-        """What stands around the track; made when first asked for, which takes a second or so."""
+        """The scene around the track, made on first use, which takes about a second."""
         if self._scene is None:
             from ghostlap.sim.scene.scenery import scene_of
 
@@ -259,7 +258,7 @@ class World:
         return self._scene
 
     def place(self, car: int, start: Start) -> None:
-        """A new beginning for one car: its distance, laps and bad actions count from here."""
+        """Start one car anew: its distance, laps and bad actions count from here."""
         track, sign = self.track, start.direction
         x_m, y_m = track.position(start.s_m, sign * start.cte_m)
         heading_rad = float(track.heading(start.s_m)) + start.heading_error_rad
@@ -273,24 +272,15 @@ class World:
         self._locate(slice(car, car + 1))
 
     def put_back(self, car: int, cte_m: float = 0.0) -> None:
-        """Put a car on the road where it left it, straight, at half its speed.
-
-        Args:
-            car: which one.
-            cte_m: where in the road's width, to the left in the driving direction.
-        """
-        at = Start(
-            float(self._s_m[car]),
-            int(self.direction[car]),
-            cte_m,
-            speed_mps=max(0.0, float(self._motion.speed_mps[car]) / 2),
-        )
+        """Put a car back where it left the road: straight, at half its speed, ``cte_m`` left."""
+        speed_mps = max(0.0, float(self._motion.speed_mps[car]) / 2)
+        start = Start(float(self._s_m[car]), int(self.direction[car]), cte_m, speed_mps=speed_mps)
         distance_m, bad_actions = self._distance_m[car], self.bad_actions[car]
-        self.place(car, at)
+        self.place(car, start)
         self._distance_m[car], self.bad_actions[car] = distance_m, bad_actions
 
     def push(self, car: int, cte_m: float, heading_rad: float) -> None:
-        """Move a car to the left by so much, and turn it to the left, at once."""
+        """Displace a car at once: ``cte_m`` to the left, turned ``heading_rad`` to the left."""
         motion, s_m = self._motion, float(self._s_m[car])
         place_m = self.track.position(s_m, self._cte_m[car] + self.direction[car] * cte_m)
         motion.x_m[car], motion.y_m[car] = place_m
@@ -301,7 +291,7 @@ class World:
     def _renderer(self) -> Renderer:
         from ghostlap.sim.render.renderer import Renderer, start_warp
 
-        start_warp()  # before the scene is there: its start takes memory that is given back
+        start_warp()  # before the scene is made: its start takes memory that is given back
         return Renderer(
             self.scene,
             self.cars * len(self.cameras),
@@ -312,7 +302,7 @@ class World:
         )
 
     def _locate(self, cars: slice) -> None:
-        """Find some cars on the track, near where they last were."""
+        """Update some cars' places on the track, searching near the last ones."""
         motion, s_m = self._motion, self._s_m[cars]
         x_m, y_m, heading_rad = motion.x_m[cars], motion.y_m[cars], motion.heading_rad[cars]
         place = self.track.locate(x_m, y_m, heading_rad, s_m)
@@ -320,7 +310,7 @@ class World:
         self._grade[cars] = self.track.grade(place.s_m) * np.cos(place.heading_error_rad)
 
     def _checked(self, name: str, control: ArrayLike) -> tuple[Floats, NDArray[np.bool_]]:
-        """A control in [-1, 1] for each car, and whose was not."""
+        """The control of each car clipped to [-1, 1], and a mask of those that were not in it."""
         given = np.asarray(control, float)
         if given.shape not in ((), (self.cars,)):
             raise SimulatorError(

@@ -16,13 +16,13 @@ from ghostlap.sim.world import Start, World
 HILLY = ellipse(hill_m=5.0)
 
 
-def eyes_of(*starts: Start) -> np.ndarray:
+def poses_of(*starts: Start) -> np.ndarray:
     world = World(HILLY, FIXED["lake"], starts, cameras=("left", "center", "right"))
-    return world.eyes().reshape(len(starts), 3, 5)
+    return world.camera_poses().reshape(len(starts), 3, 5)
 
 
 def test_side_cameras_stand_square_to_the_car_and_look_the_same_way() -> None:
-    left, centre, right = eyes_of(Start(s_m=40.0, direction=-1, heading_error_rad=0.3))[0]
+    left, centre, right = poses_of(Start(s_m=40.0, direction=-1, heading_error_rad=0.3))[0]
     assert np.linalg.norm(left[:2] - centre[:2]) == pytest.approx(0.83, abs=1e-4)
     np.testing.assert_allclose((left + right) / 2, centre, atol=1e-4)
     nose = np.array([math.cos(centre[3]), math.sin(centre[3])])
@@ -33,13 +33,13 @@ def test_side_cameras_stand_square_to_the_car_and_look_the_same_way() -> None:
 
 
 def test_cameras_stand_136_cm_above_the_road_also_beside_it() -> None:
-    eyes = eyes_of(Start(s_m=60.0), Start(s_m=60.0, cte_m=9.0))
+    poses = poses_of(Start(s_m=60.0), Start(s_m=60.0, cte_m=9.0))
     road_m = float(HILLY.elevation(60.0))
-    np.testing.assert_allclose(eyes[..., 2], road_m + 1.36, atol=1e-3)
+    np.testing.assert_allclose(poses[..., 2], road_m + 1.36, atol=1e-3)
 
 
 def test_the_nose_rises_uphill_and_falls_the_other_way() -> None:
-    up, down, across = eyes_of(
+    up, down, across = poses_of(
         Start(s_m=20.0),
         Start(s_m=20.0, direction=-1),
         Start(s_m=20.0, heading_error_rad=math.pi / 2),

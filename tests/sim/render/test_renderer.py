@@ -25,7 +25,7 @@ from ghostlap.sim.track.tracks import track_named
 EYE_M = 1.36
 
 
-def eyes_at(track: Track, s_m: list[float], cte_m: float = 0.0) -> NDArray[np.float32]:
+def poses_at(track: Track, s_m: list[float], cte_m: float = 0.0) -> NDArray[np.float32]:
     """Cameras on the track, looking along it."""
     places = track.position(s_m, cte_m)
     height = track.elevation(s_m) + EYE_M
@@ -53,17 +53,17 @@ def bare() -> tuple[Track, Scene]:
 
 
 def test_a_batch_shows_what_single_pictures_show(lake: Track, scene: Scene) -> None:
-    eyes = eyes_at(lake, [5.0, 300.0, 700.0])
-    together = Renderer(scene, 3).render(eyes).copy()
+    poses = poses_at(lake, [5.0, 300.0, 700.0])
+    together = Renderer(scene, 3).render(poses).copy()
     alone = Renderer(scene, 1)
     for k in range(3):
-        assert np.array_equal(alone.render(eyes[k : k + 1])[0], together[k])
+        assert np.array_equal(alone.render(poses[k : k + 1])[0], together[k])
 
 
 def test_rows_are_those_of_the_whole_picture(lake: Track, scene: Scene) -> None:
-    eyes = eyes_at(lake, [250.0])
-    whole = Renderer(scene, 1).render(eyes)
-    part = Renderer(scene, 1, rows=(60, 135)).render(eyes)
+    poses = poses_at(lake, [250.0])
+    whole = Renderer(scene, 1).render(poses)
+    part = Renderer(scene, 1, rows=(60, 135)).render(poses)
     assert part.shape == (1, 75, 320, 3)
     # The march starts at the lowest row asked for, so distances differ in their last digits.
     difference = np.abs(part.astype(int) - whole[:, 60:135]).max(-1)
@@ -72,8 +72,8 @@ def test_rows_are_those_of_the_whole_picture(lake: Track, scene: Scene) -> None:
 
 def test_the_same_scene_gives_the_same_bytes(lake: Track, scene: Scene) -> None:
     again = scene_of(lake, FIXED["lake"], cache=False)
-    eyes = eyes_at(lake, [100.0, 900.0])
-    assert np.array_equal(Renderer(scene, 2).render(eyes), Renderer(again, 2).render(eyes))
+    poses = poses_at(lake, [100.0, 900.0])
+    assert np.array_equal(Renderer(scene, 2).render(poses), Renderer(again, 2).render(poses))
 
 
 def test_the_edge_line_is_where_the_camera_geometry_puts_it(bare: tuple[Track, Scene]) -> None:
@@ -81,7 +81,7 @@ def test_the_edge_line_is_where_the_camera_geometry_puts_it(bare: tuple[Track, S
     # On the straightest place, a line X to the side is seen at row v in column
     # 320 + X / height * (v - horizon), for a picture twice as large.
     s_m = float(track.stations_s_m[np.abs(track.curvature(track.stations_s_m)).argmin()])
-    picture = Renderer(scene, 1, height_px=320, width_px=640).render(eyes_at(track, [s_m]))[0]
+    picture = Renderer(scene, 1, height_px=320, width_px=640).render(poses_at(track, [s_m]))[0]
     half = float(track.half_widths(s_m)[1])
     row = 200
     expected = 320 + (half - 0.245) / EYE_M * (row + 0.5 - 2 * 58.6)
@@ -94,7 +94,7 @@ def test_the_edge_line_is_where_the_camera_geometry_puts_it(bare: tuple[Track, S
 
 def test_the_horizon_follows_the_pitch(bare: tuple[Track, Scene]) -> None:
     track, scene = bare
-    level = eyes_at(track, [0.0])
+    level = poses_at(track, [0.0])
     up = level.copy()
     up[0, 4] = np.arctan(10 / 138.6)  # ten rows
     renderer = Renderer(scene, 1)
@@ -104,20 +104,20 @@ def test_the_horizon_follows_the_pitch(bare: tuple[Track, Scene]) -> None:
 
 
 def test_a_larger_picture_shows_the_same_view(lake: Track, scene: Scene) -> None:
-    eyes = eyes_at(lake, [400.0])
-    small = Renderer(scene, 1).render(eyes)[0]
-    large = Renderer(scene, 1, height_px=480, width_px=960).render(eyes)[0]
+    poses = poses_at(lake, [400.0])
+    small = Renderer(scene, 1).render(poses)[0]
+    large = Renderer(scene, 1, height_px=480, width_px=960).render(poses)[0]
     reduced = cv2.resize(large, (320, 160), interpolation=cv2.INTER_AREA)
     assert np.abs(reduced[:130].astype(int) - small[:130]).mean() < 12
 
 
 def test_conditions_change_what_they_say(lake: Track) -> None:
-    eyes = eyes_at(lake, [60.0])
+    poses = poses_at(lake, [60.0])
     own = FIXED["lake"]
 
     def road(**changes: object) -> NDArray[np.float64]:
         scene = scene_of(lake, dataclasses.replace(own, **changes), cache=False)  # type: ignore[arg-type]
-        picture = Renderer(scene, 1).render(eyes)[0]
+        picture = Renderer(scene, 1).render(poses)[0]
         return np.asarray(picture[105:130, 130:190].mean((0, 1)))
 
     usual = road()
@@ -129,11 +129,11 @@ def test_conditions_change_what_they_say(lake: Track) -> None:
 
 
 def test_without_lines_no_yellow_is_left(lake: Track) -> None:
-    eyes = eyes_at(lake, [60.0])
+    poses = poses_at(lake, [60.0])
 
     def yellow(lines: bool) -> int:
         conditions = dataclasses.replace(FIXED["lake"], lines=lines)
-        picture = Renderer(scene_of(lake, conditions, cache=False), 1).render(eyes)[0][90:135]
+        picture = Renderer(scene_of(lake, conditions, cache=False), 1).render(poses)[0][90:135]
         hue, saturation, _ = np.moveaxis(cv2.cvtColor(picture, cv2.COLOR_RGB2HSV), -1, 0)
         return int(((hue > 18) & (hue < 30) & (saturation > 120)).sum())
 
@@ -145,8 +145,8 @@ def test_pictures_match_the_golden_one(lake: Track, scene: Scene, tmp_path: Path
     jungle = track_named("jungle")
     forest = scene_of(jungle, FIXED["jungle"], cache=False)
     views = [
-        Renderer(scene, 2, height_px=80, width_px=160).render(eyes_at(lake, [30.0, 620.0])).copy(),
-        Renderer(forest, 2, height_px=80, width_px=160).render(eyes_at(jungle, [30.0, 620.0])),
+        Renderer(scene, 2, height_px=80, width_px=160).render(poses_at(lake, [30.0, 620.0])).copy(),
+        Renderer(forest, 2, height_px=80, width_px=160).render(poses_at(jungle, [30.0, 620.0])),
     ]
     picture = np.concatenate([np.concatenate(list(pair), axis=1) for pair in views])
     new, path = tmp_path / "renderer.png", GOLDEN / "renderer.png"
@@ -161,7 +161,7 @@ def test_pictures_match_the_golden_one(lake: Track, scene: Scene, tmp_path: Path
     [
         ({"views": 0}, "at least 1 view"),
         ({"views": 1, "height_px": 100_000}, "Got 1 of 320x100000"),
-        ({"views": 1, "rows": (60, 200)}, "within the picture's 160 rows. Got 60 to 200"),
+        ({"views": 1, "rows": (60, 200)}, r"within a frame of 160. Got \(60, 200\)"),
         ({"views": 1, "device": "tpu"}, "no device 'tpu' here .*Use cpu"),
     ],
 )
@@ -172,8 +172,10 @@ def test_impossible_renderers_are_refused(
         Renderer(scene, **arguments)  # type: ignore[arg-type]
 
 
-def test_eyes_of_another_shape_are_refused(scene: Scene) -> None:
-    with pytest.raises(SimulatorError, match=r"eyes must have shape \(2, 5\). Got \(1, 5\)"):
+def test_camera_poses_of_another_shape_are_refused(scene: Scene) -> None:
+    with pytest.raises(
+        SimulatorError, match=r"camera_poses must have shape \(2, 5\). Got \(1, 5\)"
+    ):
         Renderer(scene, 2).render(np.zeros((1, 5), np.float32))
 
 
@@ -185,9 +187,9 @@ def test_kernels_compile_for_a_gpu(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(not wp.is_cuda_available(), reason="no CUDA GPU here")
 def test_a_gpu_paints_the_same_picture(lake: Track, scene: Scene) -> None:
-    eyes = eyes_at(lake, [100.0, 900.0])
-    here = Renderer(scene, 2).render(eyes)
-    there = Renderer(scene, 2, device="cuda").render(eyes)
+    poses = poses_at(lake, [100.0, 900.0])
+    here = Renderer(scene, 2).render(poses)
+    there = Renderer(scene, 2, device="cuda").render(poses)
     difference = np.abs(here.astype(int) - there)
     assert difference.mean() < 1.0
     assert np.mean(difference.max(-1) > 24) < 0.02

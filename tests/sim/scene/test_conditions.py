@@ -17,18 +17,16 @@ from ghostlap.sim.scene.conditions import (
     VERGES,
     Conditions,
     conditions_of,
-    drawn_conditions,
-    wide_conditions,
 )
 
 
 @given(seed=st.integers(0, 10_000), theme=st.sampled_from(["lake", "jungle", "circuit"]))
 def test_a_seed_always_draws_the_same_valid_conditions(seed: int, theme: Any) -> None:
-    assert drawn_conditions(theme, seed) == drawn_conditions(theme, seed)
+    assert conditions_of("seed", theme, seed) == conditions_of("seed", theme, seed)
 
 
 def test_seeds_differ_in_every_respect() -> None:
-    drawn = [drawn_conditions("lake", seed) for seed in range(60)]
+    drawn = [conditions_of("seed", "lake", seed) for seed in range(60)]
     assert {conditions.road for conditions in drawn} == set(ROADS)
     assert {conditions.verge for conditions in drawn} == set(VERGES)
     for name in ("sun_azimuth_deg", "brightness", "tint", "tree_density", "texture_seed"):
@@ -39,13 +37,12 @@ def test_seeds_differ_in_every_respect() -> None:
 
 @given(seed=st.integers(0, 10_000), theme=st.sampled_from(["lake", "jungle", "circuit"]))
 def test_wide_conditions_are_valid_and_never_hide_the_road(seed: int, theme: Any) -> None:
-    wide = wide_conditions(theme, seed)
-    assert wide == conditions_of("wide", theme, seed)
+    wide = conditions_of("wide", theme, seed)
     assert wide.lines or wide.road != wide.verge
 
 
 def test_wide_conditions_reach_what_drawn_ones_never_show() -> None:
-    wide = [wide_conditions("lake", seed) for seed in range(400)]
+    wide = [conditions_of("wide", "lake", seed) for seed in range(400)]
     assert {conditions.road for conditions in wide} == set(MATERIALS)
     assert any(not conditions.lines for conditions in wide)
     assert min(conditions.sun_elevation_deg for conditions in wide) < 8

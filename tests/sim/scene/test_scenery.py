@@ -13,7 +13,7 @@ from ellipses import ellipse
 from ghostlap.base.errors import CacheError
 from ghostlap.base.folder_lock import FolderLock
 from ghostlap.sim.scene import scenery
-from ghostlap.sim.scene.conditions import FIXED, Conditions, drawn_conditions
+from ghostlap.sim.scene.conditions import FIXED, Conditions, conditions_of
 from ghostlap.sim.scene.scenery import Scene, scene_of
 from ghostlap.sim.scene.terrain import LARGEST_GRID_CELLS, terrain_of
 from ghostlap.sim.track.track import Surface, Track
@@ -100,7 +100,7 @@ def test_scenes_of_other_tracks_and_conditions_are_kept_apart(cache: Path) -> No
     track = ellipse()
     wider = dataclasses.replace(track, half_left_m=track.half_left_m + 1)
     for each in (track, wider):
-        for conditions in (FIXED["lake"], drawn_conditions("lake", 1)):
+        for conditions in (FIXED["lake"], conditions_of("seed", "lake", 1)):
             scene_of(each, conditions)
     assert len(list(cache.glob("*.npz"))) == 4
 
@@ -126,8 +126,8 @@ def test_the_cache_stays_within_its_bound(cache: Path, monkeypatch: pytest.Monke
 def test_trees_stand_beside_the_road_and_in_the_dry() -> None:
     track: Track = track_named("jungle")
     scene = scene_of(track, FIXED["jungle"], cache=False)
-    x_m, y_m, width_m = scene.upright[:, 0], scene.upright[:, 1], scene.upright[:, 3]
+    x_m, y_m, width_m = scene.props[:, 0], scene.props[:, 1], scene.props[:, 3]
     cte_m = track.locate(x_m, y_m, 0.0).cte_m
     assert np.abs(cte_m).min() > float(np.max(track.half_widths(0.0)))
-    assert len(scene.upright) > 300
+    assert len(scene.props) > 300
     assert width_m.min() > 0.3

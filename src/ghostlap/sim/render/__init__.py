@@ -1,1 +1,1 @@
-"""Pictures of a scene: one source for CPU and CUDA."""
+"""The renderer: one source for CPU and CUDA."""

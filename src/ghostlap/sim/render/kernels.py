@@ -2,8 +2,8 @@
 
 A column of the picture is one vertical plane through the eye. Its pixels are found from the bottom
 row to the top: the ray of each row hits the land at or beyond where the row below hit it, so one
-march along the plane serves the whole column. Upright things are tested against the depth of the
-land afterwards.
+march along the plane serves the whole column. Props, which are billboards, are tested against the
+depth of the land afterwards.
 """
 # Warp compiles these functions from their source: no `from __future__ import annotations` here.
 
@@ -24,7 +24,7 @@ wp.config.log_level = wp.LOG_ERROR  # its banner would stand between a command's
 wp.set_module_options({"fast_math": True, "enable_backward": False})
 
 FAR_M = wp.constant(620.0)
-THINGS_FAR_M = wp.constant(500.0)
+PROPS_FAR_M = wp.constant(500.0)
 NO_DEPTH = wp.constant(1.0e9)
 BUCKETS = wp.constant(16)
 SPRITE_ROWS = wp.constant(128)
@@ -32,8 +32,8 @@ SPRITE_COLUMNS = wp.constant(64)
 
 
 @wp.struct
-class Shown:
-    """An upright thing in one picture."""
+class Projection:
+    """A prop in one picture, in pixels; its width is negative where it is mirrored."""
 
     left: float
     top: float
@@ -60,48 +60,48 @@ def height_at(land: Land, x: float, y: float):
 
 
 @wp.kernel
-def project_things(
-    eyes: wp.array2d(dtype=float),
+def project_props(
+    camera_poses: wp.array2d(dtype=float),
     optics: Optics,
     sun: wp.vec3,
-    upright: wp.array2d(dtype=float),
-    shown: wp.array2d(dtype=Shown),
+    props: wp.array2d(dtype=float),
+    shown: wp.array2d(dtype=Projection),
     members: wp.array3d(dtype=int),
     counts: wp.array2d(dtype=int),
 ):
-    """Find the upright things that each view can see, and sort them into buckets of columns.
+    """Project the props that each view can see, and sort them into buckets of columns.
 
-    ``members[view, bucket, :counts[view, bucket]]`` are the numbers of things in a bucket.
+    ``members[view, bucket, :counts[view, bucket]]`` are the indices of the props in a bucket.
     """
     view, k = wp.tid()
-    heading = eyes[view, 3]
+    heading = camera_poses[view, 3]
     fx = wp.cos(heading)
     fy = wp.sin(heading)
-    ex = upright[k, 0] - eyes[view, 0]
-    ey = upright[k, 1] - eyes[view, 1]
+    ex = props[k, 0] - camera_poses[view, 0]
+    ey = props[k, 1] - camera_poses[view, 1]
     depth = ex * fx + ey * fy
-    if depth > 1.0 and depth < THINGS_FAR_M:
+    if depth > 1.0 and depth < PROPS_FAR_M:
         scale = optics.focal / depth
-        width = upright[k, 3] * scale
+        width = props[k, 3] * scale
         left = optics.middle + (ex * fy - ey * fx) * scale - width * 0.5
         if left < float(optics.width) and left + width > 0.0 and width > 0.35:
-            horizon = optics.horizon + optics.focal * wp.tan(eyes[view, 4])
-            thing = Shown()
-            thing.height = upright[k, 4] * scale
-            thing.top = horizon + (eyes[view, 2] - upright[k, 2]) * scale - thing.height
-            if thing.top < float(optics.end_row) and thing.top + thing.height > float(
+            horizon = optics.horizon + optics.focal * wp.tan(camera_poses[view, 4])
+            prop = Projection()
+            prop.height = props[k, 4] * scale
+            prop.top = horizon + (camera_poses[view, 2] - props[k, 2]) * scale - prop.height
+            if prop.top < float(optics.end_row) and prop.top + prop.height > float(
                 optics.first_row
             ):
                 flat = wp.sqrt(sun[0] * sun[0] + sun[1] * sun[1]) + 1.0e-6
                 towards = (fx * sun[0] + fy * sun[1]) / flat
                 from_right = (fy * sun[0] - fx * sun[1]) / flat
-                thing.light = 0.80 - 0.34 * towards
+                prop.light = 0.80 - 0.34 * towards
                 # mirrored (a negative width) where the sun stands on the left
-                thing.left = left
-                thing.width = wp.where(from_right >= 0.0, width, -width)
-                thing.depth = depth
-                thing.sprite = int(upright[k, 5])
-                shown[view, k] = thing
+                prop.left = left
+                prop.width = wp.where(from_right >= 0.0, width, -width)
+                prop.depth = depth
+                prop.sprite = int(props[k, 5])
+                shown[view, k] = prop
                 per_column = float(BUCKETS) / float(optics.width)
                 first = wp.max(int(left * per_column), 0)
                 end = wp.min(int((left + width) * per_column) + 1, BUCKETS)
@@ -111,10 +111,10 @@ def project_things(
 
 @wp.kernel
 def paint_columns(
-    eyes: wp.array2d(dtype=float),
+    camera_poses: wp.array2d(dtype=float),
     optics: Optics,
     land: Land,
-    shown: wp.array2d(dtype=Shown),
+    shown: wp.array2d(dtype=Projection),
     members: wp.array3d(dtype=int),
     counts: wp.array2d(dtype=int),
     sprites: wp.array3d(dtype=wp.uint32),
@@ -127,10 +127,10 @@ def paint_columns(
 ):
     """Paint one column of one view. ``colours`` and ``depths`` are ``(views, columns, rows)``."""
     view, u = wp.tid()
-    eye = wp.vec3(eyes[view, 0], eyes[view, 1], eyes[view, 2])
-    heading = eyes[view, 3]
+    eye = wp.vec3(camera_poses[view, 0], camera_poses[view, 1], camera_poses[view, 2])
+    heading = camera_poses[view, 3]
     forward = wp.vec2(wp.cos(heading), wp.sin(heading))
-    horizon = optics.horizon + optics.focal * wp.tan(eyes[view, 4])
+    horizon = optics.horizon + optics.focal * wp.tan(camera_poses[view, 4])
     aside = (float(u) + 0.5 - optics.middle) / optics.focal
     dx = forward[0] + forward[1] * aside
     dy = forward[1] - forward[0] * aside
@@ -163,7 +163,7 @@ def paint_columns(
                 far = depth
                 above_near = ground_before - (eye[2] - fall * before)
                 above_far = ground - ray
-                if depth > 20.0:  # steps are longer than cells here: one more look between
+                if depth > 20.0:  # steps are longer than cells here: one more sample between
                     share = wp.clamp(-above_near / (above_far - above_near + 1.0e-6), 0.0, 1.0)
                     middle = near + (far - near) * share
                     above = height_at(land, eye[0] + dx * middle, eye[1] + dy * middle) - (
@@ -202,30 +202,30 @@ def paint_columns(
         depths[view, u, v] = NO_DEPTH
         v = v - 1
 
-    # What stands upright, wherever it is nearer than the land.
+    # Props, wherever they are nearer than the land.
     at = float(u) + 0.5
     bucket = u * BUCKETS / optics.width
     for n in range(counts[view, bucket]):
-        thing = shown[view, members[view, bucket, n]]
-        width = wp.abs(thing.width)
-        if at >= thing.left and at < thing.left + width:
-            share = (at - thing.left) / width
-            if thing.width < 0.0:
+        prop = shown[view, members[view, bucket, n]]
+        width = wp.abs(prop.width)
+        if at >= prop.left and at < prop.left + width:
+            share = (at - prop.left) / width
+            if prop.width < 0.0:
                 share = 1.0 - share
             column = wp.min(int(share * float(SPRITE_COLUMNS)), SPRITE_COLUMNS - 1)
-            per_row = float(SPRITE_ROWS) / thing.height
-            first = wp.max(int(wp.ceil(thing.top - 0.5)), optics.first_row)
-            end = wp.min(int(wp.ceil(thing.top + thing.height - 0.5)), end_row)
+            per_row = float(SPRITE_ROWS) / prop.height
+            first = wp.max(int(wp.ceil(prop.top - 0.5)), optics.first_row)
+            end = wp.min(int(wp.ceil(prop.top + prop.height - 0.5)), end_row)
             for row in range(first, end):
-                if depths[view, u, row] > thing.depth:
+                if depths[view, u, row] > prop.depth:
                     texel = wp.clamp(
-                        int((float(row) + 0.5 - thing.top) * per_row), 0, SPRITE_ROWS - 1
+                        int((float(row) + 0.5 - prop.top) * per_row), 0, SPRITE_ROWS - 1
                     )
-                    painted = unpacked(sprites[thing.sprite, texel, column])
+                    painted = unpacked(sprites[prop.sprite, texel, column])
                     if painted[3] > 0.5:
-                        lit = wp.vec3(painted[0], painted[1], painted[2]) * thing.light
-                        colours[view, u, row] = hazed(land, lit, thing.depth)
-                        depths[view, u, row] = thing.depth
+                        lit = wp.vec3(painted[0], painted[1], painted[2]) * prop.light
+                        colours[view, u, row] = hazed(land, lit, prop.depth)
+                        depths[view, u, row] = prop.depth
 
     # Power lines: where this column's plane cuts each wire.
     for n in range(wires.shape[0]):

@@ -1,4 +1,4 @@
-"""Pictures of a scene, as the cameras on the car take them."""
+"""The renderer: pictures of a scene by the cameras on the car."""
 
 from __future__ import annotations
 
@@ -13,23 +13,24 @@ from ghostlap.base.errors import SimulatorError
 from ghostlap.base.platform import give_back_code
 from ghostlap.base.terminal import native_words_held_back
 from ghostlap.data.vision.camera import Camera
-from ghostlap.sim.render.kernels import BUCKETS, Shown, paint_columns, project_things
+from ghostlap.sim.render.camera_poses import rows_within
+from ghostlap.sim.render.kernels import BUCKETS, Projection, paint_columns, project_props
 from ghostlap.sim.render.shading import Land, Optics
 from ghostlap.sim.scene.scenery import Scene
 
 _HAZE_FROM_M = 900.0
-"""At haze 1, things at this distance have lost four fifths of their colour."""
+"""Distance at which haze 1 has taken four fifths of all colour."""
 _LARGEST_PX = 4096
 _WARP = "warp.so"
 
 
 class Renderer:
-    """Takes pictures of one scene, several views at a time.
+    """A renderer of one scene, several views at a time.
 
     Args:
-        scene: of :func:`ghostlap.sim.scene.scenery.scene_of`.
-        views: pictures taken by each call of :meth:`render`.
-        height_px, width_px: of a whole picture.
+        scene: what :func:`ghostlap.sim.scene.scenery.scene_of` made.
+        views: number of pictures in each call of :meth:`render`.
+        height_px, width_px: size of a whole picture.
         rows: first and end row of the part to paint; None is the whole picture.
         device: ``cpu``, or ``cuda`` where Warp finds a GPU.
 
@@ -47,8 +48,12 @@ class Renderer:
         rows: tuple[int, int] | None = None,
         device: str = "cpu",
     ) -> None:
-        first, end = rows if rows is not None else (0, height_px)
-        _check_size(views, height_px, width_px, first, end)
+        if views < 1 or not (8 <= height_px <= _LARGEST_PX and 8 <= width_px <= _LARGEST_PX):
+            raise SimulatorError(
+                f"The renderer needs at least 1 view of 8x8 to {_LARGEST_PX}x{_LARGEST_PX} pixels. "
+                f"Got {views} of {width_px}x{height_px}."
+            )
+        first, end = rows_within(rows, height_px)
         start_warp()
         try:
             self.device = wp.get_device(device)
@@ -60,8 +65,8 @@ class Renderer:
         camera = Camera().for_frames(height_px, width_px)
         self._optics = _optics(camera, first, end)
         self._land = self._land_of(scene)
-        self._sun = wp.vec3(*map(float, scene.sun))
-        self._upright = self._array(scene.upright, float)
+        self._sun = _vector(scene.sun)
+        self._props = self._array(scene.props, float)
         self._wires = self._array(scene.wires.reshape(-1, 7), float)
         self._sprites = self._array(_packed(scene.sprites), wp.uint32)
         bonnet, bonnet_top = _bonnet(height_px, width_px)
@@ -70,58 +75,49 @@ class Renderer:
         shape = (views, width_px, height_px)
         self._colours = wp.empty(shape, dtype=wp.vec3, device=self.device)
         self._depths = wp.empty(shape, dtype=float, device=self.device)
-        self._shown = wp.empty((views, max(1, len(scene.upright))), dtype=Shown, device=self.device)
-        self._members = wp.empty(
-            (views, BUCKETS, max(1, len(scene.upright))), dtype=int, device=self.device
-        )
+        props = max(1, len(scene.props))
+        self._shown = wp.empty((views, props), dtype=Projection, device=self.device)
+        self._members = wp.empty((views, BUCKETS, props), dtype=int, device=self.device)
         self._counts = wp.zeros((views, BUCKETS), dtype=int, device=self.device)
-        self.frames = wp.empty(
-            (views, end - first, width_px, 3), dtype=wp.uint8, device=self.device
-        )
+        part = (views, end - first, width_px, 3)
+        self.frames = wp.empty(part, dtype=wp.uint8, device=self.device)
         """The last pictures, on the device."""
 
-    def render(self, eyes: NDArray[np.floating]) -> NDArray[np.uint8]:
-        """Take a picture from each eye.
+    def render(self, camera_poses: NDArray[np.floating]) -> NDArray[np.uint8]:
+        """Take a picture from each camera pose.
 
         Args:
-            eyes: shape ``(views, 5)``: x, y and height of the camera in metres, heading and pitch
-                in radians; pitch is the car's own, positive with the nose up.
+            camera_poses: shape ``(views, 5)``: x, y and height in metres, heading and pitch in
+                radians; pitch is the car's own, positive with the nose up.
 
         Returns:
-            ``uint8``, shape ``(views, rows, width, 3)``, red first. On the CPU this is the
-            renderer's own buffer, overwritten by the next call.
+            RGB ``uint8``, shape ``(views, rows, width, 3)``. On the CPU this is the renderer's own
+            buffer, overwritten by the next call.
         """
-        self.render_on_device(eyes)
+        self.render_on_device(camera_poses)
         return np.asarray(self.frames.numpy())
 
-    def render_on_device(self, eyes: NDArray[np.floating]) -> Any:
-        """Like :meth:`render`, but the pictures stay on the device, as a Warp array."""
-        eyes = np.ascontiguousarray(eyes, np.float32)
-        if eyes.shape != (self.views, 5):
-            raise SimulatorError(f"eyes must have shape ({self.views}, 5). Got {eyes.shape}.")
-        placed: Any = wp.array(eyes, dtype=float, device=self.device)
+    def render_on_device(self, camera_poses: NDArray[np.floating]) -> Any:
+        """Take pictures as :meth:`render` does, but leave them on the device, as a Warp array."""
+        if np.shape(camera_poses) != (self.views, 5):
+            raise SimulatorError(
+                f"camera_poses must have shape ({self.views}, 5). Got {np.shape(camera_poses)}."
+            )
+        poses = self._array(np.asarray(camera_poses, np.float32), float)
         self._counts.zero_()
+        shown = [self._shown, self._members, self._counts]
         wp.launch(
-            project_things,
-            dim=(self.views, len(self._upright)),
-            inputs=[
-                placed,
-                self._optics,
-                self._sun,
-                self._upright,
-                self._shown,
-                self._members,
-                self._counts,
-            ],
+            project_props,
+            dim=(self.views, len(self._props)),
+            inputs=[poses, self._optics, self._sun, self._props, *shown],
             device=self.device,
         )
         wp.launch(
             paint_columns,
             dim=(self.views, self._optics.width),
             inputs=[
-                placed, self._optics, self._land, self._shown, self._members, self._counts,
-                self._sprites, self._wires, self._bonnet, self._bonnet_top, self._colours,
-                self._depths, self.frames,
+                poses, self._optics, self._land, *shown, self._sprites, self._wires, self._bonnet,
+                self._bonnet_top, self._colours, self._depths, self.frames,
             ],
             device=self.device,
         )  # fmt: skip
@@ -146,27 +142,23 @@ class Renderer:
         land.last_column, land.last_row = columns - 1.01, rows - 1.01
         land.highest = float(scene.height_m.max())
         land.stations_per_m = 1 / scene.station_m
-        land.dark, land.light = (wp.vec3(*map(float, colour)) for colour in scene.road[0])
-        land.bridge_dark, land.bridge_light = (
-            wp.vec3(*map(float, colour)) for colour in scene.road[1]
+        (land.dark, land.light), (land.bridge_dark, land.bridge_light) = (
+            map(_vector, colours) for colours in scene.road
         )
         land.road_pattern, land.verge_pattern = scene.road_pattern, scene.verge_pattern
-        land.sun = wp.vec3(*map(float, scene.sun))
-        land.shadow = wp.vec3(*map(float, scene.shadow_light))
+        land.sun, land.shadow = _vector(scene.sun), _vector(scene.shadow_light)
         land.markings, land.theme = scene.markings, scene.theme
-        land.gain = wp.vec3(*map(float, scene.gain))
+        land.gain = _vector(scene.gain)
         land.haze_per_m = scene.haze / _HAZE_FROM_M
         return land
 
 
 @lru_cache(maxsize=1)
 def start_warp() -> None:
-    """Start Warp without its native line on standard error that there is no CUDA driver.
-
-    Most machines have none; who asks for ``cuda`` there gets a SimulatorError.
+    """Start Warp without its native message on standard error that there is no CUDA driver.
 
     Raises:
-        SimulatorError: there is no place for compiled kernels.
+        SimulatorError: compiled kernels cannot be kept.
     """
     try:
         with native_words_held_back():
@@ -181,21 +173,9 @@ def start_warp() -> None:
 
 @lru_cache(maxsize=1)
 def _give_back_compiler() -> None:
-    """Once pictures are drawn, what compiled and loaded their kernels is needed no more."""
+    """Give back the memory of Warp's compiler, which is not needed once pictures are drawn."""
     for library in (_WARP, "warp-clang.so"):
         give_back_code(library)
-
-
-def _check_size(views: int, height_px: int, width_px: int, first: int, end: int) -> None:
-    if views < 1 or not (8 <= height_px <= _LARGEST_PX and 8 <= width_px <= _LARGEST_PX):
-        raise SimulatorError(
-            f"The renderer needs at least 1 view of 8x8 to {_LARGEST_PX}x{_LARGEST_PX} pixels. "
-            f"Got {views} of {width_px}x{height_px}."
-        )
-    if not 0 <= first < end <= height_px:
-        raise SimulatorError(
-            f"rows must lie within the picture's {height_px} rows. Got {first} to {end}."
-        )
 
 
 def _optics(camera: Camera, first: int, end: int) -> Optics:
@@ -208,13 +188,17 @@ def _optics(camera: Camera, first: int, end: int) -> Optics:
     return optics
 
 
+def _vector(values: NDArray[Any]) -> Any:
+    return wp.vec3(*map(float, values))
+
+
 def _packed(colours: NDArray[np.uint8]) -> NDArray[np.uint32]:
-    """Four bytes of each colour as one number."""
+    """The four bytes of each colour packed into one number."""
     return np.ascontiguousarray(colours).view(np.uint32)[..., 0]
 
 
 def _bonnet(height_px: int, width_px: int) -> tuple[NDArray[np.float32], NDArray[np.int32]]:
-    """The car's bonnet: colours ``(rows, columns, 3)``, and the first row of it in each column."""
+    """The car's bonnet: colours ``(rows, columns, 3)``, and its first row in each column."""
     rows, columns = np.mgrid[:height_px, :width_px].astype(np.float32)
     row = (rows + 0.5) * (160 / height_px)
     aside = np.abs((columns + 0.5) * (320 / width_px) - 160)

@@ -1,9 +1,11 @@
-"""What the renderer's kernels make of a place: the colours of road, land, sky and haze.
+"""Shading functions of the renderer's kernels: the colours of road, land, sky and haze.
 
-What is painted on the road (lines, kerbs, dashes) is not a texture but a function of the road's own
-coordinates, and each band is averaged over the pixel's footprint, which needs no supersampling.
+Lines, kerbs and dashes are not textures but functions of the road's own coordinates; each band is
+averaged over the pixel's footprint, which needs no supersampling.
 """
 # Warp compiles these functions from their source: no `from __future__ import annotations` here.
+
+from typing import Any
 
 import warp as wp
 
@@ -16,7 +18,7 @@ HAZE = wp.constant(wp.vec3(0.72, 0.78, 0.84))
 
 @wp.struct
 class Land:
-    """A scene's grids; see :class:`ghostlap.sim.scene.scenery.Scene`."""
+    """The grids of a :class:`ghostlap.sim.scene.scenery.Scene` on the device."""
 
     height: wp.array2d(dtype=float)
     distance: wp.array2d(dtype=float)
@@ -48,7 +50,7 @@ class Land:
 
 @wp.struct
 class Optics:
-    """The camera, in pixels of the picture asked for."""
+    """The camera, in pixels of the whole picture."""
 
     focal: float
     horizon: float
@@ -81,7 +83,7 @@ def band(x: float, low: float, high: float, footprint: float):
 
 @wp.func
 def stripes(x: float, period: float, share: float, footprint: float):
-    """Like ``band``, for bands of ``share`` of each period."""
+    """Share of a footprint around ``x`` within bands that cover ``share`` of each period."""
     phase = x / period
     phase = phase - wp.floor(phase)
     wide = wp.min(footprint / period, 1.0)
@@ -89,7 +91,7 @@ def stripes(x: float, period: float, share: float, footprint: float):
 
 
 @wp.func
-def mixed(a: wp.vec3, b: wp.vec3, share: float):
+def mixed(a: Any, b: Any, share: float):
     return a + (b - a) * share
 
 
@@ -102,7 +104,7 @@ def hazed(land: Land, colour: wp.vec3, distance: float):
 
 @wp.func
 def grain(land: Land, pattern: int, across: float, along: float, texels: float):
-    """A pattern at a place in metres, at the level of detail for a footprint in texels."""
+    """The brightness of a pattern at a place in metres, for a footprint in texels."""
     level = int(0)
     if texels > 1.6:
         level = 1
@@ -116,22 +118,17 @@ def grain(land: Land, pattern: int, across: float, along: float, texels: float):
 
 
 @wp.func
-def mixed2(a: wp.vec2, b: wp.vec2, share: float):
-    return a + (b - a) * share
-
-
-@wp.func
 def hills_at(land: Land, azimuth: float):
-    """Rise of the far and of the nearer hills above the horizon, in one direction."""
+    """Rise of the far and of the nearer hills above the horizon at an azimuth."""
     bins = land.horizon.shape[0]
     at = azimuth * (float(bins) * 0.15915494309189535)
     k = int(at)
-    return mixed2(land.horizon[k % bins], land.horizon[(k + 1) % bins], at - float(k))
+    return mixed(land.horizon[k % bins], land.horizon[(k + 1) % bins], at - float(k))
 
 
 @wp.func
 def sky(land: Land, hills: wp.vec2, rise: float, per_pixel: float):
-    """What is seen ``rise`` above the horizon: far hills, or the sky above them."""
+    """Colour seen ``rise`` above the horizon: of far hills, or of the sky above them."""
     blue = wp.clamp(rise * 2.2, 0.0, 1.0)
     colour = mixed(SKY_LOW, SKY_TOP, blue)
     far = wp.vec3(0.56, 0.63, 0.64)
@@ -156,7 +153,7 @@ def shoulder(
     across: float,
     along: float,
 ):
-    """A kerb in bends, and the lake's raised strip, whose sides are bright or dull by the sun."""
+    """Colour beside the road: a kerb in bends, and the lake's raised strip, lit by the sun."""
     out = colour
     kerb = float(0.0)
     if land.theme != 1 and wp.abs(bend) > 0.011:

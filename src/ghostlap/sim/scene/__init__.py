@@ -1,1 +1,1 @@
-"""What stands along a road, what it is made of, and in which light."""
+"""Scenes: terrain, materials, props and light around a road."""

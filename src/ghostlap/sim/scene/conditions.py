@@ -1,9 +1,9 @@
 """Light, weather and materials: everything about a scene that a seed may change.
 
-A pilot that has only seen one light and one kind of asphalt tells road from verge by their colours.
-Drawn conditions take that away: sun, haze, tint, the materials of road and verge, and how many
-trees there are, all from one seed. Wide ones go on to where a person would still just drive: night,
-colour casts, roads of dirt or snow, no lines, a sun at the horizon.
+A pilot that has only seen one light and one asphalt tells road from verge by their colours. Drawn
+conditions vary sun, haze, tint, the materials of road and verge, and the number of trees, all from
+one seed. Wide ones go to the limits at which a person would still drive: night, colour casts, roads
+of dirt or snow, no lines, a sun at the horizon.
 """
 
 from __future__ import annotations
@@ -26,35 +26,35 @@ MATERIALS: tuple[Material, ...] = get_args(Material)
 
 ROADS: tuple[Material, ...] = ("asphalt_old", "asphalt_new", "asphalt_jungle", "concrete")
 VERGES: tuple[Material, ...] = ("dry_grass", "grass", "dirt", "gravel", "sand", "snow")
-"""What drawn conditions choose from."""
+"""Materials of drawn conditions."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Conditions:
-    """One light, one weather, one set of materials. Everything here is plain data."""
+    """Light, weather and materials of one scene."""
 
     road: Material = "asphalt_old"
-    """Of the road, where the track does not say otherwise."""
+    """Material of the road, bridges excepted."""
     verge: Material = "dry_grass"
-    """Of the ground beside it."""
+    """Material of the ground beside the road."""
     lines: bool = True
     """Whether the road is marked."""
     sun_azimuth_deg: float = 35.0
-    """Where the sun stands, counterclockwise from east."""
+    """Direction of the sun, counterclockwise from east."""
     sun_elevation_deg: float = 55.0
     """Height of the sun; low suns cast long shadows."""
     shadow_depth: float = 0.55
     """Share of the light that a shadow takes away, in [0, 1]."""
     brightness: float = 1.0
-    """Factor on everything the camera sees."""
+    """Factor on the whole picture."""
     tint: tuple[float, float, float] = (1.0, 1.0, 1.0)
     """Factors on red, green and blue."""
     haze: float = 1.0
-    """Factor on how fast things fade with distance; 0 is perfectly clear."""
+    """Factor on how fast colours fade with distance; 0 is perfectly clear."""
     tree_density: float = 1.0
     """Factor on the number of trees."""
     texture_seed: int = 0
-    """Of noise in textures, and of where trees and boulders stand."""
+    """Seed of the textures' noise and of the places of trees and boulders."""
 
     def __post_init__(self) -> None:
         for name in ("road", "verge"):
@@ -74,80 +74,49 @@ class Conditions:
 
 
 ConditionsKind = Literal["fixed", "seed", "wide"]
-"""As Udacity's simulator shows a theme; drawn from a seed; drawn from a wider range."""
+"""``fixed``: as Udacity's simulator shows a theme; ``seed``: drawn; ``wide``: of a wider range."""
 
 FIXED: dict[Theme, Conditions] = {
     "lake": Conditions(),
-    "jungle": Conditions(
-        road="asphalt_jungle",
-        verge="grass",
-        sun_elevation_deg=40.0,
-        shadow_depth=0.72,
-    ),
+    "jungle": Conditions("asphalt_jungle", "grass", sun_elevation_deg=40.0, shadow_depth=0.72),
     "circuit": Conditions(road="asphalt_new", verge="grass"),
 }
 """``--conditions fixed``: each theme as Udacity's simulator shows it."""
 
 
 def conditions_of(kind: ConditionsKind, theme: Theme, seed: int | None) -> Conditions:
-    """Conditions of a kind; fixed ones need no seed."""
-    if kind == "fixed" or seed is None:
-        return FIXED[theme]
-    return drawn_conditions(theme, seed) if kind == "seed" else wide_conditions(theme, seed)
+    """Conditions of a kind; fixed ones need no seed.
 
-
-def drawn_conditions(theme: Theme, seed: int) -> Conditions:
-    """Conditions from a seed: half keep the theme's own materials, half draw them anew."""
-    draw = np.random.default_rng([seed, 71])
-    own = FIXED[theme]
-    road, verge = own.road, own.verge
-    if draw.random() < 0.5:
-        road, verge = ROADS[draw.integers(len(ROADS))], VERGES[draw.integers(len(VERGES))]
-    tint = np.exp(draw.normal(0.0, 0.05, 3))
-    return dataclasses.replace(
-        own,
-        road=road,
-        verge=verge,
-        sun_azimuth_deg=float(draw.uniform(0, 360)),
-        sun_elevation_deg=float(draw.uniform(25, 75)),
-        shadow_depth=float(draw.uniform(0.35, 0.75)),
-        brightness=float(np.exp(draw.normal(0.0, 0.18))),
-        tint=(float(tint[0]), float(tint[1]), float(tint[2])),
-        haze=float(draw.choice([0.3, 1.0, 1.0, 2.5])),
-        tree_density=float(draw.uniform(0.4, 1.6)),
-        texture_seed=int(draw.integers(2**31)),
-    )
-
-
-def wide_conditions(theme: Theme, seed: int) -> Conditions:
-    """Conditions from a seed for training: the limits of what a road can look like.
-
-    Any material may be the road beside any other; without lines the two always differ.
+    Of ``seed`` conditions, half keep the theme's own materials. Of ``wide`` ones, any material may
+    be the road beside any other; without lines the two always differ.
     """
-    draw = np.random.default_rng([seed, 73])
     own = FIXED[theme]
+    if kind == "fixed" or seed is None:
+        return own
+    wide = kind == "wide"
+    draw = np.random.default_rng([seed, 73 if wide else 71])
     road, verge = own.road, own.verge
-    if draw.random() < 0.75:
-        road = _of(MATERIALS if draw.random() < 0.5 else ROADS, draw)
-        verge = _of(VERGES, draw)
-    lines = bool(draw.random() < 0.75) or road == verge
-    tint = np.exp(draw.normal(0.0, 0.14, 3))
-    low_sun = draw.random() < 0.3
+    if draw.random() < (0.75 if wide else 0.5):
+        roads = MATERIALS if wide and draw.random() < 0.5 else ROADS
+        road, verge = roads[draw.integers(len(roads))], VERGES[draw.integers(len(VERGES))]
+    lines = not wide or bool(draw.random() < 0.75) or road == verge
+    red, green, blue = map(float, np.exp(draw.normal(0.0, 0.14 if wide else 0.05, 3)))
+    elevations_deg = (25, 80) if wide else (25, 75)
+    if wide and draw.random() < 0.3:
+        elevations_deg = (5, 25)
     return dataclasses.replace(
         own,
         road=road,
         verge=verge,
         lines=lines,
         sun_azimuth_deg=float(draw.uniform(0, 360)),
-        sun_elevation_deg=float(draw.uniform(5, 25) if low_sun else draw.uniform(25, 80)),
-        shadow_depth=float(draw.uniform(0.3, 0.9)),
-        brightness=float(np.exp(draw.uniform(np.log(0.3), np.log(1.4)))),
-        tint=(float(tint[0]), float(tint[1]), float(tint[2])),
-        haze=float(draw.choice([0.3, 1.0, 1.0, 2.5, 8.0])),
-        tree_density=float(draw.uniform(0.2, 1.8)),
+        sun_elevation_deg=float(draw.uniform(*elevations_deg)),
+        shadow_depth=float(draw.uniform(*((0.3, 0.9) if wide else (0.35, 0.75)))),
+        brightness=float(
+            np.exp(draw.uniform(np.log(0.3), np.log(1.4)) if wide else draw.normal(0.0, 0.18))
+        ),
+        tint=(red, green, blue),
+        haze=float(draw.choice([0.3, 1.0, 1.0, 2.5, 8.0] if wide else [0.3, 1.0, 1.0, 2.5])),
+        tree_density=float(draw.uniform(*((0.2, 1.8) if wide else (0.4, 1.6)))),
         texture_seed=int(draw.integers(2**31)),
     )
-
-
-def _of(materials: tuple[Material, ...], draw: np.random.Generator) -> Material:
-    return materials[draw.integers(len(materials))]

@@ -17,7 +17,7 @@ from ghostlap.sim.track.track import Edge, Track
 AMBIENT = 0.56
 """Share of full light that comes from the whole sky."""
 SKY_LIGHT = np.array((0.86, 0.98, 1.2), np.float32)
-"""What stands in shadow is lit by the sky, so it is bluish."""
+"""Colour of the sky's light, which shadows have: bluish."""
 _WATER = np.array((0.65, 0.76, 0.84), np.float32)
 _SHADOW_REACH_M = 90.0
 
@@ -33,8 +33,8 @@ def sun_direction(conditions: Conditions) -> NDArray[np.float64]:
 def land_shadow(terrain: Terrain, conditions: Conditions) -> Grid:
     """Share of the sun that the land itself hides at each cell, 0 to 1.
 
-    On every second cell: for each distance towards the sun, whether the land there stands above
-    the line to the sun.
+    Land hides the sun where, at some distance towards it, it stands above the line to the sun;
+    computed on every second cell.
     """
     coarse = cv2.resize(terrain.height_m, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
     cell_m = terrain.cell_m * 2
@@ -59,7 +59,7 @@ def land_shadow(terrain: Terrain, conditions: Conditions) -> Grid:
 
 
 def sunlight(terrain: Terrain, conditions: Conditions) -> Grid:
-    """How squarely the sun meets the land at each cell, 0 to 1, 1 for flat land."""
+    """Light of the unhidden sun on each cell's slope, from 0 to 1.35; 1 on flat land."""
     slope_y, slope_x = np.gradient(terrain.height_m, np.float32(terrain.cell_m))
     east, north, up = sun_direction(conditions)
     facing = (up - slope_x * east - slope_y * north) / np.sqrt(1 + slope_x**2 + slope_y**2)
@@ -75,10 +75,10 @@ def lit(colour: NDArray[np.float32], sun: Grid, shadow: Grid, depth: float) -> N
 def ground_colours(
     track: Track, terrain: Terrain, conditions: Conditions, shadow: Grid
 ) -> NDArray[np.uint8]:
-    """What the ground looks like from above, lit.
+    """The lit ground, seen from above.
 
     Args:
-        shadow: share of the sun that land and trees hide, 0 to 1, of the terrain's shape.
+        shadow: share of the sun that land and props hide, 0 to 1, of the terrain's shape.
 
     Returns:
         ``uint8``, shape ``(rows, columns, 4)``: red, green, blue of the land beside the road, and
@@ -115,7 +115,7 @@ def _between(substance: Substance, share: Grid) -> NDArray[np.float32]:
 
 
 def _dirt(track: Track, terrain: Terrain, rough: Grid) -> Grid:
-    """Where bare earth lies: at edges that say so, and a little all along the lake's road."""
+    """Share of bare earth at each cell: at edges of dirt, and a little along the lake's road."""
     _, _, beyond_m, edge = beside_road(track, terrain.distance_m, terrain.arc_m)
     wide = ramp(8.0, 5.5, beyond_m + rough) * (edge == Edge.DIRT)
     narrow = ramp(3.6, 2.2, beyond_m + rough) * (0.75 if track.theme == "lake" else 0.0)

@@ -1,4 +1,4 @@
-"""What road and ground are made of: two colours each, and a pattern that runs between them."""
+"""Materials of road and ground: two colours each, and a pattern that runs between them."""
 
 from __future__ import annotations
 
@@ -11,12 +11,10 @@ from numpy.typing import NDArray
 from scipy.ndimage import distance_transform_edt, gaussian_filter
 
 from ghostlap.sim.scene.conditions import Material
-from ghostlap.sim.scene.noise import normal, ramp, tile
+from ghostlap.sim.scene.noise import PATTERN_SIZE, normal, ramp, tile
 
-PATTERN_SIZE = 256
-"""Texels along each side of a pattern; patterns repeat."""
 LEVEL_TEXELS = (0.0, 1.2, 3.0, 8.0)
-"""Each further level of detail is smoothed by a Gaussian of so many texels."""
+"""Standard deviation of the Gaussian that smooths each level of detail."""
 
 
 class Pattern(enum.IntEnum):
@@ -29,7 +27,7 @@ class Pattern(enum.IntEnum):
 
 
 class Substance(NamedTuple):
-    """How a material looks: colours as fractions of full light."""
+    """Colours of a material, as fractions of full light, and its pattern."""
 
     dark: tuple[float, float, float]
     light: tuple[float, float, float]
@@ -69,30 +67,21 @@ def patterns(seed: int) -> NDArray[np.uint8]:
         0 is the dark colour of a substance, 255 the light one.
     """
     draw = np.random.default_rng([seed, 5])
-    made = {
-        Pattern.GRAINS: _grains(draw),
-        Pattern.COBBLES: _cobbles(draw),
-        Pattern.BLADES: _blades(draw),
-        Pattern.SMOOTH: _smooth(draw),
-    }
-    levels = np.empty((len(Pattern), len(LEVEL_TEXELS), PATTERN_SIZE, PATTERN_SIZE), np.uint8)
-    for pattern, finest in made.items():
-        for level, texels in enumerate(LEVEL_TEXELS):
-            smoothed = gaussian_filter(finest, texels, mode="wrap") if texels else finest
-            levels[pattern, level] = (np.clip(smoothed, 0, 1) * 255).astype(np.uint8)
-    return levels
+    made = _grains(draw), _cobbles(draw), _blades(draw), _smooth(draw)  # in Pattern's order
+    levels = [[gaussian_filter(finest, t, mode="wrap") for t in LEVEL_TEXELS] for finest in made]
+    return (np.clip(levels, 0, 1) * 255).astype(np.uint8)
 
 
 def _grains(draw: np.random.Generator) -> NDArray[np.float32]:
     """Stones in tar: mostly even, with bright specks."""
-    specks = ramp(0.8, 2.6, tile(draw, PATTERN_SIZE, 0.8))
-    coarse = tile(draw, PATTERN_SIZE, 1.5) * 0.10 + tile(draw, PATTERN_SIZE, 5) * 0.06
-    wide = tile(draw, PATTERN_SIZE, 14) * 0.035
+    specks = ramp(0.8, 2.6, tile(draw, 0.8))
+    coarse = tile(draw, 1.5) * 0.10 + tile(draw, 5) * 0.06
+    wide = tile(draw, 14) * 0.035
     return np.asarray(0.45 + coarse + wide + 0.45 * specks, np.float32)
 
 
 def _cobbles(draw: np.random.Generator) -> NDArray[np.float32]:
-    """Stones with pale joints: cells around jittered points, the joint where two are as near."""
+    """Stones with pale joints: cells around jittered points, joints where two are as near."""
     per_side, size = 26, PATTERN_SIZE
     spacing = size / per_side
     points = np.stack(np.meshgrid(np.arange(per_side), np.arange(per_side)), -1).reshape(-1, 2)
@@ -111,15 +100,15 @@ def _cobbles(draw: np.random.Generator) -> NDArray[np.float32]:
     joint = (cells != np.roll(cells, 1, 0)) | (cells != np.roll(cells, 1, 1))
     joint = gaussian_filter(joint.astype(np.float32), 0.8)[size : 2 * size, size : 2 * size]
     shade = draw.uniform(0.22, 0.80, len(centres))[cells[size : 2 * size, size : 2 * size]]
-    rough = 0.05 * tile(draw, size, 1.2)
+    rough = 0.05 * tile(draw, 1.2)
     return np.asarray(np.clip(shade + rough, 0, 1) * (1 - joint) + joint, np.float32)
 
 
 def _blades(draw: np.random.Generator) -> NDArray[np.float32]:
-    rough = tile(draw, PATTERN_SIZE, 1.5) * 0.10 + tile(draw, PATTERN_SIZE, 6) * 0.09
+    rough = tile(draw, 1.5) * 0.10 + tile(draw, 6) * 0.09
     return np.asarray(0.5 + rough, np.float32)
 
 
 def _smooth(draw: np.random.Generator) -> NDArray[np.float32]:
-    rough = tile(draw, PATTERN_SIZE, 1.0) * 0.07 + tile(draw, PATTERN_SIZE, 9) * 0.11
-    return np.asarray(0.5 + rough + 0.05 * normal(tile(draw, PATTERN_SIZE, 30)), np.float32)
+    rough = tile(draw, 1.0) * 0.07 + tile(draw, 9) * 0.11
+    return np.asarray(0.5 + rough + 0.05 * normal(tile(draw, 30)), np.float32)

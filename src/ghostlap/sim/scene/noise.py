@@ -10,6 +10,9 @@ from numpy.typing import NDArray
 
 Grid = NDArray[np.float32]
 
+PATTERN_SIZE = 256
+"""Texels along each side of a pattern; patterns repeat."""
+
 
 def field(draw: np.random.Generator, shape: tuple[int, int], feature_cells: float) -> Grid:
     """Smooth noise of mean 0 and standard deviation 1; features about ``feature_cells`` wide."""
@@ -19,16 +22,16 @@ def field(draw: np.random.Generator, shape: tuple[int, int], feature_cells: floa
     return normal(fine)
 
 
-def tile(draw: np.random.Generator, size: int, feature: float, stretch: float = 1.0) -> Grid:
-    """Noise of shape ``(size, size)`` that repeats; features ``stretch`` times longer in rows.
+def tile(draw: np.random.Generator, feature: float) -> Grid:
+    """Noise that repeats, shape ``(256, 256)``, with features about ``feature`` texels wide.
 
-    White noise smoothed by a Gaussian in the frequency domain, which is what makes it repeat.
+    White noise is smoothed by a Gaussian in the frequency domain, which makes it repeat.
     """
-    white = draw.standard_normal((size, size))
-    rows = np.fft.fftfreq(size)[:, None] * feature * stretch
-    columns = np.fft.rfftfreq(size)[None, :] * feature
+    white = draw.standard_normal((PATTERN_SIZE, PATTERN_SIZE))
+    rows = np.fft.fftfreq(PATTERN_SIZE)[:, None] * feature
+    columns = np.fft.rfftfreq(PATTERN_SIZE)[None, :] * feature
     kept = np.exp(-2 * np.pi**2 * (rows**2 + columns**2))
-    smooth = np.fft.irfft2(np.fft.rfft2(white) * kept, s=(size, size))
+    smooth = np.fft.irfft2(np.fft.rfft2(white) * kept, s=white.shape)
     return normal(smooth.astype(np.float32))
 
 

@@ -1,4 +1,4 @@
-"""What stands beside the road, where it stands, and the shadows it casts."""
+"""Props: trees, boulders, posts, signs and pylons beside the road, and the shadows they cast."""
 
 from __future__ import annotations
 
@@ -17,21 +17,22 @@ from ghostlap.sim.scene.sprites import Sprite
 from ghostlap.sim.scene.terrain import Beside, Terrain, beside_road
 from ghostlap.sim.track.track import Edge, Track
 
-MOST_THINGS = 6000
-"""In one world, whatever its size and the density of trees."""
+MOST_PROPS = 6000
+"""Largest number of props in a scene, whatever its size and density of trees."""
 _PALMS = (Sprite.PALM_LEFT, Sprite.PALM_RIGHT)
 _PINES = (Sprite.PINE_SLIM, Sprite.PINE_TALL, Sprite.PINE_WIDE, Sprite.PINE_AUTUMN)
 
 
 class Kind(NamedTuple):
-    """One sort of thing, and where it grows."""
+    """One kind of prop that grows, and where."""
 
     sprites: tuple[Sprite, ...]
     per_hectare: float
-    """On land near the road; far land has ``far_share`` of it."""
+    """Density on land near the road."""
     far_share: float
+    """Density on far land, as a share of that near the road."""
     beyond_m: tuple[float, float]
-    """From the road's edge: nearest place, and where near land ends."""
+    """Distances from the road's edge to the nearest prop and to the end of near land."""
     height_m: tuple[float, float]
     slenderness: tuple[float, float]
     """Width over height."""
@@ -56,17 +57,15 @@ _GROWING = {
 }
 
 
-class Things(NamedTuple):
-    """All that stands in a scene."""
+def props_of(
+    track: Track, terrain: Terrain, conditions: Conditions
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """The props of a scene and the wires between its pylons, drawn from the seed.
 
-    upright: NDArray[np.float32]
-    """Shape ``(things, 6)``: x, y, height of the foot, width, height, all in metres; sprite."""
-    wires: NDArray[np.float32]
-    """Shape ``(wires, 7)``: x, y, z of both ends, and how far the wire sags between them."""
-
-
-def things_of(track: Track, terrain: Terrain, conditions: Conditions) -> Things:
-    """Trees, bushes, boulders, posts, signs, pylons and their wires; drawn from the seed."""
+    Returns:
+        Props, shape ``(props, 6)``: x, y, height of the foot, width, height, all in metres; sprite.
+        Wires, shape ``(wires, 7)``: x, y, z of both ends and the sag between them, in metres.
+    """
     draw = np.random.default_rng([conditions.texture_seed, 37])
     beside = beside_road(track, terrain.distance_m, terrain.arc_m)
     standing = [
@@ -79,16 +78,16 @@ def things_of(track: Track, terrain: Terrain, conditions: Conditions) -> Things:
         pylons = _pylons(track, terrain, beside)
         standing += [pylons, _signs(draw, track, terrain, beside)]
         wires = _wires(pylons)
-    return Things(np.concatenate(standing)[:MOST_THINGS].astype(np.float32), wires)
+    return np.concatenate(standing)[:MOST_PROPS].astype(np.float32), wires
 
 
 def _grown(
     draw: np.random.Generator, terrain: Terrain, beside: Beside, kind: Kind, density: float
 ) -> NDArray[np.float64]:
-    """Things that grow anywhere dry beside the road."""
+    """Props of one kind, at drawn dry places beside the road."""
     rows, columns = terrain.shape
     hectares = rows * columns * terrain.cell_m**2 / 10_000
-    count = min(MOST_THINGS * 4, round(kind.per_hectare * density * hectares))
+    count = min(MOST_PROPS * 4, round(kind.per_hectare * density * hectares))
     row, column = draw.integers(0, rows, count), draw.integers(0, columns, count)
     beyond_m = beside.beyond_m[row, column]
     nearest_m, near_land_m = kind.beyond_m
@@ -107,11 +106,11 @@ def _grown(
 def _upright(
     terrain: Terrain, places: NDArray[np.float64], width_m: float, height_m: float, sprite: Sprite
 ) -> NDArray[np.float64]:
-    """Things of one size at given places ``(n, 2)``."""
-    rows = []
-    for x_m, y_m in places:
-        foot_m = terrain.height_m[terrain.cell_of(x_m, y_m)]
-        rows.append((x_m, y_m, foot_m, width_m, height_m, float(sprite)))
+    """Props of one size at given places ``(n, 2)``."""
+    rows = [
+        (x_m, y_m, terrain.height_m[terrain.cell_of(x_m, y_m)], width_m, height_m, sprite)
+        for x_m, y_m in places
+    ]
     return np.array(rows, float).reshape(-1, 6)
 
 
@@ -165,12 +164,12 @@ def _signs(
     return _upright(terrain, np.array(dry).reshape(-1, 2), 1.3, 2.6, Sprite.SIGN)
 
 
-def cast_shadows(terrain: Terrain, things: Things, conditions: Conditions) -> Grid:
-    """Share of the sun that things hide at each cell, 0 to 1, of the terrain's shape."""
+def cast_shadows(terrain: Terrain, props: NDArray[np.float32], conditions: Conditions) -> Grid:
+    """Share of the sun that props hide at each cell, 0 to 1, of the terrain's shape."""
     east, north, up = sun_direction(conditions)
     away = np.array([-east, -north]) / max(up, 0.12)
     mask = np.zeros(terrain.shape, np.uint8)
-    for x_m, y_m, _, width_m, height_m, sprite in things.upright:
+    for x_m, y_m, _, width_m, height_m, sprite in props:
         foot = np.array([x_m - terrain.x0_m, y_m - terrain.y0_m]) / terrain.cell_m
         tip = foot + away * height_m / terrain.cell_m
         if sprite in _PALMS:
@@ -190,7 +189,7 @@ _FRACTION_BITS = 4
 
 
 def _fixed(point: NDArray[np.float64]) -> tuple[int, int]:
-    """A point as OpenCV draws it, in sixteenths of a cell."""
+    """A point in sixteenths of a cell, as OpenCV takes it."""
     return round(float(point[0]) * 16), round(float(point[1]) * 16)
 
 

@@ -1,6 +1,6 @@
-"""A scene: everything that the renderer looks at, baked once for a track and its conditions.
+"""Scenes: all that the renderer draws, baked once for a track and its conditions.
 
-Making one takes about a second; it is then kept on disk, so that the next process reads it.
+Baking takes about a second; the scene is then kept on disk for the next process.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from ghostlap.sim.scene.conditions import Conditions
 from ghostlap.sim.scene.ground import SKY_LIGHT, ground_colours, land_shadow, sun_direction
 from ghostlap.sim.scene.materials import COBBLES, SUBSTANCES, patterns
 from ghostlap.sim.scene.noise import around
-from ghostlap.sim.scene.props import cast_shadows, things_of
+from ghostlap.sim.scene.props import cast_shadows, props_of
 from ghostlap.sim.scene.sprites import sprites
 from ghostlap.sim.scene.terrain import terrain_of
 from ghostlap.sim.track.track import Track
@@ -35,35 +35,34 @@ HORIZON_BINS = 4096
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Scene:
-    """What the renderer needs, as arrays; grids are ``(rows, columns)``, ``float32``."""
+    """The renderer's arrays; grids are ``float32``, ``(rows, columns)``."""
 
     cell_m: float
     x0_m: float
     y0_m: float
     height_m: NDArray[np.float32]
     distance_m: NDArray[np.float32]
-    """From the centre line, positive to the left of the track's direction."""
+    """Distance from the centre line, positive to the left of the track's direction."""
     arc_m: NDArray[np.float32]
     ground: NDArray[np.uint8]
-    """``(rows, columns, 4)``: lit colours beside the road; share of the sun that arrives."""
+    """``(rows, columns, 4)``: lit colour beside the road, and share of the sun that arrives."""
     stations: NDArray[np.float32]
     """``(stations, 6)``: half width left and right, curvature, surface, edge left and right."""
     station_m: float
-    length_m: float
-    upright: NDArray[np.float32]
+    props: NDArray[np.float32]
     wires: NDArray[np.float32]
     sprites: NDArray[np.uint8]
     patterns: NDArray[np.uint8]
     horizon: NDArray[np.float32]
     """``(bins, 2)``: rise of a far and a nearer range of hills above the horizon, by azimuth."""
     road: NDArray[np.float32]
-    """``(2, 2, 3)``: dark and light colour of the road and of the bridge."""
+    """``(2, 2, 3)``: dark and light colour of road and bridge."""
     road_pattern: int
     verge_pattern: int
     sun: NDArray[np.float32]
     """Unit vector: east, north, up."""
     shadow_light: NDArray[np.float32]
-    """Factors on red, green and blue of what stands in shadow."""
+    """Factors on red, green and blue in shadow."""
     markings: int
     """0 none, 1 double yellow, 2 two lanes, 3 white edges."""
     theme: int
@@ -78,23 +77,21 @@ _MARKINGS = ("none", "double_yellow", "two_lanes", "white_edges")
 
 
 def scene_of(track: Track, conditions: Conditions, cache: bool = True) -> Scene:
-    """The scene of a track under given conditions; from the disk where it was made before.
+    """The scene of a track under given conditions, read from disk if it was kept before.
 
     Args:
         cache: read and keep scenes in the user's cache folder (or ``$GHOSTLAP_CACHE``).
 
     Raises:
-        CacheError: it cannot be kept.
+        CacheError: the scene cannot be kept.
     """
     if not cache:
         return _bake(track, conditions)
-    folder = cache_folder() / "scenes"
-    path = folder / f"{_key(track, conditions)}.npz"
-    kept = _read(path)
-    if kept is not None:
-        return kept
-    scene = _bake(track, conditions)
-    _keep(scene, path)
+    path = cache_folder() / "scenes" / f"{_key(track, conditions)}.npz"
+    scene = _read(path)
+    if scene is None:
+        scene = _bake(track, conditions)
+        _keep(scene, path)
     return scene
 
 
@@ -116,9 +113,9 @@ def _keep(scene: Scene, path: Path) -> None:
 
 
 def _bake(track: Track, conditions: Conditions) -> Scene:
-    terrain = _terrain_of(track)
-    things = things_of(track, terrain, conditions)
-    shadow = np.maximum(land_shadow(terrain, conditions), cast_shadows(terrain, things, conditions))
+    terrain = terrain_of(track)
+    props, wires = props_of(track, terrain, conditions)
+    shadow = np.maximum(land_shadow(terrain, conditions), cast_shadows(terrain, props, conditions))
     half_left, half_right = track.half_widths(track.stations_s_m)
     codes = track.codes(track.stations_s_m)
     curvature = track.curvature(track.stations_s_m)
@@ -134,9 +131,8 @@ def _bake(track: Track, conditions: Conditions) -> Scene:
         ground=ground_colours(track, terrain, conditions, shadow),
         stations=np.stack([half_left, half_right, curvature, *codes], -1).astype(np.float32),
         station_m=track.length_m / len(track.stations_s_m),
-        length_m=track.length_m,
-        upright=things.upright,
-        wires=things.wires,
+        props=props,
+        wires=wires,
         sprites=sprites(conditions.texture_seed % 7),
         patterns=patterns(conditions.texture_seed % 7),
         horizon=_horizon(track, conditions),
@@ -152,14 +148,8 @@ def _bake(track: Track, conditions: Conditions) -> Scene:
     )
 
 
-@lru_cache(maxsize=2)
-def _terrain_of(track: Track) -> Any:
-    """The same track under other conditions keeps its land."""
-    return terrain_of(track)
-
-
 def _horizon(track: Track, conditions: Conditions) -> NDArray[np.float32]:
-    """Ranges of hills all around, the nearer one with a ragged line of trees."""
+    """Two ranges of hills all around, the nearer one with a ragged line of trees."""
     draw = np.random.default_rng([conditions.texture_seed, 53])
     high = {"lake": 0.05, "jungle": 0.12, "circuit": 0.02}[track.theme]
     far = high * (1 + 0.4 * around(draw, HORIZON_BINS, 9)) + 0.01
@@ -184,29 +174,26 @@ def _key(track: Track, conditions: Conditions) -> str:
 
 @lru_cache(maxsize=1)
 def _makers() -> bytes:
-    """The code that bakes: a scene of another version of it is another scene."""
+    """The source of the code that bakes: another version of it makes other scenes."""
     rooms = (Path(__file__).parent, Path(__file__).parents[1] / "track")
     return b"".join(path.read_bytes() for room in rooms for path in sorted(room.glob("*.py")))
 
 
 def _read(path: Path) -> Scene | None:
-    """A kept scene; None where there is none, or a broken one."""
+    """A kept scene; None if there is none, or a broken one."""
     try:
         with path.open("rb") as file:
             arrays = np.load(file, allow_pickle=False)
             values: dict[str, Any] = {name: arrays[name] for name in arrays.files}
     except (OSError, ValueError, EOFError, KeyError, AttributeError, zipfile.BadZipFile):
         return None
-    fields = dataclasses.fields(Scene)
-    if set(values) != {field.name for field in fields}:
+    if set(values) != {field.name for field in dataclasses.fields(Scene)}:
         return None
-    return Scene(
-        **{name: value.item() if value.ndim == 0 else value for name, value in values.items()}
-    )
+    return Scene(**{name: one if one.ndim else one.item() for name, one in values.items()})
 
 
 def _forget_oldest(folder: Path) -> None:
-    """Keep the cache within its bound. Other processes do the same, so any file may be gone."""
+    """Keep the cache within its bound; other processes do so too, so any file may be gone."""
     kept = []
     for path in folder.glob("*.npz"):
         with contextlib.suppress(FileNotFoundError):

@@ -1,7 +1,6 @@
-"""Pictures of what stands beside a road, painted from a seed.
+"""Sprites: the props' pictures, painted from a seed.
 
-All are lit from the right; the renderer mirrors them when the sun stands on the left. They face
-whoever looks (billboards).
+All are lit from the right; the renderer mirrors them when the sun stands on the left.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ Picture = NDArray[np.float32]
 
 
 class Sprite(enum.IntEnum):
-    """What a thing looks like."""
+    """The look of a prop."""
 
     PINE_SLIM = 0
     PINE_TALL = 1
@@ -38,7 +37,7 @@ class Sprite(enum.IntEnum):
 
 @lru_cache(maxsize=4)
 def sprites(seed: int) -> NDArray[np.uint8]:
-    """All pictures, ``uint8``, shape ``(sprites, 128, 64, 4)``, in the order of :class:`Sprite`."""
+    """All sprites, ``uint8``, shape ``(sprites, 128, 64, 4)``, in the order of :class:`Sprite`."""
     draw = np.random.default_rng([seed, 23])
     green, olive = (0.36, 0.40, 0.16), (0.50, 0.46, 0.17)
     painted = {

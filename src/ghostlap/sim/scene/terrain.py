@@ -1,6 +1,6 @@
-"""The land around a track: a height map, and the road's own coordinates on the same grid.
+"""The terrain around a track: a height map, and the road's own coordinates on the same grid.
 
-Everything depends on the track alone, so that it is made once a track. Row ``i`` of a grid lies at
+All of it depends on the track alone and is made once a track. Row ``i`` of a grid lies at
 ``y0_m + i * cell_m``, column ``j`` at ``x0_m + j * cell_m``.
 """
 
@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import zlib
+from functools import lru_cache
 from typing import NamedTuple
 
 import cv2
@@ -20,49 +21,49 @@ from ghostlap.sim.scene.noise import Grid, around, field, ramp
 from ghostlap.sim.track.track import Edge, Surface, Track
 
 LARGEST_GRID_CELLS = 2_600_000
-"""Larger worlds get larger cells, so that memory and building time stay bounded."""
+"""Largest grid: larger worlds get larger cells, which bounds memory and time."""
 SMALLEST_CELL_M = 0.5
 _MARGIN_M = 75.0
 _EXACT_M = 30.0
-"""Road coordinates are exact up to here from the road, and only roughly right beyond."""
+"""Distance from the road up to which its coordinates are exact; beyond they are rough."""
 WATER_LEVEL_M = -1.2
-"""Below the road at a bridge."""
+"""Level of the water at a bridge, relative to the road."""
 
 _WALL_HEIGHT_M = 0.85
 _WALL_TO_M = 1.7
-"""A bridge's walls end so far beyond the road's edge."""
+"""Distance from the road's edge to the outer side of a bridge's wall."""
 
 
-class Land(NamedTuple):
-    """How the land lies beside the road, by theme."""
+class Relief(NamedTuple):
+    """Heights of a theme's land."""
 
     hills_m: float
     cliff_m: float
     rim_m: float
-    """How high the land rises at the edge of the world."""
+    """Rise of the land at the edge of the world."""
 
 
-_LANDS = {
-    "lake": Land(hills_m=5.0, cliff_m=11.0, rim_m=16.0),
-    "jungle": Land(hills_m=7.0, cliff_m=16.0, rim_m=34.0),
-    "circuit": Land(hills_m=2.5, cliff_m=0.0, rim_m=7.0),
+_RELIEFS = {
+    "lake": Relief(hills_m=5.0, cliff_m=11.0, rim_m=16.0),
+    "jungle": Relief(hills_m=7.0, cliff_m=16.0, rim_m=34.0),
+    "circuit": Relief(hills_m=2.5, cliff_m=0.0, rim_m=7.0),
 }
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Terrain:
-    """Grids of one shape, ``(rows, columns)``, all ``float32``."""
+    """Height map and road coordinates, as ``float32`` grids of one shape ``(rows, columns)``."""
 
     cell_m: float
     x0_m: float
     y0_m: float
     height_m: Grid
     distance_m: Grid
-    """From the centre line, positive to the left of the track's direction."""
+    """Distance from the centre line, positive to the left of the track's direction."""
     arc_m: Grid
     """Arc length of the nearest place on the centre line."""
     water_m: Grid
-    """How deep the land lies under water; 0 on dry land."""
+    """Depth of water; 0 on dry land."""
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -71,7 +72,7 @@ class Terrain:
         return rows, columns
 
     def cell_of(self, x_m: float, y_m: float) -> tuple[int, int]:
-        """Row and column of the cell nearest to a place, on the grid."""
+        """Row and column of the cell nearest to a place."""
         rows, columns = self.height_m.shape
         row = round((y_m - self.y0_m) / self.cell_m)
         column = round((x_m - self.x0_m) / self.cell_m)
@@ -79,19 +80,19 @@ class Terrain:
 
 
 class Beside(NamedTuple):
-    """Each cell's place beside the road; grids of one shape."""
+    """Cells' places beside the road, as grids of one shape."""
 
     station: NDArray[np.int32]
-    """The nearest of the track's stations."""
+    """Index of the nearest of the track's stations."""
     on_left: NDArray[np.bool_]
     beyond_m: Grid
-    """How far the cell lies beyond the edge of the road; negative on it."""
+    """Distance beyond the edge of the road; negative on it."""
     edge: NDArray[np.uint8]
     """:class:`~ghostlap.sim.track.track.Edge` code of that side."""
 
 
 def beside_road(track: Track, distance_m: Grid, arc_m: Grid) -> Beside:
-    """Where cells lie beside the road, from their road coordinates."""
+    """Cells' places beside the road, from their road coordinates."""
     stations_s_m = track.stations_s_m
     station = (arc_m * (len(stations_s_m) / track.length_m)).astype(np.int32)
     station = np.minimum(station, len(stations_s_m) - 1)
@@ -103,8 +104,9 @@ def beside_road(track: Track, distance_m: Grid, arc_m: Grid) -> Beside:
     return Beside(station, on_left, beyond_m, edge)
 
 
+@lru_cache(maxsize=2)
 def terrain_of(track: Track) -> Terrain:
-    """The land around a track; the same for the same track, always."""
+    """The terrain around a track; always the same for the same track."""
     draw = np.random.default_rng(zlib.crc32(track.name.encode()))
     low = track.stations_m.min(0) - _MARGIN_M
     extent_m = track.stations_m.max(0) + _MARGIN_M - low
@@ -119,7 +121,7 @@ def terrain_of(track: Track) -> Terrain:
 def _road_coordinates(
     track: Track, low: np.ndarray, cell_m: float, shape: tuple[int, int]
 ) -> tuple[Grid, Grid]:
-    """Signed distance from, and arc length along, the centre line at each cell."""
+    """Signed distance from the centre line and arc length along it at each cell."""
     coarse = max(1, round(8.0 / cell_m))
     rows, columns = np.arange(0, shape[0] + coarse, coarse), np.arange(0, shape[1] + coarse, coarse)
     places = np.stack(np.meshgrid(columns, rows), -1) * cell_m + low
@@ -128,17 +130,13 @@ def _road_coordinates(
     side = _signed(track, places.reshape(-1, 2), nearest)[0]
     far = np.copysign(away_m, side).reshape(len(rows), len(columns))
     size = (len(columns) * coarse, len(rows) * coarse)
-    spread = {
-        "away": cv2.resize(np.abs(far).astype(np.float32), size, interpolation=cv2.INTER_NEAREST),
-        "far": cv2.resize(far.astype(np.float32), size, interpolation=cv2.INTER_NEAREST),
-        "arc": cv2.resize(
-            track.stations_s_m[nearest].reshape(far.shape).astype(np.float32),
-            size,
-            interpolation=cv2.INTER_NEAREST,
-        ),
-    }
-    away, distance_m, arc_m = (grid[: shape[0], : shape[1]].copy() for grid in spread.values())
-    near = np.nonzero(away < _EXACT_M + coarse * cell_m * 1.5)
+    distance_m, arc_m = (
+        cv2.resize(grid.astype(np.float32), size, interpolation=cv2.INTER_NEAREST)[
+            : shape[0], : shape[1]
+        ].copy()
+        for grid in (far, track.stations_s_m[nearest].reshape(far.shape))
+    )
+    near = np.nonzero(np.abs(distance_m) < _EXACT_M + coarse * cell_m * 1.5)
     places = np.stack([near[1], near[0]], -1) * cell_m + low
     _, nearest = tree.query(places, workers=-1)
     distance_m[near], arc_m[near] = _signed(track, places, nearest)
@@ -146,7 +144,7 @@ def _road_coordinates(
 
 
 def _signed(track: Track, places: np.ndarray, station: np.ndarray) -> tuple[Grid, Grid]:
-    """Signed distance and arc length of places, each by its nearest station's tangent."""
+    """Signed distances and arc lengths of places, by the tangents of their nearest stations."""
     heading = track.heading(track.stations_s_m)[station]
     offset = places - track.stations_m[station]
     along = offset[:, 0] * np.cos(heading) + offset[:, 1] * np.sin(heading)
@@ -157,7 +155,7 @@ def _signed(track: Track, places: np.ndarray, station: np.ndarray) -> tuple[Grid
 
 
 def _rough_height(track: Track, low: np.ndarray, cell_m: float, shape: tuple[int, int]) -> Grid:
-    """The road's height, spread over the land between its stretches: inverse distance weights."""
+    """The road's height, interpolated over the land by inverse distance weights."""
     s_m = np.arange(0.0, track.length_m, max(8.0, track.length_m / 400))
     road, height_m = track.position(s_m), track.elevation(s_m)
     if np.ptp(height_m) < 0.01:
@@ -175,7 +173,7 @@ def _rough_height(track: Track, low: np.ndarray, cell_m: float, shape: tuple[int
 def _heights(
     track: Track, draw: np.random.Generator, cell_m: float, distance: Grid, arc: Grid, base: Grid
 ) -> tuple[Grid, Grid]:
-    land = _LANDS[track.theme]
+    land = _RELIEFS[track.theme]
     shape = distance.shape
     station, on_left, beyond, edge = beside_road(track, distance, arc)
     surface = track.codes(track.stations_s_m)[0]
@@ -208,8 +206,8 @@ def _heights(
     return (height + depth).astype(np.float32), depth
 
 
-def _rise_beside_road(track: Track, draw: np.random.Generator, land: Land) -> list[Grid]:
-    """Height of cliffs that come and go along the left and the right of the road."""
+def _rise_beside_road(track: Track, draw: np.random.Generator, land: Relief) -> list[Grid]:
+    """Heights of cliffs that come and go along the left and the right of the road."""
     if track.theme != "lake":
         return [np.zeros(len(track.stations_s_m), np.float32)] * 2
     count, bumps = len(track.stations_s_m), track.length_m / 110
@@ -224,7 +222,7 @@ def _from_border(count: int, cell_m: float) -> Grid:
 def _water(
     track: Track, surface: np.ndarray, distance: Grid, base: Grid, beyond: Grid, cell_m: float
 ) -> Grid:
-    """Where lakes are, 0 to 1: under the bridge, and in the widest place inside the lap."""
+    """Share of water at each cell, 0 to 1: under the bridge and in the widest place in the lap."""
     shape = distance.shape
     if track.theme != "lake":
         return np.zeros(shape, np.float32)
@@ -241,20 +239,17 @@ def _water(
     reach_m = 0.8 * float(inside[row, column])
     apart = np.hypot(x_m - column * cell_m, y_m - row * cell_m)
     water = np.maximum(water, ramp(1.0, 0.7, apart / max(reach_m, 1.0)))
-    on_bridge = np.zeros(len(surface), bool)
-    on_bridge[bridge] = True
     dry = ramp(9.0, 15.0, beyond)
-    near_bridge = ramp(1.15, 0.8, _apart_from(track, on_bridge, x_m + low[0], y_m + low[1]) / 14.0)
+    near_bridge = ramp(
+        1.15, 0.8, _apart_from(track.stations_m[bridge][::8], x_m + low[0], y_m + low[1]) / 14.0
+    )
     water *= np.maximum(dry, near_bridge)
     water[beyond < _WALL_TO_M] = 0
     return np.asarray(water, np.float32)
 
 
-def _apart_from(track: Track, chosen: np.ndarray, x_m: Grid, y_m: Grid) -> Grid:
-    """Distance of each cell from the chosen stations; 1000 where there are none."""
-    if not chosen.any():
-        return np.full(x_m.shape, 1000.0, np.float32)
-    places = track.stations_m[chosen][::8]
+def _apart_from(places: np.ndarray, x_m: Grid, y_m: Grid) -> Grid:
+    """Distance of each cell from the nearest of some places; 1000 if there are none."""
     nearest = np.full(x_m.shape, 1e6, np.float32)
     for x, y in places:
         nearest = np.minimum(nearest, (x_m - x) ** 2 + (y_m - y) ** 2)

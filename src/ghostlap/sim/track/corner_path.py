@@ -1,8 +1,7 @@
 """The line of a road from its corners: straights, and arcs of chosen radii between them.
 
-A corner is the place where two straights would meet, as a surveyor would stake it out. Closed by
-construction, and every bend has the radius that it is given, which is what decides how fast a road
-can be driven.
+A corner is the place where two straights would meet, as a surveyor would stake it out. The line is
+closed by construction, and each bend has the radius given, which decides how fast it can be driven.
 """
 
 from __future__ import annotations
@@ -16,16 +15,16 @@ from scipy.ndimage import gaussian_filter1d, uniform_filter1d
 from ghostlap.sim.track.track import Floats
 
 POINT_SPACING_M = 2.0
-"""About the distance between the points of a track that is made here."""
+"""Approximate distance between the points of a track made here."""
 
 _TRANSITION_M = 4.0
-"""Over about twice this much a straight becomes an arc, as a driver turns the wheel."""
+"""Half the length over which a straight becomes an arc, as a driver turns the wheel."""
 
 _FINE_M = 0.25
 
 
 class Corner(NamedTuple):
-    """Where two straights would meet, in metres, and the radius of the arc that joins them."""
+    """The place where two straights would meet, and the radius of the arc that joins them."""
 
     x_m: float
     y_m: float
@@ -50,7 +49,7 @@ def line_through(corners: Sequence[Corner], length_m: float | None = None) -> Fl
 
 
 def evenly_spaced(loop: Floats, spacing_m: float) -> Floats:
-    """As many points along a closed polygon, about ``spacing_m`` apart, from its first on."""
+    """Evenly spaced points along a closed polygon, from its first on, about ``spacing_m`` apart."""
     closed = np.concatenate([loop, loop[:1]])
     at = np.concatenate([[0.0], np.cumsum(np.linalg.norm(np.diff(closed, axis=0), axis=1))])
     count = max(8, round(at[-1] / spacing_m))
@@ -59,8 +58,13 @@ def evenly_spaced(loop: Floats, spacing_m: float) -> Floats:
 
 
 def loop_length(loop: Floats) -> float:
-    """Of a closed polygon, in metres."""
+    """Length of a closed polygon, in metres."""
     return float(np.linalg.norm(loop - np.roll(loop, 1, axis=0), axis=1).sum())
+
+
+def point_spacing_m(loop: Floats) -> float:
+    """Mean distance between the points of a closed line."""
+    return loop_length(loop) / len(loop)
 
 
 def _straights_and_arcs(corners: Floats) -> Floats:
@@ -99,7 +103,7 @@ def _straights_and_arcs(corners: Floats) -> Floats:
 
 
 def curvature_along(line_m: Floats) -> Floats:
-    """At each of evenly spaced points of a closed line, in 1/m, positive to the left."""
+    """Curvature at evenly spaced points of a closed line, in 1/m, positive to the left."""
     onward = np.roll(line_m, -1, axis=0) - line_m
     arriving = np.roll(onward, 1, axis=0)
     turn_rad = np.arctan2(
@@ -109,8 +113,8 @@ def curvature_along(line_m: Floats) -> Floats:
 
 
 def straightest_s_m(line_m: Floats, stretch_m: float = 50.0) -> float:
-    """Where on a closed line of evenly spaced points the middle of the straightest stretch is."""
-    spacing_m = loop_length(line_m) / len(line_m)
+    """Arc length of the middle of the straightest stretch of a closed, evenly spaced line."""
+    spacing_m = point_spacing_m(line_m)
     width = max(3, min(round(stretch_m / spacing_m), len(line_m)))
     bend = uniform_filter1d(np.abs(curvature_along(line_m)), width, mode="wrap")
     return float(bend.argmin() * spacing_m)

@@ -1,9 +1,8 @@
-"""Tracks drawn from a seed: as long, as twisty and as hilly as asked, and always valid.
+"""Tracks drawn from a seed, as long, twisty and hilly as asked, and always valid.
 
-Corners are drawn around a middle, bent by a swirl so that the course is not just a wobbly ring, and
-joined by straights and arcs. A course that comes too near to itself, or bends too tightly, is drawn
-again, each time a little nearer to a circle; a circle is always possible, so every seed has its
-track.
+Corners are drawn around a middle, swirled so that the line is not just a wobbly ring, and joined by
+straights and arcs. A line that comes too near to itself or bends too tightly is drawn again, each
+time a little nearer to a circle; a circle is always possible, so every seed has its track.
 """
 
 from __future__ import annotations
@@ -22,6 +21,7 @@ from ghostlap.sim.track.corner_path import (
     curvature_along,
     line_through,
     loop_length,
+    point_spacing_m,
     straightest_s_m,
 )
 from ghostlap.sim.track.hills import STEEPEST_GRADE, Hills
@@ -31,7 +31,7 @@ from ghostlap.sim.track.track_checks import check_track
 RANDOM_PREFIX = "random:"
 
 STRETCHES_APART_M = 25.0
-"""Of centre lines: less, and the scenery of one stretch would stand on another."""
+"""Smallest distance of centre lines: the scenery of one stretch must not stand on another."""
 
 _LENGTHS_M = (300.0, 5000.0)
 _WIDTHS_M = (5.0, 16.0)
@@ -40,27 +40,29 @@ _MARKINGS: dict[Theme, Markings] = {
     "jungle": "two_lanes",
     "circuit": "white_edges",
 }
+_OPTIONS = {"length": "length_m", "twist": "twist", "hills": "hills", "width": "width_m"}
+"""Options in a random track's name, and their fields."""
 _EASED = 0.97
-"""Each new try keeps so much of the last one's irregularity."""
+"""Share of a try's irregularity that the next one keeps."""
 _MOST_TRIES = 400
 _TIGHTEST_M = 13.0
-"""Radius of the tightest bend of the twistiest track; two and a half of it separate its legs."""
+"""Radius of the tightest bend of the twistiest track."""
 
 
 @dataclasses.dataclass(frozen=True)
 class RandomTrack:
-    """What to draw. What is not given is drawn from the seed too."""
+    """Properties of a random track; those not given are drawn from the seed, too."""
 
     seed: int
-    """Another seed is another track."""
+    """Seed of everything drawn."""
     length_m: float | None = None
-    """Of a lap; drawn from 700 to 1500 m."""
+    """Length of a lap; drawn from 700 to 1500 m."""
     twist: float | None = None
-    """From 0, long bends of 40 m radius and more, to 1, hairpins of 14 m."""
+    """Tightness of bends: from 0, radii of 40 m and more, to 1, hairpins of 14 m."""
     hills: float | None = None
-    """From 0, flat, to 1, grades of up to 14 %."""
+    """Steepness: from 0, flat, to 1, grades of up to 14 %."""
     width_m: float | None = None
-    """Of the road; drawn from 7.2 to 10 m."""
+    """Width of the road; drawn from 7.2 to 10 m."""
 
     def __post_init__(self) -> None:
         if not 0 <= self.seed < 2**63:
@@ -80,11 +82,8 @@ class RandomTrack:
 
     @property
     def name(self) -> str:
-        """As :func:`random_track_from_name` reads it."""
-        given = {
-            "length": self.length_m, "twist": self.twist, "hills": self.hills,
-            "width": self.width_m,
-        }  # fmt: skip
+        """The name from which :func:`random_track_from_name` reads the same track."""
+        given = {name: getattr(self, field) for name, field in _OPTIONS.items()}
         options = [
             f",{name}={float(value)!r}".removesuffix(".0")
             for name, value in given.items()
@@ -94,32 +93,31 @@ class RandomTrack:
 
 
 def random_track_from_name(name: str) -> RandomTrack:
-    """What a name like ``random:7`` or ``random:7,length=1200,twist=0.5,hills=0.3`` asks for.
+    """Read a name such as ``random:7`` or ``random:7,length=1200,twist=0.5,hills=0.3``.
 
     Raises:
-        TrackError: the name is of another form, or a value is out of range.
+        TrackError: the name has another form, or a value is out of range.
     """
     form = f"Write {RANDOM_PREFIX}SEED[,length=METRES][,twist=0..1][,hills=0..1][,width=METRES]."
     seed, *options = name.removeprefix(RANDOM_PREFIX).split(",")
     if not (seed.isascii() and seed.isdigit() and len(seed) <= 18):
         raise TrackError(f"{name}: the seed must be a whole number from 0. Got {seed!r}. {form}")
-    known = {"length": "length_m", "twist": "twist", "hills": "hills", "width": "width_m"}
     values: dict[str, float] = {}
     for option in options:
         key, _, text = option.partition("=")
-        if key not in known:
+        if key not in _OPTIONS:
             raise TrackError(f"{name}: there is no option {key!r}. {form}")
-        if known[key] in values:
+        if _OPTIONS[key] in values:
             raise TrackError(f"{name}: {key} is given twice. {form}")
         try:
-            values[known[key]] = float(text)
+            values[_OPTIONS[key]] = float(text)
         except ValueError:
             raise TrackError(f"{name}: {key} must be a number. Got {text!r}. {form}") from None
     return RandomTrack(int(seed), **values)
 
 
 def random_track(config: RandomTrack) -> Track:
-    """The one track that a configuration stands for."""
+    """Draw the one track of a configuration."""
     draw = np.random.default_rng([config.seed, 17])
     theme = get_args(Theme)[draw.integers(len(get_args(Theme)))]
     # Everything is drawn, wanted or not, so that giving one value does not change the others.
@@ -130,7 +128,7 @@ def random_track(config: RandomTrack) -> Track:
     )
     drawn_half_width_m = draw.uniform(3.6, 5.0)
     half_width_m = drawn_half_width_m if config.width_m is None else config.width_m / 2
-    line = _course(config.seed, length_m, twist)
+    line = _centre_line(config.seed, length_m, twist)
     land = _land(draw, line, hills)
     count = len(line)
     edge_left, edge_right = (np.full(count, Edge.LINED, np.uint8) for _ in range(2))
@@ -155,8 +153,8 @@ def random_track(config: RandomTrack) -> Track:
     return track
 
 
-def _course(seed: int, length_m: float, twist: float) -> Floats:
-    """The centre line, evenly spaced points, shape ``(n, 2)``."""
+def _centre_line(seed: int, length_m: float, twist: float) -> Floats:
+    """A valid centre line as evenly spaced points, shape ``(n, 2)``."""
     tightest_m = 40.0 + twist * (_TIGHTEST_M - 40.0)
     tightest_m = min(tightest_m, 0.5 * length_m / (2 * math.pi))
     for attempt in range(_MOST_TRIES):
@@ -170,7 +168,7 @@ def _course(seed: int, length_m: float, twist: float) -> Floats:
 def _drawn_line(
     draw: np.random.Generator, length_m: float, twist: float, irregular: float, tightest_m: float
 ) -> Floats:
-    """One try at a course: a ring of corners, pushed in and out, swirled and stretched."""
+    """One try at a centre line: a ring of corners, pushed in and out, swirled and stretched."""
     count = max(5, round(length_m / (170.0 - 100.0 * twist)))
     steps = 1.0 + 0.5 * irregular * draw.uniform(-1, 1, count)
     angle = 2 * np.pi * np.cumsum(steps) / steps.sum()
@@ -196,19 +194,19 @@ def _drawn_line(
 
 
 def _apart(line: Floats) -> bool:
-    """Whether stretches that are not neighbours keep away from each other.
+    """Whether stretches that are not neighbours along the line keep away from each other.
 
-    Neighbours are as near along the line as half a circle is that just keeps away from itself.
+    Neighbours are no further apart along the line than half a circle of the smallest distance is.
     """
-    count, spacing_m = len(line), loop_length(line) / len(line)
+    spacing_m = point_spacing_m(line)
     first, second = cKDTree(line).query_pairs(STRETCHES_APART_M, output_type="ndarray").T
     between = np.abs(first - second)
-    between = np.minimum(between, count - between)
+    between = np.minimum(between, len(line) - between)
     return bool((between * spacing_m <= math.pi / 2 * STRETCHES_APART_M + spacing_m).all())
 
 
 def _land(draw: np.random.Generator, line: Floats, hills: float) -> Hills:
-    """Hills and hollows under a course, whose steepest grade is as asked, or a crest allows."""
+    """Hills and hollows under a line, with the steepest grade asked for, or that crests allow."""
     low, high = line.min(0), line.max(0)
     count = max(4, round(np.prod(high - low) / 150.0**2) + 3)
     places = draw.uniform(low, high, (count, 2))
@@ -221,7 +219,7 @@ def _land(draw: np.random.Generator, line: Floats, hills: float) -> Hills:
 def _dirt_in_one_bend(
     draw: np.random.Generator, line: Floats
 ) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    """:class:`Edge` codes of both sides: the outer edge of one sharp bend is dirt for 45 m."""
+    """:class:`Edge` codes of both sides, with 45 m of dirt at the outer edge of one sharp bend."""
     curvature = curvature_along(line)
     bends = np.flatnonzero(np.abs(curvature) > 0.5 * np.abs(curvature).max())
     middle = bends[draw.integers(len(bends))]

@@ -1,4 +1,4 @@
-"""A track: a closed road, and where a car is on it.
+"""Tracks: closed roads, and the places of cars on them.
 
 Lengths are metres on the horizontal plane, x to the east, y to the north. Angles are radians,
 counterclockwise from east. ``s_m`` is arc length along the centre line in the track's own
@@ -21,17 +21,17 @@ from scipy.spatial import cKDTree
 Floats = NDArray[np.float64]
 
 STATION_M = 0.5
-"""About the distance between stations, the places at which a track's properties are given."""
+"""Approximate distance between stations, evenly spaced places with a track's properties."""
 
 _WINDOW_M = 20.0
-"""How far from its last known place a car is looked for."""
+"""Distance from a car's last place within which it is looked for."""
 
 Theme = Literal["lake", "jungle", "circuit"]
 Markings = Literal["double_yellow", "two_lanes", "white_edges"]
 
 
 class Surface(enum.IntEnum):
-    """What a stretch of road is built as."""
+    """The construction of a stretch of road."""
 
     ROAD = 0
     """On the ground, in the road material of the conditions."""
@@ -40,7 +40,7 @@ class Surface(enum.IntEnum):
 
 
 class Edge(enum.IntEnum):
-    """What lies at one side of a stretch of road."""
+    """The side of a stretch of road."""
 
     LINED = 0
     """Edge lines, then a pale shoulder, or a kerb in a bend."""
@@ -53,7 +53,7 @@ class Edge(enum.IntEnum):
 
 
 class Place(NamedTuple):
-    """Where poses are on a track; arrays of the shape of the poses."""
+    """Places of poses on a track, arrays of the poses' shape."""
 
     s_m: Floats
     """Arc length in [0, length)."""
@@ -68,16 +68,16 @@ class Track:
     """A closed road.
 
     Args:
-        name: what it is called: ``lake``, ``random:7``, a file's name.
-        theme: the landscape around it.
-        markings: the lines on it.
-        points_m: of the centre line, shape ``(n, 2)``, in driving order, the first not repeated;
-            a periodic cubic spline goes through them.
-        half_left_m, half_right_m: from the centre line to the edges of the road, shape ``(n,)``.
-        elevation_m: of the road, shape ``(n,)``.
+        name: ``lake``, ``random:7``, or a file's name.
+        theme: landscape around the road.
+        markings: lines on the road.
+        points_m: points of the centre line in driving order, shape ``(n, 2)``, the first not
+            repeated; a periodic cubic spline goes through them.
+        half_left_m, half_right_m: widths from the centre line to the edges, shape ``(n,)``.
+        elevation_m: heights of the road, shape ``(n,)``.
         surface: :class:`Surface` codes, shape ``(n,)``.
         edge_left, edge_right: :class:`Edge` codes, shape ``(n,)``.
-        start_s_m: where a lap begins.
+        start_s_m: arc length at which a lap begins.
     """
 
     name: str
@@ -112,7 +112,7 @@ class Track:
 
     @cached_property
     def length_m(self) -> float:
-        """Of one lap along the centre line."""
+        """Length of a lap along the centre line."""
         return float(self._knots_s_m[-1])
 
     def position(self, s_m: ArrayLike, cte_m: ArrayLike = 0.0) -> Floats:
@@ -128,7 +128,7 @@ class Track:
         return np.asarray(np.arctan2(tangent[..., 1], tangent[..., 0]))
 
     def curvature(self, s_m: ArrayLike) -> Floats:
-        """In 1/m, positive in a bend to the left."""
+        """Curvature of the road in 1/m, positive in a bend to the left."""
         s_m = np.asarray(s_m, float) % self.length_m
         first, second = self._curve(s_m, 1), self._curve(s_m, 2)
         cross = first[..., 0] * second[..., 1] - first[..., 1] * second[..., 0]
@@ -143,14 +143,14 @@ class Track:
         return np.asarray(self._heights(np.asarray(s_m, float) % self.length_m, 1))
 
     def half_widths(self, s_m: ArrayLike) -> tuple[Floats, Floats]:
-        """From the centre line to the left and to the right edge, in metres."""
+        """Widths from the centre line to the left and to the right edge, in metres."""
         s_m = np.asarray(s_m, float) % self.length_m
         left = np.interp(s_m, self._knots_s_m, _closed(self.half_left_m))
         right = np.interp(s_m, self._knots_s_m, _closed(self.half_right_m))
         return np.asarray(left, float), np.asarray(right, float)
 
     def codes(self, s_m: ArrayLike) -> tuple[NDArray[np.uint8], ...]:
-        """Surface, left edge and right edge of the point at or before ``s_m``."""
+        """Codes of surface, left edge and right edge at the last point before ``s_m`` or there."""
         s_m = np.asarray(s_m, float) % self.length_m
         at = np.searchsorted(self._knots_s_m, s_m, side="right") - 1
         at = np.minimum(at, len(self.points_m) - 1)
@@ -174,12 +174,12 @@ class Track:
     def locate(
         self, x_m: ArrayLike, y_m: ArrayLike, heading_rad: ArrayLike, near_s_m: Floats | None = None
     ) -> Place:
-        """Where poses are on this track.
+        """Find poses on this track.
 
         Args:
-            x_m, y_m, heading_rad: of one shape.
-            near_s_m: where they were a moment ago, of that shape. Without it, the nearest
-                stretch of road counts, also where two stretches lie side by side.
+            x_m, y_m, heading_rad: poses on the map, of one shape.
+            near_s_m: their last places, of that shape. Without them the nearest stretch of road
+                counts, also where two stretches lie side by side.
         """
         pose = np.stack(np.broadcast_arrays(x_m, y_m), axis=-1).astype(float)
         if near_s_m is None:
@@ -227,7 +227,7 @@ def _closed(values: NDArray[np.float64]) -> Floats:
 
 
 def _arc_lengths(curve: CubicSpline, knots: Floats) -> Floats:
-    """Length of each piece of a curve, by Gauss-Legendre quadrature of five points."""
+    """Length of each piece of a curve, by five-point Gauss-Legendre quadrature."""
     nodes, weights = np.polynomial.legendre.leggauss(5)
     half = np.diff(knots) / 2
     at = (knots[:-1] + half)[:, None] + half[:, None] * nodes

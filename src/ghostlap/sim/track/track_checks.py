@@ -1,4 +1,4 @@
-"""Whether a track can be driven, and how fast."""
+"""Checks whether a track can be driven, and how fast."""
 
 from __future__ import annotations
 
@@ -10,32 +10,32 @@ from scipy.spatial import cKDTree
 from ghostlap.base.errors import TrackError
 from ghostlap.sim.track.corner_path import loop_length
 from ghostlap.sim.track.track import Floats, Track
+from ghostlap.sim.vehicle import MPS_A_MPH
 
 LATERAL_LIMIT_MPS2 = 8.0
-"""About what the tyres of :mod:`ghostlap.sim.vehicle` hold."""
+"""Sideways acceleration that the tyres of :mod:`ghostlap.sim.vehicle` hold, about."""
 
 FEWEST_POINTS = 4
 FARTHEST_M = 20_000.0
-"""From the origin: pictures are made in single precision, 2 mm out there."""
+"""Largest distance from the origin: single precision of pictures is 2 mm there."""
 SHORTEST_M = 20.0
 LONGEST_M = 30_000.0
-"""Of a lap, along straight lines between its points."""
+"""Bounds of a lap's length, along straight lines between its points."""
 NARROWEST_M = 0.5
 WIDEST_M = 30.0
-"""From the centre line to an edge."""
+"""Bounds of the width from the centre line to an edge."""
 
 _CLOSEST_POINTS_M = 1e-3
 _MOST_STATIONS = 20_000
 _MOST_PAIRS = 5_000_000
-_MPS_A_MPH = 0.44704
 
 
 def check_track(track: Track) -> None:
     """Raise :class:`~ghostlap.base.errors.TrackError` unless the track is one that can be driven.
 
-    Refused are fewer than four points, anything that is not a finite number or out of bounds, a
-    place given twice in a row, a line that is not closed, a bend tighter than the road's half width
-    on its inside, and a road that crosses or overlaps itself.
+    Refused are fewer than four points, numbers not finite or out of bounds, a place given twice in
+    a row, a line that is not closed, a bend tighter than the road's half width on its inside, and a
+    road that crosses or overlaps itself.
     """
     check_points(track)
     _check_bends(track)
@@ -43,7 +43,7 @@ def check_track(track: Track) -> None:
 
 
 def check_points(track: Track) -> None:
-    """The part of :func:`check_track` that looks at points as they are given, not at the curve."""
+    """Check the points as given, not the curve through them; a part of :func:`check_track`."""
     _check_numbers(track)
     _check_widths(track)
     _check_length(track)
@@ -53,12 +53,10 @@ def check_points(track: Track) -> None:
 def allowed_speed_mps(
     track: Track, lateral_limit_mps2: float = LATERAL_LIMIT_MPS2
 ) -> tuple[float, float]:
-    """The speed at which the tightest bend takes all of the sideways acceleration, and where.
-
-    ``v = sqrt(lateral limit / curvature)``.
+    """The highest speed in the tightest bend, ``v = sqrt(lateral limit / curvature)``.
 
     Returns:
-        The speed in m/s, infinite where nothing bends, and arc length in metres.
+        The speed in m/s, infinite where nothing bends, and the bend's arc length in metres.
     """
     curvature = np.abs(track.curvature(track.stations_s_m))
     worst = int(curvature.argmax())
@@ -70,19 +68,15 @@ def allowed_speed_mps(
 def speed_warning(
     track: Track, speed_mps: float, lateral_limit_mps2: float = LATERAL_LIMIT_MPS2
 ) -> str | None:
-    """What to tell whoever wants to drive a track at a speed that its tightest bend forbids.
-
-    Returns:
-        None where the whole track can be driven that fast.
-    """
+    """A warning that the tightest bend forbids a speed; None if the whole track allows it."""
     allowed_mps, s_m = allowed_speed_mps(track, lateral_limit_mps2)
     if speed_mps <= allowed_mps:
         return None
     radius_m = allowed_mps**2 / lateral_limit_mps2
     return (
         f"{track.name}: the bend at {s_m:.0f} m has a radius of {radius_m:.1f} m, too tight for "
-        f"{speed_mps / _MPS_A_MPH:.1f} mph. With {lateral_limit_mps2:g} m/s2 sideways it allows "
-        f"{allowed_mps / _MPS_A_MPH:.1f} mph ({allowed_mps:.1f} m/s): faster cars run wide, so "
+        f"{speed_mps / MPS_A_MPH:.1f} mph. With {lateral_limit_mps2:g} m/s2 sideways it allows "
+        f"{allowed_mps / MPS_A_MPH:.1f} mph ({allowed_mps:.1f} m/s): faster cars run wide, so "
         "lower the speed limit or let the driver slow down there."
     )
 
@@ -164,7 +158,7 @@ def _check_bends(track: Track) -> None:
 
 
 def _check_apart(track: Track) -> None:
-    """That the road never comes near enough to itself to overlap.
+    """Check that the road never comes near enough to itself to overlap.
 
     A line that never bends tighter than a circle of the half width strays from itself at least as
     fast as that circle does (Schur's theorem), and half the circle's circumference on, it is a
@@ -208,7 +202,7 @@ def _check_apart(track: Track) -> None:
 def _facing(
     place: Floats, heading: Floats, left_m: Floats, right_m: Floats, of: np.ndarray, to: np.ndarray
 ) -> Floats:
-    """Half width of the side on which the other place lies."""
+    """Half width of the road on the side of the other place."""
     offset = place[to] - place[of]
     on_left = np.cos(heading[of]) * offset[:, 1] - np.sin(heading[of]) * offset[:, 0] > 0
     return np.asarray(np.where(on_left, left_m[of], right_m[of]))

@@ -3,7 +3,7 @@
 Columns ``x_m,y_m,w_tr_right_m,w_tr_left_m``: the centre line and the widths to either edge, in
 driving order, separated by commas or semicolons. A header, with or without ``#`` before it, may
 name the columns in another order, and others among them. The line is smoothed over about half the
-road's half width: what is left of a measurement's noise would be felt as bends.
+road's half width, because the noise of measurements would be felt as bends.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ MOST_ROWS = 100_000
 
 _FORMAT = f"A track is a CSV file with columns {','.join(COLUMNS)}, one row for each point."
 _SMOOTHED = 0.5
-"""Share of the half width that is the standard deviation of the smoothing."""
+"""Standard deviation of the smoothing, as a share of the road's half width."""
 
 
 def track_from_csv(path: Path) -> Track:
-    """The track in a file; flat, with white edge lines, named as the file is without its ending.
+    """Read a track: flat, with white edge lines, named like the file without its ending.
 
     Raises:
-        TrackError: the file is no such file, or what it describes is no track.
+        TrackError: the file cannot be read, or describes no valid track.
     """
     given = _track(path.stem, _without_repeats(_rows(path)))
     check_points(given)
@@ -44,7 +44,7 @@ def track_from_csv(path: Path) -> Track:
 
 
 def _track(name: str, rows: Floats, start_s_m: float = 0.0) -> Track:
-    """A flat track of points and widths, in the order of :data:`COLUMNS`."""
+    """A flat track through points with widths, columns in the order of :data:`COLUMNS`."""
     count = len(rows)
     return Track(
         name=name,
@@ -62,7 +62,7 @@ def _track(name: str, rows: Floats, start_s_m: float = 0.0) -> Track:
 
 
 def _smoothed(given: Track) -> Floats:
-    """Evenly spaced rows along a track, without the noise of its points."""
+    """Evenly spaced rows along a track, freed of the noise of its points."""
     half_m = float(np.mean([given.half_left_m, given.half_right_m]))
     spacing_m = min(POINT_SPACING_M, half_m / 2, given.length_m / 16)
     count = round(given.length_m / spacing_m)
@@ -105,7 +105,7 @@ def _text(path: Path) -> str:
 
 
 def _order(path: Path, header: list[str]) -> list[int]:
-    """Where each of the columns is."""
+    """Position of each of :data:`COLUMNS` in a header."""
     missing = [name for name in COLUMNS if name not in header]
     if missing:
         raise TrackError(f"{path}: the header lacks {', '.join(missing)}. {_FORMAT}")
@@ -125,7 +125,7 @@ def _row(where: str, cells: list[str], order: list[int]) -> list[float]:
 
 
 def _without_repeats(rows: Floats) -> Floats:
-    """Rows without those after which the same place comes again, as a closing row."""
+    """Rows without those that the next one, or the first after the last, repeats."""
     if len(rows) < 2:
         return rows
     return rows[(rows[:, :2] != np.roll(rows[:, :2], -1, axis=0)).any(1)]

@@ -1,8 +1,8 @@
-"""Tracks by name: two built in after Udacity's, drawn ones, and files.
+"""Tracks by name: two built in after Udacity's, random ones, and files.
 
 ``lake``'s shape and widths were measured on a real recording of Udacity's first track: heading by
 the flow of distant pixels, distance by speed, widths on the road seen from above. ``jungle`` has
-the second track's widths and kinds of bends on a course of its own.
+the second track's widths and kinds of bends on a line of its own.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ghostlap.base.errors import TrackError
-from ghostlap.sim.track.corner_path import Corner, line_through, loop_length
+from ghostlap.sim.track.corner_path import Corner, line_through, point_spacing_m
 from ghostlap.sim.track.hills import Hills
 from ghostlap.sim.track.random_track import RANDOM_PREFIX, random_track, random_track_from_name
 from ghostlap.sim.track.track import Edge, Floats, Surface, Track
@@ -22,14 +22,14 @@ from ghostlap.sim.track.track_file import track_from_csv
 
 _LAKE_LENGTH_M = 1139.0
 _LAKE_HALF_WIDTH_M = 4.0
-"""Puts the inner yellow lines 6.9 m apart."""
+"""Half width that puts the inner yellow lines 6.9 m apart."""
 _BRIDGE_HALF_WIDTH_M = 4.6
 _LAKE = (
     Corner(-22, -12, 42), Corner(48, 10, 75), Corner(90, 72, 110), Corner(80, 200, 300),
     Corner(8, 328, 280), Corner(-85, 404, 85), Corner(-166, 388, 72), Corner(-203, 304, 150),
     Corner(-238, 100, 42), Corner(-80, 113, 34),
 )  # fmt: skip
-"""Driven counterclockwise, as in Udacity's recordings; the one bend to the right is the last."""
+"""Corners, counterclockwise as in Udacity's recordings; only the last bends to the right."""
 
 _JUNGLE_HALF_WIDTH_M = 4.6
 _JUNGLE = (
@@ -49,10 +49,10 @@ _JUNGLE_HILLS = Hills(
 
 
 def track_named(name: str) -> Track:
-    """The track of a name: ``lake``, ``jungle``, ``random:7``, or the path of a CSV file.
+    """The track with a name: ``lake``, ``jungle``, ``random:7``, or the path of a CSV file.
 
     Raises:
-        TrackError: there is no such track, or it cannot be one.
+        TrackError: there is no such track, or the file describes no valid one.
     """
     if name in TRACKS:
         return TRACKS[name]()
@@ -70,7 +70,7 @@ def track_named(name: str) -> Track:
 def lake() -> Track:
     """A lap of 1139 m around a lake, nearly flat, mostly to the left, over a straight bridge."""
     line = line_through(_LAKE, _LAKE_LENGTH_M)
-    s_m = _arc_lengths(line)
+    s_m = np.asarray(np.arange(len(line)) * point_spacing_m(line))
     bridge = _between(s_m, 742, 830)
     edge_right = np.full(len(line), Edge.LINED, np.uint8)
     for start_m, end_m in ((104, 138), (884, 936)):
@@ -114,10 +114,6 @@ def jungle() -> Track:
 
 TRACKS = {"lake": lake, "jungle": jungle}
 """The built-in tracks, by name."""
-
-
-def _arc_lengths(line: Floats) -> Floats:
-    return np.asarray(np.arange(len(line)) * (loop_length(line) / len(line)))
 
 
 def _between(s_m: Floats, start_m: float, end_m: float) -> NDArray[np.bool_]:
