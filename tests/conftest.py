@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 from pathlib import Path
 
+import hypothesis
 import pytest
 from places import SHARED
 from recordings import make_recording
@@ -14,6 +15,10 @@ from ghostlap.training.fit import TrainResult, train
 
 # A shell that runs tests in the background lets them, and all that they start, ignore Ctrl-C.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# No test watches the clock: on a loaded machine any example may take long.
+hypothesis.settings.register_profile("unhurried", deadline=None)
+hypothesis.settings.load_profile("unhurried")
 
 _SHARED_DATA = SHARED / "data"
 
