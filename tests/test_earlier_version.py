@@ -15,8 +15,8 @@ import pytest
 from places import GOLDEN
 
 from ghostlap.commands.record import record
+from ghostlap.data.formats.readers import read_recording
 from ghostlap.data.frame_cache import FrameCache
-from ghostlap.data.recordings import read_recording
 from ghostlap.data.vision.preprocessing import read_rgb
 from ghostlap.driving.expert_recording.config import RecordConfig
 from ghostlap.pilots.pilot import Pilot

@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from ghostlap.data.recordings.reading import read_recording
+from ghostlap.data.formats.readers import read_recording
 from ghostlap.data.vision.preprocessing import read_rgb
 from ghostlap.sim.scene.conditions import FIXED
 from ghostlap.sim.track.tracks import track_named

@@ -67,7 +67,7 @@ def _graphs(folder: Path) -> Target:
 
 
 def _tubs(folder: Path) -> Target:
-    from ghostlap.data.recordings import read_recording
+    from ghostlap.data.formats.readers import read_recording
 
     material = make_material(folder / "m")
     make_exchanged(material)
@@ -78,7 +78,7 @@ def _tubs(folder: Path) -> Target:
 
 
 def _manifests(folder: Path) -> Target:
-    from ghostlap.data.recordings import read_recording
+    from ghostlap.data.formats.readers import read_recording
 
     material = make_material(folder / "m")
     make_exchanged(material)

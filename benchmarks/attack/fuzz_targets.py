@@ -66,11 +66,12 @@ def _numbers() -> Target:
 
 
 def _log_rows() -> Target:
-    from ghostlap.data.recordings.log_row import cells_of, is_header, rows_of
+    from ghostlap.data.recordings.layout import is_header
+    from ghostlap.data.recordings.log_row import cells_of, rows_of
 
     def read(data: bytes) -> object:
         text = data.decode("utf-8", "replace")
-        return is_header(text), list(rows_of(cells_of(text), bool(len(data) & 1)))
+        return is_header(cells_of(text)), list(rows_of(cells_of(text), bool(len(data) & 1)))
 
     return Target(read, _rows(), [b"IMG/", b".jpg,", b'"C:\\a, b\\'])
 
@@ -171,7 +172,7 @@ def _lambdas() -> Target:
 
 
 def _formulas() -> Target:
-    from ghostlap.data.formats.columns import parse_columns, parse_where
+    from ghostlap.data.recordings.columns import parse_columns, parse_where
     from ghostlap.data.vision.augmentation import parse_augmentation
     from ghostlap.pilots.keras_import.formula import parse_formula
     from ghostlap.pilots.keras_import.lambdas import given_lambdas

@@ -18,7 +18,7 @@ from benchmarks.attack.material import Material, make_material
 from benchmarks.attack.running import command, environment, judge, run
 from benchmarks.attack.sockets import Driver, cockpit_arguments, drive_arguments, serving
 from ghostlap.base.errors import GhostlapError
-from ghostlap.data.recordings import read_recording
+from ghostlap.data.formats.readers import read_recording
 from ghostlap.data.vision.preprocessing import read_rgb
 
 KIND = "servers"

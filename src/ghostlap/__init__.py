@@ -34,7 +34,8 @@ if TYPE_CHECKING:
     from ghostlap.commands.video import video
     from ghostlap.data.dataset import balance
     from ghostlap.data.formats.config import ConvertConfig
-    from ghostlap.data.recordings import Recording, read_recording
+    from ghostlap.data.formats.readers import read_recording
+    from ghostlap.data.recordings import Recording
     from ghostlap.data.recordings.recorder import Recorder
     from ghostlap.data.vision.augmentation import Augmentation, Chance
     from ghostlap.data.vision.preprocessing import Preprocessing, preprocess, read_rgb
@@ -93,7 +94,7 @@ _HOME = {
     "export": "commands.export",
     "import_model": "commands.import_model",
     "preprocess": "data.vision.preprocessing",
-    "read_recording": "data.recordings",
+    "read_recording": "data.formats.readers",
     "read_rgb": "data.vision.preprocessing",
     "record": "commands.record",
     "report": "commands.report",

@@ -23,12 +23,12 @@ from small_pilot import make_pilot
 from ghostlap.base.errors import GhostlapError
 from ghostlap.base.files import open_file, read_file, read_json
 from ghostlap.commands.convert import convert
-from ghostlap.data.formats.columns import parse_columns
 from ghostlap.data.formats.config import ConvertConfig
 from ghostlap.data.formats.lerobot_reading import read_lerobot
+from ghostlap.data.formats.readers import read_recording
 from ghostlap.data.formats.table import read_table
 from ghostlap.data.provenance import fingerprint
-from ghostlap.data.recordings import read_recording
+from ghostlap.data.recordings.columns import choice_of
 from ghostlap.data.recordings.driving_log import read_log
 from ghostlap.data.recordings.tables_beside import read_who_drove
 from ghostlap.data.vision.augmentation import parse_augmentation
@@ -102,7 +102,7 @@ READERS: dict[str, tuple[str, Callable[[Path], object]]] = {
     "catalog": ("catalog_0.catalog", lambda path: read_recording(path.parent)),
     "record": ("record_0.json", lambda path: read_recording(path.parent)),
     "table": ("a.csv", lambda path: read_table(
-        path, parse_columns(["center=1", "steering=2"]), {})),
+        path, choice_of(["center=1", "steering=2"]))),
     "track": ("a.csv", track_from_csv),
     "LeRobot": ("meta/info.json", lambda path: read_lerobot(path.parent.parent)),
     "h5": ("model.h5", read_model_file),

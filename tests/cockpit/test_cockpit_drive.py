@@ -28,7 +28,7 @@ from ghostlap.cockpit.protocol import Kind, ShowSaliency, read_picture
 from ghostlap.cockpit.simulator import EmbeddedSource
 from ghostlap.cockpit.unity import Seen, UnityObserver, UnitySource
 from ghostlap.commands.cockpit import cockpit
-from ghostlap.data.recordings import read_recording
+from ghostlap.data.formats.readers import read_recording
 from ghostlap.data.recordings.tables_beside import read_who_drove
 from ghostlap.data.vision.preprocessing import decode_rgb, encode_jpeg
 from ghostlap.driving.server.config import DriveConfig

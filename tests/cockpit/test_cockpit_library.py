@@ -29,7 +29,7 @@ from ghostlap.cockpit.library import Library
 from ghostlap.cockpit.replay import Predictions
 from ghostlap.cockpit.runs import EVALUATION_FILE
 from ghostlap.cockpit.trainer import TrainingJobs
-from ghostlap.data.recordings import read_recording
+from ghostlap.data.formats.readers import read_recording
 from ghostlap.data.recordings.tables_beside import WHO_DROVE, read_who_drove
 from ghostlap.driving.evaluation import folder as evaluate_folder
 

@@ -24,7 +24,7 @@ from ghostlap.cockpit.app import App
 from ghostlap.cockpit.config import CockpitConfig
 from ghostlap.cockpit.simulator import EmbeddedSource
 from ghostlap.commands.doctor import examine
-from ghostlap.data.recordings.reading import read_recording
+from ghostlap.data.formats.readers import read_recording
 from ghostlap.data.recordings.tables_beside import read_who_drove
 
 PAGE = ROOT / "src" / "ghostlap" / "cockpit" / "page"

@@ -22,7 +22,8 @@ from ghostlap.cockpit.protocol import Input, Key
 from ghostlap.cockpit.recorder import SessionRecorder
 from ghostlap.cockpit.scene import MAIN_HEIGHT_PX, MAIN_WIDTH_PX, DrivingScene
 from ghostlap.commands.doctor import examine
-from ghostlap.data.recordings import background_recorder, read_recording
+from ghostlap.data.formats.readers import read_recording
+from ghostlap.data.recordings import background_recorder
 from ghostlap.data.recordings.recorder import Recorder
 from ghostlap.data.recordings.tables_beside import read_who_drove
 from ghostlap.sim.world import Start

@@ -21,7 +21,7 @@ from ghostlap.commands.demo.command import DEMO_FILE, demo
 from ghostlap.commands.demo.config import DemoConfig
 from ghostlap.commands.demo.stages import STAGES, Demo, Stage, record_expert
 from ghostlap.commands.demo.wire_drive import drive_over_the_wire
-from ghostlap.data.recordings import read_recording
+from ghostlap.data.formats.readers import read_recording
 
 RESULTS: dict[str, dict[str, Any]] = {
     "evaluate": {

@@ -21,7 +21,8 @@ from ghostlap.data.dataset import (
     make_samples,
     seconds,
 )
-from ghostlap.data.recordings import CAMERAS, Recording, read_recording
+from ghostlap.data.formats.readers import read_recording
+from ghostlap.data.recordings import CAMERAS, Recording
 from ghostlap.data.splits import split
 
 

@@ -15,9 +15,9 @@ import pytest
 from recordings import make_recording
 
 from ghostlap.data.dataset import Samples, make_samples
+from ghostlap.data.formats.readers import read_recording
 from ghostlap.data.frame_cache import FrameCache
 from ghostlap.data.loader import Batch, BatchLoader, closing_stream
-from ghostlap.data.recordings import read_recording
 from ghostlap.data.vision.augmentation import PRESETS
 from ghostlap.data.vision.preprocessing import SEED, preprocess, read_rgb, scale
 

@@ -33,9 +33,9 @@ from ghostlap.base.errors import GhostlapError, PilotError
 from ghostlap.base.files import write_json
 from ghostlap.commands.evaluate import evaluate
 from ghostlap.commands.report import report
+from ghostlap.data.formats.readers import read_recording
 from ghostlap.data.labels import steering_error
 from ghostlap.data.provenance import fingerprint, versions
-from ghostlap.data.recordings import read_recording
 from ghostlap.driving.evaluation import folder
 from ghostlap.driving.evaluation.results import save_drive
 from ghostlap.driving.metrics import Drive

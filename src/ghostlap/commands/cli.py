@@ -128,7 +128,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run a command and exit.
 
     The exit status is 0; 2 for a mistake in what was asked; 130 after Ctrl-C, 143 after SIGTERM; 1
-    where the result could not be written to standard output.
+    where doctor finds errors, or the result could not be written to standard output.
     """
     open_streams()
     with listening(for_good=arguments is None) as asked:
@@ -144,7 +144,7 @@ def _status_of(arguments: list[str], asked: Asked) -> int:
     """Run a command, tell a person what went wrong, and give the exit status."""
     try:
         try:
-            _do(arguments)
+            return _do(arguments)
         finally:
             asked.hold()  # what follows is too short to be broken off
     except SystemExit as ended:  # tyro has explained the command, or the mistake
@@ -161,22 +161,22 @@ def _status_of(arguments: list[str], asked: Asked) -> int:
             _tell(f"stopped ({type(error).__name__}: {error})")
             return exit_status(asked.number)
         raise
-    return 0
 
 
-def _do(arguments: list[str]) -> None:
+def _do(arguments: list[str]) -> int:
     if not arguments or arguments[0] in ("-h", "--help", "help"):
         print(_USAGE.format(commands=_command_list()), end="")
-        return
+        return 0
     if arguments[0] == "--version":
         print(f"ghostlap {__version__}")
-        return
+        return 0
     name, *rest = arguments
     if name not in COMMANDS:
         raise GhostlapError(f"no such command: {name!r}. Commands: {', '.join(COMMANDS)}.")
     result = _run(name, [argument for argument in rest if argument != "--json"])
     if "--json" in rest:
         print(json_text(result, default=_as_json))
+    return int(name == "doctor" and result["errors"] > 0)
 
 
 def _explained(error: BaseException, command: str) -> str | None:

@@ -10,7 +10,6 @@ from rich.console import Console
 
 from ghostlap.base.errors import ExchangeError
 from ghostlap.base.terminal import say
-from ghostlap.data.formats.columns import parse_columns, parse_where
 from ghostlap.data.formats.config import ConvertConfig
 from ghostlap.data.formats.frames import Moment, Source, new_folder, source_of
 
@@ -65,40 +64,19 @@ def convert(config: ConvertConfig, console: Console = console) -> dict[str, Any]
 
 
 def _open(config: ConvertConfig) -> Source:
-    from ghostlap.data.recordings import is_recording, read_recording, require_images
+    from ghostlap.data.formats.readers import read_recording
+    from ghostlap.data.recordings import require_images
 
     path = config.source
-    if (path / "meta" / "info.json").is_file():
-        from ghostlap.data.formats.lerobot_reading import read_lerobot
-
-        return read_lerobot(path, config.columns)
-    if config.columns:
-        from ghostlap.data.formats.table import read_table
-
-        columns = parse_columns(config.columns)
-        recording = read_table(path, columns, parse_where(config.where))
-        source = source_of(recording)
-        unknown = [name for name in ("throttle", "brake") if name not in columns]
-        if unknown:
-            source.notes.append(f"the table tells no {' and no '.join(unknown)}: written as 0")
-        if recording.notes:
-            source.notes.append(
-                f"{len(recording.notes)} lines are no rows; the first: line "
-                f"{recording.notes[0].line}, {recording.notes[0].message}"
-            )
-        return source
-    if not is_recording(path) and path.exists():
-        raise ExchangeError(
-            f"{path}: neither a recording, a donkeycar tub nor a LeRobot dataset. For a table with "
-            "pictures say which column is what: --columns center=image steering=angle:deg"
-        )
-    recording = read_recording(path)
+    recording = read_recording(path, config.columns, config.where)
     require_images(recording)
     source = source_of(recording)
-    if recording.notes:
+    source.notes += [note.message for note in recording.notes if note.kind == "columns"]
+    others = [note for note in recording.notes if note.kind != "columns"]
+    if others:
         source.notes.append(
-            f"{len(recording.notes)} rows were mended or passed over while reading; "
-            f"'ghostlap doctor {path}' says which"
+            f"{len(others)} rows were mended or passed over while reading; the first: "
+            f"{recording.counts} {others[0].line}, {others[0].message}"
         )
     return source
 

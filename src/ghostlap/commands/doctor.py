@@ -22,7 +22,8 @@ from ghostlap.base.terminal import plain, say
 from ghostlap.data.doctor import checks, images
 from ghostlap.data.doctor.clean_copy import CleanCopy, check_out, write_clean_copy
 from ghostlap.data.doctor.findings import Finding
-from ghostlap.data.recordings import Recording, read_recording, require_images
+from ghostlap.data.formats.readers import read_recording
+from ghostlap.data.recordings import Recording, require_images
 
 _STYLES = {"error": "bold red", "warning": "yellow", "note": "dim"}
 
@@ -31,14 +32,20 @@ _STYLES = {"error": "bold red", "warning": "yellow", "note": "dim"}
 class DoctorConfig:
     """What is wrong with a recording, and what was mended while reading it.
 
+    The exit status is 1 where something is an error, 0 where nothing is.
+
     Example: ghostlap doctor my-drive --fix my-drive-clean
     """
 
     recordings: tyro.conf.Positional[tuple[Path, ...]]
-    """Folders that hold driving_log.csv and IMG, or donkeycar tubs."""
+    """Recordings of any format: driving_log.csv and IMG, donkeycar tubs, LeRobot datasets, tables
+    with pictures."""
     fix: Path | None = None
     """Write a clean copy into this new folder; the original is never touched. Of several
     recordings, each gets a folder of its own in it."""
+    columns: tuple[str, ...] = ()
+    """Which column, key or feature holds what, where names do not tell: steering=angle:deg. See
+    ghostlap convert --help."""
 
     def __post_init__(self) -> None:
         settle(self)
@@ -103,7 +110,7 @@ def doctor(config: DoctorConfig) -> dict[str, Any]:
 
     Returns:
         ``{"recordings": [{"folder", "rows", "seconds", "findings": [...]}], "clean_copies":
-        [...]}``, ready for JSON.
+        [...], "errors": kinds of error}``, ready for JSON.
 
     Raises:
         RecordingError: none was given, one cannot be read at all, or ``fix`` is in use.
@@ -114,10 +121,10 @@ def doctor(config: DoctorConfig) -> dict[str, Any]:
     if not config.recordings:
         raise RecordingError("doctor: no recording was given. Name its folder: ghostlap doctor REC")
     outs = _outs(config)
-    result: dict[str, Any] = {"recordings": [], "clean_copies": []}
+    result: dict[str, Any] = {"recordings": [], "clean_copies": [], "errors": 0}
     for path, out in zip(config.recordings, outs, strict=True):
         start_s = time.perf_counter()
-        recording = read_recording(path)
+        recording = read_recording(path, config.columns)
         diagnosis = diagnose(recording)
         seconds = time.perf_counter() - start_s
         _print(console, recording, diagnosis.findings, seconds)
@@ -129,6 +136,7 @@ def doctor(config: DoctorConfig) -> dict[str, Any]:
                 "findings": [dataclasses.asdict(finding) for finding in diagnosis.findings],
             }
         )
+        result["errors"] += sum(one.severity == "error" for one in diagnosis.findings)
         if out is not None:
             copy = write_clean_copy(
                 recording,

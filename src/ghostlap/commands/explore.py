@@ -18,7 +18,8 @@ from ghostlap.base.errors import GhostlapError
 from ghostlap.base.files import remove, write_text
 from ghostlap.base.folder_lock import FolderLock
 from ghostlap.base.terminal import say
-from ghostlap.data.recordings import Recording, read_recording, require_images
+from ghostlap.data.formats.readers import read_recording
+from ghostlap.data.recordings import Recording, require_images
 from ghostlap.data.vision.augmentation import KINDS, Augmentation, parse_augmentation
 from ghostlap.data.vision.preprocessing import SEED, Preprocessing, decode_rgb, encode_jpeg
 from ghostlap.reports.explore.config import ExploreConfig
@@ -77,7 +78,7 @@ def explore(config: ExploreConfig, console: Console = console) -> dict[str, Any]
             "explore: name at least one recording, a folder with driving_log.csv and IMG/. "
             "Example: ghostlap explore rec/lake --out explore"
         )
-    recordings = [read_recording(path) for path in config.recordings]
+    recordings = [read_recording(path, config.columns) for path in config.recordings]
     for recording in recordings:
         require_images(recording)
     with FolderLock(config.out, GhostlapError):

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from ghostlap.base.errors import ImageError, RecordingError
 from ghostlap.data.dataset import MIN_SPEED_SHARE, usable_rows
-from ghostlap.data.recordings import read_recording, require_images
+from ghostlap.data.formats.readers import read_recording
+from ghostlap.data.recordings import require_images
 from ghostlap.data.vision.preprocessing import Preprocessing, Rgb, read_rgb
 
 _BINS = 12

@@ -27,12 +27,15 @@ class TrainConfig:
     """
 
     recordings: Annotated[tuple[Path, ...], tyro.conf.Positional] = ()
-    """Recording folders (driving_log.csv and IMG/) or donkeycar tubs. Several are learned from
-    together."""
+    """Recordings of any format: driving_log.csv and IMG/, donkeycar tubs, LeRobot datasets, tables
+    with pictures. Several are learned from together."""
     out: Path = Path("runs/pilot")
     """The run folder, made new; must not hold a run yet."""
     recipe: Literal["default", "seed003"] = "default"
     """Where the defaults of all other options come from."""
+    columns: tuple[str, ...] = ()
+    """Which column, key or feature holds what, where names do not tell: steering=angle:deg. See
+    ghostlap convert --help."""
 
     model: str = "pilotnet"
     """pilotnet, pilotnet_bn, pilotnet_small, pilotnet_residual, or package.module:function."""

@@ -13,8 +13,10 @@ from ghostlap.base.errors import DatasetError, ImageError
 from ghostlap.base.files import cache_folder
 from ghostlap.base.terminal import say, warn
 from ghostlap.data.dataset import Samples, make_samples, slow_rows, usable_rows
+from ghostlap.data.doctor.checks import check_steering
+from ghostlap.data.formats.readers import read_recording
 from ghostlap.data.frame_cache import FrameCache
-from ghostlap.data.recordings import Recording, read_recording, require_images
+from ghostlap.data.recordings import Recording, require_images
 from ghostlap.data.splits import split
 from ghostlap.data.vision.preprocessing import Preprocessing, read_rgb
 from ghostlap.training.config import TrainConfig
@@ -36,7 +38,7 @@ class TrainingData:
 
 def prepare_data(config: TrainConfig, console: Console) -> TrainingData:
     """Read recordings, balance and split them, and decode their frames into the cache."""
-    recordings = [read_recording(path) for path in config.recordings]
+    recordings = [read_recording(path, config.columns) for path in config.recordings]
     for recording in recordings:
         require_images(recording)
         _tell_of_rows_left_out(recording, config.min_speed_share, console)
@@ -125,6 +127,13 @@ def _tell_of_rows_left_out(recording: Recording, min_speed_share: float, console
             f"{recording.folder}: {unusable} rows have no steering in [-1, 1] "
             "or no centre picture and are left out; 'ghostlap doctor' lists them",
         )
+    for finding in check_steering(recording):
+        if finding.kind in ("constant-steering", "few-steering-values"):
+            warn(
+                console,
+                f"{recording.folder}: {finding.count} {finding.message} ({finding.example}). "
+                f"What to do: {finding.fix}",
+            )
     slow = int(slow_rows(recording.frames, min_speed_share).sum())
     if slow:
         say(

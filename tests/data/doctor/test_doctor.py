@@ -12,7 +12,7 @@ from recordings import image_names, log_lines, make_recording
 from ghostlap.base.errors import RecordingError
 from ghostlap.commands.doctor import DoctorConfig, doctor, examine
 from ghostlap.data.doctor.findings import Finding
-from ghostlap.data.recordings import read_recording
+from ghostlap.data.formats.readers import read_recording
 from ghostlap.data.vision.preprocessing import encode_jpeg
 
 

@@ -239,8 +239,13 @@ def test_a_last_row_whose_speed_jumps_is_left_out() -> None:
         ("a.jpg,b.jpg,0,0,0,1\n" * 2, "Line 1 has 6"),
         ("x,y\n1,2\n", "No row of 2 lines can be read"),
         ("\0\1\2MZ", "not a text file"),
-        ("left,center,right,steering,throttle,brake,speed\n", "the header must be center,left"),
-        ("center,steering,throttle\n", "Got center,steering,throttle"),
+        ("left,center,right,steering,throttle,brake,speed\n", "a header but no rows"),
+        (
+            "center,left,wheel,gas\na.jpg,b.jpg,1,2\n",
+            "which column is the steering[?] It has center, left, wheel",
+        ),
+        ("angle,center,steering,speed,steering\n?\n", "It may be steering, steering"),
+        ("PK\3\4", "an Excel workbook"),
     ],
 )
 def test_an_unusable_log_says_what_is_wrong(text: str, message: str, tmp_path: Path) -> None:
@@ -248,11 +253,6 @@ def test_an_unusable_log_says_what_is_wrong(text: str, message: str, tmp_path: P
     path.write_text(text)
     with pytest.raises(RecordingError, match=message):
         read_log(path)
-
-
-def test_utf16_is_named() -> None:
-    with pytest.raises(RecordingError, match="UTF-16"):
-        parse_log([row().encode("utf-16")])
 
 
 def test_a_line_without_end_is_refused(tmp_path: Path) -> None:

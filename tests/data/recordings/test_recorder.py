@@ -20,7 +20,7 @@ from odd_logs import ODD_LOGS, rows_of
 from recordings import START, draw_frame, make_recording
 
 from ghostlap.base.errors import RecordingError
-from ghostlap.data.recordings import read_recording
+from ghostlap.data.formats.readers import read_recording
 from ghostlap.data.recordings import recorder as recorder_module
 from ghostlap.data.recordings.driving_log import parse_log, read_log
 from ghostlap.data.recordings.log_end import CUT_OFF_NAME
@@ -291,7 +291,7 @@ def test_a_log_that_cannot_be_read_is_not_gone_on_with(tmp_path: Path) -> None:
     """What was recorded into it would be lost."""
     log = tmp_path / "driving_log.csv"
     log.write_text("IMG/a.jpg,IMG/b.jpg,IMG/c.jpg,0,1,0,3\n", encoding="utf-16")
-    with pytest.raises(RecordingError, match="UTF-16"):
+    with pytest.raises(RecordingError, match="its encoding are not the simulator"):
         Recorder(tmp_path)
     assert log.read_bytes().startswith(b"\xff\xfe")
 

@@ -17,7 +17,8 @@ from recordings import draw_frame
 
 from ghostlap.base.errors import DatasetError, GhostlapError, RecordingError
 from ghostlap.commands.doctor import diagnose
-from ghostlap.data.recordings import read_recording, require_images
+from ghostlap.data.formats.readers import read_recording
+from ghostlap.data.recordings import require_images
 from ghostlap.data.recordings.tub import MAX_RECORD_BYTES
 from ghostlap.data.vision.preprocessing import encode_jpeg
 from ghostlap.training.config import TrainConfig

@@ -11,8 +11,8 @@ from drives import make_pilot
 from rich.console import Console
 
 from ghostlap.base.errors import ImageError, RecordingError
+from ghostlap.data.formats.readers import read_recording
 from ghostlap.data.labels import steering_error
-from ghostlap.data.recordings.reading import read_recording
 from ghostlap.data.vision.preprocessing import Preprocessing
 from ghostlap.driving.evaluation.offline import compare, show_compared
 from ghostlap.pilots.pilot import Pilot

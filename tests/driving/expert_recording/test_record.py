@@ -29,8 +29,9 @@ from ghostlap.base.errors import FolderError, RecordingError, SimulatorError, Tr
 from ghostlap.base.processes import Report
 from ghostlap.commands.doctor import DoctorConfig, doctor
 from ghostlap.commands.record import fingerprint_of, record
+from ghostlap.data.formats.readers import read_recording
 from ghostlap.data.loader import BatchLoader
-from ghostlap.data.recordings import read_recording, require_images
+from ghostlap.data.recordings import require_images
 from ghostlap.data.recordings.image_names import ms_of
 from ghostlap.data.recordings.recorder import Recorder
 from ghostlap.data.recordings.tables_beside import GROUND_TRUTH

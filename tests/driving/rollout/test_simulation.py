@@ -13,7 +13,7 @@ from small_pilot import make_pilot
 
 from ghostlap.base.errors import EvaluationError
 from ghostlap.commands.evaluate import evaluate
-from ghostlap.data.recordings import read_recording
+from ghostlap.data.formats.readers import read_recording
 from ghostlap.driving.rollout.config import EvaluateConfig
 from ghostlap.driving.rollout.plan import plan_pilot
 from ghostlap.sim.expert import Expert, ExpertDriver

@@ -19,7 +19,7 @@ from small_pilot import GREY, make_pilot
 
 from ghostlap.base.errors import DriveError, GhostlapError, PilotError
 from ghostlap.commands.drive import _say_where, drive
-from ghostlap.data.recordings import read_recording
+from ghostlap.data.formats.readers import read_recording
 from ghostlap.data.vision.preprocessing import encode_jpeg
 from ghostlap.driving.server.config import DriveConfig, Limits
 from ghostlap.driving.server.console import DriveConsole

@@ -22,7 +22,8 @@ from raw_simulator import RawSimulator, leave_all, telemetry
 from small_pilot import make_pilot
 
 from ghostlap.base.errors import RecordingError
-from ghostlap.data.recordings import background_recorder, read_recording
+from ghostlap.data.formats.readers import read_recording
+from ghostlap.data.recordings import background_recorder
 from ghostlap.data.recordings.recorder import Recorder
 from ghostlap.data.recordings.tables_beside import PREDICTIONS
 from ghostlap.data.vision.preprocessing import encode_jpeg, read_picture

@@ -25,7 +25,7 @@ from ghostlap.base.errors import DaggerError, GhostlapError, PilotError, Recordi
 from ghostlap.base.files import write_json
 from ghostlap.base.folder_lock import FolderLock
 from ghostlap.commands.dagger import dagger
-from ghostlap.data.recordings import read_recording
+from ghostlap.data.formats.readers import read_recording
 from ghostlap.data.recordings.tables_beside import WHO_DROVE, read_who_drove
 from ghostlap.driving.evaluation.results import save_drive
 from ghostlap.driving.rollout.config import EvaluateConfig

@@ -25,7 +25,7 @@ from ghostlap.base.errors import CacheError, RecordingError, TrainingError
 from ghostlap.commands import cli
 from ghostlap.commands.search import SearchConfig, search
 from ghostlap.data.dataset import Samples, make_samples
-from ghostlap.data.recordings import read_recording
+from ghostlap.data.formats.readers import read_recording
 from ghostlap.training import fit as training
 from ghostlap.training.config import RECIPES, TrainConfig, config_from_json, config_to_json
 from ghostlap.training.fit import TrainResult

@@ -154,7 +154,7 @@ def drive_once(demo: Demo) -> dict[str, Any]:
 
 def make_video(demo: Demo) -> dict[str, Any]:
     from ghostlap.commands.video import video
-    from ghostlap.data.recordings import read_recording
+    from ghostlap.data.formats.readers import read_recording
     from ghostlap.reports.video.config import VideoConfig
 
     # The drive did not keep to real time, so its file names do not tell its pace.

@@ -29,6 +29,7 @@ _SPIKE_AGREEMENT = 0.1
 _SPIKE_S = 0.2
 _FEW_ROWS = 30
 _LOPSIDED = 4.0
+_FEW_VALUES = 5
 
 _READING: dict[NoteKind, tuple[Severity, str, str]] = {
     "mended": (
@@ -53,6 +54,11 @@ _READING: dict[NoteKind, tuple[Severity, str, str]] = {
         "note",
         "headers between the rows, passed over: recordings were joined",
         "--fix leaves them out",
+    ),
+    "columns": (
+        "note",
+        "kinds of cells that are not read",
+        "none needed; --columns chooses others",
     ),
     "deleted": (
         "note",
@@ -124,8 +130,16 @@ def check_values(recording: Recording) -> Iterator[Finding]:
                 int(bad.sum()),
                 f"rows whose {column} is not {wanted}",
                 f"{_line(recording, first)}: {column} {recording.frames[column].iloc[first]:g}",
-                "--fix leaves the rows out",
+                _advice(recording, column, bad),
             )
+
+
+def _advice(recording: Recording, column: str, bad: NDArray[np.bool_]) -> str:
+    """What to do about bad values: where most of them are too large, the unit is another."""
+    values = recording.frames[column].to_numpy()[bad]
+    if column == "steering" and len(values) > len(bad) / 4 and np.nanmax(np.abs(values)) > 1:
+        return f"are they degrees? Then --columns steering={recording.steering}:deg"
+    return "--fix leaves the rows out"
 
 
 def duplicates(recording: Recording) -> NDArray[np.bool_]:
@@ -195,16 +209,27 @@ def check_steering(recording: Recording) -> Iterator[Finding]:
     """Constant or stuck steering, single wild values, and how the steering is spread."""
     steering = recording.frames["steering"].to_numpy()
     rows = len(steering)
-    if rows >= _FEW_ROWS and (steering == steering[0]).all():
+    values = np.unique(steering[np.isfinite(steering)])
+    if rows >= _FEW_ROWS and len(values) == 1:
         yield Finding(
             "constant-steering",
             "error",
             rows,
-            f"rows, and all of them steer {steering[0]:g}: nothing can be learned",
+            f"rows, and all of them steer {values[0]:g}: nothing can be learned",
             _line(recording, 0),
             "record again; check the keys, the mouse or the wheel",
         )
         return
+    if rows >= _FEW_ROWS and 1 < len(values) <= _FEW_VALUES:
+        yield Finding(
+            "few-steering-values",
+            "warning",
+            rows,
+            f"rows steer only {' or '.join(f'{value:g}' for value in values)}, nothing between: "
+            "keys, and not what the car made of them",
+            _line(recording, int(np.flatnonzero(steering != 0)[0])),
+            "record with a mouse, a gamepad or a wheel, or a program that steers smoothly",
+        )
     yield from _check_stuck(recording)
     yield from _check_spikes(recording)
     zero, left, right = (int(share.sum()) for share in (steering == 0, steering < 0, steering > 0))

@@ -18,8 +18,8 @@ MAX_FPS = 240
 class ConvertConfig:
     """Write a recording in another format; the original is never touched.
 
-    Read are recordings (driving_log.csv and IMG/), donkeycar tubs, LeRobot datasets of format v3,
-    and, with --columns, any table (CSV) with pictures.
+    Read are recordings (driving_log.csv and IMG/), donkeycar tubs, LeRobot datasets of v2 and v3,
+    and any table (CSV) with pictures; where names do not tell what its columns are, --columns does.
 
     Example: ghostlap convert my-drive --as lerobot --out my-drive-lerobot
     """
@@ -34,8 +34,8 @@ class ConvertConfig:
     """Where a table has what: center=image steering=angle:deg throttle=gas speed=v:kmh time=t:ns.
     After the colon is the unit: for steering deg, rad (of 25 degrees at full lock) or the number
     that means full lock to the right; mph, mps or kmh; s, ms, us, ns or iso. A table without
-    header has columns 1, 2, … Of a LeRobot dataset: center=observation.images.front
-    steering=action.0."""
+    header has columns 1, 2, … Of a tub: center=cam/image_array_a. Of a LeRobot dataset:
+    center=observation.images.front steering=action.0."""
     where: tuple[str, ...] = ()
     """Only rows of a table in which columns have these values: camera=center."""
     fps: int | None = None

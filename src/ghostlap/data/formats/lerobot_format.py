@@ -1,4 +1,4 @@
-"""What a LeRobotDataset of format v3 looks like: its files, features and statistics."""
+"""What a LeRobotDataset looks like, of format v3 above all: files, features and statistics."""
 
 from __future__ import annotations
 
@@ -14,6 +14,10 @@ FILE = "chunk-{chunk_index:03d}/file-{file_index:03d}"
 EPISODES_PATH = f"meta/episodes/{FILE}.parquet"
 DATA_PATH = f"data/{FILE}.parquet"
 VIDEO_PATH = "videos/{video_key}/" + FILE + ".mp4"
+V2_EPISODES = "meta/episodes.jsonl"
+V2_DATA_PATH = "data/chunk-{episode_chunk:03d}/episode_{episode_index:06d}.parquet"
+V2_VIDEO_PATH = "videos/chunk-{episode_chunk:03d}/{video_key}/episode_{episode_index:06d}.mp4"
+"""Of v2.0 and v2.1, where each episode has files of its own."""
 IMAGES = "observation.images."
 STATE, ACTION = "observation.state", "action"
 RECORDED_TIME = "recorded_time_ms"

@@ -1,8 +1,11 @@
-"""Reading a LeRobotDataset v3 as moments of driving."""
+"""Reading a LeRobotDataset v2 or v3 as moments of driving."""
 
 from __future__ import annotations
 
 import dataclasses
+import json
+import math
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ghostlap.base.errors import ExchangeError
-from ghostlap.base.files import read_json
-from ghostlap.data.formats.columns import LATEST_MS, Column, parse_columns
+from ghostlap.base.files import open_file, read_json
+from ghostlap.data.dataset import STRETCH_GAP_S
 from ghostlap.data.formats.frames import Moment, Picture, Source
 from ghostlap.data.formats.lerobot_format import (
     ACTION,
@@ -22,16 +25,24 @@ from ghostlap.data.formats.lerobot_format import (
     RECORDED_TIME,
     SAFE_KEY,
     STATE,
-    VERSION,
+    V2_DATA_PATH,
+    V2_EPISODES,
+    V2_VIDEO_PATH,
     VIDEO_PATH,
 )
 from ghostlap.data.formats.lerobot_table import read_columns, understood
 from ghostlap.data.formats.lerobot_video import read_frames
-from ghostlap.data.recordings import CAMERAS
+from ghostlap.data.recordings.columns import CAMERAS, LATEST_MS, NO_CHOICE, Choice, Column, command
 from ghostlap.data.recordings.image_names import NO_TIME
+from ghostlap.data.recordings.layout import column_named
+from ghostlap.data.recordings.lines import lines_of
+from ghostlap.data.vision.preprocessing import decode_rgb
 
 MAX_JSON_BYTES = 16 * 1024**2
 _CONTROLS = ("steering", "throttle", "brake")
+_VERSION = re.compile(r"v([23])\.\d{1,3}")
+_SPEED_UNIT = re.compile(r"mph|mps|m/s|km/?h|kph")
+_PAUSE_MS = round(STRETCH_GAP_S * 1000) + 1000
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,12 +54,22 @@ class _Place:
     column: Column | None
 
 
-def read_lerobot(folder: Path, columns: Sequence[str] = ()) -> Source:
+@dataclasses.dataclass(frozen=True)
+class _Episode:
+    """Where an episode's frames are."""
+
+    number: int
+    table: Path
+    videos: dict[str, tuple[Path, float]]
+    """By camera: the file, and when the episode begins in it, in seconds."""
+
+
+def read_lerobot(folder: Path, choice: Choice = NO_CHOICE) -> Source:
     """Read a dataset.
 
     Args:
         folder: with ``meta/info.json``.
-        columns: ``--columns``; without, what the features' own names say.
+        choice: of features; without, what their own names say.
 
     Returns:
         Its moments, decoded while they are asked for; an episode begins a stretch.
@@ -57,11 +78,10 @@ def read_lerobot(folder: Path, columns: Sequence[str] = ()) -> Source:
         ExchangeError: it is of another version, something is missing, or features do not tell
             which camera is the centre one or which number is the steering.
     """
-    asked = parse_columns(columns) if columns else {}
     with understood(folder / INFO):
-        info = _info(folder)
-        cameras = _cameras(folder, info, asked)
-        places = _places(folder, info, asked)
+        info, is_v2 = _info(folder)
+        cameras, places = _cameras(info, choice), _places(folder, info, choice)
+        _check_known(folder, info, cameras, places)
     total = info.get("total_frames")
     source = Source(
         (),
@@ -73,7 +93,12 @@ def read_lerobot(folder: Path, columns: Sequence[str] = ()) -> Source:
     missing = [name for name in ("throttle", "brake") if name not in places]
     if missing:
         source.notes.append(f"the dataset tells no {' and no '.join(missing)}: written as 0")
-    source.moments = _careful(folder, _moments(folder, info, cameras, places, source))
+    if "time" not in places:
+        source.notes.append(
+            f"the dataset tells no time of day: frames are {source.step_s:.3g} s apart as of 1970, "
+            f"episodes {_PAUSE_MS / 1000:g} s"
+        )
+    source.moments = _careful(folder, _moments(folder, info, is_v2, cameras, places, source))
     return source
 
 
@@ -82,101 +107,156 @@ def _careful(folder: Path, moments: Iterator[Moment]) -> Iterator[Moment]:
         yield from moments
 
 
-def _info(folder: Path) -> dict[str, Any]:
+def _info(folder: Path) -> tuple[dict[str, Any], bool]:
     path = folder / INFO
     try:
         info = read_json(path, MAX_JSON_BYTES)
     except (OSError, ValueError) as error:
         raise ExchangeError(f"{path}: cannot be read ({error}). Copy the dataset again.") from error
     version = info.get("codebase_version") if isinstance(info, dict) else None
-    if version != VERSION:
+    known = _VERSION.fullmatch(str(version))
+    if not known:
         raise ExchangeError(
-            f"{path}: must be a LeRobot dataset of {VERSION}. Got {version!r}. LeRobot's own "
-            "script converts older ones: python -m lerobot.datasets.v30.convert_dataset_v21_to_v30"
+            f"{path}: must be a LeRobot dataset of v2.0, v2.1 or v3. Got {version!r}. LeRobot's "
+            "own scripts convert older ones: see convert_dataset_v1_to_v2 in its sources."
         )
     fps, features = info.get("fps"), info.get("features")
     if not isinstance(features, dict) or type(fps) not in (int, float) or not 0.01 <= fps <= 1000:
         raise ExchangeError(f"{path}: lacks its features or a frame rate from 0.01 to 1000.")
-    if info.get("data_path") != DATA_PATH or info.get("video_path") not in (VIDEO_PATH, None):
+    is_v2 = known[1] == "2"
+    data, video = (V2_DATA_PATH, V2_VIDEO_PATH) if is_v2 else (DATA_PATH, VIDEO_PATH)
+    if info.get("data_path") != data or info.get("video_path") not in (video, None):
         raise ExchangeError(
-            f"{path}: its files must lie where {VERSION} puts them, {DATA_PATH} and {VIDEO_PATH}."
+            f"{path}: its files must lie where {version} puts them, {data} and {video}. "
+            "Copy the dataset again."
         )
-    return info
+    return info, is_v2
 
 
-def _cameras(folder: Path, info: dict[str, Any], asked: dict[str, Column]) -> dict[str, str]:
-    """Feature of each camera."""
-    videos = [
+def _pictures(info: dict[str, Any]) -> list[str]:
+    """Features that are pictures, in videos or in tables."""
+    return [
         key
         for key, feature in info["features"].items()
-        if isinstance(feature, dict) and feature.get("dtype") == "video" and SAFE_KEY.fullmatch(key)
+        if isinstance(feature, dict)
+        and feature.get("dtype") in ("video", "image")
+        and SAFE_KEY.fullmatch(key)
     ]
-    if asked:
-        cameras = {camera: asked[camera].source for camera in CAMERAS if camera in asked}
-        absent = [key for key in cameras.values() if key not in videos]
-        if absent:
-            raise ExchangeError(f"{folder}: has no video {absent[0]!r}. It has {_listed(videos)}.")
-        return cameras
-    cameras = {
-        camera: key for camera in CAMERAS for key in videos if key.rpartition(".")[2] == camera
-    }
-    if "center" not in cameras and len(videos) == 1:
-        cameras = {"center": videos[0]}
-    if "center" not in cameras:
-        raise ExchangeError(
-            f"{folder}: which camera looks ahead? It has the videos {_listed(videos)}. "
-            "Say --columns center=… steering=…"
-        )
+
+
+def _cameras(info: dict[str, Any], choice: Choice) -> dict[str, str]:
+    """Feature of each camera."""
+    pictures = _pictures(info)
+    named = [(column_named(_last(key))[0], key) for key in pictures]
+    cameras: dict[str, str] = {}
+    for camera in CAMERAS:
+        fit = [key for column, key in named if column and column.target == camera]
+        if camera in choice.columns:
+            cameras[camera] = choice.columns[camera].source
+        elif len(fit) == 1 or f"observation.images.{camera}" in fit:
+            cameras[camera] = fit[0] if len(fit) == 1 else f"observation.images.{camera}"
+    if "center" not in cameras and len(pictures) == 1:
+        cameras["center"] = pictures[0]
     return cameras
 
 
-def _places(folder: Path, info: dict[str, Any], asked: dict[str, Column]) -> dict[str, _Place]:
+def _places(folder: Path, info: dict[str, Any], choice: Choice) -> dict[str, _Place]:
     """Where steering, throttle, brake, speed and time stand."""
     features = info["features"]
-    if asked:
-        return {
-            name: _asked_place(folder, features, column)
-            for name, column in asked.items()
-            if name not in CAMERAS
-        }
-    places = {}
-    for target, feature, name in (
-        *((control, ACTION, control) for control in _CONTROLS),
-        ("speed", STATE, "speed_mph"),
-    ):
-        names = _names(features.get(feature))
-        if name in names:
-            places[target] = _Place(feature, names.index(name), None)
-    if RECORDED_TIME in features:
+    places = {
+        name: _asked_place(folder, info, column)
+        for name, column in choice.columns.items()
+        if name not in CAMERAS
+    }
+    acts = sorted((key for key in features if _is_of(key, ACTION)), key=lambda key: key != ACTION)
+    states = [key for key in features if _is_of(key, STATE)]
+    for key in (*acts, *states):
+        for number, name in enumerate(_names(key, features[key])):
+            column, _ = column_named(name)
+            if column is None or column.target in places:
+                continue
+            if (
+                column.target in _CONTROLS
+                if key in acts
+                else column.target == "speed" and _SPEED_UNIT.search(name.lower())
+            ):
+                places[column.target] = _Place(key, number, column)
+    if RECORDED_TIME in features and "time" not in places:
         places["time"] = _Place(RECORDED_TIME, 0, None)
-    if "steering" not in places:
-        raise ExchangeError(
-            f"{folder}: no number of its action is called steering. It has "
-            f"{_listed(_names(features.get(ACTION)))}. Say --columns center=… steering=action.0"
-        )
     return places
 
 
-def _asked_place(folder: Path, features: dict[str, Any], column: Column) -> _Place:
+def _is_of(key: str, what: str) -> bool:
+    return key == what or key.startswith(f"{what}.")
+
+
+def _check_known(
+    folder: Path, info: dict[str, Any], cameras: dict[str, str], places: dict[str, _Place]
+) -> None:
+    pictures = _pictures(info)
+    absent = [key for key in cameras.values() if key not in pictures]
+    if pictures and not absent and "center" in cameras and "steering" in places:
+        return
+    features = info["features"]
+    numbers = [
+        f"{key}.{number}" if len(names) > 1 or key == ACTION else key
+        for key in features
+        if _is_of(key, ACTION) or _is_of(key, STATE)
+        for names in [_names(key, features[key]) or [""] * _size(features[key])]
+        for number in range(len(names))
+    ]
+    front = [key for key in pictures if "front" in key or "forward" in key] or pictures
+    asked = [] if "center" in cameras and not absent else [f"center={one}" for one in front[:1]]
+    if "steering" not in places:
+        asked += [f"steering={one}" for one in numbers[:1]]
+    what = (
+        f"has no picture {absent[0]!r}"
+        if absent
+        else f"which picture looks ahead{'' if 'steering' in places else ', and what steers'}?"
+        if "center" not in cameras
+        else "no number of its action is called steering"
+    )
+    named = [f"{key}: {', '.join(_names(key, features[key])) or _size(features[key])}"
+             for key in features if _is_of(key, ACTION)]  # fmt: skip
+    raise ExchangeError(
+        f"{folder}: {what}. It has the pictures {_listed(pictures)}; {_listed(named)}. "
+        + (command(str(folder), asked) if pictures and numbers else "Nothing can be learned of it.")
+    )
+
+
+def _asked_place(folder: Path, info: dict[str, Any], column: Column) -> _Place:
+    features = info["features"]
     if column.source in features:
         return _Place(column.source, 0, column)
     feature, _, which = column.source.rpartition(".")
-    names = _names(features.get(feature))
+    names = _names(feature, features.get(feature))
     if feature in features and which.isdigit():
         return _Place(feature, int(which[:6]), column)
     if which in names:
         return _Place(feature, names.index(which), column)
     raise ExchangeError(
         f"{folder}: has no number {column.source!r}. It has {_listed(list(features))}; say which "
-        "number of it, as in action.0"
+        f"number of it. {command(str(folder), [f'{column.target}={ACTION}.0'])}"
     )
 
 
-def _names(feature: Any) -> list[str]:
+def _names(key: str, feature: Any) -> list[str]:
     names = feature.get("names") if isinstance(feature, dict) else None
     if isinstance(names, dict):  # {"motors": ["a", "b"]}
         names = next(iter(names.values()), None)
-    return [str(name) for name in names] if isinstance(names, list) else []
+    if not isinstance(names, list):
+        return [_last(key)] if _size(feature) == 1 and "." in key else []
+    return [str(name) for name in names]
+
+
+def _size(feature: Any) -> int:
+    shape = feature.get("shape") if isinstance(feature, dict) else None
+    first = shape[0] if isinstance(shape, list) and shape else 1
+    return first if type(first) is int and 0 < first <= 100 else 1
+
+
+def _last(key: str) -> str:
+    return key.rpartition(".")[2]
 
 
 def _listed(names: Sequence[str]) -> str:
@@ -186,62 +266,77 @@ def _listed(names: Sequence[str]) -> str:
 def _moments(
     folder: Path,
     info: dict[str, Any],
+    is_v2: bool,
     cameras: dict[str, str],
     places: dict[str, _Place],
     source: Source,
 ) -> Iterator[Moment]:
-    count = 0
+    in_tables = [key for key in cameras.values() if info["features"][key]["dtype"] == "image"]
+    videos = {camera: key for camera, key in cameras.items() if key not in in_tables}
+    wanted = sorted({*(place.feature for place in places.values()), *in_tables})
+    fps, count, begins_ms = float(info["fps"]), 0, 0
     tables: dict[Path, Any] = {}
-    for episode in _episodes(folder, cameras):
-        numbers = _numbers(folder, episode, places, tables)
-        length = len(next(iter(numbers.values())))
+    for episode in _v2_episodes(folder, info, videos) if is_v2 else _episodes(folder, videos):
+        table = _rows(episode, wanted, tables)
+        numbers = {name: _numbers(episode, name, place, table) for name, place in places.items()}
+        length = table.num_rows
         count += length
         if count > MAX_FRAMES:
             raise ExchangeError(f"{folder}: may have at most {MAX_FRAMES} frames. It has more.")
-        videos = {
-            camera: read_frames(
-                folder / _video_path(key, episode),
-                float(episode[f"videos/{key}/from_timestamp"]),
-                length,
-                float(info["fps"]),
-            )
-            for camera, key in cameras.items()
+        streams = {
+            camera: read_frames(path, from_s, length, fps)
+            for camera, (path, from_s) in episode.videos.items()
         }
         for row in range(length):
-            pictures = {camera: Picture.of_rgb(next(video)) for camera, video in videos.items()}
-            moment = _moment(numbers, row, pictures)
+            pictures = {camera: Picture.of_rgb(next(video)) for camera, video in streams.items()}
+            for camera, key in cameras.items():
+                if key in in_tables:
+                    pictures[camera] = _picture(table[key][row].as_py(), episode)
+            time_ms = begins_ms + round(row * 1000 / fps)
+            moment = _moment(numbers, row, pictures, time_ms)
             controls = (moment.steering, moment.throttle, moment.brake)
             if abs(moment.steering) <= 1 and all(0 <= value <= 1 for value in controls[1:]):
                 yield moment
             else:
                 source.left_out.append(
-                    f"episode {episode['episode_index']}, frame {row}: steering, throttle and "
+                    f"episode {episode.number}, frame {row}: steering, throttle and "
                     f"brake are {controls}; they must be within 1"
                 )
+        begins_ms += round(length * 1000 / fps) + _PAUSE_MS
 
 
-def _moment(numbers: dict[str, NDArray[Any]], row: int, pictures: dict[str, Picture]) -> Moment:
+def _moment(
+    numbers: dict[str, NDArray[Any]], row: int, pictures: dict[str, Picture], time_ms: int
+) -> Moment:
     values = {name: float(column[row]) for name, column in numbers.items() if name != "time"}
+    if "time" in numbers:
+        ms = float(numbers["time"][row])
+        time_ms = int(ms) if 0 <= ms <= LATEST_MS else NO_TIME
     return Moment(
         pictures,
         values["steering"],
         values.get("throttle", 0.0),
         values.get("brake", 0.0),
-        values.get("speed", np.nan),
-        _time_ms(numbers["time"][row]) if "time" in numbers else NO_TIME,
+        values.get("speed", math.nan),
+        time_ms,
         begins=row == 0,
     )
 
 
-def _time_ms(value: Any) -> int:
-    """Milliseconds since 1970, or NO_TIME where there are none that a date could have."""
-    ms = float(value)
-    return int(ms) if 0 <= ms <= LATEST_MS else NO_TIME
+def _picture(cell: Any, episode: _Episode) -> Picture:
+    data = cell.get("bytes") if isinstance(cell, dict) else None
+    if not isinstance(data, bytes):
+        raise ExchangeError(
+            f"{episode.table}: a picture of episode {episode.number} is not in the table. "
+            "Copy the whole dataset again."
+        )
+    return Picture(data, decode_rgb(data, str(episode.table)))
 
 
-def _episodes(folder: Path, cameras: dict[str, str]) -> Iterator[dict[str, Any]]:
+def _episodes(folder: Path, videos: dict[str, str]) -> Iterator[_Episode]:
+    """Of v3: many episodes in one file."""
     wanted = ["episode_index", "data/chunk_index", "data/file_index"]
-    for key in cameras.values():
+    for key in videos.values():
         wanted += [
             f"videos/{key}/{name}" for name in ("chunk_index", "file_index", "from_timestamp")
         ]
@@ -250,42 +345,75 @@ def _episodes(folder: Path, cameras: dict[str, str]) -> Iterator[dict[str, Any]]
         raise ExchangeError(f"{folder}: no table in meta/episodes. Copy the whole dataset again.")
     for file in files:
         for some in read_columns(file, wanted).to_batches(max_chunksize=1000):
-            yield from some.to_pylist()
+            for about in some.to_pylist():
+                yield _Episode(
+                    about["episode_index"],
+                    folder / DATA_PATH.format(**_where(folder, about, "data/")),
+                    {
+                        camera: (
+                            folder / VIDEO_PATH.format(
+                                video_key=key, **_where(folder, about, f"videos/{key}/")
+                            ),
+                            float(about[f"videos/{key}/from_timestamp"]),
+                        )
+                        for camera, key in videos.items()
+                    },
+                )  # fmt: skip
 
 
-def _numbers(
-    folder: Path, episode: dict[str, Any], places: dict[str, _Place], tables: dict[Path, Any]
-) -> dict[str, NDArray[Any]]:
-    """Values of an episode, by target; ``tables`` keeps the file that was read last."""
-    path = folder / DATA_PATH.format(**_where(folder, episode, "data/"))
-    if path not in tables:
-        tables.clear()
-        features = sorted({place.feature for place in places.values()})
-        tables[path] = read_columns(path, ["episode_index", *features])
-    table = tables[path]
-    rows = np.flatnonzero(table["episode_index"].to_numpy() == episode["episode_index"])
-    if not len(rows):
-        raise ExchangeError(f"{path}: has no frame of episode {episode['episode_index']}.")
-    table = table.slice(int(rows[0]), int(rows[-1] - rows[0]) + 1)
-    found: dict[str, NDArray[Any]] = {}
-    for name, place in places.items():
-        values = np.array(table[place.feature].to_pylist())
-        if values.dtype == object or (values.ndim > 1 and place.number >= values.shape[1]):
-            raise ExchangeError(f"{path}: {place.feature} has no number {place.number}.")
-        values = values[:, place.number] if values.ndim > 1 else values
-        if place.column is not None:
-            read = place.column.time_ms if name == "time" else place.column.number
-            values = np.array([read(str(value)) for value in values])
-        found[name] = values
-    return found
-
-
-def _where(folder: Path, episode: dict[str, Any], begin: str) -> dict[str, int]:
-    place = {name: episode[begin + name] for name in ("chunk_index", "file_index")}
+def _where(folder: Path, about: dict[str, Any], begin: str) -> dict[str, int]:
+    place = {name: about[begin + name] for name in ("chunk_index", "file_index")}
     if any(type(value) is not int or value < 0 for value in place.values()):
         raise ExchangeError(f"{folder}: an episode does not say in which file it is: {place}.")
     return place
 
 
-def _video_path(key: str, episode: dict[str, Any]) -> str:
-    return VIDEO_PATH.format(video_key=key, **_where(Path(key), episode, f"videos/{key}/"))
+def _v2_episodes(folder: Path, info: dict[str, Any], videos: dict[str, str]) -> Iterator[_Episode]:
+    """Of v2: each episode in files of its own."""
+    size = info.get("chunks_size")
+    if type(size) is not int or size < 1:
+        raise ExchangeError(f"{folder / INFO}: chunks_size must be at least 1. Got {size!r}.")
+    path = folder / V2_EPISODES
+    with open_file(path) as file:
+        for line in lines_of(file, str(path), "list of episodes", ExchangeError):
+            number = json.loads(line)["episode_index"] if line.strip() else None
+            if number is None:
+                continue
+            if type(number) is not int or not 0 <= number <= MAX_FRAMES:
+                raise ExchangeError(f"{path}: {number!r} is no number of an episode.")
+            place = {"episode_chunk": number // size, "episode_index": number}
+            yield _Episode(
+                number,
+                folder / V2_DATA_PATH.format(**place),
+                {
+                    camera: (folder / V2_VIDEO_PATH.format(video_key=key, **place), 0.0)
+                    for camera, key in videos.items()
+                },
+            )
+
+
+def _rows(episode: _Episode, wanted: list[str], tables: dict[Path, Any]) -> Any:
+    """An episode's rows as a table of Arrow; ``tables`` keeps the file that was read last."""
+    path = episode.table
+    if path not in tables:
+        tables.clear()
+        tables[path] = read_columns(path, ["episode_index", *wanted])
+    table = tables[path]
+    rows = np.flatnonzero(table["episode_index"].to_numpy() == episode.number)
+    if not len(rows):
+        raise ExchangeError(f"{path}: has no frame of episode {episode.number}.")
+    return table.slice(int(rows[0]), int(rows[-1] - rows[0]) + 1)
+
+
+def _numbers(episode: _Episode, name: str, place: _Place, table: Any) -> NDArray[Any]:
+    """Values of an episode for one target."""
+    values = np.array(table[place.feature].to_pylist())
+    if values.ndim > 1 and place.number < values.shape[1]:
+        values = values[:, place.number]
+    if values.ndim != 1 or (name != "time" and values.dtype.kind not in "iufb"):
+        raise ExchangeError(f"{episode.table}: {place.feature} has no number {place.number}.")
+    if place.column is None:
+        return values
+    if name == "time":
+        return np.array([place.column.time_ms(str(value)) for value in values])
+    return values.astype(np.float64) * place.column.factor

@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from ghostlap.data.formats.frames import Moment, known
+from ghostlap.data.recordings.columns import MPH_PER_MPS
 from ghostlap.data.recordings.image_names import NO_TIME
 from ghostlap.data.recordings.tub import (
     IMAGE_FOLDER,
     IMAGE_KEY,
     MANIFEST_NAME,
     MODE_KEY,
-    MPH_PER_MPS,
     PERSON_DRIVES,
     STEERING_KEY,
     THROTTLE_KEY,

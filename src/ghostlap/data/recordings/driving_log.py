@@ -1,29 +1,47 @@
 """Udacity's ``driving_log.csv``, line by line, as people's machines really wrote it.
 
-A row is ``center,left,right,steering,throttle,brake,speed``. Read here, without pandas, are logs
-with a header or none, paths of any machine, quotes, and what happens to logs in the wild: decimal
-commas, recordings joined with or without a line break, a row cut off at the end. A value is never
-guessed: a row that can be read in two ways is left out, and a note says so.
+A row is ``center,left,right,steering,throttle,brake,speed``, or as a header or ``--columns`` say.
+Read here, without pandas, are paths of any machine, quotes, any encoding, and what happens to logs
+in the wild: decimal commas, recordings joined with or without a line break, a row cut off at the
+end. A value is never guessed: a row that can be read in two ways is left out, and a note says so.
 """
 
 from __future__ import annotations
 
+import dataclasses
+import math
 import os
-from collections.abc import Iterable, Sequence, Set
+import re
+from array import array
+from collections.abc import Callable, Iterable, Sequence, Set
 from pathlib import Path
 
 from ghostlap.base.errors import RecordingError
 from ghostlap.base.files import open_file
+from ghostlap.data.recordings.columns import NO_CHOICE, Choice, command
 from ghostlap.data.recordings.image_names import Clock, image_name_of
-from ghostlap.data.recordings.lines import is_ended, lines_of
+from ghostlap.data.recordings.layout import (
+    HEADER,
+    IMAGE,
+    Layout,
+    called,
+    is_header,
+    is_value,
+    layout_of,
+    passed_over,
+    separator_of,
+    split_at,
+    suggestion,
+)
+from ghostlap.data.recordings.lines import as_utf8, is_ended, lines_of, text_of
 from ghostlap.data.recordings.log_continuity import follows, is_whole
 from ghostlap.data.recordings.log_row import (
-    HEADER,
+    MAX_CELLS,
     LogRow,
     Numbers,
     cells_of,
-    header_names,
-    is_header,
+    is_a_name,
+    row_of,
     rows_of,
 )
 from ghostlap.data.recordings.log_table import (
@@ -42,21 +60,37 @@ MAX_ORIGINS = 8
 
 _EXCERPT_CHARACTERS = 100
 _AMBIGUOUS_BYTES = 1200
+_COMMA_ROW_BYTES = 48
 _SHORT_NAME = MAX_NAME_BYTES // 4
 """In UTF-8 a character has at most four bytes."""
+
+_EXTRA_MESSAGE = "cells after the seventh are passed over"
+
+_BINARY = re.compile(rb"[\0-\x08\x0e-\x1a]|^\x89PNG")
+_EXCEL_MARK = re.compile(r'"?sep=.{1,3}"?', re.IGNORECASE)
+"""What Excel puts before a table, to say what parts its cells."""
 
 _EXTENSIONS = frozenset({".jpg", ".JPG", "jpeg", "JPEG", ".png", ".PNG", ".Jpg", ".Png", "Jpeg"})
 
 
-def read_log(path: Path, *, may_be_empty: bool = False) -> DrivingLog:
-    """Read a ``driving_log.csv``.
+def read_log(
+    path: Path,
+    *,
+    may_be_empty: bool = False,
+    choice: Choice = NO_CHOICE,
+    name_of: Callable[[str], str] = image_name_of,
+) -> DrivingLog:
+    """Read a ``driving_log.csv``, or a table like it.
 
     Args:
         path: of the log.
         may_be_empty: whether one without a row is read, too.
+        choice: of columns.
+        name_of: what to keep of an image cell.
 
     Raises:
-        RecordingError: it cannot be opened, is no text, or too long; or no row of it can be read.
+        RecordingError: it cannot be opened, is no text, or too long; no row of it can be read; or
+            it is not clear which column is what.
     """
     try:
         with open_file(path) as file:
@@ -66,13 +100,21 @@ def read_log(path: Path, *, may_be_empty: bool = False) -> DrivingLog:
                     f"{path}: a log may have at most {MAX_LOG_BYTES} bytes. Got {size}. "
                     "Cut it into several recordings."
                 )
-            return parse_log(lines_of(file, str(path)), str(path), may_be_empty=may_be_empty)
+            text, is_plain = as_utf8(file)
+            lines = lines_of(text, str(path))
+            log = _Parser(str(path), choice, name_of).parse(lines, may_be_empty)
+            log.is_usual &= is_plain
+            return log
     except OSError as error:
         raise RecordingError(f"{path}: the log cannot be read ({error.strerror}).") from error
 
 
 def parse_log(
-    lines: Iterable[bytes], name: str = LOG_NAME, *, may_be_empty: bool = False
+    lines: Iterable[bytes],
+    name: str = LOG_NAME,
+    *,
+    may_be_empty: bool = False,
+    choice: Choice = NO_CHOICE,
 ) -> DrivingLog:
     """Read the lines of a log.
 
@@ -80,23 +122,36 @@ def parse_log(
         lines: each with its line break; a last one without counts as possibly cut off.
         name: what to call the log in an error.
         may_be_empty: whether one without a row is read, too.
+        choice: of columns.
 
     Raises:
         RecordingError: no row can be read; the message says what was found instead.
     """
-    return _Parser(name).parse(lines, may_be_empty)
+    return _Parser(name, choice, image_name_of).parse(lines, may_be_empty)
 
 
 class _Parser:
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, choice: Choice, name_of: Callable[[str], str]) -> None:
         self.name = name
+        self.choice = choice
+        self.name_of = name_of
         self.log = DrivingLog(name)
         self.clock = Clock()
+        self.layout: Layout | None = None
+        self.begun = False
         self.folders: set[str] = set()
         self.last_folder = "?"  # of center images, to look at other folders only when it changes
+        self.has_points = False
+        self.extra_line = 0
+        self.has_extra_beside_points = False
+        self.comma_rows = array("q")
+        self.comma_plain = array("d")  # four for each: how else it reads, NaN if not
+        self.comma_extra: set[tuple[str, ...]] = set()  # two of them at most
         self.ambiguous: dict[int, tuple[tuple[Numbers, ...], str]] = {}
         self.unterminated: dict[int, str] = {}
         self.header_line = 0
+        self.unknown_header: tuple[str, ...] = ()
+        self.unclear_header: tuple[list[str], str] | None = None
         self.unreadable = 0
         self.first_unreadable: tuple[int, str] | None = None
 
@@ -104,12 +159,12 @@ class _Parser:
         number, ended = 0, True
         for number, raw in enumerate(lines, start=1):
             if number == 1:
-                raw = self._first_line(raw)
-            text = raw.decode("utf-8", "replace").strip()
+                self._check_first_line(raw)
+            text = text_of(raw)
             if not text:
                 continue
             ended = is_ended(raw)
-            if ended and self._fast_row(number, text):
+            if ended and self.begun and self.layout is None and self._fast_row(number, text):
                 continue
             self._any_line(number, text, ended)
         left_out = self._settle()
@@ -120,25 +175,24 @@ class _Parser:
         self.log.notes.sort(key=lambda note: note.line)
         return self.log
 
-    def _first_line(self, raw: bytes) -> bytes:
-        if raw.startswith((b"\xff\xfe", b"\xfe\xff")):
+    def _check_first_line(self, raw: bytes) -> None:
+        if raw.startswith(b"PK\3\4"):
             raise RecordingError(
-                f"{self.name}: the log is saved as UTF-16. Save it as UTF-8 (plain CSV)."
+                f"{self.name}: this is an Excel workbook, whatever its name says. Save it from "
+                "Excel as CSV, or take the simulator's own driving_log.csv."
             )
-        no_text = len(raw) - len(raw.decode("utf-8", "ignore").encode())
-        if b"\0" in raw or no_text > len(raw) // 8:
+        if _BINARY.search(raw):
             raise RecordingError(
                 f"{self.name}: not a text file; it begins with {raw[:16]!r}. "
                 f"A log has rows of {','.join(HEADER)}."
             )
-        return raw.removeprefix(b"\xef\xbb\xbf")
 
     def _fast_row(self, number: int, text: str) -> bool:
         """Take an ordinary row, which is nearly every one; False if it needs a closer look."""
         cells = text.split(",")
         if len(cells) != 7 or not text.isprintable() or '"' in text:
             return False
-        center, left, right = map(image_name_of, cells[:3])
+        center, left, right = map(self.name_of, cells[:3])
         if max(len(center), len(left), len(right)) > _SHORT_NAME or not (
             center[-4:] in _EXTENSIONS and left[-4:] in _EXTENSIONS and right[-4:] in _EXTENSIONS
         ):
@@ -147,6 +201,7 @@ class _Parser:
             numbers = float(cells[3]), float(cells[4]), float(cells[5]), float(cells[6])
         except ValueError:
             return False
+        self.has_points = self.has_points or any("." in cell for cell in cells[3:])
         self._add(number, (center, left, right), numbers)
         if not cells[0].startswith(self.last_folder):
             self._remember_origins(cells[:3])
@@ -154,36 +209,127 @@ class _Parser:
 
     def _any_line(self, number: int, text: str, terminated: bool) -> None:
         text = text.removeprefix("\ufeff").strip()  # of a log that was joined to another
-        if is_header(text):
-            self._check_header(number, text)
+        if self.unclear_header:
+            header, separator = self.unclear_header
+            layout_of(self.name, header, separator, self.choice, split_at(text, separator))
+        if not self.begun:
+            if _EXCEL_MARK.fullmatch(text) or not text:
+                return
+            self.begun = True
+            if self._begins(number, text):
+                return
+        elif terminated and self._is_header_again(number, text):
+            return
+        if self.layout is not None:
+            self._laid_out(number, text, terminated, self.layout)
             return
         cells = cells_of(text)
         rows = list(rows_of(cells, terminated))
         for row in rows:
             if row is None:
-                self._note_unreadable(number, text, terminated)
+                self._note_unreadable(number, text, terminated, f"{len(cells)} found")
             else:
                 self._take(number, text, row)
         if len(rows) > 1:
             self._note(number, "glued", text, "several rows on one line; taken apart")
 
+    def _begins(self, number: int, text: str) -> bool:
+        """Find out what the columns are; whether this first line is a header."""
+        separator = separator_of(text)
+        cells = split_at(text.removeprefix("#"), separator)
+        asked = self.choice.columns or self.choice.where
+        if is_header(cells) or (asked and len(cells) > 1 and not any(map(is_value, cells))):
+            self._take_header(number, cells, separator)
+            return True
+        if asked:
+            self.layout = layout_of(self.name, (), separator, self.choice, cells)
+            self.log.is_usual = self.layout.is_usual
+            self.log.steering = str(self.layout.numbers[0] + 1)
+        elif len(cells) > 1 and not any(map(is_value, cells)):
+            self.unknown_header = tuple(cells)
+        return False
+
+    def _is_header_again(self, number: int, text: str) -> bool:
+        cells = split_at(text, self.layout.separator if self.layout else separator_of(text))
+        if not (cells == list(self.layout.header) if self.layout and self.layout.header
+                else is_header(cells)):  # fmt: skip
+            return False
+        before = self.layout
+        self._take_header(number, cells, separator_of(text))
+        if len(self.log) or self.layout == before:
+            self._note(number, "header", text, "a header between rows; passed over")
+        return True
+
+    def _take_header(self, number: int, cells: list[str], separator: str) -> None:
+        if separator == " " or len(cells) > MAX_CELLS:
+            cells = cells[:MAX_CELLS]
+        self.header_line = self.header_line or number
+        try:
+            layout = layout_of(self.name, cells, separator, self.choice)
+        except RecordingError:  # to be raised again once there is a row to give advice by
+            self.unclear_header = cells, separator
+            return
+        self.log.is_usual &= layout.is_usual or (
+            len(cells) == len(HEADER) and dataclasses.replace(layout, separator=",").is_usual
+        )
+        self.log.steering = called(cells, layout.numbers[0])
+        # The simulator's own columns, whatever they are called, are read as a log without header.
+        self.layout = None if layout.is_usual and len(cells) == len(HEADER) else layout
+        if layout.passed_over:
+            self._note(number, "columns", "", passed_over(layout.passed_over))
+
+    def _laid_out(self, number: int, text: str, terminated: bool, layout: Layout) -> None:
+        """Take a line whose columns a header or a person named."""
+        cells = split_at(text, layout.separator)
+        most = len(layout.header) or len(cells)
+        while len(cells) > most and not cells[-1]:
+            cells.pop()
+        if not layout.cells <= len(cells) <= most:
+            wanted = f"{most} as the header has" if layout.header else f"{layout.cells}"
+            self._note_unreadable(number, text, terminated, f"{len(cells)} in place of {wanted}")
+            return
+        if any(cells[place] != value for place, value in layout.where):
+            return
+        images = [cells[place] if place >= 0 else "" for place in layout.images]
+        numbers = [
+            cells[place] if place >= 0 else without
+            for place, without in zip(layout.numbers, ("nan", "0", "0", "nan"), strict=True)
+        ]
+        row = row_of((images[0], images[1], images[2]), numbers, terminated)
+        if row is None or not images[0] or not all(map(is_a_name, images)):
+            self._note_unreadable(number, text, terminated, "no picture, or no number, among them")
+            return
+        index = len(self.log)
+        self._take(number, text, row)
+        for column, factor in zip(self.log.numbers, layout.factors, strict=True):
+            column[index] *= factor
+        if layout.time:
+            self.log.times_ms[index] = layout.time.time_ms(cells[layout.time_place])
+
     def _take(self, number: int, text: str, row: LogRow) -> None:
         index = len(self.log)
         names = (
-            image_name_of(row.images[0]),
-            image_name_of(row.images[1]),
-            image_name_of(row.images[2]),
-        )
+            self.name_of(row.images[0]), self.name_of(row.images[1]), self.name_of(row.images[2])
+        )  # fmt: skip
         self._add(number, names, row.readings[0])
         self._remember_origins(row.images)
+        self.has_points = self.has_points or row.points
+        if row.extra and not row.commas:
+            self.extra_line = self.extra_line or number
+            self.has_extra_beside_points |= row.points
         if row.texts:
             cells = ", ".join(repr(_excerpt(cell)) for cell in row.texts)
             self._note(number, "text", text, f"no number: {cells}; read as NaN")
+        if row.commas:
+            self.comma_rows.append(index)
+            self.comma_plain.extend(row.plain or (math.nan,) * 4)
+            self.comma_extra.update([row.extra] if len(self.comma_extra) < 2 else [])
+            self.log.hold(_COMMA_ROW_BYTES)
+        elif row.mended:
+            self._note(number, "mended", text, _mended_message(row.readings[0]))
         if len(row.readings) > 1:
             self.ambiguous[index] = row.readings, _excerpt(text)
             self.log.hold(_AMBIGUOUS_BYTES)
-        elif row.mended:
-            self._note(number, "mended", text, _mended_message(row.readings[0]))
         if not row.terminated:
             self.unterminated[index] = _excerpt(text)
             self.log.hold(NOTE_BYTES)
@@ -192,6 +338,7 @@ class _Parser:
         self.log.add(number, names, numbers, self.clock.time_ms(names[0]))
 
     def _remember_origins(self, cells: Sequence[str]) -> None:
+        folder = ""
         for cell in reversed(cells):
             path = cell.strip()
             folder = path[: max(path.rfind("/"), path.rfind("\\"), 0)]
@@ -202,26 +349,14 @@ class _Parser:
             self.log.origins.append(_excerpt(folder))
         self.last_folder = folder or "?"
 
-    def _check_header(self, number: int, text: str) -> None:
-        names = tuple(header_names(text))
-        if names != HEADER:
-            raise RecordingError(
-                f"{self.name}, line {number}: the header must be {','.join(HEADER)}. "
-                f"Got {_excerpt(','.join(names))}. Put the columns into this order, "
-                "or delete the header if only its names are wrong."
-            )
-        if len(self.log):
-            self._note(number, "header", text, "a header between rows; passed over")
-        self.header_line = self.header_line or number
-
-    def _note_unreadable(self, number: int, text: str, terminated: bool) -> None:
+    def _note_unreadable(self, number: int, text: str, terminated: bool, found: str) -> None:
         self.unreadable += 1
         self.first_unreadable = self.first_unreadable or (number, text)
         if self.unreadable > MAX_UNREADABLE_LINES:
             raise self._no_row_error(number)
         if terminated:
-            found = f"no row of seven cells ({len(cells_of(text))} found); left out"
-            self._note(number, "unreadable", text, found)
+            what = f"{len(self.layout.header)} columns" if self.layout else "seven cells"
+            self._note(number, "unreadable", text, f"no row of {what} ({found}); left out")
         else:
             self._note(number, "cut-off", text, "the last row is cut off; left out")
 
@@ -230,7 +365,7 @@ class _Parser:
 
     def _settle(self) -> set[int]:
         """Decide the ambiguous and possibly cut-off rows; the rows to leave out."""
-        left_out = set()
+        left_out = self._decide_commas()
         doubtful = self._doubtful()
         speeds_mph, times_ms = self.log.numbers[3], self.log.times_ms
         for index, (readings, text) in self.ambiguous.items():
@@ -257,8 +392,43 @@ class _Parser:
             self._note(self.log.lines[index], "cut-off", text, message)
         return left_out
 
+    def _decide_commas(self) -> set[int]:
+        """Decide once, for the whole log, whether its commas are decimal ones; rows to leave out.
+
+        They never are where numbers have decimal points, nor where all rows end alike, as with the
+        number of the lap.
+        """
+        rows, plain = list(self.comma_rows), self.comma_plain
+        repeats = len(rows) > 1 and len(self.comma_extra) == 1
+        repeats &= all(1 <= len("".join(extra)) <= 2 for extra in self.comma_extra)
+        are_columns = self.has_points or (repeats and not any(map(math.isnan, plain)))
+        left_out = set()
+        for at, row in enumerate(rows):
+            number = self.log.lines[row]
+            if not are_columns:
+                if row not in self.ambiguous:
+                    read = self.log.numbers_of(row)
+                    self.log.note(LogNote(number, "mended", "", _mended_message(read)))
+                continue
+            self.ambiguous.pop(row, None)
+            if not math.isnan(plain[4 * at]) and (repeats or self.has_extra_beside_points):
+                self.extra_line = min(self.extra_line or number, number)
+                for values, value in zip(self.log.numbers, plain[4 * at : 4 * at + 4], strict=True):
+                    values[row] = value
+            else:
+                left_out.add(row)
+                message = "decimal commas in a log that has decimal points; left out"
+                self.log.note(LogNote(number, "ambiguous", "", message))
+        if self.extra_line:
+            self.log.note(LogNote(self.extra_line, "columns", "", _EXTRA_MESSAGE))
+        if rows and not self.has_points:  # what is recorded after them would decide otherwise
+            self.log.open_line = self.log.lines[rows[0]]
+        return left_out
+
     def _look_at_the_end(self, last_line: int, ended: bool, left_out: Set[int]) -> None:
         """Find out which lines of the end are not settled before more is known."""
+        if self.log.open_line:
+            return
         log, first, doubtful = self.log, len(self.log), self._doubtful()
         while first - 1 in doubtful:
             first -= 1
@@ -284,12 +454,22 @@ class _Parser:
     def _no_row_error(self, lines: int) -> RecordingError:
         if self.first_unreadable:
             number, text = self.first_unreadable
+            cells = split_at(text, separator_of(text))
             share = "No row" if not len(self.log) else f"Only {len(self.log)} rows"
-            return RecordingError(
-                f"{self.name}: {share} of {lines} lines can be read. A row must have 7 cells, "
-                f"{','.join(HEADER)}, the first three with image names. "
-                f"Line {number} has {len(cells_of(text))}: {_excerpt(text)!r}"
+            what = f"{self.name}: {share} of {lines} lines can be read."
+            if self.layout:
+                return RecordingError(
+                    f"{what} A row must have {len(self.layout.header) or self.layout.cells} cells, "
+                    f"with a picture and numbers where they are asked for. "
+                    f"Line {number} has {len(cells)}: {_excerpt(text)!r}"
+                )
+            message = (
+                f"{what} A row must have 7 cells, {','.join(HEADER)}, the first three with image "
+                f"names. Line {number} has {len(cells_of(text))}: {_excerpt(text)!r}"
             )
+            if any(map(IMAGE.search, cells)) and sum(map(is_value, cells)) > 1:
+                message += ". " + command(self.name, suggestion(self.unknown_header, cells))
+            return RecordingError(message)
         if self.log.notes:
             note = self.log.notes[0]
             return RecordingError(

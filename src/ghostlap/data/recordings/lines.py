@@ -6,19 +6,55 @@ All that reads a log, goes on with one, or writes a part of one anew cuts it up 
 
 from __future__ import annotations
 
+import codecs
 from collections.abc import Iterator
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from ghostlap.base.errors import GhostlapError, RecordingError
 
 MAX_LINE_BYTES = 64 * 1024
 _BREAKS = (b"\n", b"\r")
 _BLOCK_BYTES = 64 * 1024
+_NOT_IN_CP1252 = frozenset(b"\x81\x8d\x8f\x90\x9d")
 
 
 def is_ended(line: bytes) -> bool:
     """Whether a line has its break."""
     return line.endswith(_BREAKS)
+
+
+def as_utf8(file: BinaryIO) -> tuple[BinaryIO, bool]:
+    """A file whose text may be UTF-16, as Windows' programs save it, made UTF-8 while it is read.
+
+    Args:
+        file: at its start; can be wound back.
+
+    Returns:
+        What to read, and whether it is the file as it was.
+    """
+    start = file.read(4)
+    file.seek(0)
+    encoding = ""
+    if start.startswith((b"\xff\xfe", b"\xfe\xff")):
+        encoding = "utf-16"
+    elif len(start) == 4 and (start[1::2] == b"\0\0") != (start[::2] == b"\0\0"):
+        encoding = "utf-16-le" if start[1] == 0 else "utf-16-be"
+    if not encoding:
+        return file, True
+    recoded: Any = codecs.EncodedFile(file, "utf-8", encoding, "replace")
+    return recoded, False
+
+
+def text_of(line: bytes) -> str:
+    """A line's text: UTF-8, or what an older program wrote on a machine of any country.
+
+    In the encodings of East Asia and of the west alike, the marks between cells and what is ASCII
+    stay as they are; letters of folders may come out as others.
+    """
+    try:
+        return line.decode().strip()
+    except UnicodeDecodeError:
+        return line.decode("cp1252" if not set(line) & _NOT_IN_CP1252 else "latin-1").strip()
 
 
 def lines_of(

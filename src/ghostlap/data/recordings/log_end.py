@@ -7,6 +7,7 @@ import itertools
 import os
 from pathlib import Path
 
+from ghostlap.base.errors import RecordingError
 from ghostlap.base.files import replacing
 from ghostlap.data.recordings.driving_log import read_log
 from ghostlap.data.recordings.image_names import NO_TIME
@@ -38,6 +39,12 @@ def end_log(path: Path, cut_off: Path) -> tuple[int, int]:
     if not path.exists() or (path.is_file() and path.stat().st_size == 0):
         return 0, NO_TIME
     log = read_log(path, may_be_empty=True)
+    if not log.is_usual:
+        raise RecordingError(
+            f"{path}: its columns or its encoding are not the simulator's, so no row can be added. "
+            f"Record into another folder, or go on with a copy: ghostlap doctor {path.parent} "
+            f"--fix {path.parent}-copy"
+        )
     if log.needs_break:
         with path.open("ab") as file:
             file.write(b"\n")

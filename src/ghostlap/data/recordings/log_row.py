@@ -10,21 +10,22 @@ import csv
 import dataclasses
 import io
 import itertools
+import math
 import re
 from collections.abc import Iterator, Sequence
 
 from ghostlap.data.recordings.image_names import image_name_of
+from ghostlap.data.recordings.layout import IMAGE, split_at
 from ghostlap.data.recordings.names import MAX_NAME_BYTES
-
-HEADER = ("center", "left", "right", "steering", "throttle", "brake", "speed")
 
 Numbers = tuple[float, float, float, float]
 """Steering, throttle, brake, speed in mph."""
 
-_MAX_CELLS = 256
-_SPEED_LIMIT_MPH = 100.0
+MAX_CELLS = 256
+_LIMITS = ((-1.0, 1.0), (0.0, 1.0), (0.0, 1.0), (0.0, 100.0))
+"""Of steering, throttle, brake and speed in mph, where cells can be read in several ways."""
+_DRIVE = re.compile(r"(^|[^A-Za-z])[A-Za-z]:")
 
-_IMAGE = re.compile(r"\.(jpe?g|png)$", re.IGNORECASE)
 # Possessive: with 70,000 digits and no end, ways of sharing them out would take a minute.
 _NUMBER = re.compile(r"[-+]?(\d++(\.\d*+)?|\.\d++)([eE][-+]?\d++)?")
 _NOT_FINITE = re.compile(r"[-+]?(nan|inf|infinity)", re.IGNORECASE)
@@ -45,11 +46,19 @@ class LogRow:
     readings: tuple[Numbers, ...]
     """The ways in which its numbers can be read; more than one for an ambiguous decimal comma."""
     mended: bool
-    """Decimal commas were made points."""
+    """Signs of another culture were read as what they mean there."""
+    commas: bool
+    """The readings take commas for decimal ones, which only the whole log can tell."""
+    plain: Numbers | None
+    """How else it reads: the first four cells as they are, the others passed over."""
     texts: tuple[str, ...]
     """Number cells that hold no number; they read as NaN."""
     terminated: bool
     """A line break or a comma follows, so that the speed is not cut off."""
+    points: bool
+    """A number has a decimal point."""
+    extra: tuple[str, ...] = ()
+    """Cells after the speed; passed over unless commas are decimal ones."""
 
 
 def row_text(names: Sequence[str], numbers: Sequence[float]) -> str:
@@ -66,40 +75,17 @@ def row_text(names: Sequence[str], numbers: Sequence[float]) -> str:
     return text.getvalue()
 
 
-def header_names(text: str) -> Iterator[str]:
-    for cell in re.split("[,;\t]", text):
-        name = cell.strip().strip("\"'").strip().lower()
-        yield "brake" if name == "reverse" else name
-
-
-def is_header(text: str) -> bool:
-    return len(set(header_names(text)) & set(HEADER)) >= 3
-
-
 def cells_of(text: str) -> list[str]:
     """Cut a line at its commas, or at semicolons or tabs where a spreadsheet put them."""
     for separator in (";", "\t"):
         if text.count(separator) >= 6:
-            return _unquoted(text, separator)
-    cells = _unquoted(text, ",")
-    if len(cells) == 1 and "," in cells[0]:  # the whole line stood in quotes
-        cells = _unquoted(cells[0], ",")
-    return cells
-
-
-def _unquoted(text: str, separator: str) -> list[str]:
-    if '"' not in text:
-        return [cell.strip() for cell in text.split(separator)]
-    try:
-        cells = next(csv.reader([text], delimiter=separator, skipinitialspace=True), [])
-    except csv.Error:
-        cells = text.replace('"', "").split(separator)
-    return [cell.strip() for cell in cells]
+            return split_at(text, separator)
+    return split_at(text, ",")
 
 
 def rows_of(cells: list[str], terminated: bool) -> Iterator[LogRow | None]:
     """The rows that stand in a line's cells; None for a stretch that is no row."""
-    if len(cells) > _MAX_CELLS:
+    if len(cells) > MAX_CELLS:
         yield None
         return
     lost = False
@@ -127,13 +113,13 @@ def _first_row(cells: list[str], terminated: bool) -> tuple[LogRow | None, list[
             images.append("")  # this camera has no picture
         else:
             pieces.append(cell)  # a folder's name may hold commas
-            if _IMAGE.search(cell):
+            if IMAGE.search(cell):
                 images.append(",".join(pieces))
                 pieces = []
         if len(images) == 3:
             break
     center, left, right = images if len(images) == 3 else ("", "", "")
-    if not (center or left or right) or not all(map(_is_a_name, (center, left, right))):
+    if not (center or left or right) or not all(map(is_a_name, (center, left, right))):
         return None, []
 
     numbers: list[str] = []
@@ -152,35 +138,57 @@ def _first_row(cells: list[str], terminated: bool) -> tuple[LogRow | None, list[
     return _row((center, left, right), numbers, terminated), rest
 
 
-def _is_a_name(cell: str) -> bool:
+def is_a_name(cell: str) -> bool:
+    """Whether an image cell ends with what can be a file's name."""
     name = image_name_of(cell)
     return name.isprintable() and len(name.encode("utf-8", "replace")) <= MAX_NAME_BYTES
 
 
 def _looks_like_path(cell: str) -> bool:
-    return bool(_IMAGE.search(cell)) or "\\" in cell or ":" in cell or cell.count("/") > 1
+    return bool(IMAGE.search(cell) or "\\" in cell or cell.count("/") > 1 or _DRIVE.search(cell))
 
 
 def _row(images: tuple[str, str, str], numbers: list[str], terminated: bool) -> LogRow | None:
     """A row of its cells, or None if its numbers are not four in any reading."""
     while len(numbers) > 4 and numbers[-1] == "":  # a spreadsheet's empty columns
         numbers = numbers[:-1]
-    if len(numbers) == 4:
-        plain = [cell.translate(_LOCAL_SIGNS) for cell in numbers]
-        texts = tuple(cell for cell in plain if _value(cell) is None)
-        if len(texts) == 4 or (not terminated and plain[-1] in texts):
-            return None
-        values = [_value(cell) for cell in plain]
-        steering, throttle, brake, speed = (float("nan") if v is None else v for v in values)
-        readings: tuple[Numbers, ...] = ((steering, throttle, brake, speed),)
-        mended = plain != numbers or any("," in cell for cell in numbers)
-    else:
-        texts = ()
+    if len(numbers) <= 4:
+        return row_of(images, numbers, terminated)
+    plain = _plain(numbers[:4])
+    readings: tuple[Numbers, ...] = ()
+    if not any("." in cell for cell in numbers[:4]):
         readings = tuple(_decimal_comma_readings([cell.replace("\u2212", "-") for cell in numbers]))
-        mended = True
-    if not readings:
+    points, extra = any("." in cell for cell in numbers[:4]), tuple(numbers[4:])
+    if readings:
+        return LogRow(images, readings, True, True, plain, (), terminated, points, extra)
+    return LogRow(images, (plain,), False, False, None, (), True, points, extra) if plain else None
+
+
+def row_of(images: tuple[str, str, str], numbers: list[str], terminated: bool) -> LogRow | None:
+    """A row whose four numbers stand in a cell each, or None if there are none."""
+    plain = [cell.translate(_LOCAL_SIGNS) for cell in numbers]
+    texts = tuple(cell for cell in plain if _value(cell) is None)
+    if len(plain) != 4 or len(texts) == 4 or (not terminated and plain[-1] in texts):
         return None
-    return LogRow(images, readings, mended, texts, terminated)
+    values = [_value(cell) for cell in plain]
+    steering, throttle, brake, speed = (float("nan") if v is None else v for v in values)
+    commas = any("," in cell for cell in numbers)
+    points = any("." in cell for cell in numbers)
+    reading = steering, throttle, brake, speed
+    return LogRow(images, (reading,), plain != numbers, commas, None, texts, terminated, points)
+
+
+def _plain(cells: Sequence[str]) -> Numbers | None:
+    """Four cells as numbers that a car could have driven with."""
+    values = [_value(cell.translate(_LOCAL_SIGNS)) for cell in cells if "," not in cell]
+    numbers = tuple(math.nan if value is None else value for value in values)
+    if len(numbers) != 4 or not _is_possible(numbers):
+        return None
+    return numbers
+
+
+def _is_possible(numbers: Sequence[float]) -> bool:
+    return all(low <= value <= high for value, (low, high) in zip(numbers, _LIMITS, strict=True))
 
 
 def _value(cell: str) -> float | None:
@@ -209,12 +217,7 @@ def _decimal_comma_readings(cells: list[str]) -> Iterator[Numbers]:
             values.append(value)
         if len(values) == 4:
             steering, throttle, brake, speed_mph = values
-            if (
-                abs(steering) <= 1
-                and 0 <= throttle <= 1
-                and 0 <= brake <= 1
-                and 0 <= speed_mph <= _SPEED_LIMIT_MPH
-            ):
+            if _is_possible(values):
                 yield steering, throttle, brake, speed_mph
 
 

@@ -20,8 +20,9 @@ NOTE_BYTES = 450
 _ROW_BYTES = 60
 
 NoteKind = Literal[
-    "header", "mended", "ambiguous", "glued", "cut-off", "text", "unreadable", "deleted", "pilot"
-]
+    "header", "columns", "mended", "ambiguous", "glued", "cut-off", "text", "unreadable",
+    "deleted", "pilot",
+]  # fmt: skip
 """The last two are of donkeycar tubs: records marked as deleted, and such that no person drove."""
 
 
@@ -62,16 +63,23 @@ class DrivingLog:
     the rows after it decide. 0 where there is none."""
     needs_break: bool = False
     """The last row is whole, and only its line break is missing."""
+    steering: str = "4"
+    """The column that the steering was read from: its name, or its number from 1."""
+    is_usual: bool = True
+    """Rows as the simulator writes them may be added."""
     _held_bytes: int = 0
 
     def __len__(self) -> int:
         return len(self.lines)
 
+    def numbers_of(self, row: int) -> Numbers:
+        """Steering, throttle, brake and speed in mph of a row."""
+        steering, throttle, brake, speed = self.numbers
+        return steering[row], throttle[row], brake[row], speed[row]
+
     def row_text(self, row: int) -> str:
         """A row as a line that reads the same, whatever it was read from and wherever it stands."""
-        return row_text(
-            [names[row] for names in self.names], [values[row] for values in self.numbers]
-        )
+        return row_text([names[row] for names in self.names], self.numbers_of(row))
 
     def add(self, line: int, names: tuple[str, str, str], numbers: Numbers, time_ms: int) -> None:
         """Append a row.

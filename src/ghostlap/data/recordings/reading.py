@@ -1,7 +1,4 @@
-"""A recording as a table of frames: Udacity's ``driving_log.csv`` and ``IMG/``, or a donkeycar tub.
-
-    >>> recording = read_recording("my-drive")
-    >>> recording.frames[["center", "steering", "speed_mph"]]
+"""A recording as a table of frames, whatever it was read from.
 
 Only an image's file name counts: the log's folders are another machine's more often than not.
 Nothing is silently altered: what was mended or left out while reading stands in ``notes``.
@@ -18,17 +15,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ghostlap.base.errors import RecordingError
+from ghostlap.data.recordings.columns import CAMERAS, Choice
 from ghostlap.data.recordings.driving_log import LOG_NAME, read_log
 from ghostlap.data.recordings.log_table import DrivingLog, LogNote
-from ghostlap.data.recordings.tub import is_tub, read_tub
 
 if TYPE_CHECKING:
     import pandas as pd
 
-CAMERAS = ("center", "left", "right")
 COLUMNS = ("center", "left", "right", "steering", "throttle", "brake", "speed_mph", "time")
 
 _PROBED_ROWS = 50
+_PROBED_FOLDERS = 100
 _PIECE = 50_000
 
 
@@ -37,7 +34,7 @@ class Recording:
     """A recording as it was read."""
 
     folder: Path
-    """Holds ``driving_log.csv`` and ``IMG/``, or is a tub."""
+    """Where it was read from."""
     frames: pd.DataFrame
     """One row a moment, columns :data:`COLUMNS`, index 0, 1, 2, …
 
@@ -54,7 +51,9 @@ class Recording:
     origins: tuple[str, ...] = ()
     """The folders, of whatever machine, that the log names; at most eight."""
     counts: str = "line"
-    """What ``lines`` and the notes count: lines, or records."""
+    """What ``lines`` and the notes count: lines, records or frames."""
+    steering: str = "4"
+    """The column, key or feature that the steering was read from, as ``--columns`` names it."""
 
     @property
     def image_folder(self) -> Path:
@@ -66,24 +65,29 @@ class Recording:
         return self.folder / "IMG"
 
 
-def read_recording(path: str | os.PathLike[str]) -> Recording:
-    """Read a recording.
-
-    Args:
-        path: its folder, or the ``driving_log.csv`` in it; or a donkeycar tub.
+def read_driving_log(path: Path, choice: Choice) -> Recording:
+    """Read a ``driving_log.csv``, or the folder that holds it and ``IMG/``.
 
     Raises:
-        RecordingError: no such folder, no log in it, or a log of which no row can be read.
+        RecordingError: no row of it can be read, or it is not clear which column is what.
     """
-    folder = Path(path)
-    if not (folder / LOG_NAME).is_file() and is_tub(folder):
-        counts = "record"
-        log, images = read_tub(folder)
-    else:
-        counts = "line"
-        log_path = _find_log(folder)
-        log, folder = read_log(log_path), log_path.parent
-        images = _find_images(folder, log)
+    log_path = path if path.is_file() else path / LOG_NAME
+    log = read_log(log_path, choice=choice)
+    return recording_of(log, log_path.parent, _find_images(log_path.parent, log))
+
+
+def recording_of(
+    log: DrivingLog, folder: Path, images: Path, counts: str = "line", steering: str = ""
+) -> Recording:
+    """A recording of what was read.
+
+    Args:
+        log: its rows.
+        folder: where they come from.
+        images: the folder that the names of its images are below.
+        counts: what the log's ``lines`` are.
+        steering: what the source calls it; what the log says, by default.
+    """
     return Recording(
         folder=folder,
         frames=_frames(log, images),
@@ -91,13 +95,8 @@ def read_recording(path: str | os.PathLike[str]) -> Recording:
         notes=tuple(log.notes),
         origins=tuple(log.origins),
         counts=counts,
+        steering=steering or log.steering,
     )
-
-
-def is_recording(path: str | os.PathLike[str]) -> bool:
-    """Whether a path is a log, or a folder with one, or a tub."""
-    path = Path(path)
-    return path.name == LOG_NAME or (path / LOG_NAME).is_file() or is_tub(path)
 
 
 def require_images(recording: Recording) -> None:
@@ -117,6 +116,11 @@ def require_images(recording: Recording) -> None:
 
 
 def _missing_images_message(recording: Recording, count: int) -> str:
+    if not count:
+        return (
+            f"{recording.folder}: names no picture that is here. Pictures are looked for in that "
+            "folder and below it, by their file names: copy them there."
+        )
     message = (
         f"{recording.folder}: all {count} images that the log names are missing. "
         f"They were looked for in {recording.image_folder}."
@@ -130,33 +134,10 @@ def _missing_images_message(recording: Recording, count: int) -> str:
     )
 
 
-def _find_log(path: Path) -> Path:
-    if path.is_file():
-        return path
-    if not path.exists():
-        raise RecordingError(
-            f"{path}: no such folder. Give the folder that holds {LOG_NAME} and IMG."
-        )
-    log_path = path / LOG_NAME
-    if log_path.is_file():
-        return log_path
-    try:
-        inner = sorted(log.parent for log in path.glob(f"*/{LOG_NAME}"))
-    except OSError as error:
-        raise RecordingError(f"{path}: cannot be read ({error.strerror}).") from error
-    if inner:
-        choices = " or ".join(map(str, inner[:3]))
-        raise RecordingError(f"{path}: no {LOG_NAME} in it. Did you mean {choices}?")
-    raise RecordingError(
-        f"{path}: no {LOG_NAME} in it. Give the folder that was chosen in the simulator when "
-        "recording, or a donkeycar tub."
-    )
-
-
 def _find_images(folder: Path, log: DrivingLog) -> Path:
-    """``IMG/`` as a rule; ``img/`` or the folder itself if only there are images of the log."""
+    """``IMG/`` as a rule; the folder itself or one in it if only there are images of the log."""
     names = [name for column in log.names for name in column[:_PROBED_ROWS] if name]
-    for images in (folder / "IMG", folder / "img", folder):
+    for images in (folder / "IMG", folder, *sorted(folder.iterdir())[:_PROBED_FOLDERS]):
         if any((images / name).is_file() for name in names):
             return images
     return folder / "IMG"

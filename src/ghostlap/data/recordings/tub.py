@@ -1,8 +1,9 @@
 """A donkeycar tub, as a log: of format 2 (manifest and catalogs) or 1 (``record_N.json``).
 
 ``user/angle`` is the steering, a negative ``user/throttle`` the brake, ``cam/image_array`` the
-centre image. Records that are marked as deleted, and those in which no person steered, are passed
-over, and a note says so. Only an image's file name counts: nothing outside the tub is ever opened.
+centre image, unless other keys are chosen. Records that are marked as
+deleted, and those in which no person steered, are passed over, and a note says so. Only an image's
+file name counts: nothing outside the tub is ever opened.
 """
 
 from __future__ import annotations
@@ -17,9 +18,19 @@ from typing import Any
 
 from ghostlap.base.errors import RecordingError
 from ghostlap.base.files import open_file, read_file
+from ghostlap.data.recordings.columns import (
+    CAMERAS,
+    LATEST_MS,
+    MPH_PER_MPS,
+    Choice,
+    Column,
+    command,
+)
 from ghostlap.data.recordings.driving_log import MAX_UNREADABLE_LINES
 from ghostlap.data.recordings.image_names import NO_TIME, image_name_of
+from ghostlap.data.recordings.layout import IMAGE, column_named
 from ghostlap.data.recordings.log_table import MAX_LOG_BYTES, DrivingLog, LogNote, NoteKind
+from ghostlap.data.recordings.reading import Recording, recording_of
 
 MANIFEST_NAME = "manifest.json"
 IMAGE_FOLDER = "images"
@@ -31,14 +42,19 @@ MAX_MANIFEST_BYTES = 16 * 1024**2
 MAX_RECORD_BYTES = 1024**2
 """A record may carry a lidar scan or the like beside the few values that are read."""
 
-MPH_PER_MPS = 2.236936
-
 _SPEED_KEYS = ("enc/speed", "pos/speed")
 """In m/s, of cars with an encoder and of the donkey simulator."""
 
-_LATEST_MS = 253_402_300_799_000
+_USUAL = {
+    "center": Column("center", IMAGE_KEY, ""),
+    "steering": Column("steering", STEERING_KEY, "1"),
+    "throttle": Column("throttle", THROTTLE_KEY, "1"),
+    "time": Column("time", TIME_KEY, "ms"),
+}
+_MOST_KEYS = 200
 _LONGEST_NAME = 255
 _EXCERPT_CHARACTERS = 100
+_SHOWN_KEYS = 30
 _CATALOG = re.compile(r"catalog_(\d{1,9})\.catalog")
 _RECORD = re.compile(r"record_(\d{1,9})\.json")
 
@@ -55,24 +71,29 @@ def is_tub(folder: Path) -> bool:
         return False
 
 
-def read_tub(folder: Path) -> tuple[DrivingLog, Path]:
+def read_tub(folder: Path, choice: Choice) -> Recording:
     """Read a tub.
 
     Args:
         folder: of the tub, for which :func:`is_tub` is true.
+        choice: of keys, where they are not the usual ones.
 
     Returns:
-        Its records as a log, ``lines`` being their numbers from 0; and the folder of the images.
+        Its records, ``lines`` being their numbers from 0.
 
     Raises:
         RecordingError: it cannot be read, something is larger than it may be, or no record of it
             can be used.
     """
+    log = _TubLog(folder, choice)
+    key = log.columns["steering"].source
     try:
         catalogs = _numbered(folder, _CATALOG)
         if catalogs or (folder / MANIFEST_NAME).is_file():
-            return _read_catalogs(folder, catalogs), folder / IMAGE_FOLDER
-        return _read_record_files(folder), folder
+            return recording_of(
+                _read_catalogs(folder, catalogs, log), folder, folder / IMAGE_FOLDER, "record", key
+            )
+        return recording_of(_read_record_files(folder, log), folder, folder, "record", key)
     except OSError as error:
         raise RecordingError(
             f"{error.filename or folder}: the tub cannot be read ({error.strerror})."
@@ -86,8 +107,7 @@ def _numbered(folder: Path, pattern: re.Pattern[str]) -> list[str]:
     return [match[0] for match in sorted(found, key=lambda match: (int(match[1]), match[0]))]
 
 
-def _read_catalogs(folder: Path, there: list[str]) -> DrivingLog:
-    log = _TubLog(folder)
+def _read_catalogs(folder: Path, there: list[str], log: _TubLog) -> DrivingLog:
     named, deleted = _read_manifest(folder / MANIFEST_NAME, log, bool(there))
     number = 0
     for name in there if named is None else named:
@@ -140,8 +160,7 @@ def _lines(path: Path) -> Iterator[bytes]:
             yield line
 
 
-def _read_record_files(folder: Path) -> DrivingLog:
-    log = _TubLog(folder)
+def _read_record_files(folder: Path, log: _TubLog) -> DrivingLog:
     names = _numbered(folder, _RECORD)
     log.start_ms = _start_ms(folder / "meta.json")
     for name in names:
@@ -158,53 +177,77 @@ def _start_ms(path: Path) -> int | None:
     except FileNotFoundError:
         return None
     start_s = _number(about.get("start") if isinstance(about, dict) else None)
-    return round(start_s * 1000) if 0 <= start_s * 1000 <= _LATEST_MS else None
+    return round(start_s * 1000) if 0 <= start_s * 1000 <= LATEST_MS else None
 
 
 class _TubLog:
     """Collects records as the rows of a log."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, choice: Choice) -> None:
         self.folder = folder
+        self.columns = {**_USUAL, **choice.columns}
         self.log = DrivingLog(str(folder))
         self.start_ms: int | None = None
         self.unreadable = 0
+        self.keys: dict[str, Any] = {}
+        """Each with a value that it has; some of them, of a tub that has very many."""
 
     def add_text(self, number: int, text: bytes) -> None:
         record = _parsed(text)
         if not isinstance(record, dict):
             self._leave_out(number, text, "not a record in JSON; left out")
             return
-        image = _image_name(record.get(IMAGE_KEY))
-        if not image:
-            self._leave_out(number, text, f"{IMAGE_KEY} names no image file; left out")
+        if len(self.keys) < _MOST_KEYS and not record.keys() <= self.keys.keys():
+            self.keys |= record
+        images = [
+            _image_name(record.get(self.columns[camera].source)) if camera in self.columns else ""
+            for camera in CAMERAS
+        ]
+        if not images[0]:
+            key = self.columns["center"].source
+            self._leave_out(number, text, f"{key} names no image file; left out")
             return
         mode = record.get(MODE_KEY, PERSON_DRIVES)
         if mode != PERSON_DRIVES:
             self.note(number, "pilot", "", f"{MODE_KEY} is {_shown(mode)}: no person steered")
             return
-        for key in (STEERING_KEY, THROTTLE_KEY):
+        for target in ("steering", "throttle"):
+            key = self.columns[target].source
             if math.isnan(_number(record.get(key))):
                 self.note(number, "text", f"{key}: {_shown(record.get(key))}", "read as NaN")
-        self._add(number, image, record)
+        values = self._values(record)
+        self.log.add(number, (images[0], images[1], images[2]), values, self._time_ms(record))
 
-    def _add(self, number: int, image: str, record: dict[str, Any]) -> None:
-        throttle = _number(record.get(THROTTLE_KEY))
-        speeds_mps = (_number(record.get(key)) for key in _SPEED_KEYS)
-        speed_mps = next((speed for speed in speeds_mps if math.isfinite(speed)), math.nan)
-        values = (
-            _number(record.get(STEERING_KEY)),
+    def _values(self, record: dict[str, Any]) -> tuple[float, float, float, float]:
+        throttle = self._asked(record, "throttle")
+        brake = throttle if math.isnan(throttle) else max(0.0, -throttle)
+        if "brake" in self.columns:
+            brake = self._asked(record, "brake")
+        if "speed" in self.columns:
+            speed_mph = self._asked(record, "speed")
+        else:
+            speeds_mps = (_number(record.get(key)) for key in _SPEED_KEYS)
+            speed_mps = next((speed for speed in speeds_mps if math.isfinite(speed)), math.nan)
+            speed_mph = abs(speed_mps) * MPH_PER_MPS
+        return (
+            self._asked(record, "steering"),
             throttle if math.isnan(throttle) else max(0.0, throttle),
-            throttle if math.isnan(throttle) else max(0.0, -throttle),
-            abs(speed_mps) * MPH_PER_MPS,
+            brake,
+            speed_mph,
         )
-        self.log.add(number, (image, "", ""), values, self._time_ms(record))
+
+    def _asked(self, record: dict[str, Any], target: str) -> float:
+        column = self.columns[target]
+        return _number(record.get(column.source)) * column.factor
 
     def _time_ms(self, record: dict[str, Any]) -> int:
+        column = self.columns["time"]
+        if column.source != TIME_KEY:
+            return column.time_ms(str(record.get(column.source))[:_EXCERPT_CHARACTERS])
         ms = _number(record.get(TIME_KEY))
         if math.isnan(ms) and self.start_ms is not None:
             ms = self.start_ms + _number(record.get("milliseconds"))
-        return round(ms) if 0 <= ms <= _LATEST_MS else NO_TIME
+        return round(ms) if 0 <= ms <= LATEST_MS else NO_TIME
 
     def _leave_out(self, number: int, text: bytes, message: str) -> None:
         self.unreadable += 1
@@ -219,14 +262,47 @@ class _TubLog:
         self.log.note(LogNote(number, kind, text, message))
 
     def finished(self, found: str) -> DrivingLog:
+        absent = [
+            target
+            for target, column in self.columns.items()
+            if column.source not in self.keys
+            and (column != _USUAL.get(target) or target in ("center", "steering"))
+        ]
+        passed_over = any(note.kind in ("deleted", "pilot") for note in self.log.notes)
+        if self.keys and len(self.keys) < _MOST_KEYS and absent:
+            raise RecordingError(
+                f"{self.folder}: no record has {self.columns[absent[0]].source} "
+                f"({absent[0]}). They have {', '.join(sorted(self.keys)[:_SHOWN_KEYS])}. "
+                + command(str(self.folder), self._suggestion(absent))
+            )
         if not len(self.log):
             notes = self.log.notes
             why = f" Record {notes[0].line}: {notes[0].message}." if notes else ""
+            advice = "Record again, or copy the whole folder again."
+            if passed_over:
+                advice = "Drive by hand (user/mode is user), or bring records back in donkeycar."
             raise RecordingError(
-                f"{self.folder}: no record of this tub can be used ({found}).{why} "
-                "Record again, or copy the whole folder again."
+                f"{self.folder}: no record of this tub can be used ({found}).{why} {advice}"
             )
         return self.log
+
+    def _suggestion(self, absent: list[str]) -> list[str]:
+        """Keys that may be what was not found, by their names and values."""
+        told = []
+        for target in absent:
+            known = [
+                key
+                for key, value in self.keys.items()
+                if (
+                    isinstance(value, str) and IMAGE.search(value)
+                    if target in CAMERAS
+                    else not math.isnan(_number(value))
+                )
+            ]
+            named = [key for key in known if (column := column_named(key)[0])
+                     and column.target == target]  # fmt: skip
+            told += [f"{target}={key}" for key in (named or known)[:1]]
+        return told
 
 
 def _parsed(text: bytes) -> Any:

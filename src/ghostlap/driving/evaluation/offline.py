@@ -15,8 +15,9 @@ from rich.table import Table
 from ghostlap.base.errors import RecordingError
 from ghostlap.base.terminal import plain
 from ghostlap.data.dataset import usable_rows
+from ghostlap.data.formats.readers import read_recording
 from ghostlap.data.labels import SteeringError, steering_error
-from ghostlap.data.recordings.reading import read_recording, require_images
+from ghostlap.data.recordings.reading import require_images
 from ghostlap.data.vision.preprocessing import read_rgb
 from ghostlap.pilots.pilot import Pilot
 

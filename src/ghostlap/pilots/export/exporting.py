@@ -133,7 +133,8 @@ def _frames(pilot: Pilot, config: ExportConfig) -> tuple[NDArray[np.float32], _F
     if config.recording is None:
         return nothing, None
     from ghostlap.data.dataset import usable_rows
-    from ghostlap.data.recordings import read_recording, require_images
+    from ghostlap.data.formats.readers import read_recording
+    from ghostlap.data.recordings import require_images
 
     recording = read_recording(config.recording)
     require_images(recording)

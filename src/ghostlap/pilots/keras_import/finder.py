@@ -16,9 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ghostlap.base.errors import LegacyError
+from ghostlap.data.formats.readers import read_recording
 from ghostlap.data.frame_sampling import Moments, draw_moments
 from ghostlap.data.labels import pearson_r
-from ghostlap.data.recordings import read_recording
 from ghostlap.data.vision.preprocessing import Preprocessing, finish, read_rgb, scale
 from ghostlap.pilots.keras_import.recipes import CROPS, FRAME_HEIGHT_PX, crop_rows, recipe_text
 

@@ -22,9 +22,12 @@ class ExploreConfig:
     """
 
     recordings: Annotated[tuple[Path, ...], tyro.conf.Positional] = ()
-    """Recording folders (driving_log.csv and IMG/). Several are looked at together."""
+    """Recordings of any format. Several are looked at together."""
     out: Path = Path("explore")
     """Folder for the pictures and the page, index.html; an earlier explore in it is replaced."""
+    columns: tuple[str, ...] = ()
+    """Which column, key or feature holds what, where names do not tell: steering=angle:deg. See
+    ghostlap convert --help."""
 
     cameras: tuple[Literal["center", "left", "right"], ...] = ("center", "left", "right")
     """Views to learn from."""

@@ -19,8 +19,9 @@ from ghostlap.data.dataset import (
     make_samples,
     usable_rows,
 )
+from ghostlap.data.formats.readers import read_recording
 from ghostlap.data.provenance import fingerprint
-from ghostlap.data.recordings import CAMERAS, Recording, read_recording, require_images
+from ghostlap.data.recordings import CAMERAS, Recording, require_images
 from ghostlap.data.splits import split
 from ghostlap.pilots.pilot import Pilot
 from ghostlap.reports.explore.facts import recording_facts
@@ -94,7 +95,7 @@ def find_recorded(config: ReportConfig, pilot: Pilot) -> Recorded:
     recordings = []
     for folder in folders[:_MOST_RECORDINGS]:
         try:
-            recording = read_recording(folder)
+            recording = read_recording(folder, training.columns if training else ())
             require_images(recording)
         except (GhostlapError, OSError) as error:
             problems.append(f"A recording cannot be shown. {error}")

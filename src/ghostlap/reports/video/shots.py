@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ghostlap.base.errors import RecordingError, VideoError
-from ghostlap.data.recordings import is_recording
+from ghostlap.data.formats.readers import is_recording
 from ghostlap.data.recordings.driving_log import LOG_NAME
 from ghostlap.data.recordings.tables_beside import PREDICTIONS
 
@@ -95,7 +95,8 @@ def shots_of(folder: Path, fps: float | None) -> Shots:
 
 
 def _shots_of_recording(folder: Path, fps: float | None) -> Shots:
-    from ghostlap.data.recordings import read_recording, require_images
+    from ghostlap.data.formats.readers import read_recording
+    from ghostlap.data.recordings import require_images
 
     recording = read_recording(folder)
     require_images(recording)

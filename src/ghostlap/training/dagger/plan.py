@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from ghostlap.base.errors import DaggerError, PilotError
 from ghostlap.data.dataset import usable_rows
-from ghostlap.data.recordings import read_recording
+from ghostlap.data.formats.readers import read_recording
 from ghostlap.data.recordings.driving_log import LOG_NAME
 from ghostlap.driving.rollout.config import EvaluateConfig
 from ghostlap.driving.rollout.plan import EpisodesTask, plan_pilot

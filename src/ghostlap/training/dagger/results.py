@@ -14,7 +14,7 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from ghostlap.base.files import write_text
-from ghostlap.data.recordings import read_recording
+from ghostlap.data.formats.readers import read_recording
 from ghostlap.data.recordings.image_names import image_name_of
 from ghostlap.data.recordings.tables_beside import read_who_drove
 from ghostlap.driving.evaluation.results import read_drive

@@ -21,7 +21,7 @@ from ghostlap.data.vision.preprocessing import Preprocessing
 from ghostlap.training.config import TrainConfig, recipe_named
 
 _NOT_OPTIONS = frozenset(
-    {"recordings", "out", "recipe", "init", "preprocessing", "resume", "cache"}
+    {"recordings", "columns", "out", "recipe", "init", "preprocessing", "resume", "cache"}
 )
 """Fields that say where things lie, not how to train."""
 

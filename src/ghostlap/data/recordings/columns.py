@@ -1,16 +1,19 @@
-"""Which column of a table is what, and in which unit: ``steering=angle:deg``."""
+"""Which column of a log or table is what, and in which unit: ``steering=angle:deg``."""
 
 from __future__ import annotations
 
 import dataclasses
 import datetime
 import math
+import os
+import shlex
 from collections.abc import Callable, Sequence
 
-from ghostlap.base.errors import ExchangeError
-from ghostlap.data.recordings import CAMERAS
+from ghostlap.base.errors import RecordingError
 from ghostlap.data.recordings.image_names import NO_TIME, ms_of
-from ghostlap.data.recordings.tub import MPH_PER_MPS
+
+CAMERAS = ("center", "left", "right")
+MPH_PER_MPS = 2.236936
 
 FULL_LOCK_DEG = 25.0
 """Steering 1 in the simulator."""
@@ -18,6 +21,7 @@ FULL_LOCK_DEG = 25.0
 TARGETS = (*CAMERAS, "steering", "throttle", "brake", "speed", "time")
 
 _SPEED = {"mph": 1.0, "mps": MPH_PER_MPS, "kmh": MPH_PER_MPS / 3.6}
+_STEERING = {"deg": 1 / FULL_LOCK_DEG, "rad": 1 / math.radians(FULL_LOCK_DEG)}
 _TIME_MS = {"s": 1e3, "ms": 1.0, "us": 1e-3, "ns": 1e-6}
 _ISO = "iso"
 LATEST_MS = 253_402_300_799_000
@@ -33,12 +37,17 @@ class Column:
     """The column's name, or its number from 1."""
     unit: str
 
-    def number(self, text: str) -> float:
-        """The value in Ghostlap's unit; NaN where there is no number."""
-        try:
-            return float(text) * _factor(self)
-        except ValueError:
-            return math.nan
+    @property
+    def factor(self) -> float:
+        """What a number there has to be multiplied with, to be in Ghostlap's unit."""
+        if self.target == "speed":
+            return _SPEED[self.unit]
+        if self.target == "steering" and self.unit in _STEERING:
+            return _STEERING[self.unit]
+        whole = float(self.unit)
+        if not math.isfinite(whole):
+            raise ValueError(self.unit)
+        return 1 / whole
 
     def time_ms(self, text: str) -> int:
         """Milliseconds since 1970, or NO_TIME."""
@@ -52,6 +61,19 @@ class Column:
         return math.floor(ms) if 0 <= ms <= LATEST_MS else NO_TIME
 
 
+@dataclasses.dataclass(frozen=True)
+class Choice:
+    """What a person says of a recording's columns; empty where nothing is said."""
+
+    columns: dict[str, Column] = dataclasses.field(default_factory=dict)
+    """By target, one of :data:`TARGETS`."""
+    where: dict[str, str] = dataclasses.field(default_factory=dict)
+    """Only rows of a table with these values are read, by column."""
+
+
+NO_CHOICE = Choice()
+
+
 def parse_columns(texts: Sequence[str]) -> dict[str, Column]:
     """Read ``--columns``.
 
@@ -59,54 +81,65 @@ def parse_columns(texts: Sequence[str]) -> dict[str, Column]:
         texts: each ``TARGET=COLUMN`` or ``TARGET=COLUMN:UNIT``.
 
     Raises:
-        ExchangeError: one is misspelt, or the centre picture or the steering is missing.
+        RecordingError: one is misspelt.
     """
     columns: dict[str, Column] = {}
     for text in texts:
         target, equals, rest = text.partition("=")
         if not equals or target not in TARGETS or not rest:
-            raise ExchangeError(
+            raise RecordingError(
                 f"--columns: must be TARGET=COLUMN or TARGET=COLUMN:UNIT with a target of "
                 f"{', '.join(TARGETS)}. Got {text!r}."
             )
         if target in columns:
-            raise ExchangeError(f"--columns: {target} is named twice.")
+            raise RecordingError(f"--columns: {target} is named twice.")
         source, colon, unit = rest.rpartition(":")
         columns[target] = (
-            Column(target, source, unit) if colon else Column(target, rest, _usual(target))
+            Column(target, source, unit) if colon else Column(target, rest, usual_unit(target))
         )
         _check_unit(columns[target])
-    missing = [target for target in ("center", "steering") if target not in columns]
-    if missing:
-        raise ExchangeError(
-            f"--columns: {' and '.join(missing)} must be named, as in center=image steering=angle. "
-            f"Got {' '.join(texts) or 'nothing'}."
-        )
     return columns
+
+
+def choice_of(columns: Sequence[str], where: Sequence[str] = ()) -> Choice:
+    """Read ``--columns`` and ``--where``.
+
+    Raises:
+        RecordingError: one is misspelt.
+    """
+    return Choice(parse_columns(columns), parse_where(where))
+
+
+def command(path: str, columns: Sequence[str]) -> str:
+    """What to type for a recording whose columns have to be said; the end of an error message."""
+    folder = path.removesuffix("driving_log.csv").rstrip("/\\") or "."
+    out = f"{os.path.splitext(os.path.basename(os.path.abspath(folder)))[0]}-converted"
+    words = ["ghostlap", "convert", folder, "--columns", *columns, "--out", out]
+    return f"Say what is what (doctor, explore and train take --columns, too): {shlex.join(words)}"
 
 
 def parse_where(texts: Sequence[str]) -> dict[str, str]:
     """Read ``--where``: ``COLUMN=VALUE``.
 
     Raises:
-        ExchangeError: one is misspelt.
+        RecordingError: one is misspelt.
     """
     wanted = {}
     for text in texts:
         name, equals, value = text.partition("=")
         if not equals or not name:
-            raise ExchangeError(f"--where: must be COLUMN=VALUE. Got {text!r}.")
+            raise RecordingError(f"--where: must be COLUMN=VALUE. Got {text!r}.")
         wanted[name] = value
     return wanted
 
 
-def _usual(target: str) -> str:
+def usual_unit(target: str) -> str:
     return {"speed": "mph", "time": "s"}.get(target, "" if target in CAMERAS else "1")
 
 
 def _check_unit(column: Column) -> None:
     readers: dict[str, Callable[[], object]] = {
-        "speed": lambda: _SPEED[column.unit],
+        "speed": lambda: column.factor,
         "time": lambda: column.unit == _ISO or _TIME_MS[column.unit],
     }
     try:
@@ -114,7 +147,7 @@ def _check_unit(column: Column) -> None:
             if column.unit:
                 raise ValueError(column.unit)
         else:
-            readers.get(column.target, lambda: _factor(column))()
+            readers.get(column.target, lambda: column.factor)()
     except (ValueError, KeyError, ZeroDivisionError):
         units = {
             "steering": "deg, rad or the number that means full lock to the right",
@@ -123,19 +156,6 @@ def _check_unit(column: Column) -> None:
             "throttle": "the number that means full throttle",
             "brake": "the number that means full brake",
         }.get(column.target, "nothing, for a picture has no unit")
-        raise ExchangeError(
+        raise RecordingError(
             f"--columns: the unit of {column.target} must be {units}. Got {column.unit!r}."
         ) from None
-
-
-def _factor(column: Column) -> float:
-    if column.target == "speed":
-        return _SPEED[column.unit]
-    if column.target == "steering" and column.unit == "deg":
-        return 1 / FULL_LOCK_DEG
-    if column.target == "steering" and column.unit == "rad":
-        return 1 / math.radians(FULL_LOCK_DEG)
-    whole = float(column.unit)
-    if not math.isfinite(whole):
-        raise ValueError(column.unit)
-    return 1 / whole
