@@ -28,6 +28,7 @@ _SPIKE = 0.5
 _SPIKE_AGREEMENT = 0.1
 _SPIKE_S = 0.2
 _FEW_ROWS = 30
+_SOME_ROWS = 100
 _LOPSIDED = 4.0
 _FEW_VALUES = 5
 
@@ -220,7 +221,7 @@ def check_steering(recording: Recording) -> Iterator[Finding]:
             "record again; check the keys, the mouse or the wheel",
         )
         return
-    if rows >= _FEW_ROWS and 1 < len(values) <= _FEW_VALUES:
+    if rows >= _SOME_ROWS and 1 < len(values) <= _FEW_VALUES:
         yield Finding(
             "few-steering-values",
             "warning",

@@ -33,7 +33,7 @@ def read_table(path: Path, choice: Choice = NO_CHOICE) -> Recording:
     Raises:
         RecordingError: a column that is not there or not clear, or no row.
     """
-    table = find_tables(path)[0]
+    table = path if path.suffix.lower() in TABLE_ENDINGS else find_tables(path)[0]
     pictures = _Pictures(table.parent)
     log = read_log(table, choice=choice, name_of=pictures.name)
     return recording_of(log, table.parent, table.parent)
