@@ -83,7 +83,7 @@ def painting(repeats: int, track: str = TRACK) -> dict[str, float]:
     main = scene.main_picture()
 
     def cameras() -> None:
-        scene.world.step(0.0, 0.0, 0.02)  # they are taken once a moment
+        scene.simulation.step(0.0, 0.0, 0.02)  # they are taken once a moment
         for picture in scene.three_pictures():
             encode_jpeg(picture)
 

@@ -26,7 +26,7 @@ from ghostlap.data.formats.readers import read_recording
 from ghostlap.data.recordings import background_recorder
 from ghostlap.data.recordings.recorder import Recorder
 from ghostlap.data.recordings.tables_beside import read_who_drove
-from ghostlap.sim.world import Start
+from ghostlap.sim.world import Start, World
 
 STEP_S = 1 / 30
 ROUND_IT = -math.degrees(math.atan(2.8 / 30.0)) / 25
@@ -41,9 +41,14 @@ def ring_scene(tmp_path_factory: pytest.TempPathFactory) -> DrivingScene:
         return DrivingScene(ring_file(folder))
 
 
+def begin_anew(scene: DrivingScene) -> None:
+    assert isinstance(scene.simulation, World)
+    scene.simulation.place(0, Start())
+
+
 @pytest.fixture
 def scene(ring_scene: DrivingScene) -> DrivingScene:
-    ring_scene.world.place(0, Start())
+    begin_anew(ring_scene)
     return ring_scene
 
 
@@ -218,7 +223,7 @@ def test_touching_the_wheel_takes_over_until_it_is_handed_back(cockpit: Cockpit)
     assert (state["mode"], state["driving"], state["interventions"]) == ("autonomous", "person", 1)
     assert state["autonomy_percent"] == pytest.approx(0, abs=3)  # 6 of 6 s
     assert cockpit.drive(6.0)["autonomy_percent"] == state["autonomy_percent"]
-    cockpit.session.scene.world.place(0, Start())
+    begin_anew(cockpit.session.scene)
     forgotten = pilot.forgotten
     cockpit.session.set_mode("autonomous")
     assert pilot.forgotten == forgotten + 1
@@ -458,4 +463,32 @@ def test_pictures_and_the_map_are_of_the_scene(scene: DrivingScene) -> None:
         "left": pytest.approx(26, abs=0.1),  # driven counterclockwise
         "right": pytest.approx(34, abs=0.1),
     }
-    assert scene.expert_steering(scene.world.truth(), scene.world.telemetry()) < 0
+    assert scene.expert_steering(scene.simulation.truth(), scene.simulation.telemetry()) < 0
+
+
+def test_another_simulation_is_driven_as_the_embedded_one(tmp_path: Path) -> None:
+    cockpit = Cockpit(DrivingScene(ring_file(tmp_path), simulation="flat_road:FlatRoad"))
+    scene = cockpit.session.scene
+    assert scene.main_picture().shape == (MAIN_HEIGHT_PX, MAIN_WIDTH_PX, 3)
+    cockpit.session.record(SessionRecorder(tmp_path / "rec", cockpit.said.append))
+    state = cockpit.drive(1.0, "up")
+    assert (state["driving"], state["speed_mph"] > 5) == ("person", True)
+    assert math.hypot(state["x"], state["y"]) == pytest.approx(30, abs=3)
+    cockpit.session.put_back()
+    cockpit.session.choose(PilotRunner("small", make_pilot(tmp_path / "small"), 20.0))
+    cockpit.session.set_mode("autonomous")
+    state = cockpit.drive(2.0)
+    seen = scene.three_pictures()[1, 60:135].mean()
+    assert state["driving"] == "pilot"
+    assert state["pilot_steering"] == pytest.approx((seen - 120) / 120, abs=0.02)
+    cockpit.session.stop_recording()
+    assert len(read_recording(tmp_path / "rec").frames) == pytest.approx(45, abs=2)
+    for _ in range(60):  # it steers by how bright the picture is
+        if cockpit.drive(0.5)["interventions"]:
+            break
+    assert "warning: the car was put back: it left the road" in cockpit.said
+
+
+def test_a_simulation_that_is_not_there_is_told(tmp_path: Path) -> None:
+    with pytest.raises(CockpitError, match="--simulation flat_road:Sea: cannot be imported"):
+        DrivingScene(ring_file(tmp_path), simulation="flat_road:Sea")

@@ -39,6 +39,9 @@ class CockpitConfig:
     """Of drawn conditions."""
     speed_limit: float = 20.0
     """Speed that a pilot holds, in mph."""
+    simulation: str = ""
+    """A simulation of yours in place of the embedded one: package.module:class, made with the
+    arguments of ghostlap.sim.world.World and with its methods of ghostlap.sim.simulation."""
 
     def __post_init__(self) -> None:
         settle(self)

@@ -22,7 +22,6 @@ from ghostlap.driving.metrics import Intervention
 from ghostlap.driving.rollout.driver import Driver, Floats
 from ghostlap.driving.rollout.rollout import ClosedLoop, Observer, Tick
 from ghostlap.driving.rollout.stress import TICK_S
-from ghostlap.sim.render.camera_poses import CarPoses
 from ghostlap.sim.simulation import Simulation
 
 Say = Callable[[str, str], None]
@@ -72,7 +71,7 @@ class DrivingSession(Driver, Observer):
         """Go to another scene; what was recorded ends, and counting begins anew."""
         self.stop_recording()
         self.scene = scene
-        self._loop = ClosedLoop(scene.world, self, (self,))
+        self._loop = ClosedLoop(scene.simulation, self, (self,))
         self._laps, self._score = Laps(), AutonomyCount()
         self._command = 0.0, 0.0
         self.manual_input.let_go()
@@ -112,7 +111,7 @@ class DrivingSession(Driver, Observer):
                 self._score = AutonomyCount()
             self._held_at_handing_back = self.manual_input.held
             self.pilot.forget()
-            self._loop = ClosedLoop(self.scene.world, self, (self,))
+            self._loop = ClosedLoop(self.scene.simulation, self, (self,))
             self._command = self.pilot.look(self.scene)
             self.driving = "pilot"
         else:
@@ -150,7 +149,7 @@ class DrivingSession(Driver, Observer):
     def record(self, recorder: SessionRecorder) -> None:
         """Write down what is driven from now on."""
         self.stop_recording()
-        self.recorder, self._next_moment_s = recorder, self.scene.world.time_s
+        self.recorder, self._next_moment_s = recorder, self.scene.simulation.time_s
 
     def stop_recording(self) -> None:
         """End the recording, if there is one."""
@@ -178,12 +177,13 @@ class DrivingSession(Driver, Observer):
         if self.paused or self.is_parked:
             return
         by_pilot = self._seat_taken and self.driving == "pilot"
-        world = self.scene.world
-        before = world.poses()
+        simulation = self.scene.simulation
+        before_m = simulation.truth().distance_m[0]
         self._loop.step(elapsed_s)
-        self._rolls_back = _is_backwards(before, world.poses())
-        truth = world.truth()
-        self._laps.passed(int(truth.lap[0]), world.time_s)
+        truth = simulation.truth()
+        along = math.cos(truth.heading_error_rad[0])
+        self._rolls_back = bool((truth.distance_m[0] - before_m) * along < 0)
+        self._laps.passed(int(truth.lap[0]), simulation.time_s)
         if by_pilot:
             self._score.pilot_s += elapsed_s
             if self._loop.is_due:
@@ -197,22 +197,22 @@ class DrivingSession(Driver, Observer):
 
     def state(self) -> dict[str, Any]:
         """What the pages are told of the drive."""
-        world = self.scene.world
-        truth, told, poses = world.truth(), world.telemetry(), world.poses()
+        simulation = self.scene.simulation
+        truth, told = simulation.truth(), simulation.telemetry()
+        x_m, y_m, heading_rad = self.scene.pose(truth)
         pilot, recorder = self.pilot, self.recorder
         return {
             "mode": self.mode, "driving": self.driving, "paused": self.paused,
-            "t": world.time_s,
+            "t": simulation.time_s,
             "speed_mph": float(told.speed_mph[0]), "speed_limit_mph": self.speed_limit_mph,
             "steering": float(told.steering[0]), "throttle": float(told.throttle[0]),
             "cte_m": float(truth.cte_m[0]), "margin_m": float(truth.margin_m[0]),
             "off_road": bool(truth.off_road[0]),
-            "lap": int(truth.lap[0]), "lap_s": self._laps.lap_s(world.time_s),
+            "lap": int(truth.lap[0]), "lap_s": self._laps.lap_s(simulation.time_s),
             "best_lap_s": self._laps.best_s, "distance_m": float(truth.distance_m[0]),
             "autonomy_percent": self._score.autonomy_percent,
             "interventions": self._score.interventions,
-            "x": float(poses.x_m[0]), "y": float(poses.y_m[0]),
-            "heading_rad": float(poses.heading_rad[0]),
+            "x": x_m, "y": y_m, "heading_rad": heading_rad,
             "recording": None if recorder is None else
             {"name": recorder.name, "rows": recorder.rows, "seconds": recorder.seconds},
             "pilot": None if pilot is None else pilot.name,
@@ -226,7 +226,7 @@ class DrivingSession(Driver, Observer):
 
     @property
     def _speed_mph(self) -> float:
-        return float(self.scene.world.telemetry().speed_mph[0])
+        return float(self.scene.simulation.telemetry().speed_mph[0])
 
     def control(self, simulation: Simulation) -> tuple[Floats, Floats]:
         """Steering and throttle of whoever drives; where nobody is there, the car brakes."""
@@ -246,7 +246,7 @@ class DrivingSession(Driver, Observer):
             self._say("warning", f"the car was put back: {_WHY[why]}")
 
     def _put_back(self) -> None:
-        self.scene.world.put_back(0)
+        self.scene.simulation.put_back(0)
         self.reset(0)
 
     def reset(self, car: int) -> None:
@@ -272,27 +272,20 @@ class DrivingSession(Driver, Observer):
             self.dismiss(f"{self.pilot.name} answers no number.")
 
     def _write_down(self, by_pilot: bool) -> None:
-        world, recorder = self.scene.world, self.recorder
-        if recorder is None or world.time_s < self._next_moment_s:
+        simulation, recorder = self.scene.simulation, self.recorder
+        if recorder is None or simulation.time_s < self._next_moment_s:
             return
         if recorder.is_broken:
             self.stop_recording()
             return
         period_s = 1 / MOMENTS_PER_S
-        self._next_moment_s = max(self._next_moment_s + period_s, world.time_s - period_s)
+        self._next_moment_s = max(self._next_moment_s + period_s, simulation.time_s - period_s)
         recorder.add(
             pictures=self.scene.three_pictures(),
-            time_s=world.time_s,
+            time_s=simulation.time_s,
             steering=float(self._loop.command[0][0]),
             throttle=float(self._loop.command[1][0]),
             speed_mph=self._speed_mph,
             driver="pilot" if by_pilot else "person",
             pilot_steering=None if self.pilot is None else self.pilot.steering,
         )
-
-
-def _is_backwards(before: CarPoses, after: CarPoses) -> bool:
-    heading_rad = after.heading_rad[0]
-    ahead_m = (after.x_m - before.x_m)[0] * math.cos(heading_rad)
-    ahead_m += (after.y_m - before.y_m)[0] * math.sin(heading_rad)
-    return bool(ahead_m < 0)

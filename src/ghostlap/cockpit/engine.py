@@ -237,7 +237,7 @@ class Engine:
     def _show(self, now_s: float) -> None:
         """Paint what is asked for, and tell."""
         session = self._session
-        showing = (session.scene.world.time_s, id(session.scene))
+        showing = (session.scene.simulation.time_s, id(session.scene))
         moves = showing != self._shown
         if not self._watchers or (not moves and now_s - self._last_state_s < _IDLE_S):
             return

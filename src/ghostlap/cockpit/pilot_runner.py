@@ -107,7 +107,7 @@ class PilotRunner:
         with self._failing():
             began_s = time.perf_counter()
             answers = self._driver.pilot.predict_cropped(scene.picture_for(self._driver.pilot))
-            steering, throttle = self._driver.carry_out(answers, scene.world)
+            steering, throttle = self._driver.carry_out(answers, scene.simulation)
             self.latency_ms = (time.perf_counter() - began_s) * 1000
             answer = float(answers[0, 0])
         self.steering = answer if math.isfinite(answer) else None

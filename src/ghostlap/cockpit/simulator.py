@@ -46,7 +46,9 @@ class EmbeddedSource:
         threading.Thread(target=self.library.tidy, daemon=True).start()  # disks may hang
         self._config = config
         direction = 1 if config.direction == "forward" else -1
-        self._scene = DrivingScene(config.track, config.conditions, config.seed, direction)
+        self._scene = DrivingScene(
+            config.track, config.conditions, config.seed, direction, config.simulation
+        )
         self._pilot: PilotRunner | None = None
         if config.pilot is None:  # one that was not asked for must not keep anybody from driving
             with contextlib.suppress(GhostlapError):
@@ -127,5 +129,7 @@ class EmbeddedSource:
                 f"There is no track {wanted.track[:60]!r}. Known are {', '.join(self.tracks)} and "
                 f"{RANDOM_PREFIX}SEED."
             )
-        self._scene = DrivingScene(wanted.track, wanted.conditions, wanted.seed, wanted.direction)
+        self._scene = DrivingScene(
+            wanted.track, wanted.conditions, wanted.seed, wanted.direction, self._config.simulation
+        )
         return self._scene

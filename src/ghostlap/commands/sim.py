@@ -19,13 +19,14 @@ from ghostlap.commands.cockpit import cockpit
 from ghostlap.commands.sim_config import SimulateConfig
 from ghostlap.driving.evaluation.results import TableLine, line_as_json
 from ghostlap.driving.metrics import Intervention, summarise
+from ghostlap.driving.rollout.episode import simulation_class
 from ghostlap.driving.unity.client import UnityClient
 from ghostlap.driving.unity.loop import End, UnityLoop
 from ghostlap.driving.unity.pace import RealTime, Uncapped
 from ghostlap.driving.unity.unity_numbers import number_format
 from ghostlap.sim.scene.conditions import conditions_of
 from ghostlap.sim.track.tracks import track_named
-from ghostlap.sim.world import Start, World
+from ghostlap.sim.world import Start
 
 console = Console(stderr=True, soft_wrap=True)
 
@@ -60,7 +61,7 @@ def simulate(config: SimulateConfig, console: Console = console) -> dict[str, An
     track = track_named(config.track)
     conditions = conditions_of(config.conditions, track.theme, config.seed)
     start = Start(track.start_s_m, 1 if config.direction == "forward" else -1)
-    world = World(track, conditions, [start])
+    world = simulation_class(config.simulation, SimulatorError)(track, conditions, [start])
     world.frames()  # paints the scene and compiles the kernels, before anyone waits for a picture
     client = UnityClient(config.host, config.port, number_format(config.locale))
     pace = (Uncapped if config.uncapped else RealTime)(config.frame_rate_hz)
@@ -135,7 +136,7 @@ class _Told:
 def _line(simulator: UnityLoop, config: SimulateConfig) -> Text:
     if not simulator.driven_s:
         return Text("")
-    told, truth = simulator.world.telemetry(), simulator.world.truth()
+    told, truth = simulator.simulation.telemetry(), simulator.simulation.truth()
     return plain(
         f"{config.track}  {simulator.driven_s:6.1f} s  lap {int(truth.lap[0])}  "
         f"{truth.distance_m[0]:6.0f} m  {told.speed_mph[0]:4.1f} mph  "

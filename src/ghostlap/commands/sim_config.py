@@ -47,6 +47,9 @@ class SimulateConfig:
     also night, colour casts, roads of dirt)."""
     seed: int = 0
     """Of drawn conditions."""
+    simulation: str = ""
+    """A simulation of yours in place of the embedded one: package.module:class, made with the
+    arguments of ghostlap.sim.world.World and with its methods of ghostlap.sim.simulation."""
 
     recordings: Path = Path("recordings")
     """Of the page: where recordings are kept."""
@@ -119,6 +122,7 @@ class SimulateConfig:
             conditions=self.conditions,
             seed=self.seed,
             speed_limit=self.speed_limit,
+            simulation=self.simulation,
         )
 
     def _check_purpose(self) -> None:

@@ -132,7 +132,7 @@ def test_laps_end_the_drive() -> None:
     client.command()
     simulator = UnityLoop(world(), client, Steps(5), laps=1)
     assert frames(simulator) is End.LAPS
-    assert simulator.world.truth().distance_m[0] >= simulator.world.track.length_m
+    assert simulator.simulation.truth().distance_m[0] >= ring(radius_m=30.0).length_m
     drive = simulator.drive()
     assert drive is not None
     assert drive.laps[-1] == 1

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from ghostlap.base.errors import EvaluationError
+from ghostlap.base.errors import EvaluationError, GhostlapError
 from ghostlap.base.named import named_function
 from ghostlap.driving.metrics import Drive
 from ghostlap.driving.rollout.driver import Driver, PilotDriver, ReferenceDriver, view_of
@@ -102,8 +102,16 @@ def simulation_of(task: EpisodesTask, **view: Any) -> Simulation:
     Raises:
         EvaluationError: a simulation of the user's cannot be imported.
     """
-    make: Callable[..., Simulation] = World
-    if task.simulation:
-        make = named_function(task.simulation, "--simulation", EvaluationError)
+    make = simulation_class(task.simulation, EvaluationError)
     starts = [episode.start for episode in task.episodes]
     return make(track_named(task.track), task.conditions, starts, **view)
+
+
+def simulation_class(name: str, error: type[GhostlapError]) -> Callable[..., Simulation]:
+    """The embedded simulation, or a user's own that takes the same arguments.
+
+    Args:
+        name: ``package.module:class``; empty for the embedded one.
+        error: what to raise where it cannot be imported.
+    """
+    return named_function(name, "--simulation", error) if name else World

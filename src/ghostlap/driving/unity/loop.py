@@ -17,7 +17,6 @@ from ghostlap.driving.rollout.rollout import ClosedLoop, Observer, Tick
 from ghostlap.driving.unity.client import UnityClient, UnityTelemetry
 from ghostlap.sim.simulation import Simulation
 from ghostlap.sim.vehicle import PHYSICS_STEP_S
-from ghostlap.sim.world import World
 
 
 class Pace(Protocol):
@@ -52,7 +51,7 @@ class UnityLoop(Observer):
     """One car, and whoever drives it through a :class:`UnityClient`.
 
     Args:
-        world: with one car and one camera.
+        simulation: with one car and one camera.
         client: the connection to the driver.
         pace: real time, or as fast as the driver is.
         laps, seconds: when the drive is over, counted from the first command; None is never.
@@ -63,7 +62,7 @@ class UnityLoop(Observer):
 
     def __init__(
         self,
-        world: World,
+        simulation: Simulation,
         client: UnityClient,
         pace: Pace,
         *,
@@ -73,7 +72,7 @@ class UnityLoop(Observer):
         clock: Callable[[], float] = time.monotonic,
         on_intervention: Callable[[Intervention], None] = lambda why: None,
     ) -> None:
-        self.world, self.client = world, client
+        self.simulation, self.client = simulation, client
         self.frames = 0
         """Pictures taken."""
         self.interventions = 0
@@ -81,7 +80,7 @@ class UnityLoop(Observer):
         self._laps, self._seconds, self._wait_s = laps, seconds, wait_s
         self._on_intervention = on_intervention
         self._log = DriveLog(1)
-        self._loop = ClosedLoop(world, ClientDriver(client), (self._log, self))
+        self._loop = ClosedLoop(simulation, ClientDriver(client), (self._log, self))
         self._heard, self._heard_s = 0, clock()
         self._jpeg: tuple[float, bytes] | None = None
 
@@ -132,10 +131,10 @@ class UnityLoop(Observer):
         return None
 
     def _telemetry(self) -> UnityTelemetry:
-        if self._jpeg is None or self._jpeg[0] != self.world.time_s:
+        if self._jpeg is None or self._jpeg[0] != self.simulation.time_s:
             self.frames += 1
-            self._jpeg = self.world.time_s, encode_jpeg(self.world.frames()[0, 0])
-        told = self.world.telemetry()
+            self._jpeg = self.simulation.time_s, encode_jpeg(self.simulation.frames()[0, 0])
+        told = self.simulation.telemetry()
         return UnityTelemetry(
             float(told.steering[0]), float(told.throttle[0]), float(told.speed_mph[0]),
             self._jpeg[1],
