@@ -176,14 +176,14 @@ def _formulas() -> Target:
     from ghostlap.data.vision.augmentation import parse_augmentation
     from ghostlap.pilots.keras_import.formula import parse_formula
     from ghostlap.pilots.keras_import.lambdas import given_lambdas
-    from ghostlap.pilots.keras_import.recipes import crop_rows
+    from ghostlap.pilots.keras_import.recipes import crop_sides
     from ghostlap.training.search.space import parse_settings, parse_space
 
     readers: tuple[Callable[[str], Any], ...] = (
         lambda text: parse_space([text]), lambda text: parse_settings([text]),
         lambda text: parse_columns([text]), lambda text: parse_where([text]),
         lambda text: given_lambdas([text]), lambda text: parse_formula(text, "--scale"),
-        lambda text: crop_rows(text, 160), parse_augmentation,
+        lambda text: crop_sides(text, 160, 320), parse_augmentation,
     )  # fmt: skip
 
     def read(data: bytes) -> object:

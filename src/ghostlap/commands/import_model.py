@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,7 @@ from ghostlap.pilots.keras_import.lambdas import given_lambdas
 from ghostlap.pilots.keras_import.model_file import ModelFile, read_model_file
 from ghostlap.pilots.keras_import.network import Rebuilt, rebuild
 from ghostlap.pilots.keras_import.recipes import candidates, complete, recipe_text
+from ghostlap.pilots.keras_import.script.reading import ScriptReading, read_script
 from ghostlap.pilots.pilot import PILOT_FILE
 from ghostlap.pilots.pilot_saving import save_pilot
 
@@ -68,13 +70,18 @@ def _import_model(config: ImportConfig, console: Console) -> dict[str, Any]:
     with console.status("reading the model …") as status:
         file = read_model_file(config.model, config.description)
         flipped = None if config.backend is None else config.backend == "theano"
-        rebuilt = rebuild(file, given_lambdas(config.lambdas), flipped)
+        readings = _readings(config, file)
+        channel_scale = readings[0].channel_scale if readings else ()
+        rebuilt = rebuild(file, given_lambdas(config.lambdas), flipped, channel_scale)
+        if readings:
+            _show_script(readings[0], console)
+            config = _with_answers_scale(config, readings[0], console)
         network = _steering_only(rebuilt.network, config)
         status.update("finding out its preprocessing …")
-        recipe, tried, frames = _recipe(config, network, rebuilt)
+        recipe, tried, frames = _recipe(config, network, rebuilt, readings)
     if tried:
         _show(tried, console)
-        recipe = finder.choose(tried, frames, config.seed).recipe
+        recipe = _chosen(config, readings, tried, frames, console)
     recipe_words = recipe_text(recipe)
     say(console, f"preprocessing: {recipe_words}")
     for note in rebuilt.notes:
@@ -105,21 +112,106 @@ def _import_model(config: ImportConfig, console: Console) -> dict[str, Any]:
     }
 
 
+def _readings(config: ImportConfig, file: ModelFile) -> list[ScriptReading]:
+    if config.script is None:
+        return []
+    frame = config.frame_height_px, config.frame_width_px
+    if config.like is not None:
+        frame = finder.frame_size(config.like)
+    version = file.keras_version
+    oldest = file.major == 1 or version.startswith("2.0.")
+    old = oldest or re.match(r"2\.[1-3](\.|$|-)", version) is not None
+    return read_script(config.script, frame, old=old, oldest=oldest)
+
+
+def _show_script(reading: ScriptReading, console: Console) -> None:
+    table = Table("script", "what is done to the picture")
+    for line in reading.lines:
+        table.add_row(plain(line.where), plain(line.what))
+    console.print(table)
+    if reading.assumed:
+        say(console, f"note: assumed, as the script does not say it: {reading.assumed}")
+
+
+def _with_answers_scale(
+    config: ImportConfig, reading: ScriptReading, console: Console
+) -> ImportConfig:
+    """The factor between the model's answer and the steering, where the script has one."""
+    factor = reading.steering_scale
+    if config.steering_scale != 1 or factor is None or abs(factor - 1) < 1e-6:
+        return config
+    say(console, f"the script multiplies the model's answer: --steering-scale {factor:.6g}")
+    return dataclasses.replace(config, steering_scale=factor)
+
+
+def _chosen(
+    config: ImportConfig,
+    readings: Sequence[ScriptReading],
+    tried: Sequence[finder.Tried],
+    person: Any,
+    console: Console,
+) -> Preprocessing:
+    """The recipe of what was tried on a recording, and how sure that is."""
+    if not readings:
+        best = finder.choose(tried, person, config.seed)
+        others = finder.neighbours(best, tried, person, config.seed)
+        if others:
+            say(
+                console,
+                f"note: on {len(person)} frames it cannot be told apart from "
+                f"{'; '.join(recipe_text(one.recipe) for one in others[:_SHOWN])}. If you have the "
+                "model's own drive.py, --script says which it is.",
+            )
+        return best.recipe
+    expected = next(one for one in tried if one.recipe == readings[0].recipe)
+    if finder.is_clearly_better(tried[0], expected, person, config.seed):
+        assumed = next(one.assumed for one in readings if one.recipe == tried[0].recipe)
+        say(console, f"note: by the recording, {assumed}")
+        expected = tried[0]
+    convincing = expected.correlation >= finder.CONVINCING
+    say(
+        console,
+        f"on {len(person)} frames of the recording: correlation with the person's steering "
+        f"{expected.correlation:.2f}, mean error {expected.mean_error:.3f}. "
+        + (
+            "That fits; it does not tell a crop from its neighbours."
+            if convincing
+            else "The recording does not confirm it: is the script the model's own, is the "
+            "recording of the road that it knows, does it answer degrees (--steering-scale 0.04)?"
+        ),
+    )
+    return expected.recipe
+
+
 def _recipe(
-    config: ImportConfig, network: Any, rebuilt: Rebuilt
+    config: ImportConfig, network: Any, rebuilt: Rebuilt, readings: Sequence[ScriptReading]
 ) -> tuple[Preprocessing, list[finder.Tried], Any]:
     """The recipe given in full; or what was tried, best first, and the person's steering."""
     shape = network.input_shape[1:]
+    for reading in readings[:1]:
+        if reading.recipe.input_shape != shape:
+            made, wanted = (
+                f"{width}x{height} of {channels} channel{'s' * (channels > 1)}"
+                for height, width, channels in (reading.recipe.input_shape, shape)
+            )
+            raise LegacyError(
+                f"--script {config.script}: it makes pictures of {made}, the network sees {wanted}."
+                " Is it the script of another model?"
+            )
+    if readings and config.like is None:
+        return readings[0].recipe, [], None
     if config.like is None:
         frame = config.frame_height_px, config.frame_width_px
         return complete(config.given, shape, frame, rebuilt.scales_itself), [], None
     frame = finder.frame_size(config.like)
     recipes = list(candidates(config.given, shape, frame, rebuilt.scales_itself))
-    if not recipes:
+    if not recipes and not readings:
         raise LegacyError(
             f"--colour {config.colour}: the network sees pictures of {shape[2]} channels, which "
             "this colour has not. Choose another one, or leave it to be found out."
         )
+    if readings:
+        recipes = [one.recipe for one in readings if one.channel_scale == readings[0].channel_scale]
     moments = finder.draw_frames(config.like, frame, config.seed)
     tried = finder.try_recipes(network, recipes, moments)
     return tried[0].recipe, tried, moments.steering

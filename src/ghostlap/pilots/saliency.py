@@ -129,9 +129,12 @@ class Saliency:
             return Look(np.empty(shape, np.float32), np.empty(0, np.float32))
         seen = np.stack([preprocess(frame, spec) for frame in frames])
         answers, found = self._network.run(seen)
-        maps = np.empty(shape, np.float32)
+        maps = np.zeros(shape, np.float32)
+        top, bottom, left, right = spec.view_px
+        rows = slice(top - spec.crop_top_px, bottom - spec.crop_top_px)
         for i, one in enumerate(found[:, 0]):
-            maps[i] = _normalised(cv2.resize(one, shape[:0:-1], interpolation=cv2.INTER_LINEAR))
+            larger = cv2.resize(one, (right - left, bottom - top), interpolation=cv2.INTER_LINEAR)
+            maps[i, rows, left:right] = _normalised(larger)
         return Look(maps, answers[:, 0])
 
 

@@ -66,6 +66,33 @@ def test_the_graph_preprocesses_as_opencv_does(
     assert (off > 0.5).mean() < 0.01
 
 
+@pytest.mark.parametrize(
+    "steps",
+    [
+        ("crop 0:75,20:300", "resize 200x66 area", "colour RGB2YUV"),
+        ("resize 200x66 pillow-bilinear", "channels 2,1,0"),
+        ("resize 200x66 pillow-nearest", "colour BGR2HSV", "channels 1"),
+        ("resize 200x66 cubic", "box 3x3"),
+        ("mix 0.3,0.6,0.1", "resize 200x66 nearest"),
+    ],
+)
+def test_the_graph_does_steps_in_their_order(steps: tuple[str, ...]) -> None:
+    spec = Preprocessing(colour="rgb", blur_px=0, steps=steps, divide_by=1.0)
+    graph = preprocessing_graph(spec, opset=13, ir_version=8).SerializeToString()
+    session = onnxruntime.InferenceSession(graph, providers=["CPUExecutionProvider"])
+    found = session.run(None, {"frames": frames()})[0]
+    wanted = np.stack([preprocess(frame, spec) for frame in frames()])
+    off = np.abs(found - wanted)
+    assert off.max() <= PIXEL_TOLERANCE + 1e-3
+
+
+@pytest.mark.parametrize("step", ["median 3", "equalize 0", "wrap 1,-128", "colour RGB2LAB"])
+def test_steps_that_no_graph_does_are_refused(step: str) -> None:
+    spec = Preprocessing(colour="rgb", blur_px=0, steps=(step, "resize 200x66"))
+    with pytest.raises(ExchangeError, match=f"'{step}'.* cannot be computed.*--as tflite or keras"):
+        preprocessing_graph(spec, opset=13, ir_version=8)
+
+
 def test_a_donkeycars_frames(tmp_path: Path) -> None:
     spec = Preprocessing().for_frames(120, 160)
     graph = preprocessing_graph(spec, opset=13, ir_version=8).SerializeToString()

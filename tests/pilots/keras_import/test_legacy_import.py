@@ -16,7 +16,13 @@ from ghostlap.commands.import_model import import_model
 from ghostlap.data.vision.preprocessing import SEED, preprocess
 from ghostlap.pilots.keras_import.config import ImportConfig
 from ghostlap.pilots.keras_import.finder import Tried, choose
-from ghostlap.pilots.keras_import.recipes import Given, candidates, complete, crop_rows, recipe_text
+from ghostlap.pilots.keras_import.recipes import (
+    Given,
+    candidates,
+    complete,
+    crop_sides,
+    recipe_text,
+)
 from ghostlap.pilots.pilot import Pilot
 
 FRAME = (160, 320)
@@ -65,12 +71,12 @@ def test_the_commonest_crop_is_taken_where_frames_do_not_tell_it_from_a_rarer_on
 
 
 def test_crops_are_counted_as_python_does() -> None:
-    assert crop_rows("60:-25", 160) == (60, 135)
-    assert crop_rows(":", 160) == (0, 160)
-    assert crop_rows("50:", 160) == (50, 160)
-    for wrong in ("60", "100:50", "a:b", "0:160:2", "200:300"):
+    assert crop_sides("60:-25", 160, 320) == (60, 135, 0, 320)
+    assert crop_sides(":", 160, 320) == (0, 160, 0, 320)
+    assert crop_sides("50:,20:-20", 160, 320) == (50, 160, 20, 300)
+    for wrong in ("60", "100:50", "a:b", "0:160:2", "200:300", "60:,9:3"):
         with pytest.raises(LegacyError, match=f"--crop: must be rows to keep.*'{wrong}'"):
-            crop_rows(wrong, 160)
+            crop_sides(wrong, 160, 320)
 
 
 def test_recipes_are_those_that_fit_the_network() -> None:

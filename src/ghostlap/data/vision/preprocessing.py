@@ -12,6 +12,7 @@ so that they cannot disagree (RGB against BGR was the commonest reason why cars 
 from __future__ import annotations
 
 import dataclasses
+import functools
 import os
 from typing import Any, Literal, cast
 
@@ -22,6 +23,7 @@ from numpy.typing import NDArray
 from ghostlap.base.errors import GhostlapError, ImageError
 from ghostlap.base.files import read_file
 from ghostlap.base.typed import misfit
+from ghostlap.data.vision import steps as vision_steps
 from ghostlap.data.vision.picture_header import (
     JPEG_START,
     PNG_START,
@@ -39,27 +41,26 @@ Colour = Literal["yuv", "yuv-legacy", "rgb", "bgr", "hsv", "hsv-s", "grey"]
 
 MAX_IMAGE_BYTES = 32 * 1024 * 1024
 MAX_IMAGE_SIDE_PX = 4096
-MAX_BLUR_PX = 99
+MAX_STEPS = 32
 MAX_IMAGE_PIXELS = 4096 * 3072
 """Twelve megapixels, as phones and action cameras have."""
 
-_TO_COLOUR: dict[Colour, int | None] = {
-    "yuv": cv2.COLOR_RGB2YUV,
-    "yuv-legacy": cv2.COLOR_BGR2YUV,
-    "rgb": None,
-    "bgr": cv2.COLOR_RGB2BGR,
-    "hsv": cv2.COLOR_RGB2HSV,
-    "hsv-s": cv2.COLOR_RGB2HSV,
-    "grey": cv2.COLOR_RGB2GRAY,
+COLOUR_STEPS: dict[Colour, tuple[str, ...]] = {
+    "yuv": ("colour RGB2YUV",),
+    "yuv-legacy": ("colour BGR2YUV",),
+    "rgb": (),
+    "bgr": ("channels 2,1,0",),
+    "hsv": ("colour RGB2HSV",),
+    "hsv-s": ("colour RGB2HSV", "channels 1"),
+    "grey": ("colour RGB2GRAY",),
 }
-_ONE_CHANNEL: frozenset[Colour] = frozenset({"hsv-s", "grey"})
 
 
 @dataclasses.dataclass(frozen=True)
 class Preprocessing:
     """From a frame to what the network sees. The default is the seeds', pixel for pixel.
 
-    Crop rows, change colour, blur, resize, then ``value * scale + offset``, in that order.
+    Crop rows, change colour, blur, resize (or ``steps``), then divide and add, in that order.
     """
 
     frame_height_px: int = 160
@@ -80,6 +81,10 @@ class Preprocessing:
     divide_by: float = 255.0
     offset: float = 0.0
     """Added after the division: ``x / divide_by + offset``."""
+    steps: tuple[str, ...] = ()
+    """What is done between the crop of rows and the division, in this order, where it is something
+    else than colour, blur and a linear resize: 'crop 0:75,20:300' 'resize 200x66 area'
+    'colour RGB2YUV'. Instead of ``colour`` and ``blur_px``, which are then rgb and 0."""
 
     def __post_init__(self) -> None:
         if not 0 <= self.crop_top_px < self.crop_bottom_px <= self.frame_height_px:
@@ -88,9 +93,10 @@ class Preprocessing:
                 f"0 <= top < bottom <= {self.frame_height_px} rows. "
                 f"Got rows {self.crop_top_px}:{self.crop_bottom_px}."
             )
-        if self.blur_px and not (self.blur_px % 2 and 0 < self.blur_px <= MAX_BLUR_PX):
+        most_px = vision_steps.MAX_BLUR_PX
+        if self.blur_px and not (self.blur_px % 2 and 0 < self.blur_px <= most_px):
             raise GhostlapError(
-                f"Preprocessing: blur_px must be odd and at most {MAX_BLUR_PX}, or 0 for none. "
+                f"Preprocessing: blur_px must be odd and at most {most_px}, or 0 for none. "
                 f"Got {self.blur_px}."
             )
         sides_px = self.frame_height_px, self.frame_width_px, self.height_px, self.width_px
@@ -105,10 +111,22 @@ class Preprocessing:
                 "Preprocessing: divide_by must be a number from 1e-6 to 1e6, offset one up to 1e6. "
                 f"Got {self.divide_by} and {self.offset}."
             )
-        if self.colour not in _TO_COLOUR:
+        if self.colour not in COLOUR_STEPS:
             raise GhostlapError(
-                f"Preprocessing: colour must be one of {', '.join(_TO_COLOUR)}. "
+                f"Preprocessing: colour must be one of {', '.join(COLOUR_STEPS)}. "
                 f"Got {self.colour!r}. A newer Ghostlap may have written it."
+            )
+        if self.steps and (self.colour != "rgb" or self.blur_px):
+            raise GhostlapError(
+                "Preprocessing: where steps are given, colour and blur are among them, so colour "
+                f"must be rgb and blur_px 0. Got {self.colour} and {self.blur_px}."
+            )
+        if len(self.steps) > MAX_STEPS:
+            raise GhostlapError(f"Preprocessing: at most {MAX_STEPS} steps. Got {len(self.steps)}.")
+        if self.input_shape[:2] != (self.height_px, self.width_px):
+            raise GhostlapError(
+                f"Preprocessing: the steps must end with pictures of {self.width_px}x"
+                f"{self.height_px} pixels. Got {self.input_shape[1]}x{self.input_shape[0]}."
             )
 
     @property
@@ -118,19 +136,57 @@ class Preprocessing:
     @property
     def input_shape(self) -> tuple[int, int, int]:
         """Shape of one network input, ``(height, width, channels)``."""
-        return self.height_px, self.width_px, 1 if self.colour in _ONE_CHANNEL else 3
+        shape = self.crop_bottom_px - self.crop_top_px, self.frame_width_px, 3
+        for step in self.plan:
+            shape = step.shape(shape)
+        return shape
+
+    @functools.cached_property
+    def plan(self) -> tuple[vision_steps.Step, ...]:
+        """What is done between the crop of rows and the division, in this order."""
+        texts = self.steps
+        if not texts:
+            blur = (f"blur {self.blur_px}x{self.blur_px}",) if self.blur_px else ()
+            resize = f"resize {self.width_px}x{self.height_px}"
+            texts = (*COLOUR_STEPS[self.colour], *blur, resize)
+        return tuple(vision_steps.parse_step(text) for text in texts)
+
+    @property
+    def view_px(self) -> tuple[int, int, int, int]:
+        """Which part of a frame reaches the network: its top, bottom, left and right."""
+        box = [float(self.crop_top_px), self.crop_bottom_px, 0, self.frame_width_px]
+        shape = self.crop_bottom_px - self.crop_top_px, self.frame_width_px, 3
+        for step in self.plan:
+            if step.kind == "crop":
+                y, x = (box[1] - box[0]) / shape[0], (box[3] - box[2]) / shape[1]
+                top, bottom, left, right = step.numbers
+                box = [
+                    box[0] + top * y, box[0] + bottom * y, box[2] + left * x, box[2] + right * x,
+                ]  # fmt: skip
+            shape = step.shape(shape)
+        top_px, bottom_px, left_px, right_px = (round(side) for side in box)
+        return top_px, max(bottom_px, top_px + 1), left_px, max(right_px, left_px + 1)
 
     def for_frames(self, height_px: int, width_px: int) -> Preprocessing:
         """The same view of frames of another size: the crop keeps its share of the height."""
         if (height_px, width_px) == (self.frame_height_px, self.frame_width_px):
             return self
-        ratio = height_px / self.frame_height_px
+        ratio, across = height_px / self.frame_height_px, width_px / self.frame_width_px
+        steps = list(self.steps)
+        for i, step in enumerate(self.plan if steps else ()):
+            if step.kind == "resize":  # from here on, pixels are those of the smaller picture
+                break
+            if step.kind == "crop":
+                top, bottom, left, right = step.numbers
+                sides = top * ratio, bottom * ratio, left * across, right * across
+                steps[i] = str(vision_steps.crop_step(*(round(side) for side in sides)))
         return dataclasses.replace(
             self,
             frame_height_px=height_px,
             frame_width_px=width_px,
             crop_top_px=round(self.crop_top_px * ratio),
             crop_bottom_px=round(self.crop_bottom_px * ratio),
+            steps=tuple(steps),
         )
 
     @classmethod
@@ -141,6 +197,7 @@ class Preprocessing:
             GhostlapError: names are missing or unknown, or a value is not of its type.
         """
         names = {field.name for field in dataclasses.fields(cls)}
+        values = {"steps": (), **values}  # which pilots of before have not
         if set(values) != names:
             raise GhostlapError(
                 "Preprocessing: the saved settings must name exactly "
@@ -148,7 +205,7 @@ class Preprocessing:
             )
         if problem := misfit(cls, values):
             raise GhostlapError(f"Preprocessing: {problem}.")
-        return cls(**values)
+        return cls(**{**values, "steps": tuple(values["steps"])})
 
 
 SEED = Preprocessing()
@@ -171,16 +228,11 @@ def crop(rgb: Rgb, spec: Preprocessing = SEED) -> Rgb:
 
 
 def finish(cropped: Rgb, spec: Preprocessing = SEED) -> NDArray[np.uint8]:
-    """Colour, blur and size of a cropped frame; still ``uint8``, shape ``spec.input_shape``."""
-    code = _TO_COLOUR[spec.colour]
-    picture: Any = cropped if code is None else cv2.cvtColor(cropped, code)
-    if spec.colour == "hsv-s":
-        picture = picture[..., 1]
-    if spec.blur_px:
-        picture = cv2.GaussianBlur(picture, (spec.blur_px, spec.blur_px), 0)
-    if picture.shape[:2] != spec.input_shape[:2]:
-        picture = cv2.resize(picture, (spec.width_px, spec.height_px))
-    return np.asarray(picture, np.uint8).reshape(spec.input_shape)
+    """The steps, done to a cropped frame; still ``uint8``, shape ``spec.input_shape``."""
+    picture = cropped
+    for step in spec.plan:
+        picture = step.apply(picture)
+    return picture.reshape(spec.input_shape)
 
 
 def scale(pixels: NDArray[np.uint8], spec: Preprocessing = SEED) -> NDArray[np.float32]:

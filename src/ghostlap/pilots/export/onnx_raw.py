@@ -20,6 +20,14 @@ from onnx import TensorProto, compose, helper, numpy_helper
 from ghostlap.base.errors import ExchangeError, PilotError
 from ghostlap.data.labels import SPEED_UNIT_MPH
 from ghostlap.data.vision.preprocessing import Preprocessing
+from ghostlap.data.vision.steps import (
+    OPENCV,
+    PILLOW_BITS,
+    Shape,
+    Step,
+    pillow_nearest,
+    pillow_weights,
+)
 from ghostlap.pilots.onnx_check import read_network
 
 INPUT = "frames"
@@ -63,10 +71,10 @@ class _Graph:
     def times(self, value: str, number: float) -> str:
         return self.add("Mul", value, self.constant(number))
 
-    def rounded(self, value: str) -> str:
+    def rounded(self, value: str, dtype: Any = np.float32) -> str:
         """To the nearest whole number, halves up, as OpenCV's shifts do; within a byte."""
-        whole = self.add("Floor", self.plus(value, 0.5))
-        return self.add("Clip", whole, self.constant(0), self.constant(255))
+        whole = self.add("Floor", self.add("Add", value, self.constant(0.5, dtype)))
+        return self.add("Clip", whole, self.constant(0, dtype), self.constant(255, dtype))
 
     def channel(self, planes: str, number: int) -> str:
         """One channel of ``(n, channels, height, width)``."""
@@ -97,12 +105,12 @@ def preprocessing_graph(spec: Preprocessing, opset: int, ir_version: int) -> Any
     cropped = graph.add("Slice", INPUT, *rows)
     as_float = graph.add("Cast", cropped, to=TensorProto.FLOAT)
     planes = graph.add("Transpose", as_float, perm=[0, 3, 1, 2])
-    planes = _coloured(graph, planes, spec.colour)
-    if spec.blur_px:
-        planes = _blurred(graph, planes, spec)
-    size = spec.crop_bottom_px - spec.crop_top_px, spec.frame_width_px
-    if size != spec.input_shape[:2]:
-        planes = _resized(graph, planes, spec)
+    shape = spec.crop_bottom_px - spec.crop_top_px, spec.frame_width_px, 3
+    for step in spec.plan:
+        after = step.shape(shape)
+        if step.kind != "resize" or after != shape:
+            planes = _done(graph, planes, step, shape)
+        shape = after
     pixels = graph.add("Transpose", planes, perm=[0, 2, 3, 1])
     scaled = graph.add("Div", pixels, graph.constant(spec.divide_by))
     graph.add("Add", scaled, graph.constant(spec.offset), output=SEEN)
@@ -117,29 +125,51 @@ def preprocessing_graph(spec: Preprocessing, opset: int, ir_version: int) -> Any
     return helper.make_model(made, opset_imports=opsets, ir_version=ir_version)
 
 
-def _coloured(graph: _Graph, planes: str, colour: str) -> str:
-    """The colours of OpenCV's ``cvtColor`` for bytes, from whole numbers below 2^24."""
-    if colour == "rgb":
-        return planes
-    red, green, blue = (graph.channel(planes, number) for number in range(3))
-    if colour == "bgr":
-        return graph.stacked(blue, green, red)
-    if colour in ("yuv", "yuv-legacy"):
-        # BGR2YUV, applied to an RGB picture, takes red for blue.
-        first, last = (red, blue) if colour == "yuv" else (blue, red)
-        luma = _weighted(graph, (first, green, last), _LUMA)
-        return graph.stacked(
-            luma, _difference(graph, last, luma, _U), _difference(graph, first, luma, _V)
-        )
-    if colour == "grey":
-        return _weighted(graph, (red, green, blue), _GREY)
-    if colour in ("hsv", "hsv-s"):
-        saturation, hue, value = _hsv(graph, planes, red, green, blue)
-        return saturation if colour == "hsv-s" else graph.stacked(hue, saturation, value)
-    raise ExchangeError(
-        f"The colour {colour!r} cannot be computed within an ONNX graph yet. "
-        "The run folder's model.onnx takes preprocessed pictures."
+def _done(graph: _Graph, planes: str, step: Step, shape: Shape) -> str:
+    whole = [int(number) for number in step.numbers]
+    if step.kind == "crop":
+        starts, ends = graph.constant(whole[::2], np.int64), graph.constant(whole[1::2], np.int64)
+        return graph.add("Slice", planes, starts, ends, graph.constant([2, 3], np.int64))
+    if step.kind == "channels":
+        return graph.add("Gather", planes, graph.constant(whole, np.int64), axis=1)
+    if step.kind == "mix":
+        kernel = np.reshape(step.numbers, (1, 3, 1, 1))
+        return graph.rounded(graph.add("Conv", planes, graph.constant(kernel)))
+    if step.kind in ("blur", "box"):
+        return _blurred(graph, planes, step, shape[2])
+    if step.kind == "resize":
+        return _resized(graph, planes, step, shape)
+    if step.kind == "colour":
+        return _coloured(graph, planes, step)
+    raise _not_here(step)
+
+
+def _not_here(step: Step) -> ExchangeError:
+    return ExchangeError(
+        f"The step {str(step)!r} of the preprocessing cannot be computed within an ONNX graph yet. "
+        "Export --as tflite or keras, whose input is the preprocessed picture, or drive with "
+        "the run folder itself, whose model.onnx takes preprocessed pictures, too."
     )
+
+
+def _coloured(graph: _Graph, planes: str, step: Step) -> str:
+    """The colours of OpenCV's ``cvtColor`` for bytes, from whole numbers below 2^24."""
+    have, wanted = step.name.split("2")
+    if have not in ("RGB", "BGR") or wanted not in ("RGB", "BGR", "YUV", "GRAY", "HSV"):
+        raise _not_here(step)
+    first, second, third = (graph.channel(planes, number) for number in range(3))
+    red, green, blue = (first, second, third) if have == "RGB" else (third, second, first)
+    if wanted in ("RGB", "BGR"):
+        return graph.stacked(*((red, green, blue) if wanted == "RGB" else (blue, green, red)))
+    if wanted == "YUV":
+        luma = _weighted(graph, (red, green, blue), _LUMA)
+        return graph.stacked(
+            luma, _difference(graph, blue, luma, _U), _difference(graph, red, luma, _V)
+        )
+    if wanted == "GRAY":
+        return _weighted(graph, (red, green, blue), _GREY)
+    saturation, hue, value = _hsv(graph, planes, red, green, blue)
+    return graph.stacked(hue, saturation, value)
 
 
 def _weighted(graph: _Graph, planes: Sequence[str], weights: Sequence[int]) -> str:
@@ -179,21 +209,75 @@ def _hsv(graph: _Graph, planes: str, red: str, green: str, blue: str) -> tuple[s
     return saturation, wrapped, value
 
 
-def _blurred(graph: _Graph, planes: str, spec: Preprocessing) -> str:
-    """OpenCV's Gaussian blur: edges reflected without their last pixel, rounded once."""
-    line = cv2.getGaussianKernel(spec.blur_px, 0, cv2.CV_64F).ravel()
-    margin = spec.blur_px // 2
-    channels = spec.input_shape[2]
-    pads = graph.constant([0, 0, margin, margin, 0, 0, margin, margin], np.int64)
+def _blurred(graph: _Graph, planes: str, step: Step, channels: int) -> str:
+    """OpenCV's blur: edges reflected without their last pixel, rounded once."""
+    width, height = (int(side) for side in step.numbers[:2])
+    sigmas = step.numbers[2:] or (0, 0)
+    across, down = (
+        np.full(side, 1 / side)
+        if step.kind == "box"
+        else cv2.getGaussianKernel(side, sigma, cv2.CV_64F).ravel()
+        for side, sigma in zip((width, height), sigmas, strict=True)
+    )
+    # An even box reaches one pixel further to the left and up.
+    before, after = (height // 2, width // 2), ((height - 1) // 2, (width - 1) // 2)
+    pads = graph.constant([0, 0, *before, 0, 0, *after], np.int64)
     padded = graph.add("Pad", planes, pads, mode="reflect")
-    kernel = np.tile(np.outer(line, line), (channels, 1, 1, 1))
+    kernel = np.tile(np.outer(down, across), (channels, 1, 1, 1))
     return graph.rounded(graph.add("Conv", padded, graph.constant(kernel), group=channels))
 
 
-def _resized(graph: _Graph, planes: str, spec: Preprocessing) -> str:
+def _resized(graph: _Graph, planes: str, step: Step, shape: Shape) -> str:
+    wanted = int(step.numbers[1]), int(step.numbers[0])
+    if step.name == "linear":
+        return _resized_linearly(graph, planes, shape[:2], wanted)
+    if step.name in ("nearest", "pillow-nearest"):
+        for axis, size in enumerate(shape[:2]):
+            line: Any = np.arange(size, dtype=np.uint16)
+            if step.name == "nearest":
+                places = cv2.resize(
+                    line[:, None], (1, wanted[axis]), interpolation=cv2.INTER_NEAREST
+                )
+            else:
+                places = pillow_nearest(size, wanted[axis])
+            indices = graph.constant(np.ravel(places), np.int64)
+            planes = graph.add("Gather", planes, indices, axis=axis + 2)
+        return planes
+    if step.name == "area" and (wanted[0] > shape[0] or wanted[1] > shape[1]):
+        raise _not_here(step)
+    exact = graph.add("Cast", planes, to=TensorProto.DOUBLE)
+    pillow = step.name.startswith("pillow")
+    for axis in (1, 0):  # Pillow rounds after each, columns first
+        if shape[axis] == wanted[axis]:
+            continue
+        matrix = graph.constant(_matrix(shape[axis], wanted[axis], step.name), np.float64)
+        if axis == 1:
+            exact = graph.add("MatMul", exact, matrix)
+        else:
+            exact = graph.add("MatMul", graph.add("Transpose", matrix, perm=[1, 0]), exact)
+        if pillow:
+            exact = graph.rounded(exact, np.float64)
+    rounded = exact if pillow else graph.rounded(exact, np.float64)
+    return graph.add("Cast", rounded, to=TensorProto.FLOAT)
+
+
+def _matrix(size: int, wanted: int, how: str) -> NDArray[np.float64]:
+    """How much of each old pixel goes into each new one, ``(size, wanted)``."""
+    if not how.startswith("pillow"):
+        one = cv2.resize(np.eye(size, dtype=np.float32), (size, wanted), interpolation=OPENCV[how])
+        return np.asarray(one.T, np.float64)
+    matrix = np.zeros((size, wanted))
+    for places, weights in zip(*pillow_weights(size, wanted, how), strict=True):
+        matrix[places, np.arange(wanted)] += weights
+    return matrix / (1 << PILLOW_BITS)
+
+
+def _resized_linearly(
+    graph: _Graph, planes: str, size: tuple[int, int], wanted: tuple[int, int]
+) -> str:
     """OpenCV's linear resize: weights of 11 bits, and bits dropped after each step."""
-    columns, across = _weights(spec.frame_width_px, spec.width_px)
-    rows, down = _weights(spec.crop_bottom_px - spec.crop_top_px, spec.height_px)
+    columns, across = _weights(size[1], wanted[1])
+    rows, down = _weights(size[0], wanted[0])
     parts = [
         graph.add(
             "Mul",

@@ -20,7 +20,13 @@ from ghostlap.data.formats.readers import read_recording
 from ghostlap.data.frame_sampling import Moments, draw_moments
 from ghostlap.data.labels import pearson_r
 from ghostlap.data.vision.preprocessing import Preprocessing, finish, read_rgb, scale
-from ghostlap.pilots.keras_import.recipes import CROPS, FRAME_HEIGHT_PX, crop_rows, recipe_text
+from ghostlap.pilots.keras_import.recipes import (
+    CROPS,
+    FRAME_HEIGHT_PX,
+    FRAME_WIDTH_PX,
+    crop_sides,
+    recipe_text,
+)
 
 CONVINCING = 0.3
 """Correlation with the person from which on a recipe may be the right one."""
@@ -160,7 +166,8 @@ def choose(tried: Sequence[Tried], person: NDArray[np.float64], seed: int) -> Tr
             f"--like: with no known preprocessing does the model steer as the person does. The "
             f"best correlation is {best.correlation:.2f}, with {recipe_text(best.recipe)}; "
             f"{CONVINCING} would be needed. If its drive.py did something else, say what with "
-            "--crop, --colour, --blur and --scale; or is the recording of another road?"
+            "--script drive.py, or with --crop, --colour, --blur and --scale; or is the recording "
+            "of another road?"
         )
     if best.size > LARGEST:
         raise LegacyError(
@@ -174,7 +181,8 @@ def choose(tried: Sequence[Tried], person: NDArray[np.float64], seed: int) -> Tr
             f"--like: two ways of preprocessing explain {len(person)} frames equally well and make "
             f"the model steer differently: {recipe_text(best.recipe)} (correlation "
             f"{best.correlation:.2f}) and {recipe_text(ties[0].recipe)} "
-            f"({ties[0].correlation:.2f}). Give the options you know, or a longer recording."
+            f"({ties[0].correlation:.2f}). Give --script drive.py, the options you know, or a "
+            "longer recording."
         )
     best = _with_usual_crop(best, tried, person, seed)
     alike = [
@@ -186,6 +194,24 @@ def choose(tried: Sequence[Tried], person: NDArray[np.float64], seed: int) -> Tr
     ]
     closest = min(alike, key=lambda one: one.mean_error)
     return closest if closest.mean_error < _CLEARLY_LESS * best.mean_error else best
+
+
+def neighbours(
+    best: Tried, tried: Sequence[Tried], person: NDArray[np.float64], seed: int
+) -> list[Tried]:
+    """Other recipes with which the model may steer as the person did just as well."""
+    return [
+        one
+        for one in tried
+        if one.recipe != best.recipe and _may_be_as_good(best, one, person, seed)
+    ]
+
+
+def is_clearly_better(one: Tried, than: Tried, person: NDArray[np.float64], seed: int) -> bool:
+    """Whether a recipe fits by more than chance, where another was to be expected."""
+    return one.correlation > than.correlation and not _may_be_as_good(
+        one, dataclasses.replace(than, correlation=max(than.correlation, CONVINCING)), person, seed
+    )
 
 
 def _with_usual_crop(
@@ -208,7 +234,7 @@ def _whole(recipe: Preprocessing) -> Preprocessing:
 
 def _rarity(recipe: Preprocessing) -> int:
     rows = recipe.crop_top_px, recipe.crop_bottom_px
-    known = [crop_rows(crop, FRAME_HEIGHT_PX) for crop in CROPS]
+    known = [crop_sides(crop, FRAME_HEIGHT_PX, FRAME_WIDTH_PX)[:2] for crop in CROPS]
     scale_of_frames = recipe.frame_height_px / FRAME_HEIGHT_PX
     scaled = [tuple(round(row * scale_of_frames) for row in crop) for crop in known]
     return scaled.index(rows) if rows in scaled else len(scaled)

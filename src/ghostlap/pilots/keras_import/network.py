@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -37,13 +37,19 @@ class Rebuilt:
     """What was assumed."""
 
 
-def rebuild(file: ModelFile, lambdas: Mapping[str, Affine], flipped: bool | None) -> Rebuilt:
+def rebuild(
+    file: ModelFile,
+    lambdas: Mapping[str, Affine],
+    flipped: bool | None,
+    channel_scale: Sequence[tuple[float, float]] = (),
+) -> Rebuilt:
     """Build the network anew and give it the weights, each checked for its shape.
 
     Args:
         file: what was read.
         lambdas: what Lambda layers do, by name, as their user says.
         flipped: whether convolutions are Theano's; None for what the file says.
+        channel_scale: scale and offset of each channel of the picture, done first.
 
     Raises:
         LegacyError: layers that are not known (all are named), or weights that do not fit.
@@ -56,7 +62,9 @@ def rebuild(file: ModelFile, lambdas: Mapping[str, Affine], flipped: bool | None
     for name in lambdas:
         if name not in steps:
             raise LegacyError(f"--lambda {name}: the network has no Lambda layer of that name.")
-    builder = _Builder(architecture, origin, steps, StoredWeights(file, architecture))
+    builder = _Builder(
+        architecture, origin, steps, StoredWeights(file, architecture), channel_scale
+    )
     try:
         network = builder.network()
     except GhostlapError:
@@ -156,7 +164,9 @@ class _Builder:
         origin: Origin,
         lambda_steps: Mapping[str, tuple[Step, ...]],
         stored: StoredWeights,
+        channel_scale: Sequence[tuple[float, float]],
     ) -> None:
+        self.channel_scale = channel_scale
         self.architecture = architecture
         self.origin = origin
         self.lambda_steps = lambda_steps
@@ -177,6 +187,10 @@ class _Builder:
             )
         picture = keras.Input((height, width, channels))
         self.tensors[self.architecture.picture, 0] = picture
+        if self.channel_scale:
+            scales, offsets = (list(part) for part in zip(*self.channel_scale, strict=True))
+            scaled = keras.layers.Rescaling(scales, offsets, name=self._unused("script_scale"))
+            self.tensors[self.architecture.picture, 0] = scaled(picture)
         waiting = [
             (layer, index)
             for layer in self.architecture.layers

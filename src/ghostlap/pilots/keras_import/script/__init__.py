@@ -1,0 +1,1 @@
+"""The preprocessing that a model's own script does, read out of its text; nothing is run."""
