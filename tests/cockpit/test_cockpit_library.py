@@ -79,7 +79,7 @@ def test_recordings_and_drives_are_listed(library: Library) -> None:
     assert (drive["name"], drive["rows"], drive["kind"]) == ("a:drive-1", 5, "drive")
     assert drive["thumbnail"] == "/api/recordings/a%3Adrive-1/frames/2.jpg"
     assert library.list_runs() == [
-        {"name": "a", "outputs": ["steering"], "autonomy_percent": None, "has_saliency": False}
+        {"name": "a", "outputs": ["steering"], "measured": "", "has_saliency": False}
     ]
     assert library.free_gb() > 0
 
@@ -306,19 +306,19 @@ def test_a_training_that_fails_says_why(training: TrainingJobs) -> None:
     assert found["message"] == "error: rec: no good."
 
 
-def test_autonomy_is_the_last_evaluations(library: Library) -> None:
+def test_what_was_measured_is_the_last_evaluations(library: Library) -> None:
     folder = library.runs / "a" / "evaluate" / "lake"
     folder.mkdir(parents=True)
     lines = [
-        {"driver": driver, "stress": stress, "autonomy_percent": percent}
+        {"track": "lake", "driver": driver, "stress": stress, "autonomy_percent": percent}
         for driver, stress, percent in (
             ("expert", "none", 99), ("pilot", "none", 93.5), ("pilot", "dark", 7),
         )
     ]  # fmt: skip
     write_json(folder / EVALUATION_FILE, {"lines": lines})
-    assert library.list_runs()[0]["autonomy_percent"] == 93.5
+    assert library.list_runs()[0]["measured"] == "lake: autonomy 93.5 %"
     (folder / EVALUATION_FILE).write_text("[]")
-    assert library.list_runs()[0]["autonomy_percent"] is None
+    assert library.list_runs()[0]["measured"] == ""
     assert EVALUATION_FILE == evaluate_folder.EVALUATION_FILE
 
 

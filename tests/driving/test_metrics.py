@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from typing import Any
 
 import numpy as np
 import pytest
@@ -13,21 +12,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ghostlap.base.errors import EvaluationError
-from ghostlap.driving.metrics import (
-    INTERVALS,
-    Drive,
-    Intervention,
-    Totals,
-    autonomy_percent,
-    rarest_km,
-    score,
-    summarise,
-    totals,
-)
+from ghostlap.driving.metrics import FIGURES, Drive, Intervention, autonomy_percent, in_words
+from ghostlap.driving.summary import rarest_km, summarise
 
 
 def score_of(drive: Drive) -> dict[str, float]:
-    return dataclasses.asdict(score(totals(drive)))
+    return summarise([drive], [0]).figures
 
 
 def test_autonomy_is_the_papers_example() -> None:
@@ -51,6 +41,8 @@ def test_figures_of_a_drive_known_by_hand() -> None:
     assert score_of(drive) == pytest.approx(
         {
             "autonomy_percent": 40.0,
+            "max_abs_cte_m": 0.5,
+            "min_margin_m": 4.0,
             "interventions": 1,
             "off_road_per_km": 10.0,
             "laps": 0,
@@ -126,16 +118,16 @@ def test_the_figure_of_several_drives_is_that_of_their_sums(
     drives = [make_drive(seconds, count, cte_m=cte_m) for seconds, count, cte_m in made]
     summary = summarise(drives, list(range(len(drives))))
     elapsed_s = sum(drive.time_s[-1] for drive in drives)
-    whole = summary.score
-    assert whole.elapsed_s == pytest.approx(elapsed_s)
-    assert whole.interventions == sum(count for _, count, _ in made)
-    assert whole.autonomy_percent == pytest.approx(
+    whole = summary.figures
+    assert whole["elapsed_s"] == pytest.approx(elapsed_s)
+    assert whole["interventions"] == sum(count for _, count, _ in made)
+    assert whole["autonomy_percent"] == pytest.approx(
         autonomy_percent(sum(count for _, count, _ in made), elapsed_s)
     )
-    assert whole.mean_abs_cte_m == pytest.approx(
+    assert whole["mean_abs_cte_m"] == pytest.approx(
         sum(abs(d.cte_m[0]) * d.time_s[-1] for d in drives) / elapsed_s
     )
-    assert summary.max_abs_cte_m == max(abs(cte_m) for _, _, cte_m in made)
+    assert whole["max_abs_cte_m"] == max(abs(cte_m) for _, _, cte_m in made)
 
 
 @given(st.lists(st.tuples(st.integers(0, 5), st.floats(0, 2)), min_size=2, max_size=6))
@@ -143,11 +135,11 @@ def test_the_figure_of_several_drives_is_that_of_their_sums(
 def test_intervals_lie_within_what_single_seeds_reached(made: list[tuple[int, float]]) -> None:
     drives = [make_drive(60.0, count, cte_m=cte_m) for count, cte_m in made]
     summary = summarise(drives, list(range(len(drives))))
-    assert set(summary.interval) == set(INTERVALS)
+    assert set(summary.interval) == {one.name for one in FIGURES.values() if one.has_interval}
     for name, (low, high) in summary.interval.items():
-        alone = [getattr(score(totals(drive)), name) for drive in drives]
+        alone = [score_of(drive)[name] for drive in drives]
         assert min(alone) - 1e-9 <= low <= high <= max(alone) + 1e-9
-        assert low - 1e-9 <= getattr(summary.score, name) <= high + 1e-9 or len(drives) < 4
+        assert low - 1e-9 <= summary.figures[name] <= high + 1e-9 or len(drives) < 4
 
 
 def test_a_lap_driven_again_is_no_further_sample() -> None:
@@ -157,7 +149,7 @@ def test_a_lap_driven_again_is_no_further_sample() -> None:
     again = summarise(drives * 5, [0, 1, 2] * 5)
     assert again.episodes == 15
     assert again.seeds == 3
-    for name in INTERVALS:
+    for name in once.interval:
         assert again.interval[name] == pytest.approx(once.interval[name])
     low, high = summarise(drives * 5, list(range(15))).interval["autonomy_percent"]
     wide_low, wide_high = once.interval["autonomy_percent"]
@@ -189,14 +181,11 @@ def test_intervals_hold_the_truth_about_as_often_as_they_say() -> None:
     assert 0.85 <= held / 120 <= 0.99
 
 
-def test_scores_of_many_sums_at_once_are_those_of_each() -> None:
-    each = [totals(make_drive(30.0, count, cte_m=0.1 * count)) for count in range(4)]
-    names = [field.name for field in dataclasses.fields(Totals)]
-    sums_of_all: dict[str, Any] = {n: np.array([getattr(t, n) for t in each]) for n in names}
-    together = score(Totals(**sums_of_all))
-    for index, sums in enumerate(each):
-        for name, value in dataclasses.asdict(score(sums)).items():
-            assert getattr(together, name)[index] == pytest.approx(value), name
+def test_the_figures_that_a_table_shows_can_be_said_in_a_line() -> None:
+    said = in_words(score_of(make_drive(60.0, 1, cte_m=0.5)))
+    assert said.startswith("autonomy 90.0 %, interv. 1, off road 1.67 1/km, mean |cte| 0.50 m")
+    assert "distance" not in said
+    assert in_words({"laps": 1, "autonomy_percent": None, "mean_speed_mph": True}) == ""
 
 
 @given(st.floats(0.1, 1e4))

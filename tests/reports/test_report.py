@@ -436,7 +436,7 @@ def test_a_track_that_is_gone_leaves_everything_else(changed: Path, tmp_path: Pa
     [
         lambda text: text[: len(text) // 2],
         lambda text: "[]",
-        lambda text: text.replace('"mean_abs_cte_m"', '"mean"'),
+        lambda text: text.replace('"autonomy_percent"', '"autonomy"'),
         lambda text: re.sub(r'"elapsed_s": [\d.]+', '"elapsed_s": NaN', text),
         lambda text: text.replace('"seeds": 2', '"seeds": []'),
     ],

@@ -108,7 +108,7 @@ class Library:
         return listed
 
     def list_runs(self) -> list[dict[str, Any]]:
-        """Name, outputs, autonomy and whether there is a saliency, of each."""
+        """Name, outputs, what was measured and whether there is a saliency, of each."""
         return [
             {"name": name, **self._runs.of(folder)}
             for name, folder in sorted(self.run_names().items())

@@ -8,6 +8,7 @@ from typing import Any
 
 from ghostlap.base.errors import PilotError
 from ghostlap.base.files import read_json
+from ghostlap.driving.metrics import in_words
 from ghostlap.pilots.pilot import PILOT_FILE, read_description
 from ghostlap.pilots.saliency import SALIENCY_FILE
 
@@ -26,7 +27,7 @@ class RunFacts:
         self._known: dict[Path, tuple[object, dict[str, Any]]] = {}
 
     def of(self, folder: Path) -> dict[str, Any]:
-        """``outputs``, ``autonomy_percent`` of its last evaluation, and ``has_saliency``."""
+        """``outputs``, what was ``measured`` by its last evaluation, and ``has_saliency``."""
         newest = _newest_evaluation(folder)
         files = folder / PILOT_FILE, folder / SALIENCY_FILE, newest
         stamp = [None if file is None else _stamp(file) for file in files]
@@ -35,7 +36,7 @@ class RunFacts:
         if known is None or known[0] != stamp:
             facts = {
                 "outputs": _outputs(folder),
-                "autonomy_percent": None if newest is None else _autonomy_in(newest),
+                "measured": "" if newest is None else _measured_in(newest),
                 "has_saliency": (folder / SALIENCY_FILE).is_file(),
             }
             known = stamp, facts
@@ -71,17 +72,15 @@ def _stamp(file: Path) -> tuple[int, int] | None:
     return found.st_mtime_ns, found.st_size
 
 
-def _autonomy_in(evaluation: Path) -> float | None:
-    """The lowest of the tracks that the pilot drove without hardships."""
+def _measured_in(evaluation: Path) -> str:
+    """The figures, in words, of the track on which it drove worst without hardships."""
     try:
-        lines = read_json(evaluation, _MOST_BYTES)["lines"]
-        return min(
-            (
-                float(line["autonomy_percent"])
-                for line in lines
-                if line["driver"] == "pilot" and line["stress"] == "none"
-            ),
-            default=None,
-        )
-    except (OSError, ValueError, LookupError, TypeError):
-        return None
+        lines = [
+            line
+            for line in read_json(evaluation, _MOST_BYTES)["lines"]
+            if line["driver"] == "pilot" and line["stress"] == "none"
+        ]
+        worst = min(lines, key=lambda line: float(line["autonomy_percent"]), default=None)
+        return "" if worst is None else f"{str(worst['track'])[:60]}: {in_words(worst)}"
+    except (OSError, ValueError, LookupError, TypeError, AttributeError):
+        return ""

@@ -33,7 +33,6 @@ from ghostlap.driving.evaluation.results import (
     table_lines,
 )
 from ghostlap.driving.evaluation.table import answers_warnings, failure_prediction_note, show
-from ghostlap.driving.metrics import totals
 from ghostlap.driving.rollout.config import EvaluateConfig, file_name_of
 from ghostlap.driving.rollout.episode import run_episodes
 from ghostlap.driving.rollout.plan import EpisodesTask, plan_expert, plan_pilot
@@ -211,7 +210,7 @@ def _saved(
 def _real_time(finished: Finished, seconds: float) -> dict[str, float]:
     """How much longer the pilot drove than it took, in all and while a process was at it."""
     by_pilot = [result for task, result in finished if not task.by_expert]
-    driven_s = sum(totals(drive).elapsed_s for result in by_pilot for drive in result.drives)
+    driven_s = sum(float(drive.time_s[-1]) for result in by_pilot for drive in result.drives)
     spent_s = sum(result.seconds for result in by_pilot)
     return {
         "seconds": seconds,

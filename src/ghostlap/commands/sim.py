@@ -18,8 +18,9 @@ from ghostlap.base.terminal import plain, say, warn
 from ghostlap.commands.cockpit import cockpit
 from ghostlap.commands.sim_config import SimulateConfig
 from ghostlap.driving.evaluation.results import TableLine, line_as_json
-from ghostlap.driving.metrics import Intervention, summarise
+from ghostlap.driving.metrics import Intervention, in_words
 from ghostlap.driving.rollout.episode import simulation_class
+from ghostlap.driving.summary import summarise
 from ghostlap.driving.unity.client import UnityClient
 from ghostlap.driving.unity.loop import End, UnityLoop
 from ghostlap.driving.unity.pace import RealTime, Uncapped
@@ -161,16 +162,12 @@ def _result(
         say(console, "Nothing was driven: no command came.")
         return result
     summary = summarise([drive], [config.seed])
-    score = summary.score
+    figures = summary.figures
     result["score"] = line_as_json(TableLine(config.track, "server", "none", summary))
     say(
         console,
-        f"{score.laps:.0f} laps, {score.distance_km:.2f} km in {score.elapsed_s:.1f} s at "
-        f"{score.mean_speed_mph:.1f} mph; autonomy {score.autonomy_percent:.1f} %, put back "
-        f"{score.interventions:.0f} times, off road {score.off_road_per_km:.2f} times a km",
-        f"|cross-track error| mean {score.mean_abs_cte_m:.2f} m, max {summary.max_abs_cte_m:.2f} "
-        f"m; margin to the edge at least {summary.min_margin_m:.2f} m; steering rate "
-        f"{score.steering_rate_per_s:.2f} 1/s",
+        f"{figures['laps']:.0f} laps, {figures['distance_km']:.2f} km in "
+        f"{figures['elapsed_s']:.1f} s: {in_words(figures)}",
         f"{client.commands} commands, {simulator.frames} pictures, {client.connections} "
         f"connections; {client.dropped} commands could not be read",
     )

@@ -1,13 +1,9 @@
 """How well a car was driven: autonomy and friends.
 
-    >>> score(totals(drive)).autonomy_percent
-    100.0
-    >>> summarise([drive_0, drive_1, drive_2], seeds=[0, 1, 2]).interval["autonomy_percent"]
-    (97.2, 100.0)
-
 Everything is computed from :class:`Drive`, what one car did in one episode, tick by tick. Sums over
-a drive add up (:class:`Totals`), so that a figure for several episodes is the figure of their sum:
-interventions of all over the time of all, not a mean of ratios.
+drives add up, so that a figure for several episodes is the figure of their sum: interventions of
+all over the time of all, not a mean of ratios. :data:`FIGURES` declares all of them: tables,
+reports, JSON and the cockpit show what stands there.
 """
 
 from __future__ import annotations
@@ -15,7 +11,8 @@ from __future__ import annotations
 import dataclasses
 import enum
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,8 +23,6 @@ Floats = NDArray[np.float64]
 
 INTERVENTION_S = 6.0
 """What taking over, putting right and handing back counts as (arXiv 1604.07316, section 7.1)."""
-
-RESAMPLES = 2000
 
 
 class Intervention(enum.IntEnum):
@@ -84,115 +79,150 @@ class Drive:
         if not (np.diff(self.time_s) > 0).all():
             raise EvaluationError("The moments of a drive must follow each other in time.")
 
+    def over_time(self, values: Floats) -> float:
+        """The integral over time of what changes linearly between two moments."""
+        return float(((values[1:] + values[:-1]) / 2 * np.diff(self.time_s)).sum())
 
-@dataclasses.dataclass(frozen=True)
-class Totals:
+
+class Totals(NamedTuple):
     """Sums over one drive or several; floats, or arrays of one shape for many sums at once."""
 
-    elapsed_s: float
-    distance_m: float
-    laps: float
-    interventions: float
-    off_road: float
-    abs_cte_m_s: float
-    """|cte| integrated over time."""
-    speed_mph_s: float
-    steering_s: float
+    elapsed_s: Any
+    steady_s: Any
     """Time over which the steering's change counts: not across an intervention."""
-    steering_rate2_s: float
-    """(d steering/dt)^2 integrated over that time."""
+    distance_m: Any
+    interventions: Any
 
 
 @dataclasses.dataclass(frozen=True)
-class Score:
-    """The figures of one drive or several."""
+class Figure:
+    """A figure of merit: what it is called, and how it follows from drives."""
 
-    autonomy_percent: float
-    """``(1 - interventions * 6 s / elapsed s) * 100``, at least 0."""
-    interventions: float
-    off_road_per_km: float
-    laps: float
-    distance_km: float
-    elapsed_s: float
-    mean_abs_cte_m: float
-    """|cross-track error|, mean over time."""
-    mean_speed_mph: float
-    steering_rate_per_s: float
-    """Root mean square of d steering/dt, in full locks a second: low is smooth."""
-    s_between_interventions: float
-    """Driven time for each intervention; infinite without any."""
-    km_between_interventions: float
+    name: str
+    """In JSON; its unit is a part of it."""
+    title: str
+    """In tables and reports."""
+    unit: str
+    digits: int
+    of: Callable[[Totals, Any], Any]
+    """Gives it for sums over drives, and the sum of ``own``; arrays of sums give arrays."""
+    own: Callable[[Drive], float] = lambda drive: 0.0
+    """What it needs of each drive, beside :class:`Totals`."""
+    join: Callable[..., Any] = np.sum
+    """Makes one of ``own`` of several drives."""
+    has_interval: bool = True
+    in_table: bool = True
+    means: str = ""
+    """What a report says of it in large; "" where it stands in the report's table only."""
 
+    def text(self, value: float) -> str:
+        """A value in words, without its unit."""
+        return f"{value:.{self.digits}f}"
 
-INTERVALS = (
-    "autonomy_percent", "off_road_per_km", "mean_abs_cte_m", "mean_speed_mph",
-    "steering_rate_per_s",
-)  # fmt: skip
-"""The figures of a :class:`Score` that get an interval."""
-
-
-@dataclasses.dataclass(frozen=True)
-class Summary:
-    """The score of several episodes together."""
-
-    score: Score
-    max_abs_cte_m: float
-    """The largest of any moment."""
-    min_margin_m: float
-    """The smallest of any moment; negative if the road was left."""
-    interval: dict[str, tuple[float, float]]
-    """95 % bootstrap intervals of :data:`INTERVALS`; empty if there is only one seed."""
-    episodes: int
-    seeds: int
+    def cell(self, summary: Mapping[str, float], interval: Mapping[str, Sequence[float]]) -> str:
+        """A table's cell: the value, and below it the interval where it says more."""
+        text = self.text(summary[self.name])
+        limits = [self.text(limit) for limit in interval.get(self.name, ())]
+        return text if set(limits) <= {text} else f"{text}\n{'–'.join(limits)}"
 
 
-def totals(drive: Drive) -> Totals:
-    """Sum up one drive; between two moments everything changes linearly."""
+def _steering_rate2_s(drive: Drive) -> float:
     step_s = np.diff(drive.time_s)
     steady = drive.intervention[:-1] == Intervention.NONE
-    rate_per_s = np.diff(drive.steering) / step_s
-    return Totals(
-        elapsed_s=float(step_s.sum()),
-        distance_m=float(drive.distance_m[-1] - drive.distance_m[0]),
-        laps=float(drive.laps[-1]),
-        interventions=float((drive.intervention != Intervention.NONE).sum()),
-        off_road=float((drive.intervention == Intervention.OFF_ROAD).sum()),
-        abs_cte_m_s=_integral(np.abs(drive.cte_m), step_s),
-        speed_mph_s=_integral(drive.speed_mph, step_s),
-        steering_s=float(step_s[steady].sum()),
-        steering_rate2_s=float((rate_per_s**2 * step_s)[steady].sum()),
+    return float(((np.diff(drive.steering) / step_s) ** 2 * step_s)[steady].sum())
+
+
+def _a_km(count: Any, distance_m: Any) -> Any:
+    return count / (np.maximum(distance_m, 1.0) / 1000)  # a car may get nowhere
+
+
+def _km_each(distance_m: Any, count: Any) -> Any:
+    each = np.divide(np.maximum(distance_m, 0.0) / 1000, count)
+    return np.where(np.equal(count, 0), np.inf, each)
+
+
+_ALL = (
+    Figure(
+        "autonomy_percent", "autonomy", "%", 1,
+        lambda all, _: autonomy_percent(all.interventions, all.elapsed_s),
+        means="time driven without help",
+    ),
+    Figure(
+        "interventions", "interv.", "", 0, lambda all, _: all.interventions, has_interval=False,
+    ),
+    Figure(
+        "off_road_per_km", "off road", "1/km", 2, lambda all, off: _a_km(off, all.distance_m),
+        own=lambda drive: float((drive.intervention == Intervention.OFF_ROAD).sum()),
+        means="times that the car left the road",
+    ),
+    Figure(
+        "mean_abs_cte_m", "mean |cte|", "m", 2, lambda all, cte: cte / all.elapsed_s,
+        own=lambda drive: drive.over_time(np.abs(drive.cte_m)),
+        means="distance from the centre line",
+    ),
+    Figure(
+        "max_abs_cte_m", "max |cte|", "m", 2, lambda _, cte: cte,
+        own=lambda drive: float(np.abs(drive.cte_m).max()), join=np.max, has_interval=False,
+    ),
+    Figure(
+        "min_margin_m", "margin", "m", 2, lambda _, margin: margin,
+        own=lambda drive: float(drive.margin_m.min()), join=np.min, has_interval=False,
+    ),
+    Figure(
+        "mean_speed_mph", "speed", "mph", 1, lambda all, speed: speed / all.elapsed_s,
+        own=lambda drive: drive.over_time(drive.speed_mph),
+    ),
+    Figure(
+        "steering_rate_per_s", "steering rate", "1/s", 2,
+        lambda all, rate2: np.sqrt(rate2 / np.maximum(all.steady_s, 1e-9)),
+        own=_steering_rate2_s, means="full locks a second, RMS; low is smooth",
+    ),
+    Figure(
+        "laps", "laps", "", 0, lambda _, laps: laps, own=lambda drive: float(drive.laps[-1]),
+        has_interval=False, in_table=False,
+    ),
+    Figure(
+        "distance_km", "distance", "km", 1, lambda all, _: np.divide(all.distance_m, 1000),
+        has_interval=False, in_table=False,
+    ),
+    Figure(
+        "elapsed_s", "time", "s", 0, lambda all, _: all.elapsed_s,
+        has_interval=False, in_table=False,
+    ),
+    Figure(
+        "s_between_interventions", "time for each intervention", "s", 0,
+        lambda all, _: np.divide(all.elapsed_s, all.interventions),
+        has_interval=False, in_table=False,
+    ),
+    Figure(
+        "km_between_interventions", "distance for each intervention", "km", 2,
+        lambda all, _: _km_each(all.distance_m, all.interventions),
+        has_interval=False, in_table=False,
+    ),
+)  # fmt: skip
+
+FIGURES = {figure.name: figure for figure in _ALL}
+"""All that a drive is measured by, in the order of tables. ``margin`` is the smallest distance to
+the road's edge, negative beyond it. What comes between interventions is infinite without any."""
+
+
+def in_table() -> list[Figure]:
+    """Those that a table shows."""
+    return [figure for figure in FIGURES.values() if figure.in_table]
+
+
+def in_words(figures: Mapping[str, Any]) -> str:
+    """What a table shows, in one line; what is no finite number is left out."""
+    return ", ".join(
+        f"{one.title} {one.text(figures[one.name])} {one.unit}".strip()
+        for one in in_table()
+        if is_number(figures.get(one.name))
     )
 
 
-def _integral(values: Floats, step_s: Floats) -> float:
-    return float(((values[1:] + values[:-1]) / 2 * step_s).sum())
-
-
-def score(sums: Totals) -> Score:
-    """The figures of what was summed up; of arrays of sums, arrays of figures."""
-    with np.errstate(divide="ignore", invalid="ignore"):
-        distance_km = np.maximum(sums.distance_m, 1.0) / 1000  # a car may get nowhere
-        figures = {
-            "autonomy_percent": autonomy_percent(sums.interventions, sums.elapsed_s),
-            "interventions": sums.interventions,
-            "off_road_per_km": sums.off_road / distance_km,
-            "laps": sums.laps,
-            "distance_km": np.divide(sums.distance_m, 1000),
-            "elapsed_s": sums.elapsed_s,
-            "mean_abs_cte_m": np.divide(sums.abs_cte_m_s, sums.elapsed_s),
-            "mean_speed_mph": np.divide(sums.speed_mph_s, sums.elapsed_s),
-            "steering_rate_per_s": np.sqrt(
-                np.divide(sums.steering_rate2_s, np.maximum(sums.steering_s, 1e-9))
-            ),
-            "s_between_interventions": np.divide(sums.elapsed_s, sums.interventions),
-            "km_between_interventions": np.divide(
-                np.maximum(sums.distance_m, 0.0) / 1000, sums.interventions
-            ),
-        }
-    figures["km_between_interventions"] = np.where(
-        np.equal(sums.interventions, 0), np.inf, figures["km_between_interventions"]
-    )
-    return Score(**{name: _plain(value) for name, value in figures.items()})
+def is_number(value: Any) -> bool:
+    """Whether something out of a file is a finite number."""
+    return type(value) in (int, float) and math.isfinite(value)
 
 
 def autonomy_percent(interventions: float, elapsed_s: float) -> float:
@@ -203,63 +233,5 @@ def autonomy_percent(interventions: float, elapsed_s: float) -> float:
         elapsed_s: time driven, above 0. Both may be arrays.
     """
     share = 1 - np.multiply(interventions, INTERVENTION_S) / np.asarray(elapsed_s, float)
-    return _plain(np.maximum(share, 0.0) * 100)
-
-
-def _plain(value: float | Floats) -> float:
-    """A float for one figure; an array stays one, though its type does not say so."""
-    return float(value) if np.ndim(value) == 0 else value  # type: ignore[return-value]
-
-
-def summarise(drives: Sequence[Drive], seeds: Sequence[int], draw_seed: int = 0) -> Summary:
-    """The score of several episodes, with intervals.
-
-    The bootstrap (Efron 1979, percentile) draws whole seeds: episodes of one seed share light,
-    materials and pushes, and are not independent of each other. With few seeds intervals come out
-    too narrow; and where no episode had an intervention, resampling cannot tell how rare they are:
-    see :func:`rarest_km`.
-
-    Args:
-        drives: one an episode, at least one.
-        seeds: of each episode.
-        draw_seed: of the bootstrap.
-    """
-    if not drives or len(drives) != len(seeds):
-        raise EvaluationError(
-            "A summary needs at least one drive, and a seed for each. "
-            f"Got {len(drives)} drives and {len(seeds)} seeds."
-        )
-    each = [totals(drive) for drive in drives]
-    names = [field.name for field in dataclasses.fields(Totals)]
-    table = np.array([[getattr(sums, name) for name in names] for sums in each])
-    clusters, cluster = np.unique(np.asarray(seeds), return_inverse=True)
-    of_cluster = np.zeros((len(clusters), len(names)))
-    np.add.at(of_cluster, cluster, table)
-    interval: dict[str, tuple[float, float]] = {}
-    if len(clusters) > 1:
-        drawn = np.random.default_rng(draw_seed).integers(
-            len(clusters), size=(RESAMPLES, len(clusters))
-        )
-        resampled = of_cluster[drawn].sum(1)
-        scores = score(Totals(**{name: resampled[:, i] for i, name in enumerate(names)}))
-        for name in INTERVALS:
-            low, high = np.percentile(getattr(scores, name), [2.5, 97.5])
-            interval[name] = (float(low), float(high))
-    whole = of_cluster.sum(0)
-    return Summary(
-        score=score(Totals(**{name: float(whole[i]) for i, name in enumerate(names)})),
-        max_abs_cte_m=max(float(np.abs(drive.cte_m).max()) for drive in drives),
-        min_margin_m=min(float(drive.margin_m.min()) for drive in drives),
-        interval=interval,
-        episodes=len(drives),
-        seeds=len(clusters),
-    )
-
-
-def rarest_km(distance_km: float) -> float:
-    """After so many km without any intervention, there is one in more than this many km.
-
-    With 95 % confidence, if interventions come independently of each other: the chance of none in
-    ``n`` mean distances is ``exp(-n)``, which is 5 % at ``n = 3.0`` (the rule of three).
-    """
-    return distance_km / -math.log(0.05)
+    percent = np.maximum(share, 0.0) * 100
+    return float(percent) if np.ndim(percent) == 0 else percent

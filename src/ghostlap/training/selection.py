@@ -17,10 +17,11 @@ from ghostlap.base.files import own_folder, read_json, replacing, write_json
 from ghostlap.base.processes import run_tasks
 from ghostlap.base.terminal import say
 from ghostlap.data.vision.preprocessing import Preprocessing
-from ghostlap.driving.metrics import Drive, Summary, summarise
+from ghostlap.driving.metrics import Drive, in_words
 from ghostlap.driving.rollout.config import EvaluateConfig
 from ghostlap.driving.rollout.episode import run_episodes
 from ghostlap.driving.rollout.plan import EpisodesTask, plan_pilot
+from ghostlap.driving.summary import summarise
 from ghostlap.pilots.backend import keras
 from ghostlap.pilots.pilot import FORMAT, ONNX_FILE, PILOT_FILE
 from ghostlap.pilots.pilot_saving import export_onnx
@@ -131,17 +132,12 @@ def _drive(
                 summary = summarise(
                     [drive for _, drive in drives[epoch]], [seed for seed, _ in drives[epoch]]
                 )
-                driven[epoch] = _figures(summary)
+                driven[epoch] = {name: summary.figures[name] for name in _FIGURES}
                 write_json(folder / DRIVING_FILE, driven)
                 say(
                     console,
-                    f"epoch {epoch:>3} drives with autonomy {summary.score.autonomy_percent:.1f} %,"
-                    f" mean |cte| {summary.score.mean_abs_cte_m:.2f} m",
+                    f"epoch {epoch:>3} drives with {in_words(driven[epoch])}",
                 )
-
-
-def _figures(summary: Summary) -> dict[str, float]:
-    return {name: getattr(summary.score, name) for name in _FIGURES}
 
 
 def _rank(figures: Mapping[str, float]) -> tuple[float, float]:

@@ -248,7 +248,7 @@ def test_a_server_drives_the_car_round(
     assert (found["connections"], found["chains_stopped"]) == (1, 0)
     assert found["commands"] >= found["frames"] - 2
     assert f"connected to the drive server on 127.0.0.1:{port}" in shown
-    assert "autonomy 100.0 %, put back 0 times" in shown
+    assert "autonomy 100.0 %, interv. 0, off road 0.00 1/km" in shown
 
 
 def test_a_pilot_drives_the_lake_through_the_drive_server(

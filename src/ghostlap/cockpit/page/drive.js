@@ -12,6 +12,7 @@ export class Drive {
   #say;
   #controls;
   #state = null;
+  #measured = new Map();
   #hello = null;
   #shown = { diagnostics: false, cameras: true };
 
@@ -107,10 +108,12 @@ export class Drive {
   runs(runs) {
     const named = runs.map(({ name }) => [name, name]);
     fillSelect(byId("pilot"), [["", "none"], ...named], this.#state?.pilot ?? "");
+    this.#measured = new Map(runs.map(({ name, measured }) => [name, measured]));
   }
 
   show(state) {
     this.#state = state;
+    setText("measured", this.#measured.get(state.pilot) ?? "");
     const pilot_drives = state.driving === "pilot";
     const autonomous = state.mode === "autonomous";
     const { recording } = state;

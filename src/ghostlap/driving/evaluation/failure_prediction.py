@@ -14,7 +14,8 @@ from collections.abc import Hashable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from ghostlap.driving.metrics import RESAMPLES, Drive, Intervention
+from ghostlap.driving.metrics import Drive, Intervention
+from ghostlap.driving.summary import RESAMPLES
 
 Floats = NDArray[np.float64]
 

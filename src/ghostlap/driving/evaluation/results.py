@@ -13,10 +13,11 @@ import numpy as np
 from ghostlap.base.errors import EvaluationError
 from ghostlap.base.files import open_text, replacing
 from ghostlap.driving.evaluation.failure_prediction import FailurePrediction, failure_prediction
-from ghostlap.driving.metrics import Drive, Summary, summarise
+from ghostlap.driving.metrics import Drive
 from ghostlap.driving.rollout.config import file_name_of
 from ghostlap.driving.rollout.episode import EpisodesResult
 from ghostlap.driving.rollout.plan import Episode, EpisodesTask
+from ghostlap.driving.summary import Summary, summarise
 
 _DIGITS = {
     "time_s": 3, "s_m": 3, "cte_m": 4, "heading_error_rad": 5, "margin_m": 4, "distance_m": 3,
@@ -74,9 +75,7 @@ def line_as_json(line: TableLine) -> dict[str, Any]:
         "stress": line.stress,
         "episodes": summary.episodes,
         "seeds": summary.seeds,
-        **_finite(dataclasses.asdict(summary.score)),
-        "max_abs_cte_m": summary.max_abs_cte_m,
-        "min_margin_m": summary.min_margin_m,
+        **_finite(summary.figures),
         "interval_95": {name: list(limits) for name, limits in summary.interval.items()},
     }
 
@@ -94,9 +93,7 @@ def episodes_as_json(finished: Finished) -> list[dict[str, Any]]:
             "start": dataclasses.asdict(episode.start),
             "conditions": dataclasses.asdict(task.conditions),
             "finished": bool(drive.laps[-1] >= task.laps),
-            **_finite(dataclasses.asdict(summarise([drive], [episode.seed]).score)),
-            "max_abs_cte_m": float(np.abs(drive.cte_m).max()),
-            "min_margin_m": float(drive.margin_m.min()),
+            **_finite(summarise([drive], [episode.seed]).figures),
             "answers_not_a_number": not_a_number,
             "answers_out_of_range": out_of_range,
         }

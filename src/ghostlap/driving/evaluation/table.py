@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from rich.box import SIMPLE_HEAD
@@ -12,13 +12,8 @@ from rich.table import Table
 from ghostlap.base.terminal import plain, say
 from ghostlap.driving.evaluation.failure_prediction import AHEAD_S, FailurePrediction
 from ghostlap.driving.evaluation.results import Finished, TableLine
-from ghostlap.driving.metrics import autonomy_percent, rarest_km
-
-_COLUMNS = (
-    "autonomy\n%", "interv.\n", "off road\n1/km", "mean |cte|\nm", "max\nm", "margin\nm",
-    "speed\nmph", "steering\nrate 1/s",
-)  # fmt: skip
-
+from ghostlap.driving.metrics import Figure, autonomy_percent, in_table
+from ghostlap.driving.summary import rarest_km
 
 _WIDTH = 200
 """More columns than the table needs: a narrower terminal wraps it, and nothing is cut off."""
@@ -40,11 +35,17 @@ def table(lines: Sequence[TableLine]) -> Table:
     shown = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
     for column in ("track\n", "driver\n"):
         shown.add_column(column, no_wrap=True)
-    for column in _COLUMNS:
-        shown.add_column(column, justify="right", no_wrap=True)
+    add_figure_columns(shown, in_table())
     for line in _in_order(lines):
-        shown.add_row(plain(_short(line.track)), _who(line), *_figures(line), style=_style(line))
+        summary = line.summary
+        cells = [figure.cell(summary.figures, summary.interval) for figure in in_table()]
+        shown.add_row(plain(_short(line.track)), _who(line), *cells, style=_style(line))
     return shown
+
+
+def add_figure_columns(shown: Table, figures: Iterable[Figure]) -> None:
+    for figure in figures:
+        shown.add_column(f"{figure.title}\n{figure.unit}", justify="right", no_wrap=True)
 
 
 def note(lines: Sequence[TableLine]) -> str:
@@ -52,7 +53,7 @@ def note(lines: Sequence[TableLine]) -> str:
     of_pilot = [line for line in lines if line.driver == "pilot"]
     summary = of_pilot[0].summary
     sentences = [
-        f"{summary.episodes} episodes a line, {summary.score.distance_km:.1f} km; "
+        f"{summary.episodes} episodes a line, {summary.figures['distance_km']:.1f} km; "
         + (
             f"below a figure its 95 % interval over {summary.seeds} seeds."
             if summary.interval
@@ -68,27 +69,29 @@ def note(lines: Sequence[TableLine]) -> str:
 
 
 def _how_rare(line: TableLine) -> str:
-    score = line.summary.score
-    if score.interventions == 0:
+    figures = line.summary.figures
+    if figures["interventions"] == 0:
+        km = figures["distance_km"]
         return (
-            f"No intervention in {score.distance_km:.1f} km on {_short(line.track)}: with 95 % "
-            f"confidence fewer than one in {rarest_km(score.distance_km):.1f} km."
+            f"No intervention in {km:.1f} km on {_short(line.track)}: with 95 % confidence fewer "
+            f"than one in {rarest_km(km):.1f} km."
         )
     return (
-        f"An intervention on {_short(line.track)} every {score.s_between_interventions:.0f} s "
-        f"or {score.km_between_interventions:.2f} km."
+        f"An intervention on {_short(line.track)} every {figures['s_between_interventions']:.0f} s "
+        f"or {figures['km_between_interventions']:.2f} km."
     )
 
 
 def _together(plain: Sequence[TableLine]) -> str:
     """All tracks as one: interventions of all over the time of all."""
-    scores = [line.summary.score for line in plain]
-    interventions = sum(score.interventions for score in scores)
-    elapsed_s = sum(score.elapsed_s for score in scores)
+    interventions, elapsed_s, km = (
+        sum(line.summary.figures[name] for line in plain)
+        for name in ("interventions", "elapsed_s", "distance_km")
+    )
     return (
         f"All {len(plain)} tracks together: autonomy "
         f"{autonomy_percent(interventions, elapsed_s):.1f} %, {interventions:.0f} interventions "
-        f"in {sum(score.distance_km for score in scores):.1f} km."
+        f"in {km:.1f} km."
     )
 
 
@@ -160,25 +163,5 @@ def _who(line: TableLine) -> str:
 def _style(line: TableLine) -> str:
     if line.driver == "expert":
         return "dim"
-    autonomy = line.summary.score.autonomy_percent
+    autonomy = line.summary.figures["autonomy_percent"]
     return "green" if autonomy == 100 else "yellow" if autonomy >= 90 else "red"
-
-
-def _figures(line: TableLine) -> list[str]:
-    summary, score = line.summary, line.summary.score
-
-    def figure(name: str, digits: int) -> str:
-        text = f"{getattr(score, name):.{digits}f}"
-        limits = [f"{limit:.{digits}f}" for limit in summary.interval.get(name, ())]
-        return text if set(limits) <= {text} else f"{text}\n{'–'.join(limits)}"
-
-    return [
-        figure("autonomy_percent", 1),
-        f"{score.interventions:.0f}",
-        figure("off_road_per_km", 2),
-        figure("mean_abs_cte_m", 2),
-        f"{summary.max_abs_cte_m:.2f}",
-        f"{summary.min_margin_m:.2f}",
-        f"{score.mean_speed_mph:.1f}",
-        figure("steering_rate_per_s", 2),
-    ]

@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
-from ghostlap.driving.metrics import rarest_km
+from ghostlap.driving.metrics import FIGURES, Figure, in_table
+from ghostlap.driving.summary import rarest_km
 from ghostlap.reports.page import Cell, limits, number
 from ghostlap.reports.report.charts import Scale
 from ghostlap.reports.report.evaluations import Evaluation, Line, hardness, short, tracks_in_words
 
 _MOST_TRACKS = 4
 _MOST_ROWS = 60
-
-_TILES = (
-    ("autonomy_percent", "Autonomy", "%", 1, "time driven without help"),
-    ("off_road_per_km", "Off the road", "per km", 2, "times that the car left the road"),
-    ("mean_abs_cte_m", "Mean |cte|", "m", 2, "distance from the centre line"),
-    ("steering_rate_per_s", "Steering rate", "1/s", 2, "full locks a second, RMS; low is smooth"),
-)  # fmt: skip
 
 _CONDITIONS = {
     "seed": "Light, materials and starts are drawn anew for each seed",
@@ -76,14 +71,17 @@ def _track(best: Evaluation, line: Line) -> dict[str, Any]:
     expert = best.expert_beside(line)
     return {
         "title": f"{short(line.track)} \N{MIDDLE DOT} {line.figures['distance_km']:.1f} km",
-        "tiles": [_tile(*tile, line, expert) for tile in _TILES],
+        "tiles": [
+            _tile(figure, line, expert)
+            for figure in FIGURES.values()
+            if figure.means and math.isfinite(line.figures[figure.name])
+        ],
     }
 
 
-def _tile(
-    name: str, title: str, unit: str, digits: int, meaning: str, line: Line, expert: Line | None
-) -> dict[str, Any]:
+def _tile(figure: Figure, line: Line, expert: Line | None) -> dict[str, Any]:
     """A figure in words, and as a dot on its interval, the expert's as a tick, on one scale."""
+    name, digits = figure.name, figure.digits
     value, interval = line.figures[name], line.interval.get(name)
     low, high = interval or (value, value)
     beside = None if expert is None else expert.figures[name]
@@ -99,8 +97,8 @@ def _tile(
         scale = Scale(0, max(max(high, value, beside or 0.0) * 1.15, 1e-9), 4, 196)
     low_x, high_x, value_x = (f"{float(scale(x)):.1f}" for x in (low, high, value))
     return {
-        "title": title, "unit": unit, "meaning": meaning, "value": number(value, digits),
-        "range": range_text,
+        "title": figure.title.capitalize(), "unit": figure.unit, "meaning": figure.means,
+        "value": number(value, digits), "range": range_text,
         "expert": "" if beside is None else f"expert: {number(beside, digits)}",
         "low_x": low_x, "high_x": high_x, "value_x": value_x,
         "expert_x": None if beside is None else f"{float(scale(beside)):.1f}",
@@ -120,7 +118,11 @@ def tables(found: Sequence[Evaluation]) -> dict[str, Any]:
             if expert is not None:
                 faint.append(len(rows))
                 rows.append(_row(one, expert))
-    return {"rows": rows, "faint": faint}
+    return {"titles": _titles(), "rows": rows, "faint": faint}
+
+
+def _titles() -> list[str]:
+    return [f"{figure.title} {figure.unit}".strip() for figure in in_table()]
 
 
 def _row(one: Evaluation, line: Line) -> list[str | Cell]:
@@ -131,13 +133,7 @@ def _row(one: Evaluation, line: Line) -> list[str | Cell]:
         short(line.track),
         line.driver,
         number(line.figures["distance_km"], 1),
-        _cell(line, "autonomy_percent", 1),
-        _cell(line, "off_road_per_km", 2),
-        _cell(line, "mean_abs_cte_m", 2),
-        number(line.figures["max_abs_cte_m"], 2),
-        number(line.figures["min_margin_m"], 2),
-        _cell(line, "steering_rate_per_s", 2),
-        number(line.figures["mean_speed_mph"], 1),
+        *(_cell(line, figure) for figure in in_table()),
         Cell(one.folder.name, state),
     ]
 
@@ -152,18 +148,16 @@ def stress(found: Sequence[Evaluation]) -> dict[str, Any]:
     rows: list[list[str | Cell]] = []
     for line in lines[:_MOST_ROWS]:
         stress = "no stress" if line.stress == "none" else line.stress
-        autonomy = _cell(line, "autonomy_percent", 1)
         rows.append([
             stress + (f" ({short(line.track)})" if several else ""),
-            autonomy._replace(percent=line.figures["autonomy_percent"]),
-            number(line.figures["interventions"], 0),
-            _cell(line, "mean_abs_cte_m", 2),
-            number(line.figures["max_abs_cte_m"], 2),
+            *(_cell(line, one, one.name == "autonomy_percent") for one in in_table()),
             number(line.figures["distance_km"], 1),
         ])  # fmt: skip
-    return {"tested": tested, "rows": rows}
+    return {"tested": tested, "titles": _titles(), "rows": rows}
 
 
-def _cell(line: Line, name: str, digits: int) -> Cell:
+def _cell(line: Line, figure: Figure, has_bar: bool = False) -> Cell:
     """A figure with its interval."""
-    return Cell(number(line.figures[name], digits), limits(line.interval.get(name), digits))
+    value, digits = line.figures[figure.name], figure.digits
+    interval = limits(line.interval.get(figure.name), digits)
+    return Cell(number(value, digits), interval, value if has_bar else None)

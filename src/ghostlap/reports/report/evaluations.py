@@ -11,14 +11,11 @@ from typing import Any
 
 from ghostlap.base.files import read_json
 from ghostlap.driving.evaluation.folder import EVALUATION_FILE
+from ghostlap.driving.metrics import FIGURES, is_number
 from ghostlap.pilots.onnx_check import read_network
 from ghostlap.pilots.pilot import ONNX_FILE, run_file
 
-FIGURES = (
-    "autonomy_percent", "interventions", "off_road_per_km", "distance_km", "elapsed_s",
-    "mean_abs_cte_m", "mean_speed_mph", "steering_rate_per_s", "max_abs_cte_m", "min_margin_m",
-)  # fmt: skip
-
+_ALWAYS = ("autonomy_percent", "interventions", "distance_km", "max_abs_cte_m")
 _MOST_FOLDERS = 40
 _MOST_BYTES = 32_000_000
 
@@ -33,7 +30,8 @@ class Line:
     episodes: int
     seeds: int
     figures: dict[str, float]
-    """:data:`FIGURES`."""
+    """:data:`ghostlap.driving.metrics.FIGURES`; NaN where one is infinite, or where the version
+    that evaluated did not know it."""
     interval: dict[str, tuple[float, float]]
     """95 % intervals of some of them; empty with one seed."""
 
@@ -148,7 +146,12 @@ def _line(values: dict[str, Any]) -> Line:
         stress=str(values["stress"]),
         episodes=int(values["episodes"]),
         seeds=int(values["seeds"]),
-        figures={name: _finite(values[name]) for name in FIGURES},
+        figures={
+            name: _finite(values[name])
+            if name in _ALWAYS or values.get(name) is not None
+            else math.nan
+            for name in FIGURES
+        },
         interval=intervals,
     )
 
@@ -177,7 +180,7 @@ def _compared(values: dict[str, Any]) -> dict[str, Any]:
 
 
 def _finite(value: Any) -> float:
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
+    if not is_number(value):
         raise ValueError(f"{str(value)[:40]!r} is not a finite number")
     return float(value)
 

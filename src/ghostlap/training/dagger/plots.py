@@ -10,13 +10,9 @@ import numpy as np
 
 from ghostlap.base.files import replacing
 from ghostlap.base.terminal import escaped
-from ghostlap.training.dagger.results import Arm, Measured, Row
+from ghostlap.driving import metrics
+from ghostlap.training.dagger.results import FIGURES, Arm, Measured, Row
 
-_PANELS = (
-    ("autonomy_percent", "autonomy, %"),
-    ("off_road_per_km", "off the road, 1/km"),
-    ("mean_abs_cte_m", "mean |cross-track error|, m"),
-)
 _ASIDE = 0.04
 """Curves stand so far beside each other, or the intervals of one would hide the other's."""
 
@@ -36,13 +32,14 @@ def plot_iterations(
     from matplotlib.ticker import MaxNLocator
 
     figure = Figure(figsize=(12, 4.2), layout="constrained")
-    for axes, (name, label) in zip(figure.subplots(1, len(_PANELS)), _PANELS, strict=True):
+    for axes, name in zip(figure.subplots(1, len(FIGURES)), FIGURES, strict=True):
         if any(row.arm == "control" for row in rows):
             _draw(axes, rows, "control", name, "control: as long, without", "C7", "s", _ASIDE)
         _draw(axes, rows, "dagger", name, "with the new frames", "C0", "o", -_ASIDE)
         if expert is not None:
             axes.axhline(getattr(expert, name), color="C2", ls="--", lw=1.2, label="expert")
-        axes.set(xlabel="iteration", ylabel=label)
+        title, unit = metrics.FIGURES[name].title, metrics.FIGURES[name].unit
+        axes.set(xlabel="iteration", ylabel=f"{title}, {unit}")
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         if name != "autonomy_percent":
             axes.set_ylim(bottom=0)

@@ -17,16 +17,20 @@ from ghostlap.base.files import write_text
 from ghostlap.data.formats.readers import read_recording
 from ghostlap.data.recordings.image_names import image_name_of
 from ghostlap.data.recordings.tables_beside import read_who_drove
+from ghostlap.driving import metrics
 from ghostlap.driving.evaluation.results import read_drive
-from ghostlap.driving.metrics import summarise
+from ghostlap.driving.evaluation.table import add_figure_columns
+from ghostlap.driving.summary import summarise
 
 DISAGREES_FROM = 0.1
 """Pilot and expert disagree where their steering is so far apart, 2.5 degrees of the wheels."""
 
 Arm = Literal["start", "dagger", "control"]
 
-FIGURES = ("autonomy_percent", "off_road_per_km", "mean_abs_cte_m")
-"""Those with an interval."""
+SHOWN = ("autonomy_percent", "interventions", "off_road_per_km", "mean_abs_cte_m")
+"""Figures of the table."""
+FIGURES = tuple(name for name in SHOWN if metrics.FIGURES[name].has_interval)
+"""Those of them with an interval."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -91,13 +95,8 @@ def measured_of(folder: Path, evaluation: dict[str, Any], driver: str) -> Measur
     seeds = [(episode["track"], episode["seed"]) for episode in episodes]
     known = sorted(set(seeds))
     summary = summarise(drives, [known.index(seed) for seed in seeds])
-    score = summary.score
     return Measured(
-        autonomy_percent=score.autonomy_percent,
-        interventions=score.interventions,
-        off_road_per_km=score.off_road_per_km,
-        mean_abs_cte_m=score.mean_abs_cte_m,
-        distance_km=score.distance_km,
+        **{name: summary.figures[name] for name in (*SHOWN, "distance_km")},
         interval_95={name: list(summary.interval[name]) for name in FIGURES if summary.interval},
     )
 
@@ -138,10 +137,8 @@ def table_of(rows: Sequence[Row], expert: Measured | None) -> Table:
     """A line for each pilot, and the expert's as what can be reached."""
     shown = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
     shown.add_column("iteration\n", no_wrap=True)
-    for column in (
-        "autonomy\n%", "interv.\n", "off road\n1/km", "mean |cte|\nm", "new\nframes",
-        "disagree\n%", "training\nframes", "steps\n",
-    ):  # fmt: skip
+    add_figure_columns(shown, (metrics.FIGURES[name] for name in SHOWN))
+    for column in ("new\nframes", "disagree\n%", "training\nframes", "steps\n"):
         shown.add_column(column, justify="right", no_wrap=True)
     best = best_of(rows) if rows else None
     for row in rows:
@@ -161,17 +158,7 @@ def table_of(rows: Sequence[Row], expert: Measured | None) -> Table:
 
 
 def _driving(measured: Measured) -> list[str]:
-    def figure(name: str, digits: int) -> str:
-        text = f"{getattr(measured, name):.{digits}f}"
-        limits = [f"{limit:.{digits}f}" for limit in measured.interval_95.get(name, ())]
-        return text if set(limits) <= {text} else f"{text}\n{'–'.join(limits)}"
-
-    return [
-        figure("autonomy_percent", 1),
-        f"{measured.interventions:.0f}",
-        figure("off_road_per_km", 2),
-        figure("mean_abs_cte_m", 2),
-    ]
+    return [metrics.FIGURES[name].cell(vars(measured), measured.interval_95) for name in SHOWN]
 
 
 def write_table(rows: Sequence[Row], path: Path) -> None:
@@ -179,9 +166,8 @@ def write_table(rows: Sequence[Row], path: Path) -> None:
     text = io.StringIO(newline="")
     writer = csv.writer(text, lineterminator="\n")
     ends = [f"{name}_{end}" for name in FIGURES for end in ("low", "high")]
-    numbers = ("autonomy_percent", "interventions", "off_road_per_km", "mean_abs_cte_m")
     writer.writerow(
-        ["iteration", "arm", *numbers, *ends, "distance_km", "new_frames", "disagreement",
+        ["iteration", "arm", *SHOWN, *ends, "distance_km", "new_frames", "disagreement",
          "driven_by_pilot", "training_frames", "steps", "pilot"]
     )  # fmt: skip
     for row in rows:
@@ -191,7 +177,7 @@ def write_table(rows: Sequence[Row], path: Path) -> None:
             [
                 row.iteration,
                 row.arm,
-                *(_plain(getattr(measured, name)) for name in numbers),
+                *(_plain(getattr(measured, name)) for name in SHOWN),
                 *(_plain(limit) for pair in limits for limit in pair),
                 _plain(measured.distance_km),
                 *(["", "", ""] if new is None else map(_plain, dataclasses.astuple(new))),
