@@ -39,7 +39,7 @@ from ghostlap.pilots.saliency import Saliency
 from ghostlap.reports.report import curves, recorded
 from ghostlap.reports.report.config import ReportConfig
 from ghostlap.sim.track.track_file import track_from_csv
-from ghostlap.training.config import TrainConfig, config_to_json
+from ghostlap.training.config import TrainConfig
 from ghostlap.training.run_folder import check_run_folder
 
 QUIET = Console(quiet=True)
@@ -267,7 +267,7 @@ def test_odd_values_of_a_training_are_said(small_recording: Path, data: st.DataO
     """As a report reads them, which draws the split of the training again."""
     seen = fingerprint([read_recording(small_recording)])
     told = {
-        **config_to_json(TrainConfig((small_recording,), bins=5)),
+        **TrainConfig((small_recording,), bins=5).to_json(),
         "recordings_seen": seen, "training_samples": 9, "validation_samples": 3, "epochs": 2,
     }  # fmt: skip
     for _ in range(data.draw(st.integers(1, 3))):
@@ -295,7 +295,7 @@ def test_a_training_with_a_value_of_another_type_is_not_gone_on_with(
 ) -> None:
     make_pilot(tmp_path)
     (tmp_path / "pilot.json").unlink()
-    saved = {**config_to_json(TrainConfig((tmp_path,), out=tmp_path)), name: value}
+    saved = {**TrainConfig((tmp_path,), out=tmp_path).to_json(), name: value}
     (tmp_path / "config.json").write_text(json.dumps(saved))
     with pytest.raises(GhostlapError, match=name.replace("_", "[_-]")):
         check_run_folder(TrainConfig(out=tmp_path, resume=True))

@@ -204,10 +204,10 @@ def test_without_any_picture_it_says_where_they_were_looked_for(tmp_path: Path) 
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
-        ({"bins": 0}, "--bins must be at least 1. Got 0"),
+        ({"bins": 0}, "--bins must be from 1 to 100000. Got 0"),
         ({"cap": 0}, "--cap must be at least 1. Got 0"),
-        ({"validation": 1.0}, r"--validation must be in \(0, 1\). Got 1.0"),
-        ({"steering_correction": 0.0}, "--steering-correction must be at least"),
+        ({"validation": 1.0}, "--validation must be above 0 and below 1. Got 1.0"),
+        ({"steering_correction": 0.0}, "--steering-correction must be from 1e-06 to 10. Got 0.0"),
         ({"augment": "wild"}, "neither a .json file nor a preset"),
         ({"recordings": ()}, "name at least one recording"),
     ],

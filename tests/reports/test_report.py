@@ -48,7 +48,7 @@ from ghostlap.reports.page import limits, number
 from ghostlap.reports.report.charts import Chart, ticks
 from ghostlap.reports.report.config import ReportConfig
 from ghostlap.reports.report.curves import read_history
-from ghostlap.training.config import TrainConfig, config_to_json
+from ghostlap.training.config import TrainConfig
 
 SECTIONS = [
     "drives", "map", "moments", "figures", "stress", "recorded", "training", "offline",
@@ -142,7 +142,7 @@ def tell_of_training(run: Path, recordings: list[Path], **more: Any) -> None:
         run,
         {
             "training": {
-                **config_to_json(config),
+                **config.to_json(),
                 "recordings_seen": fingerprint([read_recording(path) for path in recordings]),
                 "best_epoch": 2,
                 **more,

@@ -10,17 +10,21 @@ from typing import Annotated, Any, Literal
 import tyro
 
 from ghostlap.base.errors import TrainingError
-from ghostlap.base.options import settle, todays_names
-from ghostlap.base.typed import misfit
+from ghostlap.base.options import Count, Options, Range, Seed
 from ghostlap.data.dataset import MIN_SPEED_SHARE
 from ghostlap.data.loader import Order
 from ghostlap.data.splits import SplitBy
 from ghostlap.data.vision.preprocessing import SEED, Preprocessing
 from ghostlap.pilots.pilot import PILOT_FILE, run_file
 
+SteeringCorrection = Annotated[float, Range(1e-6, 10), tyro.conf.arg(aliases=("--side-offset",))]
+SpeedShare = Annotated[float, Range(0)]
+Bins = Annotated[int, Range(1, 100_000)]
+ValidationShare = Annotated[float, Range(0, 1, excluding=(0, 1))]
+
 
 @dataclasses.dataclass(frozen=True)
-class TrainConfig:
+class TrainConfig(Options, error=TrainingError):
     """Train a pilot on recordings.
 
     Example: ghostlap train rec/lake --out runs/lake
@@ -51,20 +55,20 @@ class TrainConfig:
 
     cameras: tuple[Literal["center", "left", "right"], ...] = ("center", "left", "right")
     """Views to learn from."""
-    steering_correction: Annotated[float, tyro.conf.arg(aliases=("--side-offset",))] = 0.30
+    steering_correction: SteeringCorrection = 0.30
     """Steering added for the left camera and taken off for the right one: the feedback gain."""
-    lead_s: float = 0.0
+    lead_s: Annotated[float, Range(0, 60)] = 0.0
     """Learn what the driver did so many seconds later, which makes up for delays in bends."""
-    min_speed_share: float = MIN_SPEED_SHARE
+    min_speed_share: SpeedShare = MIN_SPEED_SHARE
     """Rows slower than this share of their recording's median speed are left out: standing,
     reversing and turning round are not driving. 0 keeps all."""
-    bins: int = 25
+    bins: Bins = 25
     """Histogram bins over the steering, for balancing."""
-    cap: int | None = 400
+    cap: Count | None = 400
     """At most so many rows a bin are kept; None keeps all."""
     split: SplitBy = "time"
     """How validation samples are chosen: blocks of time, whole recordings, or single images."""
-    validation: float = 0.2
+    validation: ValidationShare = 0.2
     """Share of the samples for validation."""
     augment: str = "default"
     """none, default, seed003 or a .json file; then changes such as default,shear.p=0.2"""
@@ -75,63 +79,48 @@ class TrainConfig:
     """Mean squared error, or Huber's, which counts large errors less."""
     optimizer: Literal["adam", "adamw"] = "adam"
     """adamw is Adam with weight decay."""
-    weight_decay: float = 1e-4
+    weight_decay: Annotated[float, Range(0)] = 1e-4
     """For adamw."""
-    learning_rate: float = 1e-3
+    learning_rate: Annotated[float, Range(1e-12)] = 1e-3
     """The highest one of the schedule."""
     schedule: Literal["cosine", "constant"] = "cosine"
     """How the learning rate goes after the warm-up: down to 0 along a cosine, or not at all."""
-    warmup_steps: int = 100
+    warmup_steps: Annotated[int, Range(0)] = 100
     """Steps in which the learning rate rises from 0."""
-    batch_size: int = 50
+    batch_size: Count = 50
     """Samples a step."""
-    steps_per_epoch: int | None = None
+    steps_per_epoch: Count | None = None
     """Batches an epoch; None is one pass over the training samples."""
-    epochs: int = 30
+    epochs: Count = 30
     """How long to train. A recording of ten thousand samples and more needs fewer, say 12."""
-    patience: int | None = None
+    patience: Count | None = None
     """Stop after so many epochs without a lower validation loss; None never stops early."""
     select_by: Literal["loss", "driving"] = "loss"
     """Which epoch's weights become the pilot: those of the lowest validation loss, or those that
     drive the embedded simulator best (autonomy, then cross-track error)."""
-    select_every: int = 3
+    select_every: Count = 3
     """For driving: every so many epochs, counted from the last, one is a candidate."""
     select_track: str = "lake"
     """For driving: the track that candidates drive."""
-    select_speed: float = 30.0
+    select_speed: Annotated[float, Range(1)] = 30.0
     """For driving: the speed limit in mph."""
     precision: Literal["float32", "bfloat16"] = "float32"
     """bfloat16 computes layers in 16 bits and keeps weights in 32: faster where the machine can."""
-    seed: int = 0
+    seed: Seed = 0
     """Of balance, split, initial weights, dropout, order and augmentation."""
 
     resume: bool = False
     """Continue the killed training in --out from its last whole epoch."""
     cache: Path | None = None
     """Folder for decoded frames; None is the user's cache folder (or $GHOSTLAP_CACHE)."""
-    workers: int = 1
+    workers: Count = 1
     """Threads that make batches."""
 
-    def __post_init__(self) -> None:
-        settle(self)
-        at_least = {
-            "steering_correction": 1e-6, "bins": 1, "cap": 1, "batch_size": 1, "steps_per_epoch": 1,
-            "epochs": 1, "patience": 1, "workers": 1, "warmup_steps": 0, "weight_decay": 0.0,
-            "min_speed_share": 0.0, "lead_s": 0.0,
-            "seed": 0, "learning_rate": 1e-12, "select_every": 1, "select_speed": 1.0,
-        }  # fmt: skip
-        for name, least in at_least.items():
-            value = getattr(self, name)
-            if value is not None and not value >= least:
-                raise TrainingError(
-                    f"--{name.replace('_', '-')} must be at least {least}. Got {value}."
-                )
-        at_most = {"steering_correction": 10.0, "bins": 100_000, "lead_s": 60.0, "seed": 2**63 - 1}
-        for name, most in at_most.items():
-            if not getattr(self, name) <= most:
-                raise TrainingError(
-                    f"--{name.replace('_', '-')} must be at most {most}. Got {getattr(self, name)}."
-                )
+    def to_json(self) -> dict[str, Any]:
+        values = super().to_json()
+        if self.init is not None:  # which may be the name of a pilot that comes along
+            values["init"] = str(run_file(self.init, PILOT_FILE).parent.resolve())
+        return values
 
     @property
     def imports_code(self) -> bool:
@@ -180,33 +169,3 @@ def recipe_named(name: str) -> TrainConfig:
     if name not in RECIPES:
         raise TrainingError(f"--recipe must be one of {', '.join(RECIPES)}. Got {name!r}.")
     return RECIPES[name]
-
-
-def config_to_json(config: TrainConfig) -> dict[str, Any]:
-    """A config as JSON values; paths become absolute, so that a run can be resumed elsewhere."""
-    values = dataclasses.asdict(config)
-    values["recordings"] = [str(Path(path).resolve()) for path in config.recordings]
-    for name in ("out", "init", "cache"):
-        values[name] = None if values[name] is None else str(Path(values[name]).resolve())
-    if config.init is not None:  # which may be the name of a pilot that comes along
-        values["init"] = str(run_file(config.init, PILOT_FILE).parent.resolve())
-    return values
-
-
-def config_from_json(values: dict[str, Any]) -> TrainConfig:
-    """The reverse of :func:`config_to_json`, for earlier versions' too; no field is no matter.
-
-    Raises:
-        KeyError, TypeError, ValueError, GhostlapError: that is no config.
-    """
-    values = todays_names(values)
-    if problem := misfit(TrainConfig, values):
-        raise ValueError(problem)
-    names = {field.name for field in dataclasses.fields(TrainConfig)}
-    known = {name: value for name, value in values.items() if name in names}
-    known["recordings"] = tuple(Path(path) for path in known["recordings"])
-    known["cameras"] = tuple(known["cameras"])
-    known["preprocessing"] = Preprocessing.from_json(known["preprocessing"])
-    for name in ("out", "init", "cache"):
-        known[name] = None if known[name] is None else Path(known[name])
-    return TrainConfig(**known)

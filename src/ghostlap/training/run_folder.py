@@ -17,8 +17,6 @@ from ghostlap.data.provenance import versions
 from ghostlap.pilots.pilot import PILOT_FILE, read_description
 from ghostlap.training.config import (
     TrainConfig,
-    config_from_json,
-    config_to_json,
     resume_command,
 )
 
@@ -86,7 +84,7 @@ def claim_run_folder(config: TrainConfig) -> None:
     try:
         config.out.mkdir(parents=True, exist_ok=True)
         config.out.mkdir(parents=True, exist_ok=True)
-        write_json(config.out / CONFIG_FILE, {**config_to_json(config), "versions": versions()})
+        write_json(config.out / CONFIG_FILE, {**config.to_json(), "versions": versions()})
     except OSError as error:
         raise TrainingError(
             f"{config.out}: the run folder cannot be written ({error.strerror})."
@@ -99,7 +97,7 @@ def begun_with(config: TrainConfig) -> dict[str, Any]:
     A resumed one may have another cache, other threads; its pilot is that of an unbroken one.
     """
     saved = read_json(config.out / CONFIG_FILE)
-    now = config_to_json(config)
+    now = config.to_json()
     return {name: now[name] if name == "out" else saved.get(name, now[name]) for name in now}
 
 
@@ -113,7 +111,7 @@ def _resumed_config(config: TrainConfig) -> TrainConfig:
             f"'ghostlap train REC --init {config.out} --out …'."
         )
     try:
-        saved = dataclasses.replace(config_from_json(read_json(path)), out=config.out)
+        saved = dataclasses.replace(TrainConfig.from_json(read_json(path)), out=config.out)
     except (GhostlapError, OSError, ValueError, KeyError, TypeError) as error:
         raise TrainingError(
             f"{path}: cannot be read ({error}). Train anew with another "
@@ -126,10 +124,10 @@ def _resumed_config(config: TrainConfig) -> TrainConfig:
         )
     # Where things lie and how many threads there are may have changed; the result does not.
     saved = dataclasses.replace(saved, resume=True, cache=config.cache, workers=config.workers)
-    if config.recordings and config_to_json(config) != config_to_json(saved):
+    if config.recordings and config.to_json() != saved.to_json():
         raise TrainingError(
             f"{config.out}: a training is resumed with the options that it began with. Differing: "
-            f"{_differences(config_to_json(saved), config_to_json(config))}. "
+            f"{_differences(saved.to_json(), config.to_json())}. "
             f"'ghostlap train --resume --out {config.out}' takes them all from the run folder."
         )
     return saved

@@ -33,8 +33,8 @@ from ghostlap.pilots.pilot import ONNX_FILE, Pilot
 from ghostlap.sim.expert import Expert, ExpertDriver
 from ghostlap.sim.track.tracks import track_named
 from ghostlap.sim.vehicle import MPS_A_MPH
-from ghostlap.training.config import TrainConfig, config_to_json
-from ghostlap.training.dagger.config import FIRST_DRIVEN_SEED, DaggerConfig, from_json, to_json
+from ghostlap.training.config import TrainConfig
+from ghostlap.training.dagger.config import FIRST_DRIVEN_SEED, DaggerConfig
 from ghostlap.training.dagger.corrections import read_corrections, write_learned
 from ghostlap.training.dagger.drive import LabelTask, drive_and_label
 from ghostlap.training.dagger.plan import bins_as_wide, label_tasks
@@ -105,9 +105,7 @@ def trained_pilot(training: TrainConfig, steering: float = 0.0) -> Path:
     """What a training leaves: a pilot that says how it was trained."""
     folder = make_pilot(training.out, steering)
     samples = 100 * len(training.recordings)
-    add_to_description(
-        folder, {"training": {**config_to_json(training), "training_samples": samples}}
-    )
+    add_to_description(folder, {"training": {**training.to_json(), "training_samples": samples}})
     return folder
 
 
@@ -130,7 +128,7 @@ class FakeTraining:
     def __call__(self, config: TrainConfig, console: Console) -> TrainResult:
         if len(self.seen) == self.stop_before:
             config.out.mkdir(parents=True)
-            write_json(config.out / "config.json", config_to_json(config))
+            write_json(config.out / "config.json", config.to_json())
             raise KeyboardInterrupt
         self.seen.append(config)
         trained_pilot(config)
@@ -527,9 +525,7 @@ def full_size_pilot(tmp_path: Path, original: Path) -> Path:
     training = TrainConfig(recordings=(original,), out=tmp_path / "runs/full", cameras=("center",))
     trained_pilot(training)
     make_pilot(training.out, 0.0, training.preprocessing)
-    add_to_description(
-        training.out, {"training": {**config_to_json(training), "training_samples": 10}}
-    )
+    add_to_description(training.out, {"training": {**training.to_json(), "training_samples": 10}})
     return training.out
 
 
@@ -618,7 +614,7 @@ def test_options_from_the_command_line_survive_json(tmp_path: Path) -> None:
     assert config.corrections == (tmp_path / "r", Path("s"))
     assert config.rounds == 1
     config = dataclasses.replace(config, corrections=(tmp_path / "r",))
-    assert from_json(to_json(config)) == config
+    assert DaggerConfig.from_json(config.to_json()) == config
     assert [DaggerConfig(pilot=tmp_path).beta_of(i) for i in (1, 2, 3)] == [0.5, 0.25, 0.125]
 
 

@@ -27,7 +27,7 @@ from ghostlap.commands.search import SearchConfig, search
 from ghostlap.data.dataset import Samples, make_samples
 from ghostlap.data.formats.readers import read_recording
 from ghostlap.training import fit as training
-from ghostlap.training.config import RECIPES, TrainConfig, config_from_json, config_to_json
+from ghostlap.training.config import RECIPES, TrainConfig
 from ghostlap.training.fit import TrainResult
 from ghostlap.training.run_folder import claim_run_folder
 from ghostlap.training.search.space import (
@@ -98,12 +98,12 @@ def test_earlier_names_of_options_are_read_as_before() -> None:
     (dimension,) = parse_space(["side_offset=0.1..0.4"])
     assert dimension == parse_space(["steering_correction=0.1..0.4"])[0]
     config = TrainConfig(steering_correction=0.2, steering_std=True)
-    saved = config_to_json(config)
+    saved = config.to_json()
     saved["side_offset"], saved["spread"] = (
         saved.pop(name) for name in ("steering_correction", "steering_std")
     )
-    assert config_from_json(saved).steering_correction == 0.2
-    assert config_from_json(saved).steering_std
+    assert TrainConfig.from_json(saved).steering_correction == 0.2
+    assert TrainConfig.from_json(saved).steering_std
     flags = ["--side-offset", "0.2", "--spread"]
     assert tyro.cli(TrainConfig, args=flags) == config
 
@@ -576,7 +576,7 @@ def test_a_killed_trial_goes_on_from_its_last_epoch(
     (claim.parent / "left-over").touch()
     run_trial(config, 0.5, quiet)
     assert not (claim.parent / "left-over").exists()
-    assert json.loads(claim.read_text())["epochs"] == config_to_json(config)["epochs"]
+    assert json.loads(claim.read_text())["epochs"] == config.to_json()["epochs"]
     run_trial(config, 0.5, quiet)
     run_trial(dataclasses.replace(config, epochs=3), 0.5, quiet)
     assert seen == [False, True, False]

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from ghostlap.base.errors import GhostlapError, ImageError
 from ghostlap.base.files import read_file
-from ghostlap.base.typed import misfit
+from ghostlap.base.options import misfit
 from ghostlap.data.vision import steps as vision_steps
 from ghostlap.data.vision.picture_header import (
     JPEG_START,

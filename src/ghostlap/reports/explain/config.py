@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 from pathlib import Path
 from typing import Annotated
 
 import tyro
 
 from ghostlap.base.errors import GhostlapError
-from ghostlap.base.options import settle
+from ghostlap.base.options import Options, Range, Seed
 
 
 @dataclasses.dataclass(frozen=True)
-class ExplainConfig:
+class ExplainConfig(Options):
     """Show where a pilot looks, and how it answers when the car stands elsewhere.
 
     Frames of a recording are drawn across the range of its steering. Written are: the frames with
@@ -31,25 +30,19 @@ class ExplainConfig:
     """Recording folders (driving_log.csv and IMG/), of frames as large as the pilot's."""
     out: Path | None = None
     """Folder for what is written. Without: explain/ in the run folder."""
-    frames: int = 64
+    frames: Annotated[int, Range(2, 4096)] = 64
     """How many frames everything is measured on."""
-    shown: int = 12
+    shown: Annotated[int, Range(1, 48)] = 12
     """How many of them are drawn with their map."""
-    seed: int = 0
+    seed: Seed = 0
     """Of the frames, and of the checks' chance."""
     video: bool = True
     """Make a video of the first recording, with the map drawn in."""
-    video_s: float = 30.0
+    video_s: Annotated[float, Range(0.1)] = 30.0
     """Seconds of the recording in the video, from its beginning."""
 
     def __post_init__(self) -> None:
-        settle(self)
-        for name, low, high in (("frames", 2, 4096), ("shown", 1, 48), ("seed", 0, 2**63 - 1)):
-            value = getattr(self, name)
-            if not low <= value <= high:
-                raise GhostlapError(f"--{name} must be from {low} to {high}. Got {value}.")
-        if not (math.isfinite(self.video_s) and self.video_s >= 0.1):
-            raise GhostlapError(f"--video-s must be at least 0.1. Got {self.video_s}.")
+        super().__post_init__()
         if not self.recordings:
             raise GhostlapError(
                 "explain: name at least one recording, a folder with driving_log.csv and IMG/. "

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
+from typing import Annotated
 
 import tyro
 
 from ghostlap.base.errors import GhostlapError
-from ghostlap.base.options import settle
+from ghostlap.base.options import Options, Range
 
 REPORT_FILE = "report.html"
 
 
 @dataclasses.dataclass(frozen=True)
-class ReportConfig:
+class ReportConfig(Options):
     """Write one page about a run: does it drive, where, worst moments, data, training, errors.
 
     The page is a single file that needs no network and no scripts, and can be sent or printed.
@@ -29,15 +30,13 @@ class ReportConfig:
     """The page, a file ending in .html. Without: report.html in the run folder."""
     recordings: tuple[Path, ...] = ()
     """Where the training's recordings lie now, in their order. Without: where they lay then."""
-    frames: int = 600
+    frames: Annotated[int, Range(1, 20_000)] = 600
     """At most so many recorded frames are shown to the pilot, spread evenly."""
 
     def __post_init__(self) -> None:
-        settle(self)
+        super().__post_init__()
         if self.out is not None and self.out.suffix.lower() not in (".html", ".htm"):
             raise GhostlapError(f"--out must be a file ending in .html. Got {self.out}.")
-        if not 1 <= self.frames <= 20_000:
-            raise GhostlapError(f"--frames must be from 1 to 20000. Got {self.frames}.")
 
     @property
     def page(self) -> Path:

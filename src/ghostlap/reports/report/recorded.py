@@ -27,7 +27,7 @@ from ghostlap.pilots.pilot import Pilot
 from ghostlap.reports.explore.facts import recording_facts
 from ghostlap.reports.report.charts import Chart, Figure
 from ghostlap.reports.report.config import ReportConfig
-from ghostlap.training.config import TrainConfig, config_from_json
+from ghostlap.training.config import TrainConfig
 
 _MOST_RECORDINGS = 20
 _SHOWN_FACTS = 4
@@ -85,7 +85,7 @@ def find_recorded(config: ReportConfig, pilot: Pilot) -> Recorded:
     training, problems = None, []
     if isinstance(told, dict):
         try:
-            training = config_from_json(told)
+            training = TrainConfig.from_json(told)
         except (GhostlapError, KeyError, TypeError, ValueError) as error:
             problems.append(f"`pilot.json` does not tell how it was trained ({error}).")
     listed = told.get("recordings_seen") if isinstance(told, dict) else None

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 from pathlib import Path
 from typing import Annotated
 
 import tyro
 
 from ghostlap.base.errors import VideoError
-from ghostlap.base.options import settle
+from ghostlap.base.options import Options, Range
 
 ENDING = ".mp4"
 
 
 @dataclasses.dataclass(frozen=True)
-class VideoConfig:
+class VideoConfig(Options, error=VideoError):
     """Make a video (MP4, H.264) of a drive's frames, with steering, speed and path drawn in.
 
     A recording plays at the pace at which it was driven: each picture stays until the next one was
@@ -31,17 +30,17 @@ class VideoConfig:
     """A recording (driving_log.csv and IMG/), or any folder of JPEG or PNG pictures."""
     out: Path | None = None
     """The video, a file ending in .mp4. Without: beside the folder, with the folder's name."""
-    fps: float | None = None
+    fps: Annotated[float, Range(0.1, 1000)] | None = None
     """Pictures a second, all equally long. Without: a recording at the pace at which it was driven,
     other pictures at 60."""
-    scale: float | None = None
+    scale: Annotated[float, Range(0.1, 16)] | None = None
     """Times as large as the pictures are. Without: whole times, until at least 640 pixels wide."""
     pilot: Path | None = None
     """Run folder of a pilot whose steering is drawn in, too: what it would do at each picture.
     Without: what the pilot said that drove, where its predictions.csv stands beside the log."""
     saliency: bool = False
     """Draw in where the --pilot looks, too: what its convolutions respond to."""
-    seconds: float | None = None
+    seconds: Annotated[float, Range(0.1, 1_000_000)] | None = None
     """Only so much from the beginning. Without: all."""
     plain: bool = False
     """Only the pictures, nothing drawn in."""
@@ -49,11 +48,7 @@ class VideoConfig:
     """Replace the video if it exists."""
 
     def __post_init__(self) -> None:
-        settle(self)
-        for name, low, high in (("fps", 0.1, 1000), ("scale", 0.1, 16), ("seconds", 0.1, 1e6)):
-            value = getattr(self, name)
-            if value is not None and not (math.isfinite(value) and low <= value <= high):
-                raise VideoError(f"--{name} must be from {low} to {high}. Got {value}.")
+        super().__post_init__()
         if self.out is not None and Path(self.out).suffix.lower() != ENDING:
             raise VideoError(f"--out must be a file ending in {ENDING}. Got {self.out}.")
         if self.saliency and self.pilot is None:

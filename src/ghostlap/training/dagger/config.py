@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-import json
-import math
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Literal
 
 import tyro
 
 from ghostlap.base.errors import DaggerError
-from ghostlap.base.options import settle
+from ghostlap.base.options import Count, Options, Range, Seed, Share
 from ghostlap.driving.rollout.config import file_name_of
 from ghostlap.sim.scene.conditions import ConditionsKind
 
@@ -21,11 +19,9 @@ FIRST_DRIVEN_SEED = 10_000_000
 NO_DIFFERENCE = ("iterations", "processes", "resume", "cache")
 """Options with which the same improvement may be continued."""
 
-_MOST_ITERATIONS = 1000
-
 
 @dataclasses.dataclass(frozen=True)
-class DaggerConfig:
+class DaggerConfig(Options, error=DaggerError):
     """Improve a pilot by corrections where it drives itself (DAgger, arXiv 1011.0686).
 
     In each iteration the pilot drives the embedded simulator, the expert labels every frame with
@@ -46,23 +42,23 @@ class DaggerConfig:
     """Folder for recordings, run folders, table and plot; None is dagger/ in the pilot's."""
     track: tyro.conf.UseAppendAction[tuple[str, ...]] = ()
     """lake, jungle, random:SEED or a CSV file; lake if none is named. May be repeated."""
-    iterations: int = 3
+    iterations: Annotated[int, Range(1, 1000)] = 3
     """How often to drive, learn and measure."""
-    laps: int = 1
+    laps: Annotated[int, Range(1, 1000)] = 1
     """Laps each way round that are driven for new data in an iteration, on each track; each draws
     its own light and materials."""
-    metres: float | None = None
+    metres: Annotated[float, Range(1)] | None = None
     """Drive so far in place of each lap."""
-    beta: float = 0.5
+    beta: Share = 0.5
     """Share of the time for which the expert drives in the first iteration. Labels are the
     expert's whoever drives."""
-    beta_decay: float = 0.5
+    beta_decay: Share = 0.5
     """That share is multiplied by this from one iteration to the next."""
     corrections: tuple[Path, ...] = ()
     """Recordings with who_drove.csv in which a person took the wheel; only what the person drove
     is learned from."""
 
-    epochs: int = 4
+    epochs: Count = 4
     """How long to train in an iteration; other options stay as the pilot was trained with."""
     recordings: tuple[Path, ...] = ()
     """The pilot's original recordings, where they are now. None named: those of its pilot.json."""
@@ -71,25 +67,25 @@ class DaggerConfig:
     control: bool = True
     """Train a control for as many steps, from the same pilot, without the new frames."""
 
-    speed_limit: float = 30.0
+    speed_limit: Annotated[float, Range(1, 200)] = 30.0
     """Speed to hold, in mph, for new data and for measuring."""
     line: Literal["centre", "right_lane"] = "centre"
     """What the expert drives on; that of the original recordings."""
     conditions: ConditionsKind = "seed"
     """Light and materials: drawn from seeds, wide beyond what is usual, or fixed as in Udacity's
     simulator."""
-    seeds: int = 5
+    seeds: Count = 5
     """Each pilot is measured over so many seeds, a lap each way round in each; never those that
     were driven for data."""
-    first_seed: int = 0
+    first_seed: Seed = 0
     """These seeds count from here."""
     size: tuple[int, int] = (320, 160)
     """Width and height of the camera's frames in pixels; the pilot must be trained on such."""
     simulation: str = ""
     """A simulation of yours, as for evaluate; named again with --resume."""
-    seed: int = 0
+    seed: Annotated[int, Range(0, 2**31)] = 0
     """Of what is driven, and of who drives when."""
-    processes: int | None = None
+    processes: Count | None = None
     """How many drive at once; None is one a core."""
     cache: Path | None = None
     """Folder for decoded frames; None is the one that the pilot was trained with."""
@@ -97,9 +93,8 @@ class DaggerConfig:
     """Go on with what was begun in --out, with its options."""
 
     def __post_init__(self) -> None:
-        settle(self)
+        super().__post_init__()
         object.__setattr__(self, "track", tuple(map(str, self.track)) or ("lake",))
-        self._check_numbers()
         if len({file_name_of(track) for track in self.track}) < len(self.track):
             raise DaggerError(
                 "--track: each track can be named once, and files must differ in more than their "
@@ -110,18 +105,6 @@ class DaggerConfig:
                 "--recordings names the original recordings, --without-original leaves them out. "
                 "Give one of the two."
             )
-
-    def _check_numbers(self) -> None:
-        for name, low, high in (
-            ("iterations", 1, _MOST_ITERATIONS), ("laps", 1, 1000), ("metres", 1, math.inf),
-            ("beta", 0, 1), ("beta_decay", 0, 1), ("epochs", 1, math.inf),
-            ("speed_limit", 1, 200), ("seeds", 1, math.inf), ("first_seed", 0, math.inf),
-            ("seed", 0, 2**31), ("processes", 1, math.inf),
-        ):  # fmt: skip
-            value = getattr(self, name)
-            if value is not None and not low <= value <= high:
-                limits = f"at least {low}" if high == math.inf else f"from {low} to {high}"
-                raise DaggerError(f"--{name.replace('_', '-')} must be {limits}. Got {value}.")
         if self.first_seed + self.seeds > FIRST_DRIVEN_SEED:
             raise DaggerError(
                 f"--first-seed and --seeds must stay below {FIRST_DRIVEN_SEED}: later seeds are "
@@ -149,19 +132,3 @@ class DaggerConfig:
 
 DEFAULTS = {field.name: field.default for field in dataclasses.fields(DaggerConfig)}
 """Of options; a ``dagger.json`` of an earlier version does not name those that came later."""
-
-
-def to_json(config: DaggerConfig) -> dict[str, Any]:
-    """The options as JSON values; paths become absolute."""
-    values = dataclasses.asdict(config)
-    for name in ("pilot", "out", "cache"):
-        values[name] = None if values[name] is None else str(Path(values[name]).resolve())
-    for name in ("corrections", "recordings"):
-        values[name] = [str(path.resolve()) for path in values[name]]
-    return dict(json.loads(json.dumps(values)))
-
-
-def from_json(values: dict[str, Any]) -> DaggerConfig:
-    """The inverse of :func:`to_json`."""
-    names = {field.name for field in dataclasses.fields(DaggerConfig)}
-    return DaggerConfig(**{name: value for name, value in values.items() if name in names})

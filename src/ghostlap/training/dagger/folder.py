@@ -16,8 +16,6 @@ from ghostlap.training.dagger.config import (
     DEFAULTS,
     NO_DIFFERENCE,
     DaggerConfig,
-    from_json,
-    to_json,
 )
 from ghostlap.training.dagger.results import Measured, Row
 
@@ -45,7 +43,7 @@ def resumed_config(config: DaggerConfig) -> DaggerConfig:
         raise DaggerError(
             f"{config.folder}: no {DAGGER_FILE} there, so nothing to resume. Leave out --resume."
         )
-    begun = from_json(saved["config"])
+    begun = DaggerConfig.from_json(saved["config"])
     return dataclasses.replace(
         begun,
         pilot=config.pilot,  # as it is written now, or table and pictures would name it otherwise
@@ -94,7 +92,7 @@ def what_is_improved(config: DaggerConfig) -> dict[str, Any]:
     """The options and the pilot to begin with, as JSON values."""
     network = read_network(run_file(config.pilot, ONNX_FILE)).data
     return {
-        "config": to_json(config),
+        "config": config.to_json(),
         "network_blake2b": hashlib.blake2b(network, digest_size=16).hexdigest(),
     }
 

@@ -22,7 +22,7 @@ from ghostlap.sim.expert import Expert
 from ghostlap.sim.render.camera_poses import CameraName
 from ghostlap.sim.track.track import Track
 from ghostlap.sim.vehicle import MPS_A_MPH
-from ghostlap.training.config import TrainConfig, config_from_json
+from ghostlap.training.config import TrainConfig
 from ghostlap.training.dagger.config import FIRST_DRIVEN_SEED, DaggerConfig
 from ghostlap.training.dagger.drive import LabelTask
 
@@ -41,7 +41,7 @@ def original_training(config: DaggerConfig) -> TrainConfig:
     """
     description = read_description(config.pilot)
     try:
-        training = config_from_json(description["training"])
+        training = TrainConfig.from_json(description["training"])
     except (KeyError, TypeError, ValueError) as error:
         raise PilotError(
             f"{config.pilot}: {PILOT_FILE} does not say how the pilot was trained "

@@ -6,17 +6,20 @@ the command line: ``learning_rate``, ``preprocessing.colour``.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import difflib
+import io
 import math
 import shlex
-import types
 import typing
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+import tyro
+
 from ghostlap.base.errors import TrainingError
-from ghostlap.base.options import EARLIER_NAMES
+from ghostlap.base.options import EARLIER_NAMES, in_words, kinds_of
 from ghostlap.data.vision.preprocessing import Preprocessing
 from ghostlap.training.config import TrainConfig, recipe_named
 
@@ -171,12 +174,11 @@ def train_command(config: TrainConfig) -> str:
 
 
 def _hints() -> dict[str, Any]:
-    """Type hints of all options."""
-    hints = typing.get_type_hints(TrainConfig)
-    options = {name: hint for name, hint in hints.items() if name not in _NOT_OPTIONS}
-    for name, hint in typing.get_type_hints(Preprocessing).items():
-        options[f"preprocessing.{name}"] = hint
-    return options
+    """Types of all options."""
+    plain, nested = typing.get_type_hints(TrainConfig), typing.get_type_hints(Preprocessing)
+    names = [field.name for field in dataclasses.fields(TrainConfig)]
+    options = {name: plain[name] for name in names if name not in _NOT_OPTIONS}
+    return options | {f"preprocessing.{name}": hint for name, hint in nested.items()}
 
 
 def _name_and_rest(text: str, flag: str, example: str) -> tuple[str, str]:
@@ -197,10 +199,10 @@ def _name_and_rest(text: str, flag: str, example: str) -> tuple[str, str]:
 
 def _dimension(text: str) -> Dimension:
     name, rest = _name_and_rest(text, "--space", "learning_rate=1e-4..1e-2:log")
-    types_of_name = _members(_hints()[name])
-    is_number = bool({int, float} & set(types_of_name))
+    kinds = kinds_of(_hints()[name])
+    is_number = bool({int, float} & set(kinds))
     if is_number and ".." in rest:
-        return _range(name, rest, whole=int in types_of_name)
+        return _range(name, rest, whole=int in kinds)
     values = tuple(_value(name, choice.strip(), "--space") for choice in rest.split("|"))
     if len(values) < 2:
         number = f" or a range such as {name}=1..9" if is_number else ""
@@ -236,49 +238,19 @@ def _range(name: str, text: str, whole: bool) -> Range:
     return Range(name, low, high, log=bool(scale), whole=whole)
 
 
-def _members(hint: Any) -> tuple[Any, ...]:
-    """The types of a union, or the one type."""
-    is_union = typing.get_origin(hint) in (types.UnionType, typing.Union)
-    return typing.get_args(hint) if is_union else (hint,)
-
-
 def _value(name: str, text: str, flag: str) -> Any:
-    """The value that a text stands for, by the option's type."""
-    allowed = []
-    for member in _members(_hints()[name]):
-        try:
-            return _value_of_type(member, text)
-        except ValueError as error:
-            allowed.append(str(error))
-    raise TrainingError(f"{flag} {name}: must be {' or '.join(allowed)}. Got {text!r}.")
-
-
-def _value_of_type(hint: Any, text: str) -> Any:
-    """The value, or ValueError with what it must be."""
-    if typing.get_origin(hint) is typing.Literal:
-        if text in typing.get_args(hint):
-            return text
-        raise ValueError(f"one of {', '.join(typing.get_args(hint))}")
+    """The value that a text stands for, as tyro reads it for ``ghostlap train``."""
+    hint = _hints()[name]
+    if hint is str:
+        return text
+    written = {"true": "True", "false": "False", "none": "None"}.get(text.lower(), text)
+    words = in_words(hint)
     if typing.get_origin(hint) is tuple:
-        items = text.split("+")
-        known = typing.get_args(typing.get_args(hint)[0])
-        if set(items) <= set(known):
-            return tuple(items)
-        raise ValueError(f"{'+'.join(known)} or some of these")
-    if hint is bool:
-        if text.lower() in ("true", "false"):
-            return text.lower() == "true"
-        raise ValueError("true or false")
-    if hint is types.NoneType:
-        if text.lower() == "none":
-            return None
-        raise ValueError("none")
-    if hint in (int, float):
-        try:
-            number = hint(text)
-        except ValueError:
-            number = math.nan
-        if math.isfinite(number):
-            return number
-        raise ValueError("a whole number" if hint is int else "a number")
-    return text
+        choices = typing.get_args(typing.get_args(hint)[0])
+        words = f"{'+'.join(choices)} or some of these"
+    value = math.nan
+    with contextlib.suppress(SystemExit), contextlib.redirect_stderr(io.StringIO()):
+        value = tyro.cli(hint, args=written.split("+"), console_outputs=False)
+    if isinstance(value, float) and not math.isfinite(value):
+        raise TrainingError(f"{flag} {name}: must be {words}. Got {text!r}.")
+    return value
