@@ -175,7 +175,7 @@ def test_cars_do_not_mind_each_other(told: list[tuple[float, float]]) -> None:
 
 @pytest.mark.parametrize("limit", [0.0, -5.0, math.inf, math.nan])
 def test_a_speed_limit_must_be_above_zero(limit: float) -> None:
-    with pytest.raises(GhostlapError, match=f"speed limit must be above 0 mph. Got {limit}"):
+    with pytest.raises(GhostlapError, match=f"speed_limit_mph must be above 0. Got {limit}"):
         ControlConfig(speed_limit_mph=limit)
 
 

@@ -228,7 +228,7 @@ def test_nonsense_actions_do_no_harm() -> None:
         ({"direction": 0}, "direction must be 1, -1 or None. Got 0"),
         ({"control_hz": 0.0}, "control_hz must be above 0. Got 0.0"),
         ({"variants": 0}, "variants must be above 0. Got 0"),
-        ({"laps": 0}, "laps must be at least 1, or None. Got 0"),
+        ({"laps": 0}, "laps must be at least 1. Got 0"),
         ({"render_mode": "human"}, "render_mode must be \"rgb_array\" or None. Got 'human'"),
     ],
 )

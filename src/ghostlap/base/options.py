@@ -63,6 +63,7 @@ class Range(NamedTuple):
 
 
 Above0 = Range(0, excluding=(0,))
+Positive = Annotated[float, Above0]
 Count = Annotated[int, Range(1)]
 Port = Annotated[int, Range(0, 65535)]
 Seed = Annotated[int, Range(0, 2**63 - 1)]
@@ -117,6 +118,8 @@ class Options:
             ValueError: a value is not of its option's type.
             GhostlapError: one is out of range.
         """
+        if not isinstance(values, Mapping):
+            raise ValueError(f"options must be an object. Got {type(values).__name__}")
         values = todays_names(values)
         if problem := misfit(cls, values):
             raise ValueError(problem)
@@ -135,12 +138,6 @@ def todays_names(values: Any) -> Any:
     if isinstance(values, list):
         return [todays_names(one) for one in values]
     return EARLIER_NAMES.get(values, values) if isinstance(values, str) else values
-
-
-def settle(config: Any) -> None:
-    """Of those that are no :class:`Options` yet."""
-    for name, hint in _hints(type(config)).items():
-        object.__setattr__(config, name, _settled(hint, getattr(config, name)))
 
 
 def misfit(kind: type, values: Mapping[str, Any]) -> str:
@@ -188,6 +185,8 @@ def kinds_of(hint: Any) -> list[Any]:
 
 def _settled(hint: Any, value: Any) -> Any:
     origin, inner, _ = _parts(hint)
+    if type(value) in inner:
+        return value
     for one in inner if origin is Union else (hint,):
         kind, items, _ = _parts(one)
         if kind is Path and isinstance(value, str):

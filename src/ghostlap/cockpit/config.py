@@ -4,22 +4,22 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 from ghostlap.base.errors import CockpitError
-from ghostlap.base.options import settle
+from ghostlap.base.options import Options, Port, Range
 from ghostlap.sim.scene.conditions import ConditionsKind
 
 LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 
 
 @dataclasses.dataclass(frozen=True)
-class CockpitConfig:
+class CockpitConfig(Options, error=CockpitError):
     """Drive the embedded simulator in the browser, record, train, and let a pilot drive."""
 
     host: str = "127.0.0.1"
     """Network interface of the page; another than this machine's own asks for a token."""
-    port: int = 8000
+    port: Port = 8000
     """Of the page; 0 takes any that is free."""
     open_browser: bool = False
     """Open the page in a browser."""
@@ -37,20 +37,16 @@ class CockpitConfig:
     """Light and materials."""
     seed: int = 0
     """Of drawn conditions."""
-    speed_limit: float = 20.0
+    speed_limit: Annotated[float, Range(1, 30, unit="mph")] = 20.0
     """Speed that a pilot holds, in mph."""
     simulation: str = ""
     """A simulation of yours in place of the embedded one: package.module:class, made with the
     arguments of ghostlap.sim.world.World and with its methods of ghostlap.sim.simulation."""
 
     def __post_init__(self) -> None:
-        settle(self)
-        if not 0 <= self.port <= 65535:
-            raise CockpitError(f"--port must be from 0 to 65535. Got {self.port}.")
+        super().__post_init__()
         if not self.host:
             raise CockpitError("--host must be an address of this machine. Got nothing.")
-        if not 1 <= self.speed_limit <= 30:
-            raise CockpitError(f"--speed-limit must be from 1 to 30 mph. Got {self.speed_limit}.")
 
     @property
     def is_private(self) -> bool:

@@ -17,7 +17,7 @@ import tyro
 from numpy.typing import NDArray
 
 from ghostlap.base.errors import RecordingError
-from ghostlap.base.options import settle
+from ghostlap.base.options import Options
 from ghostlap.base.terminal import plain, say
 from ghostlap.data.doctor import checks, images
 from ghostlap.data.doctor.clean_copy import CleanCopy, check_out, write_clean_copy
@@ -29,7 +29,7 @@ _STYLES = {"error": "bold red", "warning": "yellow", "note": "dim"}
 
 
 @dataclasses.dataclass(frozen=True)
-class DoctorConfig:
+class DoctorConfig(Options):
     """What is wrong with a recording, and what was mended while reading it.
 
     The exit status is 1 where something is an error, 0 where nothing is.
@@ -46,9 +46,6 @@ class DoctorConfig:
     columns: tuple[str, ...] = ()
     """Which column, key or feature holds what, where names do not tell: steering=angle:deg. See
     ghostlap convert --help."""
-
-    def __post_init__(self) -> None:
-        settle(self)
 
 
 @dataclasses.dataclass(frozen=True)

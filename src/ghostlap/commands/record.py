@@ -29,7 +29,7 @@ from ghostlap.base.platform import cores
 from ghostlap.base.processes import Report, run_tasks
 from ghostlap.base.terminal import say
 from ghostlap.data.provenance import machine, versions
-from ghostlap.driving.expert_recording.config import RecordConfig, to_json
+from ghostlap.driving.expert_recording.config import RecordConfig
 from ghostlap.driving.expert_recording.folder import (
     ABOUT_NAME,
     Part,
@@ -208,7 +208,7 @@ def _about(
         )
     return {
         "complete": False,
-        "config": to_json(config),
+        "config": config.to_json(),
         "tracks": by_track,
         "stretches": len(stretches),
         "versions": versions(),

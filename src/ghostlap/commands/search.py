@@ -17,7 +17,7 @@ from __future__ import annotations
 import dataclasses
 import time
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import tyro
 from rich.console import Console
@@ -25,7 +25,7 @@ from rich.console import Console
 from ghostlap.base.errors import CacheError, GhostlapError, RecordingError, TrainingError
 from ghostlap.base.files import explained, named_in_errors, refuse_link, write_json
 from ghostlap.base.folder_lock import locked_folder
-from ghostlap.base.options import settle
+from ghostlap.base.options import Count, Options, Positive, Range, Seed
 from ghostlap.base.terminal import plain, say, warn
 from ghostlap.training.config import TrainConfig, recipe_named
 from ghostlap.training.search.folder import SEARCH_FILE, read_trials, save_trials
@@ -61,7 +61,7 @@ _CHANGES_THE_MEASURE = frozenset(
 
 
 @dataclasses.dataclass(frozen=True)
-class SearchConfig:
+class SearchConfig(Options, error=TrainingError):
     """Search learning rate, steps, epochs or any other option of a training, on a subset.
 
     Trials are compared by validation loss. That says little about driving, and nothing where an
@@ -76,9 +76,9 @@ class SearchConfig:
     """Recording folders (driving_log.csv and IMG/)."""
     out: Path = Path("runs/search")
     """Folder of the search: a table, plots, and a run folder for each trial."""
-    trials: int = 20
+    trials: Count = 20
     """Trials in all, those of earlier calls included."""
-    subset: float = 0.3
+    subset: Annotated[float, Range(0, 1, excluding=(0,))] = 0.3
     """Share of the training samples used, in whole blocks of time; validation uses all of its own.
     It saves time where an epoch is one pass over the samples, so not where steps_per_epoch is set
     or searched; 1 uses all."""
@@ -92,23 +92,12 @@ class SearchConfig:
     """The recipe whose values all other options have."""
     set: tuple[str, ...] = ()
     """Other options that differ from the recipe, such as augment=none model=pilotnet_small."""
-    timeout_s: float | None = None
+    timeout_s: Positive | None = None
     """Begin no trial after so many seconds; the one under way is finished."""
-    seed: int = 0
+    seed: Seed = 0
     """Of what is drawn, and of each training."""
     cache: Path | None = None
     """Folder for decoded frames; None is the user's cache folder (or $GHOSTLAP_CACHE)."""
-
-    def __post_init__(self) -> None:
-        settle(self)
-        if self.trials < 1:
-            raise TrainingError(f"--trials must be at least 1. Got {self.trials}.")
-        if not 0 < self.subset <= 1:
-            raise TrainingError(f"--subset must be above 0 and at most 1. Got {self.subset}.")
-        if self.timeout_s is not None and not self.timeout_s > 0:
-            raise TrainingError(f"--timeout-s must be above 0. Got {self.timeout_s}.")
-        if self.seed < 0:
-            raise TrainingError(f"--seed must be at least 0. Got {self.seed}.")
 
 
 def search(

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 from ghostlap.base.errors import SimulatorError
-from ghostlap.base.options import settle
+from ghostlap.base.options import Count, Options, Positive, Range, Seed
 from ghostlap.cockpit.config import CockpitConfig
 from ghostlap.driving.unity.unity_numbers import number_format
 from ghostlap.sim.scene.conditions import ConditionsKind
@@ -23,7 +22,7 @@ _FOR_BOTH = frozenset({"host", "port"})
 
 
 @dataclasses.dataclass(frozen=True)
-class SimulateConfig:
+class SimulateConfig(Options, error=SimulatorError):
     """The embedded simulator: to drive, record and train in the browser, or for a drive server.
 
     It opens a page on this machine, http://127.0.0.1:8000, until Ctrl-C. With --autonomous it runs
@@ -45,7 +44,7 @@ class SimulateConfig:
     conditions: ConditionsKind = "fixed"
     """Light and materials: as Udacity's simulator shows the track, or drawn from the seed (wide:
     also night, colour casts, roads of dirt)."""
-    seed: int = 0
+    seed: Seed = 0
     """Of drawn conditions."""
     simulation: str = ""
     """A simulation of yours in place of the embedded one: package.module:class, made with the
@@ -67,43 +66,30 @@ class SimulateConfig:
     open_browser: bool = False
     """Open the page in a browser."""
 
-    laps: int | None = None
+    laps: Count | None = None
     """With --autonomous, as all that follows: end after so many."""
-    seconds: float | None = None
+    seconds: Positive | None = None
     """End after so many of driving; they and laps count from the first command."""
     host: str = "127.0.0.1"
     """Where the drive server runs: an IPv4 address or a name."""
-    port: int = 4567
+    port: Annotated[int, Range(1, 65535)] = 4567
     """Of the drive server."""
-    wait_s: float | None = None
+    wait_s: Positive | None = None
     """Give up after so many seconds without a command; by default never, as Udacity's simulator."""
     locale: str = "en-US"
     """Of the machine played: numbers are written and read as there. de-DE has the decimal comma,
     sv-SE a minus sign of its own, fa-IR writes 3/1416-."""
-    frame_rate_hz: float = 60.0
+    frame_rate_hz: Annotated[float, Range(0, 1000, excluding=(0,))] = 60.0
     """Pictures a second, at most; telemetry is sent with one."""
     uncapped: bool = False
     """Do not keep to real time: a picture follows as soon as a command has come, and the car moves
     on by one part in frame_rate_hz of a second for each. Without commands time stands still."""
 
     def __post_init__(self) -> None:
-        settle(self)
+        super().__post_init__()
         number_format(self.locale)
-        for name, least in (("laps", 1), ("seed", 0)):
-            value = getattr(self, name)
-            if value is not None and value < least:
-                raise SimulatorError(f"--{name} must be at least {least}. Got {value}.")
-        for name in ("seconds", "wait_s", "frame_rate_hz"):
-            value = getattr(self, name)
-            if value is not None and not 0 < value < math.inf:
-                flag = name.replace("_", "-")
-                raise SimulatorError(f"--{flag} must be above 0. Got {value}.")
         if not self.host:
             raise SimulatorError("--host must be an IPv4 address or a name. Got nothing.")
-        if not 1 <= self.port <= 65535:
-            raise SimulatorError(f"--port must be from 1 to 65535. Got {self.port}.")
-        if self.frame_rate_hz > 1000:
-            raise SimulatorError(f"--frame-rate-hz must be at most 1000. Got {self.frame_rate_hz}.")
         self._check_purpose()
         if not self.autonomous:
             self.cockpit()

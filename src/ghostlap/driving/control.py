@@ -10,12 +10,12 @@ drives the embedded simulator drives Unity's too.
 from __future__ import annotations
 
 import dataclasses
-from typing import Literal, NamedTuple
+from typing import Annotated, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ghostlap.base.errors import GhostlapError
+from ghostlap.base.options import Options, Positive, Range, Share
 
 Floats = NDArray[np.float64]
 
@@ -30,44 +30,32 @@ _LONGEST_STEP_S = 0.5
 """The speed's error counts for no longer than this between two answers."""
 
 
+_Gain = Annotated[float, Range(0, 10)]
+
+
 @dataclasses.dataclass(frozen=True)
-class ControlConfig:
+class ControlConfig(Options, called="Control: {name}"):
     """How a pilot's answers are carried out."""
 
-    speed_limit_mph: float = 30.0
+    speed_limit_mph: Positive = 30.0
     """The speed to hold; a pilot that answers a speed may ask for less."""
-    steering_limit: float = 1.0
+    steering_limit: Share = 1.0
     """Steering is clipped to plus and minus this."""
-    smoothing_s: float = 0.0
+    smoothing_s: _Gain = 0.0
     """Time constant by which steering follows the pilot; 0 is at once."""
-    slow_in_bends: float = 0.0
+    slow_in_bends: Share = 0.0
     """Share of the speed limit taken off at full lock."""
-    slow_when_unsure: float = 0.0
+    slow_when_unsure: Annotated[float, Range(0, 0.9)] = 0.0
     """Share of the speed taken off where the pilot is as unsure as can be; less so, less of it."""
     throttle: Literal["pi", "seed"] = "pi"
     """``pi`` holds the speed; ``seed`` is 1 - speed/limit, as in simple drive.py scripts, which
     stays below the limit by as much as drag asks for."""
-    proportional_per_mph: float = 0.2
+    proportional_per_mph: _Gain = 0.2
     """Throttle for each mph too slow."""
-    integral_per_mph_s: float = 0.1
+    integral_per_mph_s: _Gain = 0.1
     """Throttle for each mph too slow and second."""
-    late_after_s: float = 0.5
+    late_after_s: Annotated[float, Range(0, 3600)] = 0.5
     """An answer older than this counts as none."""
-
-    def __post_init__(self) -> None:
-        if not 0 < self.speed_limit_mph < np.inf:
-            raise GhostlapError(f"The speed limit must be above 0 mph. Got {self.speed_limit_mph}.")
-        limits = {
-            "steering_limit": (0, 1), "smoothing_s": (0, 10), "slow_in_bends": (0, 1),
-            "slow_when_unsure": (0, 0.9),
-            "proportional_per_mph": (0, 10), "integral_per_mph_s": (0, 10),
-            "late_after_s": (0, 3600),
-        }  # fmt: skip
-        for name, (low, high) in limits.items():
-            if not low <= getattr(self, name) <= high:
-                raise GhostlapError(
-                    f"Control: {name} must be from {low} to {high}. Got {getattr(self, name)}."
-                )
 
 
 class Control(NamedTuple):

@@ -11,12 +11,13 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from typing import Literal, NamedTuple, get_args
+from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ghostlap.base.errors import SimulatorError
+from ghostlap.base.options import Options, Positive, Share
 from ghostlap.data.vision.camera import FULL_LOCK_RAD
 from ghostlap.sim.simulation import Simulation
 from ghostlap.sim.track.track import Track
@@ -51,41 +52,25 @@ _SPEED_GAIN_PER_S = 3.0
 
 
 @dataclasses.dataclass(frozen=True)
-class Expert:
+class Expert(Options, error=SimulatorError, called="The expert's {name}"):
     """The expert's driving style."""
 
-    speed_limit_mph: float = 30.0
+    speed_limit_mph: Positive = 30.0
     """Highest speed wanted; bends may allow less."""
     line: Line = "centre"
     """``centre`` of the road, or the middle of the ``right_lane`` of two."""
-    lateral_limit_mps2: float = 5.0
+    lateral_limit_mps2: Positive = 5.0
     """Sideways acceleration that sets the speed in bends; the tyres hold about 8."""
-    braking_mps2: float = 2.5
+    braking_mps2: Positive = 2.5
     """Deceleration before bends."""
-    steering_slew_per_s: float = 3.0
+    steering_slew_per_s: Positive = 3.0
     """Fastest change of steering; 3 is what keys do."""
-    noise: float = 0.0
+    noise: Share = 0.0
     """Standard deviation of the steering noise of an unsteady hand."""
-    noise_memory_s: float = 0.5
+    noise_memory_s: Positive = 0.5
     """Correlation time of the noise."""
     seed: int = 0
     """Seed of the noise."""
-
-    def __post_init__(self) -> None:
-        if self.line not in get_args(Line):
-            raise SimulatorError(
-                f"The expert's line must be one of {', '.join(get_args(Line))}. Got {self.line!r}."
-            )
-        for name in (
-            "speed_limit_mph", "lateral_limit_mps2", "braking_mps2", "steering_slew_per_s",
-            "noise_memory_s",
-        ):  # fmt: skip
-            if not (math.isfinite(getattr(self, name)) and getattr(self, name) > 0):
-                raise SimulatorError(
-                    f"The expert's {name} must be above 0. Got {getattr(self, name)}."
-                )
-        if not 0 <= self.noise <= 1:
-            raise SimulatorError(f"The expert's noise must be from 0 to 1. Got {self.noise}.")
 
 
 class _Line(NamedTuple):

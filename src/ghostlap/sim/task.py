@@ -5,13 +5,14 @@ from __future__ import annotations
 import dataclasses
 import math
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Annotated, Any, Literal, get_args
 
 import numpy as np
 from gymnasium import spaces
 from numpy.typing import NDArray
 
 from ghostlap.base.errors import SimulatorError
+from ghostlap.base.options import Above0, Count, Options, Positive
 from ghostlap.sim.render.camera_poses import CameraName
 from ghostlap.sim.scene.conditions import Conditions, ConditionsKind, conditions_of
 from ghostlap.sim.track.track import Track
@@ -33,7 +34,7 @@ _START_OPTIONS = tuple(field.name for field in dataclasses.fields(Start))
 
 
 @dataclasses.dataclass(frozen=True)
-class Task:
+class Task(Options, error=SimulatorError, called="{name}"):
     """Track, cameras, conditions and rules of an environment."""
 
     track: str | Path | Track = "random:0"
@@ -47,16 +48,16 @@ class Task:
     """Rows of the frame observed, from the first to before the second; None is all."""
     conditions: Conditions | ConditionsKind = "fixed"
     """Light and materials: the theme's own, given ones, or drawn at each ``reset``."""
-    variants: int = 4
+    variants: Annotated[int, Above0] = 4
     """Number of different conditions drawn. Each one's scene takes about a second to make on first
     use, and memory from then on."""
     direction: Literal[1, -1] | None = None
     """Driving direction: 1 the track's own way round, -1 the other, None drawn at each start."""
     off_road_ends: bool = True
     """Whether leaving the road ends the episode; otherwise the car is put back there."""
-    laps: int | None = None
+    laps: Count | None = None
     """Laps after which the episode is truncated; None never truncates it."""
-    control_hz: float = 20.0
+    control_hz: Positive = 20.0
     """Actions a second."""
     top_speed_mps: float = 13.5
     """Highest speed of the car."""
@@ -64,6 +65,7 @@ class Task:
     """Device that makes the pictures: ``cpu`` or ``cuda``."""
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if not self.cameras:
             raise SimulatorError('An environment needs a camera, like cameras=("center",). Got ().')
         kinds = get_args(ConditionsKind)
@@ -72,14 +74,6 @@ class Task:
                 'conditions must be "fixed", "seed", "wide" or a Conditions object. '
                 f"Got {self.conditions!r}."
             )
-        if self.direction not in (1, -1, None):
-            raise SimulatorError(f"direction must be 1, -1 or None. Got {self.direction!r}.")
-        for name in ("variants", "control_hz"):
-            value = getattr(self, name)
-            if not (math.isfinite(value) and value > 0):
-                raise SimulatorError(f"{name} must be above 0. Got {value}.")
-        if self.laps is not None and self.laps < 1:
-            raise SimulatorError(f"laps must be at least 1, or None. Got {self.laps}.")
 
 
 class Driving:

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ghostlap.base.errors import SimulatorError
+from ghostlap.base.options import Options, Positive
 from ghostlap.data.vision.camera import FULL_LOCK_RAD
 
 Floats = NDArray[np.float64]
@@ -39,40 +40,31 @@ _FULL_THROTTLE_MPS2 = np.array([5.0, 4.1, 3.2, 2.4, 0.8])
 
 
 @dataclasses.dataclass(frozen=True)
-class Vehicle:
+class Vehicle(Options, error=SimulatorError, called="{name} of a vehicle"):
     """The parameters of a car. Tyre figures are a whole axle's, divided by the car's mass."""
 
-    top_speed_mps: float = 13.5
+    top_speed_mps: Positive = 13.5
     """Highest speed, also downhill (30.19 mph)."""
-    axle_m: float = 1.4
+    axle_m: Positive = 1.4
     """Distance from the car's centre of mass to either axle."""
-    front_stiffness: float = 80.0
+    front_stiffness: Positive = 80.0
     """Sideways pull of the front tyres per slip, in m/s2 per radian."""
-    rear_stiffness: float = 170.0
+    rear_stiffness: Positive = 170.0
     """The same of the rear tyres; the larger of the two, so that the car understeers."""
-    front_grip_mps2: float = 4.3
+    front_grip_mps2: Positive = 4.3
     """Largest sideways pull of the front tyres."""
-    rear_grip_mps2: float = 5.0
+    rear_grip_mps2: Positive = 5.0
     """The same of the rear tyres; the larger, so that the nose slides first and no car spins."""
-    brake_mps2: float = 8.0
+    brake_mps2: Positive = 8.0
     """Deceleration of full brakes, beyond what coasting gives."""
-    reverse_mps2: float = 2.5
+    reverse_mps2: Positive = 2.5
     """Acceleration of full reverse throttle."""
-    reverse_speed_mps: float = 4.0
+    reverse_speed_mps: Positive = 4.0
     """Highest speed backwards."""
-    rolling_mps2: float = 0.2
+    rolling_mps2: Positive = 0.2
     """Deceleration of coasting at any speed."""
-    drag_per_s: float = 0.08
+    drag_per_s: Positive = 0.08
     """Further deceleration of coasting for each m/s; in all 1.25 m/s2 at 13 m/s."""
-
-    def __post_init__(self) -> None:
-        for field in dataclasses.fields(self):
-            value = getattr(self, field.name)
-            if not (np.isfinite(value) and value > 0):
-                raise SimulatorError(
-                    f"{field.name} of a vehicle must be above 0. Got {value}. "
-                    f"The default is {field.default}."
-                )
 
     @property
     def understeer_s2_per_m(self) -> float:

@@ -37,7 +37,7 @@ from ghostlap.data.recordings.recorder import Recorder
 from ghostlap.data.recordings.tables_beside import GROUND_TRUTH
 from ghostlap.data.vision.preprocessing import read_rgb
 from ghostlap.driving.expert_recording import stretch
-from ghostlap.driving.expert_recording.config import RecordConfig, from_json, to_json
+from ghostlap.driving.expert_recording.config import RecordConfig
 from ghostlap.driving.expert_recording.folder import ABOUT_NAME, Part
 from ghostlap.driving.expert_recording.plan import RECOVERY_MARGIN_M, Job, jobs_of, plan
 from ghostlap.sim.scene.conditions import Conditions
@@ -303,7 +303,7 @@ def test_it_says_where_it_comes_from(tmp_path: Path) -> None:
     about = json.loads((tmp_path / "rec" / ABOUT_NAME).read_text())
     assert about["complete"] is True
     assert about["rows"] == result["rows"]
-    assert from_json(about["config"]) == config
+    assert RecordConfig.from_json(about["config"]) == config
     [track] = about["tracks"]
     assert track["blake2b"] == fingerprint_of(ring())
     assert track["blake2b"] != fingerprint_of(ring(radius_m=21))
@@ -598,7 +598,7 @@ def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:
         ({"rate_hz": float("nan")}, "--rate-hz must be from 1 to 100. Got nan."),
         ({"jpeg_quality": 101}, "--jpeg-quality must be from 1 to 100. Got 101."),
         ({"noise": 2.0}, "--noise must be from 0 to 1. Got 2.0."),
-        ({"recovery": 1.0}, "--recovery is the share .* below 1. Got 1.0."),
+        ({"recovery": 1.0}, "--recovery must be from 0 to below 1. Got 1.0."),
         ({"cameras": ("left",)}, "--cameras must hold center, and each camera once. Got left."),
         ({"cameras": ("center", "center")}, "each camera once. Got center center."),
         ({"size": (320, 8)}, "--size is width and height, 16 to 4096 pixels. Got 320 8."),
@@ -620,7 +620,7 @@ def test_options_of_the_command_line() -> None:
     assert config.track == ("lake", "jungle")
     assert config.size == (64, 32)
     assert config.cameras == ("center",)
-    assert from_json(json.loads(json.dumps(to_json(config)))) == config
+    assert RecordConfig.from_json(json.loads(json.dumps(config.to_json()))) == config
 
 
 # For real

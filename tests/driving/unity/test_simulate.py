@@ -339,7 +339,10 @@ def test_ctrl_c_ends_with_what_was_driven(ring_name: str, monkeypatch: pytest.Mo
         ({"seed": -1}, "--seed must be at least 0. Got -1."),
         ({"seconds": math.nan}, "--seconds must be above 0. Got nan."),
         ({"wait_s": 0.0}, "--wait-s must be above 0. Got 0.0."),
-        ({"frame_rate_hz": 1001.0}, "--frame-rate-hz must be at most 1000. Got 1001.0."),
+        (
+            {"frame_rate_hz": 1001.0},
+            "must be above 0 and at most 1000. Got 1001.0.",
+        ),
         ({"host": ""}, "--host must be an IPv4 address or a name. Got nothing."),
         ({"port": 0}, "--port must be from 1 to 65535. Got 0."),
         ({"locale": "klingon"}, "--locale must be one of .*Got 'klingon'"),

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 from ghostlap.base.errors import DemoError
-from ghostlap.base.options import settle
+from ghostlap.base.options import Options, Range, Seed
 
 
 @dataclasses.dataclass(frozen=True)
-class DemoConfig:
+class DemoConfig(Options, error=DemoError):
     """From nothing to a pilot that drives, with proof.
 
     The built-in expert drives and is recorded, the doctor looks at the recording, pictures of it
@@ -28,23 +28,16 @@ class DemoConfig:
     """Folder for all of it."""
     quick: bool = False
     """Less of everything: one lap one way, a shorter training, two episodes, a shorter drive."""
-    speed_limit: float = 30.0
+    speed_limit: Annotated[float, Range(1, 30, unit="mph")] = 30.0
     """Of the expert and the pilot, in mph. Tight tracks want less: 25 for the jungle."""
-    seed: int = 0
+    seed: Seed = 0
     """Of everything that is drawn."""
     fresh: bool = False
     """Remove what an earlier demo left in --out, and begin anew."""
 
-    def __post_init__(self) -> None:
-        settle(self)
-        if not 1 <= self.speed_limit <= 30:
-            raise DemoError(f"--speed-limit must be from 1 to 30 mph. Got {self.speed_limit}.")
-        if self.seed < 0:
-            raise DemoError(f"--seed must be at least 0. Got {self.seed}.")
-
     def what_is_made(self) -> dict[str, Any]:
         """The options that make a difference to what is made, as JSON values."""
-        values = dataclasses.asdict(self)
+        values = self.to_json()
         return {name: values[name] for name in ("track", "quick", "speed_limit", "seed")}
 
 

@@ -9,13 +9,13 @@ from typing import Annotated, Literal
 import tyro
 
 from ghostlap.base.errors import ExchangeError
-from ghostlap.base.options import settle
+from ghostlap.base.options import Options, Range
 
 MAX_FPS = 240
 
 
 @dataclasses.dataclass(frozen=True)
-class ConvertConfig:
+class ConvertConfig(Options, error=ExchangeError):
     """Write a recording in another format; the original is never touched.
 
     Read are recordings (driving_log.csv and IMG/), donkeycar tubs, LeRobot datasets of v2 and v3,
@@ -38,12 +38,7 @@ class ConvertConfig:
     center=observation.images.front steering=action.0."""
     where: tuple[str, ...] = ()
     """Only rows of a table in which columns have these values: camera=center."""
-    fps: int | None = None
+    fps: Annotated[int, Range(1, MAX_FPS)] | None = None
     """For lerobot: frames a second. None takes what is nearest to the recording's usual step."""
     task: str = "Drive along the road."
     """For lerobot: what the driver was told to do."""
-
-    def __post_init__(self) -> None:
-        settle(self)
-        if self.fps is not None and not 1 <= self.fps <= MAX_FPS:
-            raise ExchangeError(f"--fps must be from 1 to {MAX_FPS}. Got {self.fps}.")

@@ -57,12 +57,11 @@ _DEFAULTS = {field.name: field.default for field in dataclasses.fields(EvaluateC
 def heading(config: EvaluateConfig) -> dict[str, Any]:
     """What an evaluation rests on, as JSON values."""
     values = {
-        **dataclasses.asdict(config),
+        **config.to_json(),
         "pilot": str(config.pilot if config.is_policy else config.pilot.resolve()),
-        "against": [str(path.resolve()) for path in config.against],
     }
     return {
-        "config": json.loads(json.dumps(values)),
+        "config": values,
         "network_blake2b": hashlib.blake2b(_what_drives(config), digest_size=16).hexdigest(),
         "versions": versions(),
         "machine": machine(),

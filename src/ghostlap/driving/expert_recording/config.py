@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-import json
-import math
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import tyro
 
 from ghostlap.base.errors import SimulatorError
-from ghostlap.base.options import settle
+from ghostlap.base.options import Count, Options, Range, Share
 from ghostlap.sim.scene.conditions import Conditions, ConditionsKind, Material, conditions_of
 from ghostlap.sim.track.track import Theme
 
@@ -22,7 +20,7 @@ NOT_WHAT_IS_RECORDED = ("out", "processes", "resume")
 
 
 @dataclasses.dataclass(frozen=True)
-class RecordConfig:
+class RecordConfig(Options, error=SimulatorError):
     """Let the expert drive, and write what a driver would have recorded.
 
     The same options give the same pictures and the same log, byte for byte, on one machine. After
@@ -33,20 +31,20 @@ class RecordConfig:
 
     track: Annotated[tuple[str, ...], tyro.conf.UseAppendAction] = ()
     """Road to drive: a name, random:SEED, or a CSV file. May be repeated. Without: lake."""
-    laps: int = 2
+    laps: Count = 2
     """Laps on each track, in each direction."""
     both_ways: bool = False
     """Drive as many laps the other way round, too."""
-    recovery: float = 0.0
+    recovery: Annotated[float, Range(0, 1, excluding=(1,))] = 0.0
     """Share of what is recorded, from 0 to below 1, that shows the car come back to its line from
     beside it. How it got there is not recorded. This is in addition to the laps."""
     out: Path = Path("rec/expert")
     """Folder of the recording: driving_log.csv, IMG/, ground_truth.csv and recording.json."""
-    speed_limit: float = 30.0
+    speed_limit: Annotated[float, Range(1, 200)] = 30.0
     """In mph. The expert is never faster, and slower where a bend asks for it."""
     line: Literal["centre", "right_lane"] = "centre"
     """Of the road, that the expert keeps to."""
-    noise: float = 0.0
+    noise: Share = 0.0
     """Standard deviation of an unsteady hand, in steering."""
     conditions: ConditionsKind = "seed"
     """Light, weather and materials: drawn from the seed, or always those of the track's theme. wide
@@ -54,40 +52,25 @@ class RecordConfig:
     road: Material | None = None
     """The road's material, whatever the conditions say: dirt, say, which looks like the shoulders
     of some bends."""
-    variants: int = 4
+    variants: Count = 4
     """Different drawn conditions for each track; they change along the lap."""
     cameras: tuple[CameraName, ...] = ("center", "left", "right")
     """What pictures to take; center is needed."""
     size: tuple[int, int] = (320, 160)
     """Width and height of the pictures in pixels."""
-    rate_hz: float = 15.0
+    rate_hz: Annotated[float, Range(1, 100)] = 15.0
     """Moments recorded in a second of driving; 15 is the simulator's own."""
-    jpeg_quality: int = 75
+    jpeg_quality: Annotated[int, Range(1, 100)] = 75
     """Of the pictures, 1 to 100; 75 is the simulator's own."""
-    seed: int = 0
+    seed: Annotated[int, Range(0)] = 0
     """Of the conditions, the places and ways of going astray, and the unsteady hand."""
-    processes: int | None = None
+    processes: Count | None = None
     """How many record at once; as many as there are processor cores by default."""
     resume: bool = False
     """Finish the recording in --out; its options stand in its recording.json."""
 
     def __post_init__(self) -> None:
-        settle(self)
-        _check_at_least(self, {"laps": 1, "variants": 1, "seed": 0})
-        if self.processes is not None:
-            _check_at_least(self, {"processes": 1})
-        for name, low, high in (
-            ("speed_limit", 1, 200), ("rate_hz", 1, 100), ("jpeg_quality", 1, 100),
-            ("noise", 0, 1),
-        ):  # fmt: skip
-            value = getattr(self, name)
-            if not (math.isfinite(value) and low <= value <= high):
-                raise SimulatorError(f"{flag(name)} must be from {low} to {high}. Got {value}.")
-        if not 0 <= self.recovery < 1:
-            raise SimulatorError(
-                "--recovery is the share of what is recorded that shows recoveries, from 0 to "
-                f"below 1. Got {self.recovery}."
-            )
+        super().__post_init__()
         if "center" not in self.cameras or len(set(self.cameras)) < len(self.cameras):
             raise SimulatorError(
                 f"--cameras must hold center, and each camera once. Got {' '.join(self.cameras)}."
@@ -101,30 +84,3 @@ class RecordConfig:
         """Light, weather and materials of a drawn variant, or without a seed of the theme."""
         conditions = conditions_of(self.conditions, theme, seed)
         return dataclasses.replace(conditions, road=self.road) if self.road else conditions
-
-
-def flag(name: str) -> str:
-    """A field's name as it stands on the command line."""
-    return "--" + name.replace("_", "-")
-
-
-def _check_at_least(config: RecordConfig, limits: dict[str, int]) -> None:
-    for name, low in limits.items():
-        if getattr(config, name) < low:
-            raise SimulatorError(
-                f"{flag(name)} must be at least {low}. Got {getattr(config, name)}."
-            )
-
-
-def to_json(config: RecordConfig) -> dict[str, Any]:
-    """The options as JSON values."""
-    values = dataclasses.asdict(config) | {"out": str(config.out)}
-    return dict(json.loads(json.dumps(values)))
-
-
-def from_json(values: dict[str, Any]) -> RecordConfig:
-    """The inverse of :func:`to_json`."""
-    changed = dict(values)
-    for name in ("track", "cameras", "size"):
-        changed[name] = tuple(changed[name])
-    return RecordConfig(**changed | {"out": Path(changed["out"])})

@@ -8,6 +8,7 @@ that a kill at any moment leaves a recording; ``parts/`` goes when everything is
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from collections.abc import Sequence
 from itertools import islice
@@ -23,9 +24,6 @@ from ghostlap.data.recordings.tables_beside import GROUND_TRUTH
 from ghostlap.driving.expert_recording.config import (
     NOT_WHAT_IS_RECORDED,
     RecordConfig,
-    flag,
-    from_json,
-    to_json,
 )
 from ghostlap.driving.expert_recording.plan import Stretch
 
@@ -148,9 +146,9 @@ def _resumed(config: RecordConfig) -> RecordConfig:
     complete, saved = _about(path)
     if complete:
         raise RecordingError(f"{config.out}: the recording there is complete. Name another --out.")
-    before, now, untold = to_json(saved), to_json(config), to_json(RecordConfig())
+    before, now, untold = saved.to_json(), config.to_json(), RecordConfig().to_json()
     differing = [
-        f"{flag(name)} was {before[name]}, now {now[name]}"
+        f"--{name.replace('_', '-')} was {before[name]}, now {now[name]}"
         for name in before
         if name not in NOT_WHAT_IS_RECORDED and now[name] not in (before[name], untold[name])
     ]
@@ -160,14 +158,16 @@ def _resumed(config: RecordConfig) -> RecordConfig:
             f"{'; '.join(differing)}. 'ghostlap record --resume --out {config.out}' takes them all "
             f"from its {ABOUT_NAME}."
         )
-    return from_json(before | {name: now[name] for name in NOT_WHAT_IS_RECORDED})
+    return dataclasses.replace(
+        saved, **{name: getattr(config, name) for name in NOT_WHAT_IS_RECORDED}
+    )
 
 
 def _about(path: Path) -> tuple[bool, RecordConfig]:
     """Whether a recording is complete, and the options that it began with."""
     try:
         about = read_json(path)
-        return bool(about["complete"]), from_json(about["config"])
+        return bool(about["complete"]), RecordConfig.from_json(about["config"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise RecordingError(f"{path}: cannot be read ({error}).") from error
 

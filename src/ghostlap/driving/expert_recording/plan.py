@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from ghostlap.data.recordings.image_names import ms_of
-from ghostlap.driving.expert_recording.config import NOT_WHAT_IS_RECORDED, RecordConfig, to_json
+from ghostlap.driving.expert_recording.config import NOT_WHAT_IS_RECORDED, RecordConfig
 from ghostlap.sim.track.track import Track
 from ghostlap.sim.vehicle import MPS_A_MPH
 
@@ -214,7 +214,7 @@ def _limit_s(config: RecordConfig, length_m: float) -> float:
 def _first_ms(config: RecordConfig) -> int:
     """Another day for other options, or recordings could not be put together in one folder."""
     values = {
-        name: value for name, value in to_json(config).items() if name not in NOT_WHAT_IS_RECORDED
+        name: value for name, value in config.to_json().items() if name not in NOT_WHAT_IS_RECORDED
     }
     day = _number_of(json.dumps(values, sort_keys=True)) % _DAYS
     return ms_of(_FIRST_DAY + datetime.timedelta(days=day))

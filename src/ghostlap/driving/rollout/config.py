@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import tyro
 
 from ghostlap.base.errors import EvaluationError
 from ghostlap.base.named import is_named
-from ghostlap.base.options import settle
+from ghostlap.base.options import Count, Options, Positive, Range
 from ghostlap.sim.scene.conditions import ConditionsKind
 
 Direction = Literal["both", "forward", "backward"]
 
 
 @dataclasses.dataclass(frozen=True)
-class EvaluateConfig:
+class EvaluateConfig(Options, error=EvaluationError):
     """Let a pilot drive the embedded simulator, and measure how well it does.
 
     Prints a table, and writes it, every drive, a map and the frames around interventions into the
@@ -32,14 +31,14 @@ class EvaluateConfig:
     the speed in mph to the steering, or to steering and throttle."""
     track: tyro.conf.UseAppendAction[tuple[str, ...]] = ()
     """lake, jungle, random:SEED or a CSV file; lake if none is named."""
-    laps: int = 1
+    laps: Count = 1
     """Laps an episode."""
-    seeds: int = 5
+    seeds: Count = 5
     """Each seed draws light and materials, and for an episode each way round a start and small
     pushes. Intervals count seeds, not laps."""
-    first_seed: int = 0
+    first_seed: Annotated[int, Range(0)] = 0
     """Seeds count from here."""
-    speed_limit: float = 30.0
+    speed_limit: Positive = 30.0
     """Speed to hold, in mph."""
     direction: Direction = "both"
     """Which way round: forward, backward, or an episode each way."""
@@ -62,7 +61,7 @@ class EvaluateConfig:
     slow_when_unsure: float = 0.0
     """Share of the speed taken off where the pilot is as unsure as can be; the pilot must have
     been trained with --steering-std."""
-    seconds: float | None = None
+    seconds: Positive | None = None
     """End an episode after so much driven time; None is three times what its laps should take."""
     size: tuple[int, int] = (320, 160)
     """Width and height of the camera's frames in pixels; the pilot must be trained on such."""
@@ -72,24 +71,14 @@ class EvaluateConfig:
     name: str | None = None
     """Of the folder below the run folder's evaluate/; by default from track and speed. What an
     earlier evaluation of that name left is replaced."""
-    processes: int | None = None
+    processes: Count | None = None
     """How many at once; None is one a core."""
     resume: bool = False
     """Go on with an interrupted evaluation of the same name and options."""
 
     def __post_init__(self) -> None:
-        settle(self)
+        super().__post_init__()
         object.__setattr__(self, "track", tuple(map(str, self.track)) or ("lake",))
-        for option, least in {"laps": 1, "seeds": 1, "first_seed": 0, "processes": 1}.items():
-            value = getattr(self, option)
-            if value is not None and not value >= least:
-                raise EvaluationError(
-                    f"--{option.replace('_', '-')} must be at least {least}. Got {value}."
-                )
-        for option in ("speed_limit", "seconds"):
-            value = getattr(self, option)
-            if value is not None and not 0 < value < math.inf:
-                raise EvaluationError(f"--{option.replace('_', '-')} must be above 0. Got {value}.")
         named = [file_name_of(track) for track in self.track]
         if len(set(named)) < len(named):
             raise EvaluationError(

@@ -3,47 +3,41 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import tyro
 
 from ghostlap.base.errors import DriveError
-from ghostlap.base.options import settle
+from ghostlap.base.options import Above0, Options, Port, Positive, Range
 from ghostlap.driving.control import ControlConfig
 
 PORT = 4567
 """The only one that the simulator connects to."""
 
+_Amount = Annotated[int, Above0]
+
 
 @dataclasses.dataclass(frozen=True)
-class Limits:
+class Limits(Options, error=DriveError, called="--limits.{flag}"):
     """What one client may ask for, so that none can slow down or fill up the server for others."""
 
-    connections: int = 16
+    connections: _Amount = 16
     """At once. One more takes the place of one that does not drive; where all do, it is refused."""
-    message_bytes: int = 1_000_000
+    message_bytes: _Amount = 1_000_000
     """Of one message; the simulator's have about 17,000."""
-    image_side_px: int = 1024
+    image_side_px: _Amount = 1024
     """Width and height that a frame may say it has; larger ones are not decoded."""
-    handshake_s: float = 5.0
+    handshake_s: Positive = 5.0
     """Time for a connection to say what it wants."""
-    messages_per_s: int = 20_000
+    messages_per_s: _Amount = 20_000
     """Of one client; the fastest one that waits for its answers sends about 5,000."""
-    unread_bytes: int = 262_144
+    unread_bytes: _Amount = 262_144
     """Answers that wait for a client to read them, before it is left."""
-
-    def __post_init__(self) -> None:
-        for field in dataclasses.fields(self):
-            value = getattr(self, field.name)
-            if not 0 < value < math.inf:
-                option = field.name.replace("_", "-")
-                raise DriveError(f"--limits.{option} must be above 0. Got {value}.")
 
 
 @dataclasses.dataclass(frozen=True)
-class DriveConfig:
+class DriveConfig(Options, error=DriveError):
     """Drive Udacity's simulator with a pilot: wait for it on port 4567, see, steer.
 
     Start this, then the simulator, choose a track and "Autonomous Mode". Ctrl-C ends it; the
@@ -54,7 +48,7 @@ class DriveConfig:
 
     pilot: tyro.conf.Positional[Path]
     """The pilot's run folder."""
-    speed_limit: float = 20.0
+    speed_limit: Annotated[float, Range(0, 30, excluding=(0,), unit="mph")] = 20.0
     """Speed to hold, in mph, up to 30, which is all that the simulator's car can do."""
     throttle: Literal["pi", "seed"] = "pi"
     """How: pi holds it; seed is 1 - speed/limit, as in simple drive.py scripts, and slower."""
@@ -75,36 +69,21 @@ class DriveConfig:
     page_host: str = "127.0.0.1"
     """Network interface of that page. 0.0.0.0 lets other machines in, by an address with a token.
     """
-    page_port: int = 8000
+    page_port: Port = 8000
     """Of that page; 0 takes any that is free."""
     host: str = "127.0.0.1"
     """Network interface to listen on; 0.0.0.0 lets other machines in, whoever they are."""
-    port: int = PORT
+    port: Port = PORT
     """The simulator only ever connects to 4567; 0 takes any that is free."""
-    wake_after_s: float = 1.0
+    wake_after_s: Positive = 1.0
     """A simulator that has been silent for so long is asked for a frame."""
-    late_after_s: float = 0.5
+    late_after_s: Positive = 0.5
     """A pilot that has not answered for so long is stuck: the car brakes."""
     limits: Limits = Limits()
     """What one client may ask for."""
 
     def __post_init__(self) -> None:
-        settle(self)
-        if not 0 < self.speed_limit <= 30:
-            raise DriveError(
-                f"--speed-limit must be above 0 and at most 30 mph. Got {self.speed_limit}."
-            )
-        for option in ("port", "page_port"):
-            if not 0 <= getattr(self, option) <= 65535:
-                raise DriveError(
-                    f"--{option.replace('_', '-')} must be from 0 to 65535. "
-                    f"Got {getattr(self, option)}."
-                )
-        for option in ("wake_after_s", "late_after_s"):
-            if not 0 < getattr(self, option) < math.inf:
-                raise DriveError(
-                    f"--{option.replace('_', '-')} must be above 0. Got {getattr(self, option)}."
-                )
+        super().__post_init__()
         self.control()
 
     def control(self) -> ControlConfig:

@@ -9,11 +9,11 @@ from typing import Annotated, Literal
 import tyro
 
 from ghostlap.base.errors import ExchangeError
-from ghostlap.base.options import settle
+from ghostlap.base.options import Options, Range
 
 
 @dataclasses.dataclass(frozen=True)
-class ExportConfig:
+class ExportConfig(Options, error=ExchangeError):
     """Write a pilot's network for other programs, with the preprocessing that it needs.
 
     Example: ghostlap export runs/a --as tflite --number int8 --recording my-drive --out a.tflite
@@ -30,13 +30,11 @@ class ExportConfig:
     """For tflite: how weights are kept; int8 computes in integers, too."""
     recording: Path | None = None
     """On which to measure what the exported network loses; int8 is calibrated on it, too."""
-    frames: int = 400
+    frames: Annotated[int, Range(10)] = 400
     """At most so many frames of the recording, evenly over it, half for each of both."""
 
     def __post_init__(self) -> None:
-        settle(self)
-        if self.frames < 10:
-            raise ExchangeError(f"--frames must be at least 10. Got {self.frames}.")
+        super().__post_init__()
         if self.number == "int8" and self.to == "tflite" and self.recording is None:
             raise ExchangeError(
                 "--number int8 needs --recording REC: the range of each layer is measured on it."

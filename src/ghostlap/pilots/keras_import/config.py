@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 import tyro
 
 from ghostlap.base.errors import LegacyError
-from ghostlap.base.options import settle
+from ghostlap.base.options import Options, Range, Seed
 from ghostlap.data.vision.preprocessing import Colour
 from ghostlap.data.vision.steps import INTERPOLATIONS, parse_step
 from ghostlap.pilots.keras_import.formula import parse_formula
@@ -22,9 +22,11 @@ from ghostlap.pilots.keras_import.recipes import (
     crop_sides,
 )
 
+_SidePx = Annotated[int, Range(8, 4096)]
+
 
 @dataclasses.dataclass(frozen=True)
-class ImportConfig:
+class ImportConfig(Options, error=LegacyError):
     """Turn a model of Keras 1, 2 or 3 into a pilot. Nothing inside its file is executed.
 
     A model file does not say what was done to the pictures it sees. Name the drive.py that came
@@ -64,28 +66,23 @@ class ImportConfig:
     """What was done to values from 0 to 255: x/255, x/127.5-1, x/255-0.5, or x for nothing."""
     lambdas: Annotated[tuple[str, ...], tyro.conf.arg(name="lambda")] = ()
     """LAYER=SCALE,OFFSET or LAYER=x/127.5-1: what a Lambda layer does whose code is not known."""
-    output: int | None = None
+    output: Annotated[int, Range(0)] | None = None
     """Which of the network's answers is the steering, counted from 0, if it has several."""
     steering_scale: float = 1.0
     """Factor that makes its answer a steering in [-1, 1]; 0.04 for degrees of Udacity's car."""
     backend: Literal["tensorflow", "theano"] | None = None
     """What Keras ran on then, if the file does not say it; Theano turns convolutions round."""
-    frame_height_px: int = FRAME_HEIGHT_PX
+    frame_height_px: _SidePx = FRAME_HEIGHT_PX
     """Height of the frames to drive on; with --like that of the recording's."""
-    frame_width_px: int = FRAME_WIDTH_PX
-    seed: int = 0
+    frame_width_px: _SidePx = FRAME_WIDTH_PX
+    seed: Seed = 0
     """Of the draw of frames."""
 
     def __post_init__(self) -> None:
-        settle(self)
+        super().__post_init__()
         given_lambdas(self.lambdas)
         if self.scale is not None:
             parse_formula(self.scale, "--scale")
-        for name in ("frame_height_px", "frame_width_px"):
-            if not 8 <= getattr(self, name) <= 4096:
-                raise LegacyError(
-                    f"--{name.replace('_', '-')} must be from 8 to 4096. Got {getattr(self, name)}."
-                )
         if self.crop is not None and self.like is None:
             crop_sides(self.crop, self.frame_height_px, self.frame_width_px)
         if self.resize not in (None, *INTERPOLATIONS):
@@ -114,10 +111,6 @@ class ImportConfig:
             raise LegacyError(f"--blur must be odd, up to 31, or 0 for none. Got {self.blur}.")
         if not (math.isfinite(self.steering_scale) and self.steering_scale):
             raise LegacyError(f"--steering-scale must not be 0. Got {self.steering_scale}.")
-        if self.output is not None and self.output < 0:
-            raise LegacyError(f"--output counts from 0. Got {self.output}.")
-        if not 0 <= self.seed < 2**63:
-            raise LegacyError(f"--seed must be from 0 to 2^63 - 1. Got {self.seed}.")
 
     @property
     def given(self) -> Given:

@@ -9,11 +9,12 @@ of dirt or snow, no lines, a sun at the horizon.
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import TYPE_CHECKING, Annotated, Literal, get_args
 
 import numpy as np
 
 from ghostlap.base.errors import SimulatorError
+from ghostlap.base.options import Options, Range, Share
 
 if TYPE_CHECKING:  # options name kinds of conditions; a drive needs no road for that
     from ghostlap.sim.track.track import Theme
@@ -30,7 +31,7 @@ VERGES: tuple[Material, ...] = ("dry_grass", "grass", "dirt", "gravel", "sand", 
 
 
 @dataclasses.dataclass(frozen=True)
-class Conditions:
+class Conditions(Options, error=SimulatorError, called="{name}"):
     """Light, weather and materials of one scene."""
 
     road: Material = "asphalt_old"
@@ -41,36 +42,20 @@ class Conditions:
     """Whether the road is marked."""
     sun_azimuth_deg: float = 35.0
     """Direction of the sun, counterclockwise from east."""
-    sun_elevation_deg: float = 55.0
+    sun_elevation_deg: Annotated[float, Range(3, 90)] = 55.0
     """Height of the sun; low suns cast long shadows."""
-    shadow_depth: float = 0.55
+    shadow_depth: Share = 0.55
     """Share of the light that a shadow takes away, in [0, 1]."""
-    brightness: float = 1.0
+    brightness: Annotated[float, Range(0.05, 4)] = 1.0
     """Factor on the whole picture."""
     tint: tuple[float, float, float] = (1.0, 1.0, 1.0)
     """Factors on red, green and blue."""
-    haze: float = 1.0
+    haze: Annotated[float, Range(0, 50)] = 1.0
     """Factor on how fast colours fade with distance; 0 is perfectly clear."""
-    tree_density: float = 1.0
+    tree_density: Annotated[float, Range(0, 4)] = 1.0
     """Factor on the number of trees."""
-    texture_seed: int = 0
+    texture_seed: Annotated[int, Range(0, 2**31)] = 0
     """Seed of the textures' noise and of the places of trees and boulders."""
-
-    def __post_init__(self) -> None:
-        for name in ("road", "verge"):
-            if getattr(self, name) not in MATERIALS:
-                raise SimulatorError(
-                    f"{name} must be one of {', '.join(MATERIALS)}. Got {getattr(self, name)!r}."
-                )
-        limits = {
-            "sun_elevation_deg": (3, 90), "shadow_depth": (0, 1), "brightness": (0.05, 4),
-            "haze": (0, 50), "tree_density": (0, 4), "texture_seed": (0, 2**31),
-        }  # fmt: skip
-        for name, (low, high) in limits.items():
-            if not low <= getattr(self, name) <= high:
-                raise SimulatorError(
-                    f"{name} must be from {low} to {high}. Got {getattr(self, name)}."
-                )
 
 
 ConditionsKind = Literal["fixed", "seed", "wide"]
