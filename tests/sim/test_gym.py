@@ -225,7 +225,7 @@ def test_nonsense_actions_do_no_harm() -> None:
     [
         ({"cameras": ()}, r'needs a camera, like cameras=\("center",\). Got \(\)'),
         ({"conditions": "rain"}, '"fixed", "seed", "wide" or a Conditions object. Got \'rain\''),
-        ({"direction": 0}, "direction must be 1, -1 or None. Got 0"),
+        ({"direction": 0}, "direction must be one of 1, -1. Got 0"),
         ({"control_hz": 0.0}, "control_hz must be above 0. Got 0.0"),
         ({"variants": 0}, "variants must be above 0. Got 0"),
         ({"laps": 0}, "laps must be at least 1. Got 0"),

@@ -185,7 +185,7 @@ def kinds_of(hint: Any) -> list[Any]:
 
 def _settled(hint: Any, value: Any) -> Any:
     origin, inner, _ = _parts(hint)
-    if type(value) in inner:
+    if origin is Union and type(value) in inner:
         return value
     for one in inner if origin is Union else (hint,):
         kind, items, _ = _parts(one)
