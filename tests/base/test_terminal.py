@@ -206,3 +206,25 @@ def test_a_name_with_dollars_is_no_formula_in_a_diagram(tmp_path: Path) -> None:
     title = rf"{NASTY} \frac{{"
     plot_iterations([Row(0, "start", "a", measured, None)], None, title, tmp_path / "a.png")
     assert (tmp_path / "a.png").stat().st_size > 1000
+
+
+@pytest.mark.parametrize("is_crash", [False, True])
+def test_words_of_native_code_are_dropped_and_a_crash_is_told(is_crash: bool) -> None:
+    end = "os.abort()" if is_crash else ""
+    program = (
+        "import os, sys\n"
+        "from ghostlap.base.terminal import native_words_dropped, open_streams\n"
+        "open_streams()\n"
+        "with native_words_dropped():\n"
+        "    os.write(2, b'Corrupt JPEG data\\n'); print('ours \u2500', file=sys.stderr)\n"
+        f"    {end}\n"
+        "os.write(2, b'after\\n'); print('as before', file=sys.stderr)\n"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, encoding="utf-8",
+        env={**os.environ, "PYTHONIOENCODING": "utf-8"},
+    )  # fmt: skip
+    if is_crash:
+        assert ended.stderr.startswith("ours \u2500\nFatal Python error: Aborted")
+    else:
+        assert (ended.returncode, ended.stderr) == (0, "ours \u2500\nafter\nas before\n")

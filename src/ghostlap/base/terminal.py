@@ -10,6 +10,7 @@ from __future__ import annotations
 import codecs
 import contextlib
 import errno
+import faulthandler
 import html
 import io
 import os
@@ -135,9 +136,9 @@ def open_streams() -> None:
     codecs.register_error(_PLAIN, _in_plain)
     # Not those that stand in for them, as in a test or a notebook.
     if sys.stdout is sys.__stdout__:
-        sys.stdout = _patient(1, sys.stdout)
+        sys.stdout = _patient_of(1, sys.stdout)
     if sys.stderr is sys.__stderr__:
-        sys.stderr = _patient(2, sys.stderr)
+        sys.stderr = _patient_of(2, sys.stderr)
 
 
 @contextlib.contextmanager
@@ -166,6 +167,28 @@ def native_words_held_back() -> Iterator[None]:
             os.close(saved)
 
 
+@contextlib.contextmanager
+def native_words_dropped() -> Iterator[None]:
+    """Drop what native code writes to standard error; what Python writes, and a crash, is shown.
+
+    Only within a program of ours: elsewhere the file descriptor is the caller's.
+    """
+    if not _ours:
+        yield
+        return
+    shown = sys.stderr
+    with io.FileIO(os.dup(2), "w") as raw, open(os.devnull, "wb") as nowhere:
+        sys.stderr = _patient(raw.fileno(), raw, shown.encoding)
+        faulthandler.enable(raw)
+        os.dup2(nowhere.fileno(), 2)
+        try:
+            yield
+        finally:
+            os.dup2(raw.fileno(), 2)
+            faulthandler.disable()
+            sys.stderr = shown
+
+
 def _held() -> BinaryIO:
     try:
         return cast(BinaryIO, tempfile.TemporaryFile())
@@ -181,15 +204,18 @@ def output_failure() -> OSError | None:
     return stream.failure if isinstance(stream, _Patient) else None
 
 
-def _patient(number: int, stream: Any) -> io.TextIOWrapper:
-    raw = None
-    if stream is not None:
-        with contextlib.suppress(OSError, ValueError):
-            stream.flush()
-        raw = getattr(stream.buffer, "raw", stream.buffer)
+def _patient_of(number: int, stream: Any) -> io.TextIOWrapper:
+    if stream is None:
+        return _patient(number, None)
+    with contextlib.suppress(OSError, ValueError):
+        stream.flush()
+    return _patient(number, getattr(stream.buffer, "raw", stream.buffer), stream.encoding)
+
+
+def _patient(number: int, raw: Any, encoding: str | None = None) -> io.TextIOWrapper:
     return io.TextIOWrapper(
         _Patient(number, raw),  # type: ignore[arg-type]  # writes whole, so needs no buffer
-        encoding=getattr(stream, "encoding", None) or "utf-8",
+        encoding=encoding or "utf-8",
         errors=_PLAIN,
         line_buffering=True,
         write_through=True,

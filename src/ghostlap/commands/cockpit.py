@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 
 from ghostlap.base.errors import CockpitError
+from ghostlap.base.memory import unsearched
 from ghostlap.base.signals import until_asked
 from ghostlap.base.terminal import say, warn
 from ghostlap.cockpit.config import CockpitConfig
@@ -42,7 +43,8 @@ def cockpit(config: CockpitConfig, console: Console = console) -> dict[str, Any]
 
     say(console, f"making {config.track} …")
     simulator = EmbeddedSource(config)
-    asyncio.run(_serve(simulator, config, console))
+    with unsearched():
+        asyncio.run(_serve(simulator, config, console))
     return {"recordings": simulator.recorded}
 
 

@@ -17,8 +17,9 @@ import numpy as np
 from rich.console import Console
 
 from ghostlap.base.errors import DriveError
+from ghostlap.base.memory import unsearched
 from ghostlap.base.signals import until_asked
-from ghostlap.base.terminal import say
+from ghostlap.base.terminal import native_words_dropped, say
 from ghostlap.cockpit.unity import UnityObserver
 from ghostlap.driving.server.config import PORT, DriveConfig
 from ghostlap.driving.server.console import DriveConsole, summary_line
@@ -72,7 +73,8 @@ def drive(config: DriveConfig, console: Console = console) -> dict[str, Any]:
     def count_lost() -> None:
         stats.not_recorded += 1
 
-    with shown, contextlib.ExitStack() as stack:
+    # libjpeg and libpng write a line for each damaged picture, whoever sends it.
+    with unsearched(), native_words_dropped(), shown, contextlib.ExitStack() as stack:
         recordings = None
         if config.record is not None:
             recordings = Recordings(config.record, shown.say, count_lost)

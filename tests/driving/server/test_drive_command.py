@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import io
 import json
 import signal
@@ -37,10 +38,14 @@ print(json.dumps([result, sorted(heavy & set(sys.modules))]))
 """
 
 
-async def told_to(port: int, brightness: int) -> float:
-    """The steering that a frame of that brightness is answered with."""
+def frame(brightness: int) -> bytes:
+    return encode_jpeg(np.full((160, 320, 3), brightness, np.uint8), 100)
+
+
+async def told_to(port: int, picture: bytes) -> float:
+    """The steering that a frame is answered with."""
     simulator = await RawSimulator.connect(port)
-    simulator.say(telemetry(encode_jpeg(np.full((160, 320, 3), brightness, np.uint8), 100)))
+    simulator.say(telemetry(picture))
     steering, _ = await simulator.steered()
     await leave_all()
     return steering
@@ -59,8 +64,8 @@ def test_from_start_to_stop(tmp_path: Path, number: signal.Signals) -> None:
         first_line = process.stderr.readline()
         assert first_line.startswith(f"driving with {pilot} on 127.0.0.1:")
         port = int(first_line.split(":")[1].split(";")[0])
-        assert asyncio.run(told_to(port, GREY)) == pytest.approx(0.0, abs=0.01)
-        assert asyncio.run(told_to(port, GREY // 2)) == pytest.approx(-0.5, abs=0.01)
+        assert asyncio.run(told_to(port, frame(GREY))) == pytest.approx(0.0, abs=0.01)
+        assert asyncio.run(told_to(port, frame(GREY // 2))) == pytest.approx(-0.5, abs=0.01)
         process.send_signal(number)
         out, _ = process.communicate(timeout=30)
     finally:
@@ -73,6 +78,42 @@ def test_from_start_to_stop(tmp_path: Path, number: signal.Signals) -> None:
     assert heavy == []
     # The second one may have connected before the first was seen to be gone.
     assert sum(len(read_recording(folder).frames) for folder in tmp_path.glob("drive*")) == 2
+
+
+def test_damaged_pictures_fill_no_terminal(tmp_path: Path) -> None:
+    """OpenCV's libraries would write a line for each."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "ghostlap", "drive", str(make_pilot(tmp_path / "run")), "--port=0"],
+        stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    try:
+        assert process.stderr is not None
+        port = int(process.stderr.readline().rpartition(":")[2].split(";")[0])
+        whole = frame(GREY)
+        damaged = whole[:-2] + b"\x12\x34" + whole[-2:]
+        assert asyncio.run(told_to(port, damaged)) == pytest.approx(0.0, abs=0.01)
+        process.send_signal(signal.SIGTERM)
+        _, said = process.communicate(timeout=30)
+    finally:
+        process.kill()
+        process.communicate()
+    assert "Corrupt JPEG" not in said
+    assert "1 frames, answered in" in said
+
+
+def test_garbage_is_not_looked_for_while_it_drives(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    frozen = []
+
+    async def serve(*_: object) -> None:
+        frozen.append(gc.get_freeze_count())
+
+    monkeypatch.setattr("ghostlap.commands.drive._serve", serve)
+    before = gc.get_freeze_count()
+    drive(DriveConfig(make_pilot(tmp_path / "run"), port=0))
+    assert frozen[0] > 10_000
+    assert gc.get_freeze_count() <= before
 
 
 def test_mistakes_are_named_before_anything_is_served(tmp_path: Path) -> None:
