@@ -83,7 +83,7 @@ def usable_rows(frames: pd.DataFrame, min_speed_share: float = 0.0) -> NDArray[n
         Mask of shape ``(rows,)``.
     """
     steering = frames["steering"].to_numpy(np.float64)
-    named = frames["center"].to_numpy(object) != ""
+    named = (frames["center"] != "").to_numpy(bool)
     steers = np.abs(steering) <= 1  # comparing with NaN is false
     return named & steers & ~slow_rows(frames, min_speed_share)
 

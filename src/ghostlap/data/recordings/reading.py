@@ -26,7 +26,6 @@ COLUMNS = ("center", "left", "right", "steering", "throttle", "brake", "speed_mp
 
 _PROBED_ROWS = 50
 _PROBED_FOLDERS = 100
-_PIECE = 50_000
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -146,18 +145,13 @@ def _find_images(folder: Path, log: DrivingLog) -> Path:
 def _frames(log: DrivingLog, images: Path) -> pd.DataFrame:
     import pandas as pd
 
-    prefix = os.path.join(images, "")
-    columns: dict[str, object] = {}
-    for camera, names in zip(CAMERAS, log.names, strict=True):
-        # In pieces: of a million strings, no more than some thousand lie in memory twice.
-        columns[camera] = pd.concat(
-            [
-                pd.Series([prefix + name if name else "" for name in names[start : start + _PIECE]])
-                for start in range(0, len(names), _PIECE)
-            ],
-            ignore_index=True,
-        )
+    from ghostlap.data.recordings.path_column import Paths
+
+    columns: dict[str, object] = {
+        camera: Paths(os.path.join(images, ""), names)
+        for camera, names in zip(CAMERAS, log.names, strict=True)
+    }
     for column, values in zip(COLUMNS[3:7], log.numbers, strict=True):
         columns[column] = np.array(values, dtype=np.float64)
     columns["time"] = np.array(log.times_ms, dtype=np.int64).view("datetime64[ms]")
-    return pd.DataFrame(columns)
+    return pd.DataFrame(columns, copy=False)
