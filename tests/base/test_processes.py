@@ -16,7 +16,7 @@ from places import TESTS
 
 from ghostlap.base.errors import GhostlapError, ProcessError
 from ghostlap.base.platform import cores
-from ghostlap.base.processes import run_tasks
+from ghostlap.base.processes import python, run_tasks
 
 ON_ONE_AND_TWO = pytest.mark.parametrize("processes", [1, 2])
 
@@ -225,3 +225,14 @@ def test_processes_end_without_a_word_when_their_parent_is_killed(
     parent.wait(10)
     assert not wait_until_gone([int(path.name) for path in folder.iterdir()])
     assert said.read_text() == ""
+
+
+def test_no_process_imports_what_lies_in_the_current_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("json", "pickle", "ghostlap", "onnx"):
+        (tmp_path / f"{name}.py").write_text("open('came-in', 'w')")
+    monkeypatch.chdir(tmp_path)
+    assert dict(run_tasks(tasks.doubled, [1, 2], processes=2)) == {0: 2, 1: 4}
+    subprocess.run(python("-m", "ghostlap", "--version"), check=True)
+    assert not (tmp_path / "came-in").exists()

@@ -175,14 +175,16 @@ def replacing_folder(out: Path, error: type[GhostlapError] = FolderError) -> Ite
             raise error(
                 f"{out}: already in use. Name a folder that does not exist yet, or an empty one."
             )
+        made = lock.folder / out.name  # without the lock, which a kill would leave in it
+        made.mkdir()
         with named_in_errors(out):
-            yield lock.folder
+            yield made
         if out.exists():
             for path in out.iterdir():
                 if _is_leftover(path):
                     remove(path, out)
             out.rmdir()
-        lock.move_to(out)
+        made.rename(out)
 
 
 @contextlib.contextmanager
@@ -218,9 +220,8 @@ def _workshop(out: Path, error: type[GhostlapError]) -> Iterator[FolderLock]:
             try:
                 yield lock
             finally:
-                if lock.folder == workshop:
-                    with contextlib.suppress(OSError):
-                        lock.empty()
+                with contextlib.suppress(OSError):
+                    lock.empty()
     finally:
         with contextlib.suppress(OSError):
             workshop.rmdir()  # also where it was another's when this began, who has left since

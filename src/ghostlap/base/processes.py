@@ -52,6 +52,14 @@ _ENDING_S = 5.0
 _LOOK_UP_S = 1.0
 
 
+def python(*arguments: str) -> list[str]:
+    """The command line of a Python process of ours: ``-m`` or ``-c``, and what follows.
+
+    It imports nothing from the current folder, which may be a stranger's.
+    """
+    return [sys.executable, "-P", *arguments]
+
+
 def run_tasks(
     function: Callable[[Task, Report], Result],
     tasks: Sequence[Task],
@@ -142,7 +150,7 @@ class _Process:
     def __init__(self, messages: queue.SimpleQueue[tuple[_Process, str, Any]]) -> None:
         self.index = -1
         self._child = subprocess.Popen(
-            [sys.executable, "-c", _CHILD, json.dumps(sys.path)],
+            python("-c", _CHILD, json.dumps(sys.path)),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             env={**os.environ, **_ONE_THREAD},

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 import threading
 from pathlib import Path
 from typing import Any
 
 from ghostlap.base.platform import start_patiently
+from ghostlap.base.processes import python
 from ghostlap.cockpit.library import stamp_of
 
 _PATIENCE_S = 300.0
@@ -75,7 +75,7 @@ class DoctorWorker:
                     self._known[folder] = stamp, verdict
 
     def _examine(self, folder: Path) -> dict[str, Any]:
-        command = [sys.executable, "-m", "ghostlap", "doctor", str(folder.absolute()), "--json"]
+        command = python("-m", "ghostlap", "doctor", str(folder.absolute()), "--json")
         with self._lock:
             if self._stopped:
                 return _UNKNOWN

@@ -12,7 +12,6 @@ import dataclasses
 import datetime
 import itertools
 import subprocess
-import sys
 import threading
 from collections.abc import Sequence
 from pathlib import Path
@@ -21,6 +20,7 @@ from typing import Any
 from ghostlap.base.errors import CockpitError
 from ghostlap.base.files import open_file, open_text
 from ghostlap.base.platform import kill_group, start_patiently
+from ghostlap.base.processes import python
 from ghostlap.base.signals import ask_to_stop, stoppable
 from ghostlap.cockpit.library import Library
 from ghostlap.pilots.pilot import PILOT_FILE
@@ -116,10 +116,9 @@ class TrainingJobs:
             number += 1
             run = f"{run[:17]}-{number}"
         log = runs / f".{run}.log"
-        command = [
-            sys.executable, "-m", "ghostlap", "train", *recordings,
-            "--out", str((runs / run).absolute()), *options,
-        ]  # fmt: skip
+        command = python(
+            "-m", "ghostlap", "train", *recordings, "--out", str((runs / run).absolute()), *options
+        )
         try:
             runs.mkdir(parents=True, exist_ok=True)
             with log.open("wb") as output:

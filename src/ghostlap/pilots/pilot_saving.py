@@ -10,7 +10,6 @@ import logging
 import math
 import os
 import subprocess
-import sys
 import tempfile
 import warnings
 from collections.abc import Callable, Iterator
@@ -22,6 +21,7 @@ import onnx
 
 from ghostlap.base.errors import ModelError, PilotError
 from ghostlap.base.files import replacing, write_json, write_text
+from ghostlap.base.processes import python
 from ghostlap.data.vision.preprocessing import Preprocessing
 from ghostlap.pilots.keras_files import write_keras
 from ghostlap.pilots.pilot import (
@@ -193,7 +193,7 @@ def _export_with_tensorflow(network: Any, path: Path) -> None:
         keras_path = Path(folder) / KERAS_FILE
         network.save(keras_path)
         ended = subprocess.run(
-            [sys.executable, "-P", "-c", _EXPORT, str(keras_path), str(path)],
+            python("-c", _EXPORT, str(keras_path), str(path)),
             env={**os.environ, "KERAS_BACKEND": "tensorflow"},
             capture_output=True,
             text=True,

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import socket
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +13,7 @@ from typing import Any
 from rich.console import Console
 
 from ghostlap.base.errors import DemoError
+from ghostlap.base.processes import python
 from ghostlap.base.signals import ask_to_stop, stoppable
 from ghostlap.commands.sim import simulate
 from ghostlap.commands.sim_config import SimulateConfig
@@ -76,7 +76,7 @@ def _server(run: Path, record: Path, speed_limit: float, port: int) -> Iterator[
     """A server that listens."""
     options = ["--speed-limit", str(speed_limit), "--record", str(record), "--port", str(port)]
     server = subprocess.Popen(
-        [sys.executable, "-m", "ghostlap", "drive", str(run), *options],
+        python("-m", "ghostlap", "drive", str(run), *options),
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         **stoppable(),

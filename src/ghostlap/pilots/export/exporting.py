@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import os
 import subprocess
-import sys
 import tempfile
 import warnings
 from pathlib import Path
@@ -18,6 +17,7 @@ from rich.console import Console
 from ghostlap.base.errors import ExchangeError, ImageError
 from ghostlap.base.files import write_json
 from ghostlap.base.folder_lock import replacing_output
+from ghostlap.base.processes import python
 from ghostlap.base.terminal import plain, say
 from ghostlap.data.labels import SPEED_UNIT_MPH, steering_error
 from ghostlap.data.vision.preprocessing import Rgb, preprocess, read_rgb
@@ -224,7 +224,7 @@ def _tflite(
         module = "ghostlap.pilots.export.tflite_worker"
         files = [_keras_file(config.run), out, config.number, pictures, answers]
         ended = subprocess.run(
-            [sys.executable, "-P", "-m", module, *map(str, files)],
+            python("-m", module, *map(str, files)),
             env={**os.environ, "KERAS_BACKEND": "tensorflow", "TF_CPP_MIN_LOG_LEVEL": "3"},
             capture_output=True,
             text=True,

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from ghostlap.base.errors import LegacyError
 from ghostlap.base.files import open_file
+from ghostlap.base.processes import python
 from ghostlap.pilots.keras_import.h5_child import MAX_TEXT_BYTES, MAX_WEIGHT_BYTES
 
 Array = NDArray[np.float32]
@@ -61,7 +62,7 @@ def read_h5_file(path: Path, where: str) -> H5Content:
     with tempfile.TemporaryFile() as answer:
         try:
             ended = subprocess.run(
-                [sys.executable, "-c", _CHILD, str(path), json.dumps(sys.path)],
+                python("-c", _CHILD, str(path), json.dumps(sys.path)),
                 stdin=subprocess.DEVNULL,
                 stdout=answer,
                 stderr=subprocess.DEVNULL,
