@@ -12,6 +12,7 @@ from pathlib import Path
 from benchmarks.attack.campaign import TRAINING_MB, USUAL_MB
 from benchmarks.attack.forks import Weight
 from benchmarks.attack.material import TRAINING, Material
+from benchmarks.attack.running import PATIENCE_S
 
 _SIM = ("--size", "48", "24", "--processes", "1", "--conditions", "fixed")
 _IMPORT = ("--crop", "0:16", "--colour", "rgb", "--blur", "0", "--scale", "x/255",
@@ -24,7 +25,7 @@ class Job:
 
     name: str
     arguments: tuple[str, ...]
-    share: int = 1
+    share: float = 1
     """Of the attempts; cheap ones have more."""
     resumes: bool = False
     """``--resume`` goes on; else the same command again."""
@@ -34,6 +35,11 @@ class Job:
     """Copied into the empty folder first."""
     varies: tuple[str, ...] = ()
     """Endings of files whose bytes no two runs share, of whatever was or was not killed."""
+    compared: bool = True
+    """What it comes to is compared; else, only that it ends well after kills."""
+    most_kills: int = 6
+    """Of one attempt; more where what follows them takes long."""
+    ends_within_s: float = PATIENCE_S
 
     @property
     def replaces(self) -> bool:
@@ -88,17 +94,25 @@ def all_jobs(material: Material) -> list[Job]:
             "search", ("search", rec, "--out", "out", "--trials", "2", "--subset", "0.9",
                        "--space", "learning_rate=1e-4..1e-2:log", "--set",
                        "model=pilotnet_small", "epochs=1", "batch_size=8", "warmup_steps=0",
-                       "steps_per_epoch=1"), 1, weight="heavy", allowed_mb=TRAINING_MB,
-            varies=(".h5",),
+                       "steps_per_epoch=1"), 2, weight="heavy", allowed_mb=TRAINING_MB,
+            varies=(".h5",), most_kills=12,
         ),
         Job(
             "dagger", ("dagger", material.trained.name, "--out", "out", "--track", oval,
                        "--iterations", "1", "--metres", "10", "--seeds", "1", "--conditions",
-                       "fixed", "--processes", "1", "--epochs", "1", "--no-control"), 1,
+                       "fixed", "--processes", "1", "--epochs", "1", "--no-control"), 2,
             resumes=True, weight="heavy", allowed_mb=TRAINING_MB,
-            brought=(material.trained,), varies=(".h5",),
+            brought=(material.trained,), varies=(".h5",), most_kills=12,
         ),
     ]  # fmt: skip
+
+
+def demo_job(material: Material) -> Job:
+    """All commands in one. It takes a minute and a half, so that it is tried once or twice."""
+    return Job(
+        "demo", ("demo", "--quick", "--track", str(material.track), "--out", "out"), 0.5,
+        weight="heavy", allowed_mb=TRAINING_MB, compared=False, most_kills=12, ends_within_s=600,
+    )  # fmt: skip
 
 
 def job_named(material: Material, name: str) -> Job:

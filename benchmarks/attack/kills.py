@@ -16,14 +16,12 @@ from pathlib import Path
 
 from benchmarks.attack.campaign import Campaign
 from benchmarks.attack.forks import Forked, Forks, Kill, Weight
-from benchmarks.attack.jobs import Job, all_jobs
+from benchmarks.attack.jobs import Job, all_jobs, demo_job
 from benchmarks.attack.material import Material, make_exchanged, make_material, make_trained
 from benchmarks.attack.running import judge
 from benchmarks.attack.same import content, differences
 
 KIND = "kills"
-_MOST_KILLS = 6
-"""Of one attempt."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -81,10 +79,12 @@ class Attacker:
 
     def _run_twice(self, job: Job, worker: int) -> Unbroken | None:
         runs = []
-        for number in range(2):  # the first one may have filled a cache
+        for number in range(1 + job.compared):  # the first one may have filled a cache
             with self.campaign.place(f"unbroken-{worker}-{number}") as place:
                 work = fresh(place, job)
-                ended = self.forks(job.weight, worker).run(job.arguments, work)
+                ended = self.forks(job.weight, worker).run(
+                    job.arguments, work, timeout_s=job.ends_within_s
+                )
                 if ended.status != 0:
                     what = f"undisturbed: status {ended.status}: {ended.last_words}"
                     self.campaign.found(f"{KIND}/{job.name}", "crashed", what, 0)
@@ -95,12 +95,12 @@ class Attacker:
                         content(work, work), ended.seconds, ended.operations, sum(sizes), max(sizes)
                     )
                 )
-        differing = unlike(job, runs[0].content, runs[1].content)
+        differing = unlike(job, runs[0].content, runs[-1].content)
         if differing:
             what = f"two undisturbed runs differ: {'; '.join(differing[:5])}"
             self.campaign.found(f"{KIND}/{job.name}", "lost", what, 0)
             return None
-        return runs[1]
+        return runs[-1]
 
 
 def attacker_of(campaign: Campaign) -> Attacker:
@@ -125,7 +125,7 @@ def unlike(job: Job, wanted: dict[str, str], got: dict[str, str]) -> list[str]:
     """What differs, but for bytes that no two runs share."""
     return [
         text
-        for text in differences(wanted, got)
+        for text in (differences(wanted, got) if job.compared else ())
         if not (text.startswith("other bytes") and text.endswith(job.varies or "\0"))
     ]
 
@@ -133,7 +133,8 @@ def unlike(job: Job, wanted: dict[str, str], got: dict[str, str]) -> list[str]:
 def attack(campaign: Campaign, seconds: float) -> None:
     """Kill every command, as often as there is time for."""
     attacker = attacker_of(campaign)
-    jobs = [job for job in all_jobs(attacker.material) if campaign.wants(f"{KIND}/{job.name}")]
+    jobs = [*all_jobs(attacker.material), demo_job(attacker.material)]
+    jobs = [job for job in jobs if campaign.wants(f"{KIND}/{job.name}")]
     until = time.monotonic() + seconds
 
     def work(task: tuple[Job, int], worker: int) -> None:
@@ -177,9 +178,9 @@ def make_attempt(
         work = fresh(place, job)
         kills: list[Kill] = []
         arguments = job.arguments
-        for _ in range(1 if chance.random() < 0.4 else chance.randint(2, _MOST_KILLS)):
+        for _ in range(1 if chance.random() < 0.4 else chance.randint(2, job.most_kills)):
             kill = draw_kill(chance, unbroken)
-            ended = forks.run(arguments, work, kill=kill)
+            ended = forks.run(arguments, work, kill=kill, timeout_s=job.ends_within_s)
             if ended.status != -9:  # it was over before
                 break
             kills.append(kill)
@@ -196,6 +197,8 @@ def make_attempt(
         if not judge(campaign, name, attempt, last, f"{how}; then", files):
             return
         differing = unlike(job, unbroken.content, content(work, work))
+        if last.status and not job.compared:
+            differing = [f"status {last.status}"]
         if differing:
             said = f" ({last.last_words})" if last.status else ""
             what = f"{how}; then {'; '.join(differing[:4])}{said}"
@@ -204,7 +207,7 @@ def make_attempt(
 
 def _go_on(forks: Forks, job: Job, work: Path) -> Forked:
     """Let a command go on after kills, or begin anew where it cannot."""
-    ended = forks.run(job.going_on, work)
+    ended = forks.run(job.going_on, work, timeout_s=job.ends_within_s)
     if ended.status == 2 and job.resumes:
-        ended = forks.run(job.arguments, work)
+        ended = forks.run(job.arguments, work, timeout_s=job.ends_within_s)
     return ended

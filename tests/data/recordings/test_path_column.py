@@ -12,7 +12,8 @@ import pandas as pd
 import pytest
 from recordings import image_names, log_lines, make_recording
 
-from ghostlap.data.recordings import CAMERAS, read_recording
+from ghostlap.data.formats.readers import read_recording
+from ghostlap.data.recordings.columns import CAMERAS
 from ghostlap.data.recordings.names import Names
 from ghostlap.data.recordings.path_column import Paths
 

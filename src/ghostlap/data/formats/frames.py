@@ -90,17 +90,17 @@ def source_of(recording: Recording) -> Source:
 
 def _moments(recording: Recording, left_out: list[str]) -> Iterator[Moment]:
     frames = recording.frames
-    paths = frames[list(CAMERAS)].to_numpy(object)
     numbers = frames[[*CONTROLS, "speed_mph"]].to_numpy(np.float64)
     times_ms = frames["time"].to_numpy("datetime64[ms]").astype(np.int64)
     shape: tuple[int, ...] | None = None
-    for row in range(len(frames)):
+    columns = [frames[camera] for camera in CAMERAS]
+    for row, paths in enumerate(zip(*columns, strict=True)):
         where = f"{recording.counts} {recording.lines[row]}"
         problem = _bad_control(numbers[row, :3])
         pictures = {}
         if not problem:
             try:
-                for camera, path in zip(CAMERAS, paths[row], strict=True):
+                for camera, path in zip(CAMERAS, paths, strict=True):
                     if path:
                         data = read_picture(path)
                         pictures[camera] = Picture(data, decode_rgb(data, path))
