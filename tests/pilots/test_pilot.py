@@ -99,6 +99,17 @@ def test_a_folder_without_a_pilot_is_named(tmp_path: Path) -> None:
         Pilot.load(tmp_path / "nowhere")
     with pytest.raises(PilotError, match=r"holds no pilot.json"):
         Pilot.load(tmp_path)
+    (tmp_path / "notes.txt").touch()
+    with pytest.raises(PilotError, match="must be the run folder of a pilot. Got a file"):
+        Pilot.load(tmp_path / "notes.txt")
+    model = tmp_path / "model.h5"
+    model.touch()
+    for path in (model, tmp_path):
+        with pytest.raises(PilotError, match=rf"ghostlap import {model} --like RECORDING --out "):
+            Pilot.load(path)
+    (tmp_path / "drive.py").touch()
+    with pytest.raises(PilotError, match=rf"import {model} --script {tmp_path}/drive.py --out "):
+        Pilot.load(model)
 
 
 def test_a_broken_pilot_is_refused(copy: Path) -> None:

@@ -14,6 +14,7 @@ A pilot is a run folder:
 from __future__ import annotations
 
 import math
+import shlex
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -266,7 +267,7 @@ def read_description(folder: Path) -> dict[str, Any]:
     path = run_file(folder, PILOT_FILE)
     try:
         description: dict[str, Any] = todays_names(read_json(path))
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         raise PilotError(_no_pilot_message(folder)) from None
     except (OSError, ValueError) as error:
         raise PilotError(f"{path}: cannot be read ({error}). Is it a copy cut off?") from error
@@ -279,7 +280,24 @@ def read_description(folder: Path) -> dict[str, Any]:
     return description
 
 
+def _import_first(model: Path) -> str:
+    script = model.with_name("drive.py")
+    how = f"--script {shlex.quote(str(script))}" if script.is_file() else "--like RECORDING"
+    out = Path("runs", f"{model.resolve().parent.name}-{model.stem}")
+    return (
+        f"{model}: is no run folder of a pilot, but a model. Import it first: 'ghostlap import "
+        f"{shlex.quote(str(model))} {how} --out {shlex.quote(str(out))}', then name {out}."
+    )
+
+
 def _no_pilot_message(folder: Path) -> str:
+    inside = [folder / name for name in ("model.h5", KERAS_FILE) if (folder / name).is_file()]
+    for model in inside if not (folder / "config.json").exists() else []:
+        return _import_first(model)
+    if folder.is_file():
+        if folder.suffix in (".h5", ".hdf5", ".keras"):
+            return _import_first(folder)
+        return f"{folder}: must be the run folder of a pilot. Got a file."
     if not folder.exists():
         along = ", ".join(sorted(path.parent.name for path in BUILT_IN.glob(f"*/{PILOT_FILE}")))
         return (

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import cv2
 import h5py  # type: ignore[import-untyped]
 import numpy as np
 import pytest
@@ -16,6 +17,8 @@ from ghostlap.commands.import_model import import_model
 from ghostlap.data.vision.preprocessing import SEED, preprocess
 from ghostlap.pilots.keras_import.config import ImportConfig
 from ghostlap.pilots.keras_import.finder import Tried, choose
+from ghostlap.pilots.keras_import.model_file import read_model_file
+from ghostlap.pilots.keras_import.network import rebuild
 from ghostlap.pilots.keras_import.recipes import (
     Given,
     candidates,
@@ -106,7 +109,8 @@ def test_what_must_be_said_is_asked_for() -> None:
     "options",
     [
         {"crop": "9"}, {"blur": 2}, {"scale": "y"}, {"lambdas": "a"}, {"output": -1},
-        {"steering_scale": 0.0}, {"frame_width_px": 0}, {"seed": -1},
+        {"steering_scale": 0.0}, {"frame_width_px": 0}, {"seed": -1}, {"resize": "slowly"},
+        {"steps": ("blur 3x3",), "blur": 3}, {"script": Path("drive.py"), "crop": "60:135"},
     ],
 )  # fmt: skip
 def test_impossible_options_are_refused(options: dict[str, Any]) -> None:
@@ -132,6 +136,51 @@ def test_a_model_becomes_a_pilot(tmp_path: Path, small_recording: Path) -> None:
         import_model(
             ImportConfig(model, out=tmp_path / "b", like=small_recording, crop="60:-25", blur=0)
         )
+
+
+SCRIPT = """
+import cv2, numpy as np
+from keras.models import load_model
+MEAN = np.array([10., 20., 30.])
+def predict(image):
+    small = cv2.resize(image[60:135, 20:300], (32, 16), interpolation=cv2.INTER_AREA)
+    return load_model('m.h5').predict((small[None] - MEAN) / 255.)
+"""
+
+
+def test_the_preprocessing_comes_from_the_script(
+    tmp_path: Path, small_recording: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A number for each channel becomes a layer of the network."""
+    model, script = small_model(tmp_path / "model.h5"), tmp_path / "drive.py"
+    script.write_text(SCRIPT)
+    result = import_model(ImportConfig(model, out=tmp_path / "run", script=script))
+    assert result["recipe"] == (
+        "--crop 60:135 --steps 'crop 0:75,20:300' 'resize 32x16 area' --scale x"
+    )
+    assert "drive.py:6" in capsys.readouterr().err
+    pilot = Pilot.load(tmp_path / "run")
+    frame = np.random.default_rng(0).integers(0, 256, (160, 320, 3), np.uint8)
+    small = cv2.resize(frame[60:135, 20:300], (32, 16), interpolation=cv2.INTER_AREA)
+    plain = rebuild(read_model_file(model), {}, None).network
+    wanted = float(plain((small[None] - [10.0, 20.0, 30.0]).astype(np.float32) / 255)[0, 0])
+    assert pilot.steer(frame) == pytest.approx(wanted, abs=1e-4)
+    options: dict[str, Any] = {"steps": ("crop 0:75,20:300", "resize 32x16 area")}
+    told = ImportConfig(model, out=tmp_path / "b", crop="60:135", scale="x", **options)
+    assert import_model(told)["recipe"] == result["recipe"]
+    import_model(ImportConfig(model, out=tmp_path / "c", script=script, like=small_recording))
+    assert "correlation with the person's steering" in capsys.readouterr().err
+    script.write_text(SCRIPT.replace("(32, 16)", "(64, 64)"))
+    with pytest.raises(LegacyError, match="makes pictures of 64x64 .* the network sees 32x16"):
+        import_model(ImportConfig(model, out=tmp_path / "d", script=script))
+
+
+def test_columns_and_pillow_s_resize_can_be_told() -> None:
+    given = Given("60:-25,20:-20", "yuv", 3, "x/255", "pillow-bilinear")
+    recipe = complete(given, (66, 200, 3), FRAME, False)
+    assert recipe.steps == (
+        "crop 0:75,20:300", "colour RGB2YUV", "blur 3x3", "resize 200x66 pillow-bilinear",
+    )  # fmt: skip
 
 
 @pytest.mark.parametrize("name", ["model.h5", "model.keras", "config.json"])

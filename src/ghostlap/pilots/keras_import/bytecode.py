@@ -41,7 +41,17 @@ class Grey:
     """RGB to one channel."""
 
 
-Step = Affine | Resize | Grey
+Key = tuple[int | None, int | None, int | None]
+
+
+@dataclasses.dataclass(frozen=True)
+class Cut:
+    """``x[keys]``: for each axis, the batch's too, ``(start, stop, step)``; or ``...``."""
+
+    keys: tuple[Any, ...]
+
+
+Step = Affine | Resize | Grey | Cut
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,21 +70,23 @@ class _Instruction(NamedTuple):
 
 _BINARY = {20: "*", 21: "//2", 23: "+", 24: "-", 27: "/"}
 _OLD = {
-    9: "NOP", 11: "NEGATIVE", 83: "RETURN", 100: "CONST", 102: "TUPLE", 103: "TUPLE",
-    106: "ATTR", 116: "GLOBAL", 124: "FAST", 131: "CALL", **_BINARY,
+    9: "NOP", 11: "NEGATIVE", 25: "SUBSCRIPT", 83: "RETURN", 100: "CONST", 102: "TUPLE",
+    103: "TUPLE", 106: "ATTR", 116: "GLOBAL", 124: "FAST", 131: "CALL", 133: "SLICE", **_BINARY,
 }  # fmt: skip
 _OLD_3 = {code: name for code, name in _OLD.items() if name != "//2"}
 _METHODS = {**_OLD_3, 160: "ATTR", 161: "CALL"}
 _OPERATORS = {0: "+", 5: "*", 10: "-", 11: "/"}  # of BINARY_OP, by its argument
 _NEW_311 = {
-    0: "NOP", 2: "NOP", 9: "NOP", 11: "NEGATIVE", 83: "RETURN", 100: "CONST", 102: "TUPLE",
-    103: "TUPLE", 106: "ATTR", 116: "GLOBAL2", 122: "BINARY", 124: "FAST", 151: "NOP",
+    0: "NOP", 2: "NOP", 9: "NOP", 11: "NEGATIVE", 25: "SUBSCRIPT", 83: "RETURN", 100: "CONST",
+    102: "TUPLE", 103: "TUPLE", 106: "ATTR", 116: "GLOBAL2", 122: "BINARY", 124: "FAST",
+    133: "SLICE", 151: "NOP",
     160: "ATTR", 166: "NOP", 171: "CALL",
 }  # fmt: skip
-_NEW_312 = {**_NEW_311, 106: "ATTR2"}
+_NEW_312 = {**_NEW_311, 26: "SLICED", 106: "ATTR2"}
 del _NEW_312[160], _NEW_312[166]
 _NEW_313 = {
-    0: "NOP", 30: "NOP", 34: "NOP", 36: "RETURN", 42: "NEGATIVE", 45: "BINARY", 47: "TUPLE",
+    0: "NOP", 4: "SLICED", 5: "SUBSCRIPT", 30: "NOP", 34: "NOP", 36: "RETURN", 42: "NEGATIVE",
+    45: "BINARY", 47: "TUPLE", 50: "SLICE",
     52: "TUPLE", 53: "CALL", 82: "ATTR2", 83: "CONST", 85: "FAST", 91: "GLOBAL2", 149: "NOP",
 }  # fmt: skip
 
@@ -157,6 +169,8 @@ def _carry_out(
 ) -> None:
     if name == "NOP":
         return
+    if name == "SLICE" and argument not in (2, 3):
+        raise NotUnderstood("it makes a slice of what is none")
     if name == "FAST":
         _at(code.varnames, argument)
         stack.append(_Picture())
@@ -169,6 +183,13 @@ def _carry_out(
         if not isinstance(owner, _Name):
             raise NotUnderstood("it asks a value for an attribute")
         stack.append(_Name((*owner.path, _at(code.names, argument >> (name == "ATTR2")))))
+    elif name == "SLICE":
+        stack.append(slice(*_pop(stack, argument)))
+    elif name == "SLICED":
+        owner, start, stop = _pop(stack, 3)
+        stack.append(_cut(owner, slice(start, stop)))
+    elif name == "SUBSCRIPT":
+        stack.append(_cut(*_pop(stack, 2)))
     elif name == "TUPLE":
         stack.append(tuple(_pop(stack, argument)))
     elif name == "CALL":
@@ -198,6 +219,21 @@ def _pop(stack: list[Any], count: int) -> list[Any]:
     taken = stack[len(stack) - count :]
     del stack[len(stack) - count :]
     return taken
+
+
+def _cut(owner: Any, key: Any) -> _Picture:
+    keys: list[Any] = []
+    for one in key if isinstance(key, tuple) else (key,):
+        sides = (one.start, one.stop, one.step) if isinstance(one, slice) else None
+        if one is Ellipsis:
+            keys.append(one)
+        elif sides and all(s is None or (_is_number(s) and isinstance(s, int)) for s in sides):
+            keys.append(sides)
+        else:
+            raise NotUnderstood("it takes something else out of the picture than slices")
+    if not isinstance(owner, _Picture) or len(owner.steps) >= _MOST_STEPS or len(keys) > 4:
+        raise NotUnderstood("it takes a part of something else than the picture")
+    return _Picture((*owner.steps, Cut(tuple(keys))))
 
 
 def _is_number(value: Any) -> bool:

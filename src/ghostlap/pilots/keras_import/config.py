@@ -65,7 +65,8 @@ class ImportConfig(Options, error=LegacyError):
     scale: str | None = None
     """What was done to values from 0 to 255: x/255, x/127.5-1, x/255-0.5, or x for nothing."""
     lambdas: Annotated[tuple[str, ...], tyro.conf.arg(name="lambda")] = ()
-    """LAYER=SCALE,OFFSET or LAYER=x/127.5-1: what a Lambda layer does whose code is not known."""
+    """LAYER=SCALE,OFFSET, LAYER=x/127.5-1 or LAYER=60:135,20:300 (rows and columns that it keeps):
+    what a Lambda layer does whose code is not known."""
     output: Annotated[int, Range(0)] | None = None
     """Which of the network's answers is the steering, counted from 0, if it has several."""
     steering_scale: float = 1.0

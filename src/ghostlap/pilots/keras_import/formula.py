@@ -9,6 +9,9 @@ from ghostlap.base.errors import LegacyError
 
 _NUMBER = r"[+-]?(?:\d++(?:\.\d*+)?|\.\d++)(?:[eE][+-]?\d++)?"
 _FORMULA = re.compile(rf"x(?:([*/])({_NUMBER}))?(?:([+-])({_NUMBER}))?")
+SIDES = re.compile(r"(-?\d+)?:(-?\d+)?(?:,(-?\d+)?:(-?\d+)?)?")
+"""Rows, or rows and columns, as Python counts them: ``60:-25,20:300``."""
+
 _PAIR = re.compile(rf"({_NUMBER}),({_NUMBER})")
 
 

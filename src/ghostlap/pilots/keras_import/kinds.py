@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from ghostlap.pilots.keras_import import layers, weighted
+from ghostlap.pilots.keras_import import layers, operators, weighted
+from ghostlap.pilots.keras_import.architecture import OPERATOR
 from ghostlap.pilots.keras_import.layers import Origin, Part
 from ghostlap.pilots.keras_import.settings import Settings
 
@@ -20,6 +21,7 @@ KINDS: dict[str, Callable[[Settings, Origin], list[Part]]] = {
     "BatchNormalization": weighted.batch_normalization,
     "BatchNormalizationV1": weighted.batch_normalization,
     "BatchNormalizationV2": weighted.batch_normalization,
+    "CenterCrop": layers.center_crop,
     "Concatenate": layers.concatenate,
     "Conv2D": weighted.convolution,
     "Convolution2D": weighted.convolution,
@@ -37,6 +39,7 @@ KINDS: dict[str, Callable[[Settings, Origin], list[Part]]] = {
     "MaxPooling2D": layers.pooling("MaxPooling2D"),
     "Maximum": layers.merging("Maximum"),
     "Merge": layers.merge,
+    "Minimum": layers.merging("Minimum"),
     "Multiply": layers.merging("Multiply"),
     "Normalization": weighted.normalization,
     "PReLU": weighted.prelu,
@@ -49,8 +52,21 @@ KINDS: dict[str, Callable[[Settings, Origin], list[Part]]] = {
     "SeparableConvolution2D": weighted.separable,
     "Softmax": layers.softmax,
     "SpatialDropout2D": layers.dropout("SpatialDropout2D"),
+    "Subtract": layers.merging("Subtract"),
+    "ThresholdedReLU": layers.thresholded_relu,
+    "UpSampling2D": layers.upsampling,
     "ZeroPadding2D": layers.zero_padding,
-}
+    OPERATOR: operators.operator,
+    # What changes pictures in training only.
+    **dict.fromkeys((
+        "AugMix", "CutMix", "Equalization", "Identity", "MixUp", "RandAugment", "RandomBrightness",
+        "RandomColorDegeneration", "RandomColorJitter", "RandomContrast", "RandomElasticTransform",
+        "RandomErasing", "RandomFlip", "RandomGaussianBlur", "RandomGrayscale", "RandomHeight",
+        "RandomHue", "RandomInvert", "RandomPerspective", "RandomPosterization", "RandomRotation",
+        "RandomSaturation", "RandomSharpness", "RandomShear", "RandomTranslation", "RandomWidth",
+        "RandomZoom", "Solarization", "SpatialDropout1D", "SpatialDropout3D",
+    ), layers.nothing),
+}  # fmt: skip
 
 LAMBDA = "Lambda"
 INPUT = "InputLayer"
@@ -59,10 +75,6 @@ SPATIAL = frozenset(
     kind for kind in KINDS if "2D" in kind and not kind.startswith("SpatialDropout")
 )
 """Kinds that say in their settings where their pictures have their channels."""
-
-_WEIGHTED = (
-    "Atrous", "BatchNorm", "Conv", "Dense", "Depthwise", "Normalization", "PReLU", "Separable",
-)  # fmt: skip
 
 SCALING = frozenset({"Rescaling", "Normalization"})
 
@@ -73,6 +85,16 @@ def base_kind(kind: str) -> str:
     return name if package in ("", "keras", "Keras") else kind
 
 
-def has_weights(kind: str) -> bool:
-    """Whether a layer of this class has weights in a file."""
-    return base_kind(kind).startswith(_WEIGHTED)
+def weight_counts(settings: Settings) -> tuple[int, int]:
+    """How many weights a layer has in a file, those that are trained and those that are not."""
+    kind = base_kind(settings.kind)
+    if kind.startswith("BatchNorm"):
+        learned = [settings.flag(name, default=True) for name in ("center", "scale")]
+        return sum(learned), 2
+    if kind == "Normalization":
+        return 0, 0 if settings.get("mean") is not None else 3
+    if kind == "PReLU":
+        return 1, 0
+    if kind.startswith(("Atrous", "Conv", "Dense", "Depthwise", "Separable")):
+        return 1 + kind.startswith("Separable") + settings.flag("use_bias", "bias", default=True), 0
+    return 0, 0

@@ -9,25 +9,31 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ghostlap.base.errors import LegacyError
-from ghostlap.pilots.keras_import.bytecode import Affine, Step, steps_of
-from ghostlap.pilots.keras_import.formula import parse_formula
+from ghostlap.pilots.keras_import.bytecode import Affine, Cut, Step, steps_of
+from ghostlap.pilots.keras_import.formula import SIDES, parse_formula
 from ghostlap.pilots.keras_import.marshalled import MAX_BYTES, NotUnderstood
 
 
-def given_lambdas(options: Sequence[str]) -> dict[str, Affine]:
-    """``LAYER=scale,offset`` for each ``--lambda``, by the layer's name.
+def given_lambdas(options: Sequence[str]) -> dict[str, Step]:
+    """``LAYER=scale,offset`` or ``LAYER=60:135`` for each ``--lambda``, by the layer's name.
 
     Raises:
         LegacyError: one is not of that form.
     """
-    found: dict[str, Affine] = {}
+    found: dict[str, Step] = {}
     for option in options:
         layer, equals, formula = option.partition("=")
         if not (layer and equals):
             raise LegacyError(
                 "--lambda: must be LAYER=SCALE,OFFSET or LAYER=FORMULA, such as "
-                f"lambda_1=x/127.5-1. Got {option!r}."
+                "lambda_1=x/127.5-1, or LAYER=ROWS or LAYER=ROWS,COLUMNS that it keeps, such as "
+                f"lambda_1=60:135,20:300. Got {option!r}."
             )
+        if sides := SIDES.fullmatch(formula.replace(" ", "")):
+            numbers = [int(n) if n else None for n in sides.groups()]
+            whole, rows, columns = (None,) * 3, (*numbers[:2], None), (*numbers[2:], None)
+            found[layer] = Cut((whole, rows, columns, whole))
+            continue
         found[layer] = Affine(*parse_formula(formula, f"--lambda {layer}"))
     return found
 

@@ -67,10 +67,14 @@ def simple(kind: str, **options: Any) -> Part:
     return Part(lambda name: getattr(klayers, kind)(**options, name=name))
 
 
-_ACTIVATIONS = (
-    "linear", "relu", "relu6", "elu", "selu", "gelu", "tanh", "sigmoid", "softplus", "softsign",
-    "softmax", "exponential", "silu", "swish",
+ACTIVATIONS = (
+    "linear", "relu", "relu6", "leaky_relu", "elu", "celu", "selu", "gelu", "glu", "tanh",
+    "hard_tanh", "tanh_shrink", "sigmoid", "hard_sigmoid", "log_sigmoid", "sparse_sigmoid",
+    "softplus", "sparse_plus", "squareplus", "softsign", "softmax", "log_softmax", "sparsemax",
+    "exponential", "silu", "swish", "hard_silu", "hard_swish", "mish", "hard_shrink", "soft_shrink",
+    "threshold",
 )  # fmt: skip
+"""All of Keras by name; ``threshold`` with Keras' own default."""
 
 
 def activation(settings: Settings, origin: Origin, default: str | None = "linear") -> list[Part]:
@@ -78,22 +82,24 @@ def activation(settings: Settings, origin: Origin, default: str | None = "linear
     value = settings.get("activation", default=default)
     if isinstance(value, Mapping):
         kind, config = value.get("class_name"), value.get("config")
+        kind = kind.rpartition(">")[2] if isinstance(kind, str) else kind
         if kind == "function" or isinstance(config, str):
             value = config
-        elif isinstance(config, Mapping) and kind in ("ELU", "LeakyReLU", "ReLU"):
+        elif isinstance(config, Mapping) and kind in _ACTIVATION_LAYERS:
             inner = Settings(settings.layer, kind, config)
             return _ACTIVATION_LAYERS[kind](inner, origin)
         else:
             value = config.get("name") if isinstance(config, Mapping) else kind
+    value = value.rpartition(">")[2] if isinstance(value, str) else value
     if value == "hard_sigmoid" and origin.major < 3:  # another slope than Keras 3 gives it
         return [simple("Rescaling", scale=0.2, offset=0.5), simple("ReLU", max_value=1.0)]
-    if value not in (*_ACTIVATIONS, "hard_sigmoid"):
+    if value not in ACTIVATIONS:
         raise settings.fail(
             f"activation {str(value)[:80]!r} is not one of Keras' own. Save the model with one of "
-            f"{', '.join(_ACTIVATIONS)}."
+            f"{', '.join(ACTIVATIONS)}."
         )
-    if value == "softmax" and origin.channels_first:
-        raise settings.fail("softmax over channels_first pictures is not understood.")
+    if value in ("softmax", "log_softmax", "sparsemax", "glu") and origin.channels_first:
+        raise settings.fail(f"{value} over channels_first pictures is not understood.")
     return [] if value == "linear" else [simple("Activation", activation=value)]
 
 
@@ -121,7 +127,8 @@ def relu(settings: Settings, _: Origin) -> list[Part]:
     ]
 
 
-_ACTIVATION_LAYERS = {"ELU": elu, "LeakyReLU": leaky_relu, "ReLU": relu}
+def thresholded_relu(settings: Settings, _: Origin) -> list[Part]:
+    return [simple("ReLU", threshold=settings.number("theta", default=1.0))]
 
 
 def pooling(kind: str) -> Callable[[Settings, Origin], list[Part]]:
@@ -178,6 +185,24 @@ def softmax(settings: Settings, origin: Origin) -> list[Part]:
     if origin.channels_first or settings.get("axis", default=-1) not in (-1, [-1]):
         raise settings.fail("softmax over another axis than the last is not understood.")
     return [simple("Activation", activation="softmax")]
+
+
+_ACTIVATION_LAYERS = {
+    "ELU": elu, "LeakyReLU": leaky_relu, "ReLU": relu, "ThresholdedReLU": thresholded_relu,
+    "Softmax": softmax, "Activation": activation,
+}  # fmt: skip
+
+
+def center_crop(settings: Settings, _: Origin) -> list[Part]:
+    height = settings.whole("height", low=1, high=MOST_SIDE)
+    width = settings.whole("width", low=1, high=MOST_SIDE)
+    return [simple("CenterCrop", height=height, width=width)]
+
+
+def upsampling(settings: Settings, _: Origin) -> list[Part]:
+    size = settings.pair("size", low=1, high=64, default=2)
+    how = settings.choice("interpolation", among=("nearest", "bilinear"), default="nearest")
+    return [simple("UpSampling2D", size=size, interpolation=how)]
 
 
 def resizing(settings: Settings, _: Origin) -> list[Part]:

@@ -150,6 +150,8 @@ class _Reader:
     def of_kind(self, letter: str, depth: int) -> Any:
         if letter in "NTF":
             return {"N": None, "T": True, "F": False}[letter]
+        if letter == ".":
+            return Ellipsis
         if letter == "i":
             return self.number()
         if letter == "I":

@@ -11,13 +11,20 @@ import numpy as np
 
 from ghostlap.base.errors import GhostlapError, LegacyError
 from ghostlap.pilots.backend import keras
-from ghostlap.pilots.keras_import.architecture import Architecture, Layer, Output, read_architecture
-from ghostlap.pilots.keras_import.bytecode import Affine, Grey, Resize, Step
+from ghostlap.pilots.keras_import.architecture import (
+    OPERATOR,
+    Architecture,
+    Layer,
+    Output,
+    read_architecture,
+)
+from ghostlap.pilots.keras_import.bytecode import Affine, Cut, Grey, Resize, Step
 from ghostlap.pilots.keras_import.kinds import INPUT, KINDS, LAMBDA, SCALING, SPATIAL, base_kind
 from ghostlap.pilots.keras_import.lambdas import steps_of_lambda
 from ghostlap.pilots.keras_import.layers import Origin, Part, Shape, simple
 from ghostlap.pilots.keras_import.marshalled import NotUnderstood
 from ghostlap.pilots.keras_import.model_file import ModelFile
+from ghostlap.pilots.keras_import.operators import cut, scales
 from ghostlap.pilots.keras_import.stored_weights import StoredWeights
 from ghostlap.pilots.keras_import.weighted import bilinear, grey
 
@@ -39,7 +46,7 @@ class Rebuilt:
 
 def rebuild(
     file: ModelFile,
-    lambdas: Mapping[str, Affine],
+    lambdas: Mapping[str, Step],
     flipped: bool | None,
     channel_scale: Sequence[tuple[float, float]] = (),
 ) -> Rebuilt:
@@ -107,7 +114,7 @@ def _origin(
 
 
 def _lambda_steps(
-    architecture: Architecture, given: Mapping[str, Affine]
+    architecture: Architecture, given: Mapping[str, Step]
 ) -> dict[str, tuple[Step, ...]]:
     found: dict[str, tuple[Step, ...]] = {}
     refused = []
@@ -127,7 +134,8 @@ def _lambda_steps(
             + "; ".join(f"of {name}, {why}" for name, why in refused)
             + ". If you know what they do to the picture's values, say it: "
             + " ".join(f"--lambda {name}=SCALE,OFFSET" for name, _ in refused)
-            + " (or a formula, such as x/127.5-1)."
+            + " (or a formula, such as x/127.5-1, or rows and columns that it keeps, "
+            "60:135,20:300)."
         )
     return found
 
@@ -139,10 +147,11 @@ def _refuse_unknown(architecture: Architecture, where: str) -> None:
         if base_kind(layer.kind) not in {*KINDS, LAMBDA, INPUT}
     ]
     if unknown:
+        known = ", ".join(sorted({*KINDS} - {OPERATOR}))
         more = f" and {len(unknown) - 20} more" if len(unknown) > 20 else ""
         raise LegacyError(
             f"{where}: {len(unknown)} layers are of kinds that cannot be imported: "
-            f"{', '.join(unknown[:20])}{more}. Known are: {', '.join(sorted(KINDS))}."
+            f"{', '.join(unknown[:20])}{more}. Known are: {known}."
         )
 
 
@@ -151,6 +160,8 @@ def _scales_itself(architecture: Architecture, steps: Mapping[str, tuple[Step, .
     for layer in architecture.layers:
         kind = base_kind(layer.kind)
         if kind in SCALING or any(isinstance(s, Affine) for s in steps.get(layer.name, ())):
+            return True
+        if kind == OPERATOR and scales(layer.settings):
             return True
         if kind.startswith(("Conv", "Dense", "Sep", "Depthwise", "Atrous", "BatchNorm")):
             return False
@@ -242,6 +253,11 @@ class _Builder:
         for step in self.lambda_steps[layer.name]:
             if isinstance(step, Affine):
                 parts.append(simple("Rescaling", scale=step.scale, offset=step.offset))
+                continue
+            if isinstance(step, Cut):
+                parts.append(cut(step.keys, layer.settings, self.origin))
+                whole = tuple(slice(*k) if k is not Ellipsis else k for k in step.keys)
+                shape = np.empty((1, *shape), np.uint8)[whole].shape[1:]
                 continue
             if self.origin.channels_first or len(shape) != 3:
                 raise layer.settings.fail("it changes what is no picture with channels last.")

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-import re
 import shlex
 from collections.abc import Iterator
 from typing import get_args
 
 from ghostlap.base.errors import LegacyError
 from ghostlap.data.vision.preprocessing import COLOUR_STEPS, Colour, Preprocessing
-from ghostlap.pilots.keras_import.formula import formula_text, parse_formula
+from ghostlap.pilots.keras_import.formula import SIDES, formula_text, parse_formula
 
 FRAME_HEIGHT_PX, FRAME_WIDTH_PX = 160, 320
 """Of the simulator's frames, in which crops are usually counted."""
@@ -21,8 +20,6 @@ CROPS = ("60:-25", "50:140", "20:140", "70:-25", "60:140", "40:-20", "0:160")
 COLOURS: tuple[Colour, ...] = get_args(Colour)
 BLURS = (0, 3)
 SCALES = ("x/255", "x/127.5-1", "x/255-0.5", "x")
-
-_SIDES = re.compile(r"(-?\d+)?:(-?\d+)?(?:,(-?\d+)?:(-?\d+)?)?")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,7 +44,7 @@ def crop_sides(text: str, height_px: int, width_px: int) -> tuple[int, int, int,
     Raises:
         LegacyError: it is no such text, or keeps no row or no column.
     """
-    found = _SIDES.fullmatch(text.replace(" ", ""))
+    found = SIDES.fullmatch(text.replace(" ", ""))
     if found:
         numbers = [int(n) if n else None for n in found.groups()]
         top, bottom, _ = slice(*numbers[:2]).indices(height_px)
