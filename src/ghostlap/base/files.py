@@ -21,9 +21,9 @@ UNFINISHED = ".unfinished."
 """What a file's name begins with until all of it is written."""
 
 MAX_JSON_BYTES = 4 * 1024**2
-"""Of a description or of settings; a pilot's has some 5 kB."""
+"""Largest description or settings that are read; a pilot's have some 5 kB."""
 MAX_RESULTS_BYTES = 64 * 1024**2
-"""Of what Ghostlap itself wrote down of many drives or trials."""
+"""Largest file of results of many drives or trials that is read."""
 MOST_JSON_NESTED = 32
 _LARGEST_INT = 2**63
 """Whole numbers beyond it can be no float, or take longer to write out than to read."""

@@ -166,7 +166,7 @@ def _read_hints(kind: type) -> dict[str, Any]:
 
 
 def _parts(hint: Any) -> tuple[Any, tuple[Any, ...], list[Range]]:
-    """Of a type: what it is made with (tuple, a union, itself), of which types, in what range."""
+    """What a type is made with (tuple, a union, itself), of which types, and its ranges."""
     ranges = []
     while typing.get_origin(hint) is Annotated:
         hint, *notes = typing.get_args(hint)

@@ -72,7 +72,7 @@ class Asked:
 
     def __init__(self) -> None:
         self.number: int | None = None
-        """Of the first signal."""
+        """Number of the first signal."""
 
     def __bool__(self) -> bool:
         return self.number is not None

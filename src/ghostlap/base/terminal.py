@@ -40,7 +40,7 @@ def escaped(text: object) -> str:
 
 
 def in_html(text: object) -> str:
-    """The same for a page, also within the quotes of an attribute."""
+    """Text for HTML in which nothing acts, also within the quotes of an attribute."""
     return html.escape(escaped(text))
 
 

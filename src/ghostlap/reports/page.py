@@ -39,7 +39,7 @@ class Cell(NamedTuple):
     text: str
     small: str = ""
     percent: float | None = None
-    """Of a bar below the figure."""
+    """Length of a bar below the figure; None draws none."""
 
 
 def photograph(rgb: Rgb, quality: int) -> Picture:

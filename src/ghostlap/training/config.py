@@ -80,7 +80,7 @@ class TrainConfig(Options, error=TrainingError):
     optimizer: Literal["adam", "adamw"] = "adam"
     """adamw is Adam with weight decay."""
     weight_decay: Annotated[float, Range(0)] = 1e-4
-    """For adamw."""
+    """Weight decay of adamw."""
     learning_rate: Annotated[float, Range(1e-12)] = 1e-3
     """The highest one of the schedule."""
     schedule: Literal["cosine", "constant"] = "cosine"
@@ -107,7 +107,7 @@ class TrainConfig(Options, error=TrainingError):
     precision: Literal["float32", "bfloat16"] = "float32"
     """bfloat16 computes layers in 16 bits and keeps weights in 32: faster where the machine can."""
     seed: Seed = 0
-    """Of balance, split, initial weights, dropout, order and augmentation."""
+    """Seed of balance, split, initial weights, dropout, order and augmentation."""
 
     resume: bool = False
     """Continue the killed training in --out from its last whole epoch."""

@@ -1,4 +1,4 @@
-"""From the recordings of a config to samples whose frames are decoded and in the cache."""
+"""The samples of a training: read, split, decoded into the cache."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class TrainingData:
     training: Samples
     validation: Samples
     slots: NDArray[np.int64]
-    """Of each of the samples' images in the cache."""
+    """Place of each of the samples' images in the cache."""
     cache: FrameCache
     preprocessing: Preprocessing
     """The config's, for frames of this size."""

@@ -59,11 +59,11 @@ class TrainResult:
     epochs: int
     best_epoch: int
     val_loss: float
-    """Of the best epoch, whose weights the pilot has."""
+    """Validation loss of the best epoch, whose weights the pilot has."""
     validation: dict[str, float]
     """Offline error of the finished pilot on the validation samples."""
     seconds: float
-    """Of this process; a resumed training counts from its resumption."""
+    """Duration in this process; a resumed training counts from its resumption."""
 
 
 def train(config: TrainConfig, console: Console = console) -> TrainResult:

@@ -12,19 +12,19 @@ from ghostlap.training.config import TrainConfig
 ops = keras.ops
 
 SPEED_WEIGHT = 0.1
-"""Of the speed's error in the loss, beside the steering's."""
+"""Weight of the speed's error in the loss; the steering's is 1."""
 
 HUBER_DELTA = 0.2
 """Steering errors beyond this count linearly, not squared, in the Huber loss."""
 
 STD_WEIGHT = 0.02
-"""Of the steering_std's likelihood beside the steering's error, which is about that large."""
+"""Weight of the likelihood of steering_std; the steering's error is about that large."""
 
 SMALLEST_STD = 0.02
-"""Of a network's answers: no label of a person's steering is more certain than that."""
+"""Least steering_std answered: no label of a person's steering is more certain."""
 
 Loss = Callable[[Any, Any], Any]
-"""Of labels ``(n, labels)`` and answers ``(n, outputs)``, shape ``(n,)``."""
+"""Loss of labels ``(n, labels)`` and answers ``(n, outputs)``, shape ``(n,)``."""
 
 
 def loss_of(config: TrainConfig) -> Loss:

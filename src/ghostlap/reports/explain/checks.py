@@ -34,7 +34,7 @@ SHUFFLES = 3
 """Times that all kernels are shuffled."""
 
 HIDDEN_SHARE = 0.1
-"""Of the rows that the pilot sees."""
+"""Share that is hidden of the rows that the pilot sees."""
 
 PLACES = 8
 """Random places that the hidden shape is moved to, for each frame."""

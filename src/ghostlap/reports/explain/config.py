@@ -35,7 +35,7 @@ class ExplainConfig(Options):
     shown: Annotated[int, Range(1, 48)] = 12
     """How many of them are drawn with their map."""
     seed: Seed = 0
-    """Of the frames, and of the checks' chance."""
+    """Seed of the draw of frames and of the checks."""
     video: bool = True
     """Make a video of the first recording, with the map drawn in."""
     video_s: Annotated[float, Range(0.1)] = 30.0

@@ -53,7 +53,7 @@ class Response:
     amounts: Floats
     """How far, shape ``(moves,)``."""
     change: Floats
-    """Of the pilot's steering against the frame as it was, shape ``(moves, n)``."""
+    """Change of the pilot's steering against the frame as it was, shape ``(moves, n)``."""
     rule: Floats
     """What the label rule asks for, shape ``(moves, n)``."""
 

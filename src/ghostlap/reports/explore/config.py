@@ -48,4 +48,4 @@ class ExploreConfig(Options, error=DatasetError):
     augment: str = "default"
     """none, default, seed003 or a .json file; then changes such as default,shear.p=0.2"""
     seed: Seed = 0
-    """Of balance, split, augmentation and the frames shown."""
+    """Seed of balance, split, augmentation and the frames shown."""

@@ -39,7 +39,7 @@ class Data:
     rows: pd.DataFrame
     """All usable rows of all recordings, index 0, 1, 2, …"""
     steering: NDArray[np.float64]
-    """Of these rows."""
+    """Steering of these rows."""
     kept: NDArray[np.bool_]
     """Which of them balancing keeps."""
     training: Samples | None
@@ -131,7 +131,7 @@ def sample_frames(data: Data, count: int, seed: int) -> list[Frame]:
 
 
 def frames_by_bin(data: Data, config: ExploreConfig) -> list[tuple[str, list[Frame | None]]]:
-    """For some steering bins from left to right: a title, and a moment as the cameras saw it.
+    """A title and a moment as the cameras saw it, for some steering bins from left to right.
 
     The views are in the order left, centre, right, each with its label.
     """

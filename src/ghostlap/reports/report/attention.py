@@ -13,14 +13,14 @@ from ghostlap.data.vision.preprocessing import Rgb, read_rgb
 from ghostlap.pilots.pilot import Pilot
 from ghostlap.reports.page import number, photograph
 from ghostlap.reports.report.steering import Compared
-from ghostlap.reports.report.worst_moments import Moment
+from ghostlap.reports.report.worst_moments import WorstMoment
 
 _SHOWN = 6
 _JPEG_QUALITY = 82
 
 
 def section(
-    run: Path, pilot: Pilot, compared: Compared | None, moments: Sequence[Moment]
+    run: Path, pilot: Pilot, compared: Compared | None, moments: Sequence[WorstMoment]
 ) -> dict[str, Any]:
     """Frames from hard left to hard right, with what the pilot steers by laid over them."""
     chosen = _from_recordings(pilot, compared) or _from_moments(pilot, moments)
@@ -58,6 +58,6 @@ def _from_recordings(pilot: Pilot, compared: Compared | None) -> list[tuple[Rgb,
     return chosen
 
 
-def _from_moments(pilot: Pilot, moments: Sequence[Moment]) -> list[tuple[Rgb, str]]:
+def _from_moments(pilot: Pilot, moments: Sequence[WorstMoment]) -> list[tuple[Rgb, str]]:
     frames = [(moment.frames[0], f", before moment {moment.number}") for moment in moments]
     return [one for one in frames if one[0].shape == pilot.preprocessing.frame_shape][:_SHOWN]

@@ -36,7 +36,7 @@ class Figure(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class Scale:
-    """From values to places in the chart."""
+    """Values become places in the chart."""
 
     low: float
     high: float

@@ -10,7 +10,13 @@ from ghostlap.driving.metrics import FIGURES, Figure, in_table
 from ghostlap.driving.summary import rarest_km
 from ghostlap.reports.page import Cell, limits, number
 from ghostlap.reports.report.charts import Scale
-from ghostlap.reports.report.evaluations import Evaluation, Line, hardness, short, tracks_in_words
+from ghostlap.reports.report.evaluations import (
+    Evaluation,
+    TableLine,
+    hardness,
+    short,
+    tracks_in_words,
+)
 
 _MOST_TRACKS = 4
 _MOST_ROWS = 60
@@ -67,7 +73,7 @@ def _basis(best: Evaluation) -> str:
     return text
 
 
-def _track(best: Evaluation, line: Line) -> dict[str, Any]:
+def _track(best: Evaluation, line: TableLine) -> dict[str, Any]:
     expert = best.expert_beside(line)
     return {
         "title": f"{short(line.track)} \N{MIDDLE DOT} {line.figures['distance_km']:.1f} km",
@@ -79,7 +85,7 @@ def _track(best: Evaluation, line: Line) -> dict[str, Any]:
     }
 
 
-def _tile(figure: Figure, line: Line, expert: Line | None) -> dict[str, Any]:
+def _tile(figure: Figure, line: TableLine, expert: TableLine | None) -> dict[str, Any]:
     """A figure in words, and as a dot on its interval, the expert's as a tick, on one scale."""
     name, digits = figure.name, figure.digits
     value, interval = line.figures[name], line.interval.get(name)
@@ -125,7 +131,7 @@ def _titles() -> list[str]:
     return [f"{figure.title} {figure.unit}".strip() for figure in in_table()]
 
 
-def _row(one: Evaluation, line: Line) -> list[str | Cell]:
+def _row(one: Evaluation, line: TableLine) -> list[str | Cell]:
     state = "" if one.complete else "not complete"
     if not one.of_this_network:
         state = "earlier network"
@@ -156,7 +162,7 @@ def stress(found: Sequence[Evaluation]) -> dict[str, Any]:
     return {"tested": tested, "titles": _titles(), "rows": rows}
 
 
-def _cell(line: Line, figure: Figure, has_bar: bool = False) -> Cell:
+def _cell(line: TableLine, figure: Figure, has_bar: bool = False) -> Cell:
     """A figure with its interval."""
     value, digits = line.figures[figure.name], figure.digits
     interval = limits(line.interval.get(figure.name), digits)

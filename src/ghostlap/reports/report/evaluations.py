@@ -21,7 +21,7 @@ _MOST_BYTES = 32_000_000
 
 
 @dataclasses.dataclass(frozen=True)
-class Line:
+class TableLine:
     """One line of an evaluation's table."""
 
     track: str
@@ -37,7 +37,7 @@ class Line:
 
 
 @dataclasses.dataclass(frozen=True)
-class Episode:
+class EvaluatedEpisode:
     """One drive of an evaluation."""
 
     file: Path
@@ -54,8 +54,8 @@ class Evaluation:
 
     folder: Path
     complete: bool
-    lines: tuple[Line, ...]
-    episodes: tuple[Episode, ...]
+    lines: tuple[TableLine, ...]
+    episodes: tuple[EvaluatedEpisode, ...]
     speed_limit_mph: float
     conditions: str
     pushes: bool
@@ -66,21 +66,21 @@ class Evaluation:
     """Whether the network that was evaluated is the one in the run folder now."""
 
     @property
-    def plain(self) -> list[Line]:
+    def plain(self) -> list[TableLine]:
         """The pilot's lines without stress."""
         return [line for line in self.lines if line.driver == "pilot" and line.stress == "none"]
 
     @property
-    def stressed(self) -> list[Line]:
+    def stressed(self) -> list[TableLine]:
         """The pilot's lines under stress."""
         return [line for line in self.lines if line.driver == "pilot" and line.stress != "none"]
 
     @property
     def distance_km(self) -> float:
-        """Of the pilot, without stress."""
+        """Distance that the pilot drove without stress."""
         return sum(line.figures["distance_km"] for line in self.plain)
 
-    def expert_beside(self, line: Line) -> Line | None:
+    def expert_beside(self, line: TableLine) -> TableLine | None:
         """What the expert did there, under the same stress where that means anything to it."""
         for stress in (line.stress, "none"):
             for one in self.lines:
@@ -135,12 +135,12 @@ def _read(folder: Path, network: str) -> Evaluation:
     )
 
 
-def _line(values: dict[str, Any]) -> Line:
+def _line(values: dict[str, Any]) -> TableLine:
     intervals = {
         str(name): (_finite(low), _finite(high))
         for name, (low, high) in values["interval_95"].items()
     }
-    return Line(
+    return TableLine(
         track=str(values["track"]),
         driver=str(values["driver"]),
         stress=str(values["stress"]),
@@ -156,8 +156,8 @@ def _line(values: dict[str, Any]) -> Line:
     )
 
 
-def _episode(folder: Path, values: dict[str, Any]) -> Episode:
-    return Episode(
+def _episode(folder: Path, values: dict[str, Any]) -> EvaluatedEpisode:
+    return EvaluatedEpisode(
         # Only its name: no path out of the folder.
         file=folder / "drives" / Path(str(values["drive"])).name,
         track=str(values["track"]),
@@ -194,11 +194,11 @@ def way(direction: int) -> str:
     return "forward" if direction > 0 else "backward"
 
 
-def tracks_in_words(lines: Sequence[Line]) -> str:
+def tracks_in_words(lines: Sequence[TableLine]) -> str:
     names = list(dict.fromkeys(short(line.track) for line in lines))
     return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
 
 
-def hardness(line: Line) -> tuple[float, float]:
+def hardness(line: TableLine) -> tuple[float, float]:
     """Sorts the hardest lines first."""
     return line.figures["autonomy_percent"], -line.figures["max_abs_cte_m"]

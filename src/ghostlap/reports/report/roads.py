@@ -15,7 +15,7 @@ from ghostlap.driving.evaluation.results import read_drive
 from ghostlap.driving.metrics import Drive
 from ghostlap.reports.report.charts import WIDTH, Chart, Figure, path, svg
 from ghostlap.reports.report.evaluations import Evaluation, short, way
-from ghostlap.reports.report.worst_moments import Moment
+from ghostlap.reports.report.worst_moments import WorstMoment
 from ghostlap.sim.track.track import Track
 from ghostlap.sim.track.tracks import track_named
 
@@ -24,7 +24,7 @@ STEPS_M = (0.25, 0.5, 1.0, 2.0)
 
 _MOST_MAPS = 4
 _MOST_PLACES = 9000
-"""Of all lines of one map together: more would not be seen."""
+"""Places drawn in one map, of all its lines together: more would not be seen."""
 _MOST_DRIVES = 60
 _PADDING = 16.0
 _TALLEST = 400.0
@@ -32,7 +32,7 @@ _TALLEST = 400.0
 Floats = NDArray[np.float64]
 
 
-def section(found: Sequence[Evaluation], moments: Sequence[Moment]) -> dict[str, Any]:
+def section(found: Sequence[Evaluation], moments: Sequence[WorstMoment]) -> dict[str, Any]:
     """A map of each track that was driven without stress, of the evaluation to believe."""
     shown: dict[str, Evaluation] = {}
     for one in found:
@@ -49,7 +49,7 @@ def section(found: Sequence[Evaluation], moments: Sequence[Moment]) -> dict[str,
     }
 
 
-def _track(one: Evaluation, name: str, moments: Sequence[Moment]) -> dict[str, Any]:
+def _track(one: Evaluation, name: str, moments: Sequence[WorstMoment]) -> dict[str, Any]:
     shown: dict[str, Any] = {
         "title": f"{short(name)} at {one.speed_limit_mph:g} mph",
         "evaluation": one.folder.name,
@@ -100,11 +100,11 @@ class _Lines:
     track: Track
     direction: int
     drives: Sequence[Drive]
-    moments: Sequence[Moment]
+    moments: Sequence[WorstMoment]
 
     @property
     def every(self) -> int:
-        """Of how many rows one is drawn."""
+        """Step between the rows that are drawn."""
         return max(1, sum(len(drive.time_s) for drive in self.drives) // _MOST_PLACES)
 
     def place(self, drive: Drive, rows: NDArray[np.intp]) -> Floats:

@@ -16,7 +16,14 @@ from ghostlap.driving.evaluation.results import read_drive
 from ghostlap.driving.metrics import Drive, Intervention
 from ghostlap.driving.rollout.incidents import rows_around
 from ghostlap.reports.page import number, photograph
-from ghostlap.reports.report.evaluations import Episode, Evaluation, Line, hardness, short, way
+from ghostlap.reports.report.evaluations import (
+    EvaluatedEpisode,
+    Evaluation,
+    TableLine,
+    hardness,
+    short,
+    way,
+)
 
 MOST_STRIPS = 8
 _MOST_OF_A_LINE = 3
@@ -33,13 +40,13 @@ _HAPPENED: dict[int, str] = {
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class Moment:
+class WorstMoment:
     """A moment of an evaluation of which frames were kept."""
 
     number: int
     """On the page, from 1."""
     evaluation: Evaluation
-    episode: Episode
+    episode: EvaluatedEpisode
     drive: Drive
     row: int
     frames: tuple[Rgb, ...]
@@ -82,15 +89,15 @@ class Moment:
         ]
 
 
-def find_moments(found: Sequence[Evaluation]) -> list[Moment]:
+def find_moments(found: Sequence[Evaluation]) -> list[WorstMoment]:
     """The worst moments of which frames were kept, numbered as on the page.
 
     Driving without stress comes first, each track as the evaluation to believe has it, then the
     hardest stress. Of each line of a table, interventions come before the largest cross-track
     error, and no drive twice before each has been there once.
     """
-    chosen: list[Moment] = []
-    shown: dict[str, tuple[Evaluation, Line]] = {}
+    chosen: list[WorstMoment] = []
+    shown: dict[str, tuple[Evaluation, TableLine]] = {}
     for one in found:
         for line in one.plain:
             shown.setdefault(line.track, (one, line))
@@ -110,11 +117,11 @@ def find_moments(found: Sequence[Evaluation]) -> list[Moment]:
             episode, drive, row, file = moment
             frames = _frames(file, len(rows_around(drive, row)))
             if frames:
-                chosen.append(Moment(len(chosen) + 1, one, episode, drive, row, frames))
+                chosen.append(WorstMoment(len(chosen) + 1, one, episode, drive, row, frames))
     return chosen
 
 
-_Kept = tuple[Episode, Drive, int, Path]
+_Kept = tuple[EvaluatedEpisode, Drive, int, Path]
 
 
 def _kept(one: Evaluation) -> list[_Kept]:

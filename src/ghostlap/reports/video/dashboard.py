@@ -10,10 +10,10 @@ import numpy as np
 from ghostlap.data.vision.preprocessing import Rgb
 
 LOG_COLOUR = (255, 45, 160)
-"""Of what was steered, by the log."""
+"""Colour of what was steered, by the log."""
 
 PILOT_COLOUR = (0, 225, 255)
-"""Of what a pilot would steer."""
+"""Colour of what a pilot would steer."""
 
 STRIP_ROWS = 25
 """Of the 160 rows of the simulator's picture, at the bottom; they show the bonnet only."""
@@ -102,7 +102,7 @@ def _turn_rad(steering: float) -> float:
 
 
 def _direction(turn_rad: float) -> np.ndarray:
-    """From a wheel's middle to what was its top before it was turned clockwise."""
+    """Vector from a wheel's middle to its top, after a clockwise turn."""
     return np.array([math.sin(turn_rad), -math.cos(turn_rad)])
 
 

@@ -1,4 +1,4 @@
-"""From a picture to what the video shows of it."""
+"""What the video shows of a picture."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from ghostlap.reports.video.path import draw_band, draw_line
 from ghostlap.reports.video.shots import Shots
 
 LEAST_WIDTH_PX = 640
-"""Of a video whose scale is not given, so that figures can be read."""
+"""Least width of a video whose scale is not given: figures can be read."""
 
 SIDE_LIMITS_PX = (16, 4096)
-"""Of a video; players and encoders differ beyond."""
+"""Shortest and longest side of a video; players and encoders differ beyond."""
 
 
 @dataclasses.dataclass
@@ -55,7 +55,7 @@ class Painter:
     """Makes of each picture what the video shows."""
 
     picture_shape: tuple[int, ...]
-    """Of the first picture, ``(height, width, 3)``; others are fitted into the same space."""
+    """Shape ``(height, width, 3)`` of the first picture; others are fitted into that."""
     height_px: int
     width_px: int
     pilot: Pilot | Saliency | None

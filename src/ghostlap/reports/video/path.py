@@ -27,7 +27,7 @@ _MOST_TURN_RAD = math.radians(60)
 _STEPS = 32
 _NEAR_OPACITY, _FAR_OPACITY = 0.6, 0.1
 _EDGE_OPACITY = 0.35
-"""Of the band's edges, more than its inside."""
+"""Opacity of the band's edges, more than its inside's."""
 _SUBPIXEL_BITS = 4
 
 

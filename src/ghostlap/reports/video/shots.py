@@ -20,7 +20,7 @@ from ghostlap.data.recordings.tables_beside import PREDICTIONS
 PICTURE_ENDINGS = (".jpg", ".jpeg", ".png")
 
 SEED_FPS = 60.0
-"""At which the seeds' video.py plays a folder of pictures."""
+"""Pictures a second of the seeds' video.py."""
 
 PAUSE_S = 1.0
 """A longer step between two pictures of a recording is no driving, but a pause between drives."""
@@ -41,7 +41,7 @@ class Shots:
     end_s: float
     """When the last one was shown long enough."""
     steering: NDArray[np.float64] | None = None
-    """By the log, positive to the right, NaN where it says nothing; None without a log."""
+    """Steering in the log, positive to the right; NaN where unknown, None without a log."""
     speed_mph: NDArray[np.float64] | None = None
     """Likewise."""
     pilot_steering: NDArray[np.float64] | None = None
@@ -194,7 +194,7 @@ def _shots_of_pictures(folder: Path, fps: float) -> Shots:
 
 
 def _picture_names(folder: Path) -> list[str]:
-    """In the order of their names, numbers in them by their value: 9 comes before 10."""
+    """Sort by name, numbers in names by their value: 9 comes before 10."""
     try:
         names = [
             entry.name

@@ -13,7 +13,7 @@ from av.video.reformatter import ColorRange, Colorspace, VideoReformatter
 from ghostlap.data.vision.preprocessing import Rgb
 
 TICKS_PER_S = 90_000
-"""Of the video's clock; the usual one, in which 24, 30, 48 and 60 pictures a second are whole."""
+"""Ticks a second of the video's clock: 24, 30, 48 and 60 pictures a second are whole in it."""
 
 KEY_FRAME_EVERY = 60
 """Pictures; a player can jump to each of these at once."""

@@ -53,7 +53,7 @@ class DaggerConfig(Options, error=DaggerError):
     """Share of the time for which the expert drives in the first iteration. Labels are the
     expert's whoever drives."""
     beta_decay: Share = 0.5
-    """That share is multiplied by this from one iteration to the next."""
+    """Factor on beta from one iteration to the next."""
     corrections: tuple[Path, ...] = ()
     """Recordings with who_drove.csv in which a person took the wheel; only what the person drove
     is learned from."""
@@ -84,7 +84,7 @@ class DaggerConfig(Options, error=DaggerError):
     simulation: str = ""
     """A simulation of yours, as for evaluate; named again with --resume."""
     seed: Annotated[int, Range(0, 2**31)] = 0
-    """Of what is driven, and of who drives when."""
+    """Seed of what is driven, and of who drives when."""
     processes: Count | None = None
     """How many drive at once; None is one a core."""
     cache: Path | None = None
@@ -131,4 +131,4 @@ class DaggerConfig(Options, error=DaggerError):
 
 
 DEFAULTS = {field.name: field.default for field in dataclasses.fields(DaggerConfig)}
-"""Of options; a ``dagger.json`` of an earlier version does not name those that came later."""
+"""Defaults of options, for a ``dagger.json`` of an earlier version, which lacks later ones."""

@@ -31,7 +31,7 @@ from ghostlap.data.vision.preprocessing import decode_rgb, read_picture
 from ghostlap.pilots.pilot import Pilot
 
 _PAUSE_S = 2 * STRETCH_GAP_S
-"""At least so much time lies between two takeovers, which are different stretches of driving."""
+"""Time between two takeovers, at least; they are different stretches of driving."""
 
 _FIRST_MOMENT = datetime.datetime(2001, 1, 1)
 

@@ -39,7 +39,7 @@ _TURN_TICKS = round(1 / TICK_S)
 """Who drives is drawn anew every second: a change each moment would average the two."""
 
 _PAUSE_S = 10.0
-"""By this the clock of a recording jumps where a car was put back."""
+"""Jump of a recording's clock where a car was put back."""
 
 _FIRST_MOMENT = datetime.datetime(2001, 1, 1)
 
@@ -56,7 +56,7 @@ class LabelTask:
     beta: float
     """Share of the time for which the expert drives."""
     seed: int
-    """Of who drives when."""
+    """Seed of who drives when."""
     cameras: tuple[CameraName, ...]
     """What is recorded, the center camera first."""
     folder: Path

@@ -177,7 +177,7 @@ def label_tasks(
 
 
 def _rolling(task: EpisodesTask, speed_limit_mph: float) -> EpisodesTask:
-    """The same with cars that roll at the beginning: slow driving is not learned from."""
+    """Episodes whose cars roll at the beginning: slow driving is not learned from."""
     speed_mps = speed_limit_mph * MPS_A_MPH / 2
     episodes = tuple(
         dataclasses.replace(episode, start=dataclasses.replace(episode.start, speed_mps=speed_mps))

@@ -43,7 +43,7 @@ class Measured:
     mean_abs_cte_m: float
     distance_km: float
     interval_95: dict[str, list[float]]
-    """Of :data:`FIGURES`; empty with a single seed."""
+    """95 % intervals of :data:`FIGURES`; empty with a single seed."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -71,7 +71,7 @@ class Row:
     training_frames: int | None
     """Samples that it was trained on, after balancing; None where the pilot does not say."""
     steps: int = 0
-    """Of training, in this iteration."""
+    """Steps of training in this iteration."""
     new: NewFrames | None = None
 
     @classmethod

@@ -45,7 +45,7 @@ class Range:
     """Whole numbers only."""
 
     def distribution(self) -> Any:
-        """The same for Optuna."""
+        """Optuna's distribution of it."""
         import optuna
 
         if self.whole:
@@ -59,7 +59,7 @@ class Range:
         return min(max(float(f"{drawn:.{_DIGITS}g}"), self.low), self.high)
 
     def drawn(self, value: float) -> float:
-        """The reverse of :meth:`value`."""
+        """What Optuna draws for a value."""
         return value
 
     def examples(self) -> tuple[float, ...]:
@@ -75,7 +75,7 @@ class Choices:
     values: tuple[Any, ...]
 
     def distribution(self) -> Any:
-        """The same for Optuna, which draws a position in ``values``."""
+        """Optuna's distribution of it: of positions in ``values``."""
         import optuna
 
         return optuna.distributions.CategoricalDistribution(range(len(self.values)))

@@ -33,7 +33,7 @@ class Trial:
     """What came of one trial."""
 
     number: int
-    """From 0; its run folder is ``trial-000``."""
+    """Number from 0; the run folder of the first is ``trial-000``."""
     options: dict[str, Any]
     """What was drawn for it."""
     val_loss: float | None
