@@ -386,7 +386,7 @@ def test_an_evaluation_tells_the_spread_and_slows_down_for_it(
     monkeypatch.setattr(command, "save_map", lambda *_: None)
     pilot = make_pilot(tmp_path, 0.0, validation=USUAL, steering_std=0.25)
     free, said = evaluation(pilot, oval)
-    assert free["foresight"]["auroc"]["spread"] == 0.5, "it always says the same"
+    assert free["failure_prediction"]["auroc"]["spread"] == 0.5, "it always says the same"
     assert "The spread announces an intervention within 3 s with an AUROC of 0.50" in said
     (name, *_) = [one["drive"] for one in free["episodes"] if one["driver"] == "pilot"]
     drive = read_drive(pilot / "evaluate" / "oval-15mph" / name)

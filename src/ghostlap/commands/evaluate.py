@@ -61,7 +61,8 @@ def evaluate(config: EvaluateConfig, console: Console = console) -> dict[str, An
 
     Returns:
         What ``evaluation.json`` holds, as JSON values: ``complete``, ``lines`` (the table's),
-        ``episodes``, ``against``, ``foresight`` (how well the spread announced interventions),
+        ``episodes``, ``against``, ``failure_prediction`` (how well the steering's standard
+        deviation announced interventions),
         ``seconds``, ``driven_s``, ``real_time_factor`` and ``real_time_factor_a_process`` (of
         this process; resumed ones count from there), ``config``, ``network_blake2b``,
         ``versions``, ``machine``.
@@ -173,7 +174,7 @@ def _saved(
         "lines": [line_as_json(line) for line in lines],
         "episodes": episodes_as_json(finished),
         "against": [dataclasses.asdict(one) for one in against],
-        "foresight": None if seen is None else dataclasses.asdict(seen),
+        "failure_prediction": None if seen is None else dataclasses.asdict(seen),
         **speed,
         **heading(config),
     }
