@@ -24,16 +24,19 @@ import ghostlap.commands.cockpit as command_module
 from ghostlap.base.errors import CockpitError, PilotError
 from ghostlap.cockpit.app import App
 from ghostlap.cockpit.config import CockpitConfig
-from ghostlap.cockpit.protocol import Kind, ShowSaliency, read_picture
+from ghostlap.cockpit.protocol import Kind, ShowSaliency, State, read_picture
 from ghostlap.cockpit.simulator import EmbeddedSource
-from ghostlap.cockpit.unity import Seen, UnityObserver, UnitySource
+from ghostlap.cockpit.unity import UnitySource
 from ghostlap.commands.cockpit import cockpit
 from ghostlap.data.formats.readers import read_recording
 from ghostlap.data.recordings.tables_beside import read_who_drove
 from ghostlap.data.vision.preprocessing import decode_rgb, encode_jpeg
+from ghostlap.driving.control import Controller
 from ghostlap.driving.server.config import DriveConfig
-from ghostlap.driving.server.model_thread import predict_with
+from ghostlap.driving.server.drive_recorder import AnsweredFrame
+from ghostlap.driving.server.model_thread import PendingFrame, Prediction, predict_with
 from ghostlap.driving.server.server import DriveServer
+from ghostlap.driving.unity.wire import TelemetryEvent
 from ghostlap.pilots.pilot import Pilot
 
 
@@ -234,7 +237,7 @@ class Noted:
         self.said: list[str] = []
         self.shown: queue.SimpleQueue[Kind] = queue.SimpleQueue()
 
-    def publish(self, pictures: dict[Kind, bytes], state: dict[str, Any] | None) -> None:
+    def publish(self, pictures: dict[Kind, bytes], state: State | None) -> None:
         for kind in pictures:
             self.shown.put(kind)
 
@@ -253,8 +256,12 @@ def test_a_saliency_that_fails_is_told_and_the_picture_shown(tmp_path: Path) -> 
     drive.start(page_of_it)
     drive.watched_by(1)
     drive.tell(ShowSaliency(True))
+    seen = AnsweredFrame(
+        PendingFrame(TelemetryEvent(speed_mph=9.0), 0.0, 1), Prediction(picture=jpeg),
+        Controller().hold(), 0.01,
+    )  # fmt: skip
     for _ in range(3):
-        drive.see("a", Seen(jpeg, 0.0, 0.0, 0.0, None, 9.0, 0.01, {}))
+        drive.see("a", seen)
         assert page_of_it.shown.get(timeout=PATIENCE_S) is Kind.MAIN
     drive.stop()
     assert len(page_of_it.said) == 1
@@ -268,12 +275,11 @@ def test_the_page_of_the_drive_server_shows_the_drive(tmp_path: Path) -> None:
     shown = UnitySource(page_config, run, 20.0, 1024)
     config = DriveConfig(pilot=run, port=0, wake_after_s=1000.0, late_after_s=1000.0)
     look = predict_with(Pilot.load(run), 1024)
-    observer = UnityObserver(shown)
 
     async def drive() -> None:
         async with (
             App(page_config, shown) as app,
-            DriveServer(config, look, observer=observer) as server,
+            DriveServer(config, look, observer=shown) as server,
             page(app) as opened,
         ):
             driver = Driving(opened)

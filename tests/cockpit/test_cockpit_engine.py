@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 from odd_pilots import ODD, odd_pilot
@@ -31,6 +32,7 @@ from ghostlap.cockpit.protocol import (
     Record,
     SetMode,
     ShowSaliency,
+    State,
 )
 from ghostlap.cockpit.recorder import SessionRecorder
 from ghostlap.cockpit.scene import DrivingScene
@@ -58,10 +60,10 @@ class Presser:
         """The input that each main picture says it had."""
         self.done = threading.Event()
 
-    def publish(self, pictures: dict[Kind, bytes], state: dict[str, Any] | None) -> None:
+    def publish(self, pictures: dict[Kind, bytes], state: State | None) -> None:
         self.published.append(set(pictures))
         if Kind.MAIN in pictures:
-            self.told.append(None if state is None else state["input_ack"])
+            self.told.append(None if state is None else state.input_ack)
             number = len(self.told)
             keys = frozenset({"left"}) if number % 2 else frozenset()
             self.engine.tell(Input(number, keys))  # type: ignore[arg-type]
@@ -102,9 +104,9 @@ class Listener:
         self.state: dict[str, Any] = {}
         self._news = threading.Condition()
 
-    def publish(self, pictures: dict[Kind, bytes], state: dict[str, Any] | None) -> None:
+    def publish(self, pictures: dict[Kind, bytes], state: State | None) -> None:
         with self._news:
-            self.state = state or self.state
+            self.state = msgspec.to_builtins(state) if state else self.state
             self._news.notify_all()
 
     def say(self, level: str, text: str) -> None:

@@ -34,7 +34,7 @@ from ghostlap.cockpit.doctor_worker import DoctorWorker
 from ghostlap.cockpit.driving_session import DrivingSession
 from ghostlap.cockpit.engine import Engine
 from ghostlap.cockpit.pilot_runner import PilotRunner
-from ghostlap.cockpit.protocol import Command, parse, text_of
+from ghostlap.cockpit.protocol import Command, State, parse, text_of
 from ghostlap.cockpit.recorder import SessionRecorder
 from ghostlap.cockpit.runs import EVALUATION_FILE
 from ghostlap.cockpit.scene import DrivingScene
@@ -259,7 +259,7 @@ class Quiet:
         self.said: list[str] = []
         self.shown = threading.Event()
 
-    def publish(self, pictures: dict[Any, bytes], state: dict[str, Any] | None) -> None:
+    def publish(self, pictures: dict[Any, bytes], state: State | None) -> None:
         if state is not None:
             text_of(state)
             self.shown.set()

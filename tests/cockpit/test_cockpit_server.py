@@ -7,7 +7,7 @@ import contextlib
 import json
 from collections.abc import AsyncIterator, Callable, Coroutine
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar, Literal
 
 import pytest
 from websockets.asyncio.client import ClientConnection, connect
@@ -20,7 +20,16 @@ from ghostlap.cockpit.app import App
 from ghostlap.cockpit.config import CockpitConfig
 from ghostlap.cockpit.hub import MAX_CLIENTS, Client, HubOutlet
 from ghostlap.cockpit.library import Library
-from ghostlap.cockpit.protocol import Command, Kind, Record, Reset, picture, read_picture
+from ghostlap.cockpit.protocol import (
+    Command,
+    Kind,
+    Pong,
+    Record,
+    Reset,
+    State,
+    picture,
+    read_picture,
+)  # fmt: skip
 
 PATIENCE_S = 20.0
 
@@ -28,7 +37,9 @@ PATIENCE_S = 20.0
 class Scripted:
     """What drives, played by the test."""
 
-    tracks = ("lake",)
+    kind: Literal["sim", "unity"] = "sim"
+    tracks: ClassVar[list[str]] = ["lake"]
+    road_map = None
 
     def __init__(self, folder: Path) -> None:
         self.library = Library(folder / "recordings", folder / "runs")
@@ -42,9 +53,6 @@ class Scripted:
 
     def stop(self) -> None:
         self.outlet = None
-
-    def hello(self) -> dict[str, Any]:
-        return {"source": "sim", "tracks": ["lake"], "options": {}, "map": None}
 
     def tell(self, command: Command) -> None:
         self.told.append(command)
@@ -61,7 +69,11 @@ class Scripted:
     def show(self, frame: int, jpeg: bytes = b"JPEG") -> None:
         assert self.outlet is not None
         main = picture(Kind.MAIN, frame, 0.0, jpeg)
-        self.outlet.publish({Kind.MAIN: main}, {"frame": frame})
+        state = State(
+            t=0.0, frame=frame, mode="manual", driving="person", speed_mph=0.0,
+            speed_limit_mph=20.0, steering=0.0, throttle=0.0,
+        )  # fmt: skip
+        self.outlet.publish({Kind.MAIN: main}, state)
 
 
 class Page:
@@ -361,7 +373,7 @@ def test_a_page_that_does_not_read_for_long_is_left(monkeypatch: pytest.MonkeyPa
 
     async def test() -> None:
         client = Client(1, asyncio.get_running_loop().time)
-        client.say({"type": "pong"})
+        client.say(Pong(0.0))
         with pytest.raises(TimeoutError):
             await client.send(stuck, stuck)
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
+import msgspec
 import numpy as np
 import pytest
 from rings import ring_file
@@ -91,7 +92,10 @@ class Cockpit:
                 self._n += 1
                 self.session.hold(Input(self._n, frozenset(keys)))
             self.session.tick(STEP_S)
-        return self.session.state()
+        return self.state()
+
+    def state(self) -> dict[str, Any]:
+        return msgspec.to_builtins(self.session.state())
 
     def let_pilot_drive(self, pilot: Copied) -> None:
         self.session.choose(cast(PilotRunner, pilot))
@@ -152,10 +156,10 @@ def test_without_a_driver_the_car_brakes_to_a_stand(cockpit: Cockpit, key: Key) 
     for _ in range(90):
         cockpit.session.tick(STEP_S)
     assert cockpit.session.is_parked
-    stands_at = cockpit.session.state()["distance_m"]
+    stands_at = cockpit.state()["distance_m"]
     for _ in range(60):
         cockpit.session.tick(STEP_S)
-    assert cockpit.session.state()["distance_m"] == stands_at
+    assert cockpit.state()["distance_m"] == stands_at
 
 
 def test_a_pilot_without_a_driver_in_the_seat_is_stopped_too(cockpit: Cockpit) -> None:
@@ -164,7 +168,7 @@ def test_a_pilot_without_a_driver_in_the_seat_is_stopped_too(cockpit: Cockpit) -
     cockpit.session.sit(False)
     for _ in range(120):
         cockpit.session.tick(STEP_S)
-    state = cockpit.session.state()
+    state = cockpit.state()
     assert state["speed_mph"] < 0.5
     assert (state["mode"], state["driving"], state["interventions"]) == ("autonomous", "pilot", 0)
     cockpit.session.sit(True)  # the page was only loaded again
@@ -181,7 +185,7 @@ def test_off_the_road_a_person_drives_on_and_reset_puts_the_car_back(cockpit: Co
     assert cockpit.drive(3.0, "up")["off_road"]
     assert cockpit.said == []
     cockpit.session.put_back()
-    state = cockpit.session.state()
+    state = cockpit.state()
     assert state["cte_m"] == pytest.approx(0, abs=0.01)
     assert (state["off_road"], state["interventions"]) == (False, 0)
 
@@ -244,9 +248,9 @@ def test_keys_still_held_while_handing_back_do_not_take_over_at_once(cockpit: Co
 def test_a_stick_at_rest_takes_nothing_over(cockpit: Cockpit) -> None:
     cockpit.let_pilot_drive(Copied(ROUND_IT, 0.3))
     cockpit.session.hold(Input(1, steering=0.02, throttle=-0.01))
-    assert cockpit.session.state()["driving"] == "pilot"
+    assert cockpit.state()["driving"] == "pilot"
     cockpit.session.hold(Input(2, steering=0.2, throttle=0.0))
-    assert cockpit.session.state()["driving"] == "person"
+    assert cockpit.state()["driving"] == "person"
 
 
 def test_a_pilot_that_leaves_the_road_is_put_back_and_counted(cockpit: Cockpit) -> None:
@@ -295,7 +299,7 @@ def test_reset_while_the_pilot_drives_is_an_intervention(cockpit: Cockpit) -> No
     cockpit.let_pilot_drive(Copied(ROUND_IT, 0.3))
     cockpit.drive(0.5)
     cockpit.session.put_back()
-    assert cockpit.session.state()["interventions"] == 1
+    assert cockpit.state()["interventions"] == 1
 
 
 def test_the_speed_limit_reaches_the_pilot_now_and_later(cockpit: Cockpit) -> None:
@@ -311,7 +315,7 @@ def test_the_speed_limit_reaches_the_pilot_now_and_later(cockpit: Cockpit) -> No
 def test_no_pilot_means_that_a_person_drives(cockpit: Cockpit) -> None:
     cockpit.let_pilot_drive(Copied())
     cockpit.session.choose(None)
-    state = cockpit.session.state()
+    state = cockpit.state()
     assert (state["mode"], state["driving"], state["pilot"]) == ("manual", "person", None)
 
 
@@ -320,7 +324,7 @@ def test_laps_are_timed(cockpit: Cockpit) -> None:
     for _ in range(100):
         if cockpit.drive(0.5)["lap"] == 1:
             break
-    state = cockpit.session.state()
+    state = cockpit.state()
     assert 5 < state["best_lap_s"] < 60
     assert state["lap_s"] < 1
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import re
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, NamedTuple
 
+import msgspec
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
@@ -19,12 +19,18 @@ from ghostlap.cockpit.cutting import cut
 from ghostlap.cockpit.doctor_worker import DoctorWorker
 from ghostlap.cockpit.hub import Source
 from ghostlap.cockpit.library import Library
-from ghostlap.cockpit.protocol import MAX_MESSAGE_BYTES, text_of
+from ghostlap.cockpit.protocol import (
+    MAX_MESSAGE_BYTES,
+    Cut,
+    NoBody,
+    Read,
+    Train,
+    read_json_as,
+    text_of,
+)  # fmt: skip
 from ghostlap.cockpit.trainer import TrainingJobs
 from ghostlap.cockpit.workers import BusyError, Workers
 
-_MOST_RECORDINGS = 200
-"""That one training may learn from."""
 _ROW = re.compile("[0-9]{1,9}")
 _BODY_WITHIN_S = 10.0
 READ_WITHIN_S, CHANGED_WITHIN_S = 15.0, 60.0
@@ -63,14 +69,16 @@ class Api:
             Route(f"{here}/predictions", self._answering(self._predicted)),
             Route(f"{here}/trash", self._answering(self._throw_away), methods=["POST"]),
             Route(f"{here}/restore", self._answering(self._restore), methods=["POST"]),
-            Route(f"{here}/cut", self._answering(self._cut), methods=["POST"]),
+            Route(f"{here}/cut", self._answering(self._cut, Cut), methods=["POST"]),
             Route("/api/trash/empty", self._answering(self._empty), methods=["POST"]),
-            Route("/api/train", self._answering(self._train), methods=["POST"]),
+            Route("/api/train", self._answering(self._train, Train), methods=["POST"]),
             Route("/api/train", self._answering(self._jobs)),
             Route("/api/train/{job}/stop", self._answering(self._stop_job), methods=["POST"]),
         ]
 
-    def _answering(self, answer: Answer) -> Callable[..., Awaitable[Response]]:
+    def _answering(
+        self, answer: Answer, body_kind: type[Any] = NoBody
+    ) -> Callable[..., Awaitable[Response]]:
         """A route that answers with JSON, worked out on a thread; 202 where it is not ready yet."""
 
         async def endpoint(request: Request) -> Response:
@@ -78,7 +86,7 @@ class Api:
                 changes = request.method == "POST"
                 path = request.path_params
                 name = str(path.get("name", path.get("job", "")))
-                body = await _body(request) if changes else {}
+                body = await _body(request, body_kind) if changes else None
                 asked = Asked(name, dict(request.query_params), body)
                 text, status = await self._workers.do(
                     name or request.url.path,
@@ -143,20 +151,13 @@ class Api:
 
     def _cut(self, asked: Asked) -> dict[str, Any]:
         self._check_not_under_way(asked.name)
-        first, last = (asked.whole(end) for end in ("from", "to"))
-        return {"name": cut(self._library, asked.name, first, last)}
+        return {"name": cut(self._library, asked.name, asked.body.first, asked.body.last)}
 
     def _train(self, asked: Asked) -> dict[str, Any]:
-        names, init = asked.body.get("recordings"), asked.body.get("init")
-        if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
-            raise CockpitError("recordings must be a list of names.")
-        if len(names) > _MOST_RECORDINGS:
-            raise CockpitError(f"A training may have at most {_MOST_RECORDINGS} recordings.")
-        if init is not None and not isinstance(init, str):
-            raise CockpitError("init must be a run's name, or null.")
-        for name in names:
+        wanted = asked.body
+        for name in wanted.recordings:
             self._check_not_under_way(name)
-        return {"job": self._trainer.start(names, asked.whole("epochs"), init)}
+        return {"job": self._trainer.start(wanted.recordings, wanted.epochs, wanted.init)}
 
     def _jobs(self, asked: Asked) -> dict[str, Any]:
         return {"jobs": self._trainer.list_jobs()}
@@ -170,22 +171,12 @@ class Api:
             raise CockpitError(f"{name} is being recorded. Stop the recording first.")
 
 
-class Asked:
+class Asked(NamedTuple):
     """A request as far as the answers need it."""
 
-    def __init__(self, name: str, query: dict[str, str], body: dict[str, Any]) -> None:
-        self.name, self.query, self.body = name, query, body
-
-    def whole(self, field: str) -> int:
-        """A whole number of the body.
-
-        Raises:
-            CockpitError: it is none.
-        """
-        number = self.body.get(field)
-        if isinstance(number, bool) or not isinstance(number, int):
-            raise CockpitError(f"{field} must be a whole number.")
-        return number
+    name: str
+    query: dict[str, str]
+    body: Any
 
 
 def _told(found: dict[str, Any]) -> tuple[str, int]:
@@ -209,7 +200,7 @@ def _refusal(error: GhostlapError | OSError, status: int) -> Response:
     return JSONResponse({"error": f"The disk does not let it: {error.strerror or error}."}, 503)
 
 
-async def _body(request: Request) -> dict[str, Any]:
+async def _body(request: Request, kind: type[Read]) -> Read:
     data = b""
     try:
         async with asyncio.timeout(_BODY_WITHIN_S):
@@ -221,10 +212,4 @@ async def _body(request: Request) -> dict[str, Any]:
         raise CockpitError(f"The body of a request must come in {_BODY_WITHIN_S:g} s.") from None
     except ClientDisconnect:
         raise CockpitError("The body of a request must be whole.") from None
-    try:
-        values = json.loads(data or b"{}")
-    except (ValueError, RecursionError):
-        raise CockpitError("The body of a request must be JSON.") from None
-    if not isinstance(values, dict):
-        raise CockpitError("The body of a request must be a JSON object.")
-    return values
+    return read_json_as(msgspec.json.Decoder(kind), data or b"{}", "The body of a request")

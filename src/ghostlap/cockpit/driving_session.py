@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 
 from ghostlap.base.errors import CockpitError, GhostlapError
 from ghostlap.cockpit.manual_input import ManualInput, is_neutral
 from ghostlap.cockpit.pilot_runner import PilotRunner
-from ghostlap.cockpit.protocol import Input, Mode
+from ghostlap.cockpit.protocol import Input, Level, Mode, Recording, State
 from ghostlap.cockpit.recorder import MOMENTS_PER_S, SessionRecorder
 from ghostlap.cockpit.scene import DrivingScene
 from ghostlap.cockpit.score import AutonomyCount, Laps
@@ -24,7 +24,7 @@ from ghostlap.driving.rollout.rollout import ClosedLoop, Observer, Tick
 from ghostlap.driving.rollout.stress import TICK_S
 from ghostlap.sim.simulation import Simulation
 
-Say = Callable[[str, str], None]
+Say = Callable[[Level, str], None]
 """Tells the pages something: ``info``, ``warning`` or ``error``, and a text."""
 
 _WHY = {
@@ -195,34 +195,31 @@ class DrivingSession(Driver, Observer):
         self._wait_for_answers(elapsed_s if by_pilot else 0.0)
         self._write_down(by_pilot)
 
-    def state(self) -> dict[str, Any]:
+    def state(self) -> State:
         """What the pages are told of the drive."""
-        simulation = self.scene.simulation
+        simulation, recorder, pilot = self.scene.simulation, self.recorder, self.pilot
         truth, told = simulation.truth(), simulation.telemetry()
         x_m, y_m, heading_rad = self.scene.pose(truth)
-        pilot, recorder = self.pilot, self.recorder
-        return {
-            "mode": self.mode, "driving": self.driving, "paused": self.paused,
-            "t": simulation.time_s,
-            "speed_mph": float(told.speed_mph[0]), "speed_limit_mph": self.speed_limit_mph,
-            "steering": float(told.steering[0]), "throttle": float(told.throttle[0]),
-            "cte_m": float(truth.cte_m[0]), "margin_m": float(truth.margin_m[0]),
-            "off_road": bool(truth.off_road[0]),
-            "lap": int(truth.lap[0]), "lap_s": self._laps.lap_s(simulation.time_s),
-            "best_lap_s": self._laps.best_s, "distance_m": float(truth.distance_m[0]),
-            "autonomy_percent": self._score.autonomy_percent,
-            "interventions": self._score.interventions,
-            "x": x_m, "y": y_m, "heading_rad": heading_rad,
-            "recording": None if recorder is None else
-            {"name": recorder.name, "rows": recorder.rows, "seconds": recorder.seconds},
-            "pilot": None if pilot is None else pilot.name,
-            "pilot_steering": None if pilot is None else pilot.steering,
-            "spread": None if pilot is None else pilot.spread,
-            "latency_ms": None if pilot is None else pilot.latency_ms,
-            "expert_steering": self.scene.expert_steering(truth, told),
-            "track": self.scene.track_name, "direction": self.scene.direction,
-            "conditions": self.scene.conditions, "input_ack": self.manual_input.held.n,
-        }  # fmt: skip
+        state = State(
+            mode=self.mode, driving=self.driving, paused=self.paused, t=simulation.time_s,
+            speed_mph=float(told.speed_mph[0]), speed_limit_mph=self.speed_limit_mph,
+            steering=float(told.steering[0]), throttle=float(told.throttle[0]),
+            cte_m=float(truth.cte_m[0]), margin_m=float(truth.margin_m[0]),
+            off_road=bool(truth.off_road[0]), lap=int(truth.lap[0]),
+            lap_s=self._laps.lap_s(simulation.time_s), best_lap_s=self._laps.best_s,
+            distance_m=float(truth.distance_m[0]),
+            autonomy_percent=self._score.autonomy_percent,
+            interventions=self._score.interventions, x=x_m, y=y_m, heading_rad=heading_rad,
+            expert_steering=self.scene.expert_steering(truth, told),
+            track=self.scene.track_name, direction=self.scene.direction,
+            conditions=self.scene.conditions, input_ack=self.manual_input.held.n,
+        )  # fmt: skip
+        if recorder is not None:
+            state.recording = Recording(recorder.name, recorder.rows, recorder.seconds)
+        if pilot is not None:
+            state.pilot, state.pilot_steering = pilot.name, pilot.steering
+            state.spread, state.latency_ms = pilot.spread, pilot.latency_ms
+        return state
 
     @property
     def _speed_mph(self) -> float:

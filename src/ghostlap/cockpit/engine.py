@@ -245,10 +245,8 @@ class Engine:
         state = None
         if self._frame % _EVERY_STATE == 0 or self._owes_state or not moves:
             self._last_state_s, self._owes_state = now_s, False
-            state = {
-                **session.state(), "t": now_s, "frame": self._frame,
-                "saliency": self._shows_saliency,
-            }  # fmt: skip
+            state = session.state()
+            state.t, state.frame, state.saliency = now_s, self._frame, self._shows_saliency
         self._outlet.publish(self._view(now_s) if moves else {}, state)
         if moves and self._cameras and self._cameras_are_due(session.scene):
             self._cameras_at = self._frame

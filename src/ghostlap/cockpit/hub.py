@@ -13,10 +13,22 @@ import itertools
 import math
 from collections import deque
 from collections.abc import Awaitable, Callable
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from ghostlap.cockpit.library import Library
-from ghostlap.cockpit.protocol import VERSION, Command, Kind, read_picture, text_of
+from ghostlap.cockpit.protocol import (
+    Command,
+    DriverChanged,
+    Hello,
+    Kind,
+    Level,
+    MapChanged,
+    News,
+    Say,
+    State,
+    read_picture,
+    text_of,
+)  # fmt: skip
 
 MAX_CLIENTS = 32
 _VIEWS = (Kind.MAIN, Kind.SALIENCY)
@@ -36,9 +48,9 @@ SEAT_KEPT_S = 1.0
 class Outlet(Protocol):
     """Where news of what drives go; nothing waits, and any thread may call."""
 
-    def publish(self, pictures: dict[Kind, bytes], state: dict[str, Any] | None) -> None: ...
+    def publish(self, pictures: dict[Kind, bytes], state: State | None) -> None: ...
 
-    def say(self, level: str, text: str) -> None: ...
+    def say(self, level: Level, text: str) -> None: ...
 
     def new_map(self, road: dict[str, Any] | None) -> None: ...
 
@@ -55,7 +67,11 @@ class Source(Protocol):
 
     def stop(self) -> None: ...
 
-    def hello(self) -> dict[str, Any]: ...
+    @property
+    def kind(self) -> Literal["sim", "unity"]: ...
+
+    @property
+    def road_map(self) -> dict[str, Any] | None: ...
 
     def tell(self, command: Command) -> None: ...
 
@@ -78,7 +94,7 @@ class Client:
         self._unseen: deque[tuple[int, float]] = deque(maxlen=_UNSEEN_FRAMES)
         self._news = asyncio.Event()
 
-    def say(self, message: dict[str, Any]) -> None:
+    def say(self, message: News) -> None:
         self._texts.append(text_of(message))
         self._news.set()
 
@@ -168,10 +184,8 @@ class Hub:
         self.clients[client.id] = client
         if self.driver is None:
             self._seat(client.id)
-        client.say(
-            {"type": "hello", "protocol": VERSION, "you": client.id, "driver": self.driver,
-             **self._source.hello()}
-        )  # fmt: skip
+        source = self._source
+        client.say(Hello(client.id, self.driver, source.kind, source.tracks, source.road_map))
         client.show(self._last_view, self._last_state)
         self._source.watched_by(len(self.clients))
         return client
@@ -192,7 +206,7 @@ class Hub:
         now_s = self._loop.time()
         if self.driver is not None:
             if now_s - self._taken_s < SEAT_KEPT_S:
-                client.say(_say("warning", "the seat was taken just now; try again in a moment"))
+                client.say(Say("warning", "the seat was taken just now; try again in a moment"))
                 return
             self._taken_s = now_s
         self._seat(client.id)
@@ -207,21 +221,21 @@ class Hub:
         if client.id == self.driver:
             self._source.tell(command)
         else:
-            client.say(_say("warning", "you are watching; take the driver's seat first"))
+            client.say(Say("warning", "you are watching; take the driver's seat first"))
 
-    def publish(self, pictures: dict[Kind, bytes], state: dict[str, Any] | None) -> None:
+    def publish(self, pictures: dict[Kind, bytes], state: State | None) -> None:
         """Show all pages something new."""
         views = {kind: message for kind, message in pictures.items() if kind in _VIEWS}
         self._last_view = views or self._last_view
         text = None
         if state is not None:
-            watchers = len(self.clients) - (self.driver is not None)
-            text = text_of({"type": "state", **state, "watchers": watchers, "driver": self.driver})
-            self._last_state = text
+            state.watchers = len(self.clients) - (self.driver is not None)
+            state.driver = self.driver
+            text = self._last_state = text_of(state)
         for client in self.clients.values():
             client.show(pictures, text)
 
-    def tell_all(self, message: dict[str, Any]) -> None:
+    def tell_all(self, message: News) -> None:
         for client in self.clients.values():
             client.say(message)
 
@@ -230,7 +244,7 @@ class Hub:
         self._source.sit(False)  # what another held is let go
         if driver is not None:
             self._source.sit(True)
-        self.tell_all({"type": "driver", "driver": driver})
+        self.tell_all(DriverChanged(driver))
 
 
 class HubOutlet:
@@ -243,21 +257,17 @@ class HubOutlet:
     def attach(self, hub: Hub) -> None:
         self._hub = hub
 
-    def publish(self, pictures: dict[Kind, bytes], state: dict[str, Any] | None) -> None:
+    def publish(self, pictures: dict[Kind, bytes], state: State | None) -> None:
         self._soon(lambda hub: hub.publish(pictures, state))
 
-    def say(self, level: str, text: str) -> None:
-        self._soon(lambda hub: hub.tell_all(_say(level, text)))
+    def say(self, level: Level, text: str) -> None:
+        self._soon(lambda hub: hub.tell_all(Say(level, text)))
 
     def new_map(self, road: dict[str, Any] | None) -> None:
-        self._soon(lambda hub: hub.tell_all({"type": "map", "map": road}))
+        self._soon(lambda hub: hub.tell_all(MapChanged(road)))
 
     def _soon(self, what: Callable[[Hub], None]) -> None:
         hub = self._hub
         if hub is not None:
             with contextlib.suppress(RuntimeError):  # the loop has ended
                 self._loop.call_soon_threadsafe(what, hub)
-
-
-def _say(level: str, text: str) -> dict[str, Any]:
-    return {"type": "say", "level": level, "text": text}

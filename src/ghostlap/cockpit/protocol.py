@@ -1,40 +1,34 @@
 """What the page and the server say to each other, without any I/O.
 
-Messages of the page are JSON objects with a ``type``; :func:`parse` makes one of the classes below
-out of them, or says what is wrong. Pictures go to the page as binary messages (:func:`picture`).
+Both speak JSON objects with a ``type``: :data:`Message` is what pages say, :data:`News` what the
+server says. Pictures go to the page as binary messages (:func:`picture`).
 """
 
 from __future__ import annotations
 
-import dataclasses
 import enum
-import json
-import math
 import struct
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Literal, NoReturn, get_args
+from typing import Annotated, Any, Literal, TypeVar
+
+import msgspec
+from msgspec import Meta, Struct
 
 from ghostlap.base.errors import CockpitError
-
-if TYPE_CHECKING:  # the page of a Unity car works without the simulator's libraries
-    from ghostlap.sim.scene.conditions import ConditionsKind
+from ghostlap.sim.scene.conditions import ConditionsKind
 
 VERSION = 1
 MAX_MESSAGE_BYTES = 64 * 1024
 MAX_NAME_CHARACTERS = 200
 MAX_SEED = 2**31 - 1
+_LARGEST_COUNT = 2**53
+_SHOWN_CHARACTERS = 80
+_HEADER = struct.Struct("<BId")
 
 Mode = Literal["manual", "autonomous"]
 Key = Literal["left", "right", "up", "down"]
-
-CONDITIONS: tuple[ConditionsKind, ...] = ("fixed", "seed", "wide")
-
-_MODES: tuple[Mode, ...] = get_args(Mode)
-_KEYS: tuple[Key, ...] = get_args(Key)
-_LARGEST_COUNT = 2**53
-_SPEED_LIMITS_MPH = (1.0, 30.0)
-_SHOWN_CHARACTERS = 40
-_HEADER = struct.Struct("<BId")
+Level = Literal["info", "warning", "error"]
+Name = Annotated[str, Meta(max_length=MAX_NAME_CHARACTERS)]
+Control = Annotated[float, Meta(ge=-1, le=1)]
 
 
 class Kind(enum.IntEnum):
@@ -47,88 +41,78 @@ class Kind(enum.IntEnum):
     SALIENCY = 5
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Take:
+class Take(Struct, frozen=True, tag="take"):
     """Sit down in the driver's seat."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Leave:
-    """Get up from it; the car brakes to a stand."""
+class Leave(Struct, frozen=True, tag="leave"):
+    """Get up from the driver's seat; the car brakes to a stand."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Input:
-    """How the controls are held."""
+class Input(Struct, frozen=True, tag="input"):
+    """How the controls are held: some keys, or a stick with both numbers."""
 
-    n: int
+    n: Annotated[int, Meta(ge=0, le=_LARGEST_COUNT)]
     """Counts a page's inputs."""
-    keys: frozenset[Key] = frozenset()
-    steering: float | None = None
-    """In [-1, 1], positive to the right; None with keys."""
-    throttle: float | None = None
-    """In [-1, 1], negative brakes; None with keys."""
+    keys: Annotated[frozenset[Key], Meta(max_length=4)] = frozenset()
+    steering: Control | None = None
+    """Positive to the right; None with keys."""
+    throttle: Control | None = None
+    """Negative brakes; None with keys."""
+
+    def __post_init__(self) -> None:
+        if (self.steering is None) != (self.throttle is None):
+            raise ValueError("Expected both steering and throttle, or neither")
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class SetMode:
+class SetMode(Struct, frozen=True, tag="mode"):
     mode: Mode
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Record:
+class Record(Struct, frozen=True, tag="record"):
     on: bool
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Reset:
+class Reset(Struct, frozen=True, tag="reset"):
     """Put the car back on the middle of the road."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class ChoosePilot:
-    run: str
-    """A run's name; none is chosen where it is empty."""
+class ChoosePilot(Struct, frozen=True, tag="pilot"):
+    run: Name
+    """A run's name; empty for no pilot."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class ChooseTrack:
-    track: str
+class ChooseTrack(Struct, frozen=True, tag="track"):
+    track: Annotated[Name, Meta(min_length=1)]
     conditions: ConditionsKind = "fixed"
-    seed: int = 0
-    direction: int = 1
+    seed: Annotated[int, Meta(ge=0, le=MAX_SEED)] = 0
+    direction: Literal[1, -1] = 1
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class SpeedLimit:
-    mph: float
+class SpeedLimit(Struct, frozen=True, tag="speed_limit"):
+    mph: Annotated[float, Meta(ge=1, le=30)]
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class ShowSaliency:
+class ShowSaliency(Struct, frozen=True, tag="saliency"):
     on: bool
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class ShowCameras:
+class ShowCameras(Struct, frozen=True, tag="cameras"):
     on: bool
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Pause:
+class Pause(Struct, frozen=True, tag="pause"):
     on: bool
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Seen:
+class Seen(Struct, frozen=True, tag="seen"):
     """The page has shown a main picture."""
 
-    frame: int
+    frame: Annotated[int, Meta(ge=0, lt=2**32)]
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Ping:
-    t: float
+class Ping(Struct, frozen=True, tag="ping"):
+    t: Annotated[float, Meta(ge=-_LARGEST_COUNT, le=_LARGEST_COUNT)]
 
 
 Command = (
@@ -138,6 +122,115 @@ Command = (
 """What only the driver may say."""
 
 Message = Command | Take | Leave | Seen | Ping
+
+
+class Pong(Struct, frozen=True, tag="pong"):
+    t: float
+
+
+class Say(Struct, frozen=True, tag="say"):
+    """Something for a person to read."""
+
+    level: Level
+    text: str
+
+
+class DriverChanged(Struct, frozen=True, tag="driver"):
+    driver: int | None
+    """The page in the driver's seat."""
+
+
+class MapChanged(Struct, frozen=True, tag="map"):
+    map: dict[str, Any] | None
+    """Points of the road's ``centre``, ``left`` and ``right``, and its ``start``, in metres."""
+
+
+class Hello(Struct, frozen=True, tag="hello"):
+    """What a page is told when it comes."""
+
+    you: int
+    driver: int | None
+    source: Literal["sim", "unity"]
+    tracks: list[str]
+    map: dict[str, Any] | None
+    protocol: int = VERSION
+
+
+class Recording(Struct, frozen=True):
+    """The recording under way."""
+
+    name: str
+    rows: int
+    seconds: float
+
+
+class State(Struct, kw_only=True, tag="state"):
+    """How the drive stands; None is what is not known, or not there."""
+
+    t: float
+    """Seconds of the server's clock."""
+    frame: int = 0
+    """The main picture that it belongs to."""
+    mode: Mode
+    driving: Literal["person", "pilot"]
+    paused: bool = False
+    speed_mph: float
+    speed_limit_mph: float
+    steering: float
+    throttle: float
+    cte_m: float | None = None
+    margin_m: float | None = None
+    off_road: bool = False
+    lap: int | None = None
+    lap_s: float | None = None
+    best_lap_s: float | None = None
+    distance_m: float | None = None
+    autonomy_percent: float | None = None
+    interventions: int = 0
+    x: float | None = None
+    y: float | None = None
+    heading_rad: float | None = None
+    recording: Recording | None = None
+    pilot: str | None = None
+    pilot_steering: float | None = None
+    spread: float | None = None
+    """Steering standard deviation that the pilot predicts."""
+    latency_ms: float | None = None
+    expert_steering: float | None = None
+    track: str | None = None
+    direction: int | None = None
+    conditions: str | None = None
+    input_ack: int = 0
+    """The newest input of the driver's page that was carried out."""
+    saliency: bool = False
+    watchers: int = 0
+    driver: int | None = None
+
+
+News = Hello | State | DriverChanged | MapChanged | Say | Pong
+
+
+class Cut(Struct, frozen=True, rename={"first": "from", "last": "to"}):
+    """A request to leave out rows of a recording, both ends included."""
+
+    first: int
+    last: int
+
+
+class Train(Struct, frozen=True):
+    """A request to train."""
+
+    recordings: Annotated[list[str], Meta(max_length=200)]
+    epochs: int
+    init: str | None = None
+    """The run to go on from."""
+
+
+class NoBody(Struct, frozen=True):
+    """A request that its address says all about."""
+
+
+Read = TypeVar("Read")
 
 
 def parse(text: str) -> Message:
@@ -150,14 +243,29 @@ def parse(text: str) -> Message:
         raise CockpitError(
             f"A message may have at most {MAX_MESSAGE_BYTES} characters. Got {len(text)}."
         )
+    return read_json_as(_MESSAGES, text, "A message")
+
+
+def read_json_as(decoder: msgspec.json.Decoder[Read], data: str | bytes, what: str) -> Read:
+    """Read JSON from outside, of a size that was looked at.
+
+    Args:
+        decoder: of what it must be.
+        data: the JSON.
+        what: it is, for errors.
+
+    Raises:
+        CockpitError: it is no JSON, or something else.
+    """
     try:
-        values = json.loads(text, parse_constant=_no_constant)
-    except (ValueError, RecursionError):
-        raise CockpitError(f"A message must be JSON. Got {_shown(text)}.") from None
-    kind = values.get("type") if isinstance(values, dict) else None
-    if not isinstance(kind, str) or kind not in _READERS:
-        raise CockpitError(f"A message must have a type that there is. Got {_shown(text)}.")
-    return _READERS[kind](values)
+        return decoder.decode(data)
+    except msgspec.ValidationError as error:
+        raise CockpitError(
+            f"{what} of the page is wrong: {error}. Got {_shown(data)}. "
+            "Load the page again: it may be of another version."
+        ) from None
+    except (msgspec.DecodeError, UnicodeError, RecursionError):
+        raise CockpitError(f"{what} must be JSON. Got {_shown(data)}.") from None
 
 
 def picture(kind: Kind, frame: int, time_s: float, jpeg: bytes) -> bytes:
@@ -178,116 +286,14 @@ def read_picture(message: bytes) -> tuple[Kind, int, float, bytes]:
     return Kind(kind), frame, time_s, message[_HEADER.size :]
 
 
-def text_of(message: dict[str, Any]) -> str:
-    """A message to the page as it goes over the wire; what is not finite becomes null."""
-    return json.dumps(_finite(message), separators=(",", ":"), allow_nan=False)
+def text_of(message: Struct | dict[str, Any]) -> str:
+    """What the server says, as JSON; a number that is not finite becomes null."""
+    return msgspec.json.encode(message).decode()
 
 
-def _finite(value: Any) -> Any:
-    if isinstance(value, float):
-        return round(value, 5) if math.isfinite(value) else None
-    if isinstance(value, dict):
-        return {name: _finite(one) for name, one in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_finite(one) for one in value]
-    return value
-
-
-def _input(values: dict[str, Any]) -> Input:
-    n = _whole(values, "n", 0, _LARGEST_COUNT)
-    if "keys" in values:
-        keys = values["keys"]
-        if not isinstance(keys, list) or not all(key in _KEYS for key in keys[: len(_KEYS) + 1]):
-            raise _wrong("input", "keys", f"a list of {', '.join(_KEYS)}", keys)
-        return Input(n, frozenset(keys[: len(_KEYS)]))
-    return Input(
-        n,
-        steering=_number(values, "steering", -1.0, 1.0),
-        throttle=_number(values, "throttle", -1.0, 1.0),
-    )
-
-
-def _track(values: dict[str, Any]) -> ChooseTrack:
-    conditions = next((one for one in CONDITIONS if one == values.get("conditions", "fixed")), None)
-    if conditions is None:
-        raise _wrong("track", "conditions", ", ".join(CONDITIONS), values["conditions"])
-    direction = values.get("direction", 1)
-    if direction not in (1, -1) or isinstance(direction, bool):
-        raise _wrong("track", "direction", "1 or -1", direction)
-    seed = 0 if values.get("seed") is None else _whole(values, "seed", 0, MAX_SEED)
-    return ChooseTrack(_name(values, "track"), conditions, seed, int(direction))
-
-
-def _pilot(values: dict[str, Any]) -> ChoosePilot:
-    return ChoosePilot("" if values.get("run") == "" else _name(values, "run"))
-
-
-def _mode(values: dict[str, Any]) -> SetMode:
-    for mode in _MODES:
-        if values.get("mode") == mode:
-            return SetMode(mode)
-    raise _wrong("mode", "mode", " or ".join(_MODES), values.get("mode"))
-
-
-_READERS: dict[str, Callable[[dict[str, Any]], Message]] = {
-    "take": lambda values: Take(),
-    "leave": lambda values: Leave(),
-    "input": _input,
-    "mode": _mode,
-    "record": lambda values: Record(_flag(values)),
-    "reset": lambda values: Reset(),
-    "pilot": _pilot,
-    "track": _track,
-    "speed_limit": lambda values: SpeedLimit(_number(values, "mph", *_SPEED_LIMITS_MPH)),
-    "saliency": lambda values: ShowSaliency(_flag(values)),
-    "cameras": lambda values: ShowCameras(_flag(values)),
-    "pause": lambda values: Pause(_flag(values)),
-    "seen": lambda values: Seen(_whole(values, "frame", 0, 2**32 - 1)),
-    "ping": lambda values: Ping(_number(values, "t", -math.inf, math.inf)),
-}
-
-
-def _flag(values: dict[str, Any]) -> bool:
-    on = values.get("on")
-    if not isinstance(on, bool):
-        raise _wrong(values["type"], "on", "true or false", on)
-    return on
-
-
-def _name(values: dict[str, Any], field: str) -> str:
-    name = values.get(field)
-    if not isinstance(name, str) or not 0 < len(name) <= MAX_NAME_CHARACTERS:
-        raise _wrong(values["type"], field, f"1 to {MAX_NAME_CHARACTERS} characters", name)
-    return name
-
-
-def _whole(values: dict[str, Any], field: str, low: int, high: int) -> int:
-    number = values.get(field)
-    if not isinstance(number, int) or isinstance(number, bool) or not low <= number <= high:
-        raise _wrong(values["type"], field, f"a whole number from {low} to {high}", number)
-    return number
-
-
-def _number(values: dict[str, Any], field: str, low: float, high: float) -> float:
-    number = values.get(field)
-    if (
-        isinstance(number, bool)
-        or not isinstance(number, (int, float))
-        or not low <= number <= high
-        or abs(number) > _LARGEST_COUNT
-    ):
-        raise _wrong(values["type"], field, f"a number from {low:g} to {high:g}", number)
-    return float(number)
-
-
-def _no_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is no number")
-
-
-def _wrong(kind: str, field: str, wanted: str, got: object) -> CockpitError:
-    return CockpitError(f"{field} of a message {kind} must be {wanted}. Got {_shown(got)}.")
-
-
-def _shown(value: object) -> str:
-    text = repr(value)
+def _shown(data: str | bytes) -> str:
+    text = repr(data)
     return text if len(text) <= _SHOWN_CHARACTERS else text[: _SHOWN_CHARACTERS - 1] + "…"
+
+
+_MESSAGES: msgspec.json.Decoder[Message] = msgspec.json.Decoder(Message)

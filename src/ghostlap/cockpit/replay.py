@@ -168,7 +168,7 @@ class _Work:
                 continue
         if not seen:
             return [None] * len(names)
-        answers = pilot.predict_cropped(list(seen.values()))[:, 0].tolist()
+        answers = pilot.predict_cropped(list(seen.values()))[:, 0].astype(float).round(5).tolist()
         by_row = dict(zip(seen, answers, strict=True))
         return [by_row.get(i) for i in range(len(names))]
 

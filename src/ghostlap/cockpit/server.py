@@ -26,6 +26,8 @@ from ghostlap.cockpit.protocol import (
     MAX_MESSAGE_BYTES,
     Leave,
     Ping,
+    Pong,
+    Say,
     Seen,
     Take,
     parse,
@@ -168,7 +170,7 @@ class CockpitServer:
             try:
                 self._heard(client, text)
             except CockpitError as error:
-                client.say({"type": "say", "level": "error", "text": str(error)})
+                client.say(Say("error", str(error)))
 
     def _heard(self, client: Client, text: str) -> None:
         message = parse(text)
@@ -176,7 +178,7 @@ class CockpitServer:
             case Seen():
                 client.seen(message.frame)
             case Ping():
-                client.say({"type": "pong", "t": message.t})
+                client.say(Pong(message.t))
             case Take():
                 self._hub.take(client)
             case Leave():

@@ -6,8 +6,9 @@ import contextlib
 import datetime
 import re
 import threading
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from ghostlap.base.errors import CockpitError, GhostlapError
 from ghostlap.cockpit.config import CockpitConfig
@@ -16,7 +17,7 @@ from ghostlap.cockpit.engine import Engine
 from ghostlap.cockpit.hub import Outlet
 from ghostlap.cockpit.library import Library
 from ghostlap.cockpit.pilot_runner import PilotRunner
-from ghostlap.cockpit.protocol import CONDITIONS, ChooseTrack, Command
+from ghostlap.cockpit.protocol import ChooseTrack, Command, Level
 from ghostlap.cockpit.recorder import SessionRecorder
 from ghostlap.cockpit.scene import DrivingScene
 from ghostlap.sim.track.random_track import RANDOM_PREFIX
@@ -38,7 +39,7 @@ class EmbeddedSource:
         PilotError: the first pilot is none.
     """
 
-    kind = "sim"
+    kind: Literal["sim", "unity"] = "sim"
 
     def __init__(self, config: CockpitConfig) -> None:
         self._recorders: list[SessionRecorder] = []
@@ -58,7 +59,7 @@ class EmbeddedSource:
 
     def start(self, outlet: Outlet) -> None:
         """Let time pass."""
-        self._say = outlet.say
+        self._say: Callable[[Level, str], None] = outlet.say
         session = DrivingSession(self._scene, outlet.say, self._config.speed_limit)
         if self._pilot is not None:
             session.choose(self._pilot)
@@ -73,18 +74,10 @@ class EmbeddedSource:
         for recorder in self._recorders:
             recorder.close(_LEAVE_AFTER_S)
 
-    def hello(self) -> dict[str, Any]:
-        """What a page is told when it comes."""
-        return {
-            "source": self.kind,
-            "tracks": self.tracks,
-            "options": {
-                "conditions": list(CONDITIONS),
-                "random_track": f"{RANDOM_PREFIX}7",
-                "speed_limits_mph": [1, 30],
-            },
-            "map": self._scene.road_map,
-        }
+    @property
+    def road_map(self) -> dict[str, Any]:
+        """The road that is driven, for the page's map."""
+        return self._scene.road_map
 
     @property
     def tracks(self) -> list[str]:

@@ -8,12 +8,12 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Literal
 
 from ghostlap.cockpit.config import CockpitConfig
 from ghostlap.cockpit.hub import Outlet
 from ghostlap.cockpit.library import Library
-from ghostlap.cockpit.protocol import Command, Kind, ShowSaliency, SpeedLimit, picture
+from ghostlap.cockpit.protocol import Command, Kind, ShowSaliency, SpeedLimit, State, picture
 from ghostlap.cockpit.saliency_overlay import with_saliency
 from ghostlap.cockpit.trouble import told
 from ghostlap.data.vision.preprocessing import decode_rgb, encode_jpeg
@@ -27,26 +27,12 @@ _ALONE_S = 2.0
 """Of several simulators one is shown, until it has been silent for so long."""
 _EVERY_STATE = 2
 _LEAVE_AFTER_S = 2.0
-_METRES = {"cte": "cte_m", "distance": "distance_m"}
-
-
-class Seen(NamedTuple):
-    """A picture that was answered, and what came of it."""
-
-    jpeg: bytes
-    steering: float
-    """As the car is told, in [-1, 1]."""
-    throttle: float
-    pilot_steering: float
-    spread: float | None
-    speed_mph: float
-    latency_s: float
-    extra: dict[str, float]
-    """What else the simulator sent: ``lapNumber``, ``cte``, …"""
 
 
 class UnitySource:
     """Shows what a drive server sees and answers, and lets the page change the speed limit.
+
+    For the drive server it is an ``Observer``, for the cockpit a ``Source``.
 
     Args:
         config: where recordings and runs are.
@@ -74,7 +60,7 @@ class UnitySource:
         self._saliency = Saliency.load(run) if (run / SALIENCY_FILE).is_file() else None
         self._shows_saliency = False
         self._shown_car: tuple[str, float] | None = None
-        self._newest: Seen | None = None
+        self._newest: AnsweredFrame | None = None
         self._news = threading.Event()
         self._frame = 0
         self._watchers = 0
@@ -82,7 +68,11 @@ class UnitySource:
         self._outlet: Outlet | None = None
         self._thread = threading.Thread(target=self._work, name="ghostlap-cockpit", daemon=True)
 
-    def see(self, car: str, seen: Seen) -> None:
+    def changed(self, control: ControlConfig) -> ControlConfig:
+        """How the pilot's answers are to be carried out: at the speed that the page asks for."""
+        return dataclasses.replace(control, speed_limit_mph=self.speed_limit_mph)
+
+    def see(self, car: str, seen: AnsweredFrame) -> None:
         """A simulator's picture was answered. Returns at once; the newest is shown."""
         now_s = self._clock()
         shown = self._shown_car
@@ -90,6 +80,9 @@ class UnitySource:
             self._shown_car = car, now_s
             self._newest = seen
             self._news.set()
+
+    kind: Literal["sim", "unity"] = "unity"
+    road_map = None
 
     @property
     def tracks(self) -> list[str]:
@@ -104,10 +97,6 @@ class UnitySource:
         self._stopped = True
         self._news.set()
         self._thread.join(_LEAVE_AFTER_S)
-
-    def hello(self) -> dict[str, Any]:
-        return {"source": "unity", "tracks": [], "options": {"speed_limits_mph": [1, 30]},
-                "map": None}  # fmt: skip
 
     def tell(self, command: Command) -> None:
         """Carry out what can be asked of Udacity's simulator: the speed limit and the saliency."""
@@ -144,11 +133,11 @@ class UnitySource:
             if seen is not None and self._watchers and self._outlet is not None:
                 self._show(seen, shown_s, self._outlet)
 
-    def _show(self, seen: Seen, now_s: float, outlet: Outlet) -> None:
-        kind, jpeg = Kind.MAIN, seen.jpeg
+    def _show(self, seen: AnsweredFrame, now_s: float, outlet: Outlet) -> None:
+        kind, jpeg = Kind.MAIN, seen.prediction.picture
         if self._shows_saliency and self._saliency is not None:
             try:
-                frame = decode_rgb(seen.jpeg, "the simulator's image", self._max_side_px)
+                frame = decode_rgb(jpeg, "the simulator's image", self._max_side_px)
                 kind, jpeg = Kind.SALIENCY, encode_jpeg(with_saliency(self._saliency, frame))
             except Exception as error:  # a network may fail in its own ways
                 self._shows_saliency = False
@@ -157,53 +146,15 @@ class UnitySource:
         outlet.publish({kind: picture(kind, self._frame, now_s, jpeg)}, state)
         self._frame += 1
 
-    def _state(self, seen: Seen, now_s: float) -> dict[str, Any]:
-        nothing = dict.fromkeys(
-            ("cte_m", "margin_m", "lap", "lap_s", "best_lap_s", "distance_m", "autonomy_percent",
-             "recording", "expert_steering", "track", "direction", "conditions", "x", "y",
-             "heading_rad")
+    def _state(self, seen: AnsweredFrame, now_s: float) -> State:
+        told, prediction = seen.frame.telemetry, seen.prediction
+        lap = told.extra.get("lapNumber")
+        return State(
+            t=now_s, frame=self._frame, mode="autonomous", driving="pilot",
+            speed_mph=told.speed_mph, speed_limit_mph=self.speed_limit_mph,
+            steering=float(seen.control.steering[0]), throttle=float(seen.control.throttle[0]),
+            cte_m=told.extra.get("cte"), distance_m=told.extra.get("distance"),
+            lap=None if lap is None or not math.isfinite(lap) else int(lap),
+            pilot=self._run.name, pilot_steering=prediction.steering, spread=prediction.spread,
+            latency_ms=seen.latency_s * 1000, saliency=self._shows_saliency,
         )  # fmt: skip
-        told = {
-            ours: seen.extra[theirs] for theirs, ours in _METRES.items() if theirs in seen.extra
-        }
-        lap = seen.extra.get("lapNumber")
-        return {
-            **nothing, **told,
-            "t": now_s, "frame": self._frame, "mode": "autonomous", "driving": "pilot",
-            "paused": False, "off_road": False, "interventions": 0, "input_ack": 0,
-            "speed_mph": seen.speed_mph, "speed_limit_mph": self.speed_limit_mph,
-            "steering": seen.steering, "throttle": seen.throttle,
-            "lap": None if lap is None or not math.isfinite(lap) else int(lap),
-            "pilot": self._run.name, "pilot_steering": seen.pilot_steering, "spread": seen.spread,
-            "latency_ms": seen.latency_s * 1000, "saliency": self._shows_saliency,
-        }  # fmt: skip
-
-
-class UnityObserver:
-    """The cockpit's page as a session of the drive server knows it: an ``Observer``.
-
-    Args:
-        drive: what the page shows.
-    """
-
-    def __init__(self, drive: UnitySource) -> None:
-        self._drive = drive
-
-    def see(self, car: str, answered: AnsweredFrame) -> None:
-        told, answer = answered.frame.telemetry, answered.prediction
-        self._drive.see(
-            car,
-            Seen(
-                jpeg=answer.picture,
-                steering=float(answered.control.steering[0]),
-                throttle=float(answered.control.throttle[0]),
-                pilot_steering=answer.steering,
-                spread=answer.spread,
-                speed_mph=told.speed_mph,
-                latency_s=answered.latency_s,
-                extra=told.extra,
-            ),
-        )
-
-    def changed(self, control: ControlConfig) -> ControlConfig:
-        return dataclasses.replace(control, speed_limit_mph=self._drive.speed_limit_mph)

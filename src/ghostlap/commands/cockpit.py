@@ -82,6 +82,7 @@ def check_installed() -> None:
         CockpitError: they are not.
     """
     try:
+        import msgspec  # noqa: F401
         import starlette  # noqa: F401
         import uvicorn  # noqa: F401
     except ModuleNotFoundError as error:

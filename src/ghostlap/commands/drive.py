@@ -20,7 +20,6 @@ from ghostlap.base.errors import DriveError
 from ghostlap.base.memory import unsearched
 from ghostlap.base.signals import until_asked
 from ghostlap.base.terminal import native_words_dropped, say
-from ghostlap.cockpit.unity import UnityObserver
 from ghostlap.driving.server.config import PORT, DriveConfig
 from ghostlap.driving.server.console import DriveConsole, summary_line
 from ghostlap.driving.server.drive_recorder import Recordings
@@ -98,10 +97,10 @@ async def _serve(
     page: App[UnitySource] | None,
 ) -> None:
     async with contextlib.AsyncExitStack() as stack:
-        observer = None
+        observer: UnitySource | None = None
         if page is not None:
             await stack.enter_async_context(page)
-            observer = UnityObserver(page.source)
+            observer = page.source
             say(f"the cockpit is at {page.address}")
         server = await stack.enter_async_context(
             DriveServer(config, predict, say, stats, recordings, observer)

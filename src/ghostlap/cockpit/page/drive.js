@@ -90,8 +90,7 @@ export class Drive {
     this.#hello = hello;
     document.body.dataset.source = hello.source;
     byId("open-road").hidden = hello.tracks.length === 0;
-    const random = hello.options?.random_track ? [[RANDOM, "a random road"]] : [];
-    fillSelect(byId("track"), [...hello.tracks.map((track) => [track, track]), ...random]);
+    fillSelect(byId("track"), [...hello.tracks.map((track) => [track, track]), [RANDOM, "a random road"]]);
     if (!this.#shown.cameras) this.#send({ type: "cameras", on: false });
     this.driver(hello.driver);
   }
