@@ -15,7 +15,7 @@ from ghostlap.cockpit.trainer import TrainingJobs
 from ghostlap.cockpit.workers import all_within
 
 _ENDS_WITHIN_S = 8.0
-"""Longer than a training has to save what it has, and a recording what waits for the disk."""
+"""Time to end: longer than a training has to save its state, and a recording its rows."""
 
 
 Driven = TypeVar("Driven", bound=Source)
@@ -40,7 +40,7 @@ class App(Generic[Driven]):
 
     @property
     def address(self) -> str:
-        """Of the page, for a person."""
+        """Address of the page, for a person."""
         host = self._config.host
         shown = f"[{host}]" if ":" in host else host
         token = f"?token={self.token}" if self.token else ""

@@ -20,7 +20,7 @@ class CockpitConfig(Options, error=CockpitError):
     host: str = "127.0.0.1"
     """Network interface of the page; another than this machine's own asks for a token."""
     port: Port = 8000
-    """Of the page; 0 takes any that is free."""
+    """Port of the page; 0 takes any that is free."""
     open_browser: bool = False
     """Open the page in a browser."""
     recordings: Path = Path("recordings")
@@ -36,7 +36,7 @@ class CockpitConfig(Options, error=CockpitError):
     conditions: ConditionsKind = "fixed"
     """Light and materials."""
     seed: int = 0
-    """Of drawn conditions."""
+    """Draws the conditions."""
     speed_limit: Annotated[float, Range(1, 30, unit="mph")] = 20.0
     """Speed that a pilot holds, in mph."""
     simulation: str = ""

@@ -19,7 +19,7 @@ IDLE_S = 10.0
 """Without a request, until all of its headers are there, and with an answer of which nothing more
 is read."""
 REQUEST_S = 90.0
-"""From a request's headers to its answer."""
+"""Longest time from a request's headers to its answer."""
 LOOK_S = 5.0
 _MOST_UNREAD_BYTES = 8 * 1024 * 1024
 _MOST_FRAGMENTS = 1000

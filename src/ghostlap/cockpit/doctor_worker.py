@@ -17,7 +17,7 @@ _MOST_KEPT = 500
 _NICENESS = 15
 _UNKNOWN = {"errors": None, "warnings": None}
 _MOST_TRIES = 3
-"""Of a recording that the doctor could not look at, as one that was just being written."""
+"""Tries at a recording that cannot be looked at, say because it is just being written."""
 
 
 class DoctorWorker:

@@ -36,7 +36,7 @@ _STANDS_MPH = 0.5
 _SILENT_S = 1.0
 """A pilot that answers no number for so long drives no longer."""
 _LOST_M = 40.0
-"""So far from the road a car is put back, whoever drives."""
+"""Distance from the road at which a car is put back, whoever drives."""
 
 
 class DrivingSession(Driver, Observer):

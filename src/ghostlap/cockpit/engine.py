@@ -39,19 +39,19 @@ from ghostlap.data.vision.preprocessing import encode_jpeg
 
 PICTURE_S = 1 / 30
 _SOONEST_S = 1 / 60
-"""Between a picture and one that input brings forward."""
+"""Least time between a picture and one that input brings forward."""
 _CATCH_UP_S = 0.1
 """Time lost beyond this is never made up for: on a busy machine slow motion is easier to drive than
 a car that jumps, and making up for lost time would lose more."""
 _IDLE_S = 0.25
-"""Between states, while nothing moves."""
+"""Time between states while nothing moves."""
 _EVERY_CAMERAS, _EVERY_STATE = 6, 2
 """Pictures for one of these."""
 _LEAVE_AFTER_S = 3.0
 _AFTER_TROUBLE_S = 1.0
-"""Until the drive goes on after something that should not have happened."""
+"""Time until the drive goes on after something that should not have happened."""
 _MOST_TASKS = 10_000
-"""That wait while the engine is held up."""
+"""Most tasks that wait while the engine is held up."""
 
 
 class Engine:

@@ -29,7 +29,7 @@ from ghostlap.pilots.pilot import BUILT_IN, PILOT_FILE
 TRASH = ".trash"
 _BETWEEN = ":"
 _MOST_ENTRIES = 500
-"""Of a folder's content, and of what is listed."""
+"""Most entries that are read of a folder, and that are listed."""
 _GAP_MS = 1000
 """A longer pause between two rows is not driven time."""
 
@@ -45,7 +45,7 @@ class Library:
     def __init__(self, recordings: Path, runs: Path) -> None:
         self.recordings, self.runs = recordings, runs
         self._lock = threading.Lock()
-        """Of what is remembered; nobody holds it while files are read or moved."""
+        """Guards what is remembered; nobody holds it while files are read or moved."""
         self._moves = threading.Lock()
         self._runs = RunFacts()
         self._facts: dict[Path, tuple[object, dict[str, Any]]] = {}
@@ -69,7 +69,7 @@ class Library:
         return found
 
     def folder(self, name: str) -> Path:
-        """Of a recording or a drive.
+        """The folder of a recording or a drive.
 
         Raises:
             CockpitError: there is none of that name.
@@ -82,7 +82,7 @@ class Library:
         return {path.name: path for path in folders if (path / PILOT_FILE).is_file()}
 
     def run_folder(self, name: str) -> Path:
-        """Of a run.
+        """The folder of a run.
 
         Raises:
             CockpitError: there is none of that name.

@@ -13,7 +13,7 @@ from ghostlap.cockpit.trouble import told
 Made = TypeVar("Made")
 
 PATIENCE_S = 60.0
-"""Longer than that nothing is waited for: another may be chosen in its place."""
+"""Longest wait for something: afterwards another may be chosen in its place."""
 
 
 class Making:

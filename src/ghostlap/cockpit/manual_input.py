@@ -1,4 +1,4 @@
-"""From keys and sticks to steering and throttle."""
+"""Manual input: keys and sticks become steering and throttle."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class ManualInput:
 
     def __init__(self) -> None:
         self.held = Input(0)
-        """As last heard, or nothing once that is too long ago."""
+        """Controls as last heard, or nothing once that is too long ago."""
         self.steering = 0.0
         """In [-1, 1], positive to the right."""
         self.throttle = 0.0

@@ -23,7 +23,7 @@ from ghostlap.pilots.saliency import SALIENCY_FILE, Saliency
 
 _TOO_SLOW_S = 2.0
 SLOW_IN_BENDS = 0.5
-"""As ``ghostlap drive`` does."""
+"""Share of the speed limit taken off at full lock, as ``ghostlap drive`` does."""
 
 
 class PilotRunner:
@@ -41,9 +41,9 @@ class PilotRunner:
     def __init__(self, name: str, folder: Path, speed_limit_mph: float) -> None:
         self.name = name
         self.steering: float | None = None
-        """What it last answered."""
+        """Steering that the pilot last answered; None where that was no number."""
         self.latency_ms: float | None = None
-        """From the moment it was asked to what the car is told."""
+        """Time from asking the pilot to what the car is told."""
         control = ControlConfig(speed_limit_mph=speed_limit_mph, slow_in_bends=SLOW_IN_BENDS)
         with self._failing():
             self._driver = PilotDriver(Pilot.load(folder), control, 1)
@@ -85,7 +85,7 @@ class PilotRunner:
 
     @property
     def spread(self) -> float | None:
-        """Of its steering; None for a pilot that answers none."""
+        """Steering standard deviation last predicted; None for a pilot that predicts none."""
         spread = float(self._driver.steering_std[0])
         return spread if math.isfinite(spread) else None
 

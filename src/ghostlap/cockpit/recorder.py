@@ -17,7 +17,7 @@ from ghostlap.data.recordings.recorder import Recorder
 from ghostlap.data.recordings.tables_beside import WHO_DROVE, WhoDrives
 
 MOMENTS_PER_S = 15.0
-"""As Udacity's simulator records."""
+"""Rows a second, as Udacity's simulator records."""
 
 
 class SessionRecorder(BackgroundRecorder):

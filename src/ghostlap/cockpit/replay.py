@@ -77,7 +77,7 @@ def rows(library: Library, name: str) -> dict[str, Any]:
 
 
 def every_of(log: DrivingLog) -> int:
-    """Of how many rows one is shown."""
+    """Rows for each one that is shown."""
     return max(1, -(-len(log) // MOST_ROWS))
 
 

@@ -13,7 +13,7 @@ from ghostlap.pilots.pilot import PILOT_FILE, read_description
 from ghostlap.pilots.saliency import SALIENCY_FILE
 
 EVALUATION_FILE = "evaluation.json"
-"""As :mod:`ghostlap.driving.evaluation.folder` names it, which needs the simulator's libraries."""
+"""The name in :mod:`ghostlap.driving.evaluation.folder`, which needs the simulator's libraries."""
 _EVALUATIONS = "evaluate"
 _MOST_BYTES = 16 * 1024 * 1024
 _MOST_KEPT = 500

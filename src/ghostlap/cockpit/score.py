@@ -13,11 +13,11 @@ class AutonomyCount:
 
     interventions: int = 0
     pilot_s: float = 0.0
-    """That the pilot drove."""
+    """Time that the pilot drove."""
 
     @property
     def autonomy_percent(self) -> float | None:
-        """None as long as it has not driven."""
+        """Autonomy so far; None as long as the pilot has not driven."""
         return autonomy_percent(self.interventions, self.pilot_s) if self.pilot_s > 0 else None
 
 
@@ -39,5 +39,5 @@ class Laps:
             self._lap, self._began_s = lap, time_s
 
     def lap_s(self, time_s: float) -> float:
-        """That the lap under way has taken."""
+        """Time that the lap under way has taken."""
         return 0.0 if self._began_s is None else time_s - self._began_s

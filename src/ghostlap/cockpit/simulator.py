@@ -81,7 +81,7 @@ class EmbeddedSource:
 
     @property
     def tracks(self) -> list[str]:
-        """That a page may name; besides, any ``random:NUMBER``."""
+        """Tracks that a page may name; besides, any ``random:NUMBER``."""
         return list(dict.fromkeys([*TRACKS, self._config.track]))
 
     def tell(self, command: Command) -> None:

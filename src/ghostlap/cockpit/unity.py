@@ -24,7 +24,7 @@ from ghostlap.pilots.saliency import SALIENCY_FILE, Saliency
 _PICTURE_S = 1 / 30
 """No more pictures are shown than this, however many come."""
 _ALONE_S = 2.0
-"""Of several simulators one is shown, until it has been silent for so long."""
+"""Silence after which another of several simulators is shown."""
 _EVERY_STATE = 2
 _LEAVE_AFTER_S = 2.0
 

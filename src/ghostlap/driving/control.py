@@ -1,4 +1,4 @@
-"""From what the pilot answers to what the car does: one function for everything that drives.
+"""The controller: what a pilot answers becomes what the car does, for everything that drives.
 
 The drive server, the evaluator and the cockpit all ask :meth:`Controller.control`, so that what
 drives the embedded simulator drives Unity's too.
@@ -20,9 +20,9 @@ from ghostlap.base.options import Options, Positive, Range, Share
 Floats = NDArray[np.float64]
 
 _BRAKES_EASE_MPH = 10.0
-"""Below it brakes are let go little by little, for a held one would soon mean reverse."""
+"""Speed below which brakes are let go little by little: held, they would soon mean reverse."""
 _SLOWEST_TARGET_MPH = 1e-3
-"""Of 1 - speed/limit, where a pilot asks to stand."""
+"""Least speed that 1 - speed/limit is divided by, where a pilot asks to stand."""
 _UNSURE_S = 0.5
 """Time constant by which the speed follows how unsure a pilot is, so that no single picture makes
 the car jerk."""
@@ -144,7 +144,7 @@ class Controller:
         return Control(self._steering.copy(), np.where(known, throttle, 0.0))
 
     def hold(self) -> Control:
-        """For a moment of which nothing is known, as of a broken picture: wheels kept, coasting."""
+        """Wheels kept, coasting: for a picture that is broken."""
         return Control(self._steering.copy(), np.zeros_like(self._steering))
 
     def _unsure_of_late(self, unsure: ArrayLike, elapsed_s: float) -> Floats:

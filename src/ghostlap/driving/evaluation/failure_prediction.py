@@ -47,11 +47,11 @@ class FailurePrediction:
     """How well trouble was forecast."""
 
     auroc: dict[str, float]
-    """Of each of :data:`FORECASTS`; chance is 0.5."""
+    """AUROC of each of :data:`FORECASTS`; chance is 0.5."""
     interval: dict[str, tuple[float, float]]
-    """Of each its 95 % bootstrap interval; empty if all drives hang together."""
+    """95 % bootstrap interval of each AUROC; empty if all drives hang together."""
     lead: tuple[float, float] | None
-    """By how much the spread's AUROC is above the best of the others', as such an interval."""
+    """95 % interval of the spread's AUROC less the best of the others'."""
     moments: int
     troubled: int
     """JudgedMoments of these shortly before an intervention."""

@@ -51,7 +51,7 @@ _NO_DIFFERENCE = ("processes", "resume", "against")
 
 
 _DEFAULTS = {field.name: field.default for field in dataclasses.fields(EvaluateConfig)}
-"""Of options: an evaluation of an earlier version does not name those that came later."""
+"""Defaults of options: an evaluation of an earlier version does not name the later ones."""
 
 
 def heading(config: EvaluateConfig) -> dict[str, Any]:

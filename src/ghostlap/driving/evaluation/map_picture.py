@@ -129,7 +129,7 @@ def _draw_unrolled(
 def _interventions(
     chosen: Sequence[tuple[Episode, Drive]],
 ) -> list[tuple[Intervention, list[tuple[Drive, NDArray[np.intp]]]]]:
-    """For each kind that occurred, the drives and the rows in them."""
+    """Drives and their rows with an intervention, for each kind that occurred."""
     found = []
     for kind in _MARKERS:
         rows = [(drive, np.flatnonzero(drive.intervention == kind)) for _, drive in chosen]

@@ -41,9 +41,9 @@ class RecordConfig(Options, error=SimulatorError):
     out: Path = Path("rec/expert")
     """Folder of the recording: driving_log.csv, IMG/, ground_truth.csv and recording.json."""
     speed_limit: Annotated[float, Range(1, 200)] = 30.0
-    """In mph. The expert is never faster, and slower where a bend asks for it."""
+    """Highest speed in mph; the expert is slower where a bend asks for it."""
     line: Literal["centre", "right_lane"] = "centre"
-    """Of the road, that the expert keeps to."""
+    """Line of the road that the expert keeps to."""
     noise: Share = 0.0
     """Standard deviation of an unsteady hand, in steering."""
     conditions: ConditionsKind = "seed"
@@ -61,9 +61,9 @@ class RecordConfig(Options, error=SimulatorError):
     rate_hz: Annotated[float, Range(1, 100)] = 15.0
     """Moments recorded in a second of driving; 15 is the simulator's own."""
     jpeg_quality: Annotated[int, Range(1, 100)] = 75
-    """Of the pictures, 1 to 100; 75 is the simulator's own."""
+    """Quality of the pictures, 1 to 100; 75 is the simulator's own."""
     seed: Annotated[int, Range(0)] = 0
-    """Of the conditions, the places and ways of going astray, and the unsteady hand."""
+    """Draws the conditions, where and how the car goes astray, and the unsteady hand."""
     processes: Count | None = None
     """How many record at once; as many as there are processor cores by default."""
     resume: bool = False

@@ -26,7 +26,7 @@ STRETCH_M = 300.0
 """About the length of a lap's stretches."""
 
 RECOVERY_S = 2.2
-"""Of driving at the speed limit: the length of a recovery."""
+"""Length of a recovery, in seconds at the speed limit."""
 
 RECOVERY_MARGIN_M = 0.8
 """A recovery begins, and should stay, so far within the edges of the road."""
@@ -48,7 +48,7 @@ class Stretch:
     """A stretch of road to drive and to record, as plain data."""
 
     number: int
-    """From 0, in the order of the recording."""
+    """Place in the order of the recording, from 0."""
     track: str
     direction: int
     """1 is the track's own way round, -1 the other."""
@@ -58,7 +58,7 @@ class Stretch:
     conditions_seed: int | None
     """None for the theme's own conditions."""
     hand_seed: int
-    """Of the unsteady hand."""
+    """Draws the unsteady hand."""
     start_ms: int
     """Time that names the first frame."""
     limit_s: float

@@ -69,8 +69,8 @@ class EvaluateConfig(Options, error=EvaluationError):
     """A simulation of yours in place of the embedded one: package.module:class, made with the
     arguments of ghostlap.sim.world.World and with its methods of ghostlap.sim.simulation."""
     name: str | None = None
-    """Of the folder below the run folder's evaluate/; by default from track and speed. What an
-    earlier evaluation of that name left is replaced."""
+    """Name of the folder below the run folder's evaluate/; made of track and speed by default.
+    What an earlier evaluation of that name left is replaced."""
     processes: Count | None = None
     """How many at once; None is one a core."""
     resume: bool = False

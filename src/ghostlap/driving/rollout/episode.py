@@ -36,7 +36,7 @@ class EpisodesResult:
     out_of_range: tuple[int, ...]
     """Answers beyond full lock, which were clipped, one count an episode."""
     seconds: float
-    """That it took, scenery included."""
+    """Real time that the drives took, scenery included."""
     worst: Incident | None = None
     """What was seen where a car was farthest from the middle; None for the expert."""
 

@@ -21,7 +21,7 @@ MOST_INCIDENTS = 4
 """Shown of one task: a pilot that fails everywhere fails alike."""
 
 MOMENTS_S = (-2.0, -1.0, -0.5, -0.2, 0.0, 0.5)
-"""Before and after the moment; a little after an intervention the car has been put back."""
+"""Seconds before and after the moment; 0.5 s after an intervention the car has been put back."""
 
 _JPEG_QUALITY = 82
 
@@ -33,9 +33,9 @@ class Incident:
     episode: int
     """Index in the task."""
     row: int
-    """Of the drive, where the moment is."""
+    """Row of the drive where the moment is."""
     rows: tuple[int, ...]
-    """Of the drive, one a frame."""
+    """Rows of the drive, one a frame."""
     frames: NDArray[np.uint8]
     """RGB, shape ``(frames, height, width, 3)``."""
 

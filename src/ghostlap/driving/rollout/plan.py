@@ -81,7 +81,7 @@ class EpisodesTask:
     seconds: float
     """An episode ends then at the latest."""
     length_m: float
-    """Of a lap."""
+    """Length of a lap."""
     stress: Stress = NO_STRESS
     simulation: str = ""
     """``package.module:class`` of the user's own simulation; empty for the embedded one."""

@@ -20,7 +20,7 @@ from ghostlap.driving.rollout.driver import Driver, Floats
 from ghostlap.sim.simulation import Simulation
 
 Policy = Callable[[Rgb, float], Any]
-"""From a frame and the speed in mph to the steering, or to steering and throttle."""
+"""A function of a frame and the speed in mph; gives the steering, or steering and throttle."""
 
 
 class PolicyDriver(Driver):

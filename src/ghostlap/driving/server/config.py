@@ -23,15 +23,15 @@ class Limits(Options, error=DriveError, called="--limits.{flag}"):
     """What one client may ask for, so that none can slow down or fill up the server for others."""
 
     connections: _Amount = 16
-    """At once. One more takes the place of one that does not drive; where all do, it is refused."""
+    """Most at once. One more takes the place of one that does not drive, or is refused."""
     message_bytes: _Amount = 1_000_000
-    """Of one message; the simulator's have about 17,000."""
+    """Most of one message; the simulator's have about 17,000."""
     image_side_px: _Amount = 1024
     """Width and height that a frame may say it has; larger ones are not decoded."""
     handshake_s: Positive = 5.0
     """Time for a connection to say what it wants."""
     messages_per_s: _Amount = 20_000
-    """Of one client; the fastest one that waits for its answers sends about 5,000."""
+    """Most of one client; the fastest that waits for its answers sends about 5,000."""
     unread_bytes: _Amount = 262_144
     """Answers that wait for a client to read them, before it is left."""
 
@@ -70,7 +70,7 @@ class DriveConfig(Options, error=DriveError):
     """Network interface of that page. 0.0.0.0 lets other machines in, by an address with a token.
     """
     page_port: Port = 8000
-    """Of that page; 0 takes any that is free."""
+    """Port of that page; 0 takes any that is free."""
     host: str = "127.0.0.1"
     """Network interface to listen on; 0.0.0.0 lets other machines in, whoever they are."""
     port: Port = PORT

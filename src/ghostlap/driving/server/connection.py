@@ -15,9 +15,9 @@ from ghostlap.base.platform import QUICK_ACK
 from ghostlap.driving.server.config import Limits
 
 _READ_BYTES = 8 * 1024
-"""At a time, so that a flood of one client takes its turn with the others' messages."""
+"""Bytes read at a time: few, so that a client's flood takes turns with the others' messages."""
 _READ_BYTES_IN_TURN = 512
-"""Of a client that has to share its time with others: of small messages these are many."""
+"""Bytes read at a time of a client that shares its time: of small messages these are many."""
 _AHEAD_S = 0.002
 """Time that a client which was silent may use at once."""
 _WINDOW_S = 0.1
@@ -25,7 +25,7 @@ _WINDOW_S = 0.1
 _FRAMES_A_MESSAGE = 8
 """A client may send so many times as many WebSocket frames as messages, fragments and pings."""
 _MOST_FRAGMENTS = 4096
-"""Of one message; the simulator's are of 1,016 bytes."""
+"""Most fragments of one message; the simulator's are of 1,016 bytes."""
 _END_WITHIN_S = 1.0
 
 

@@ -89,7 +89,7 @@ class Recordings:
         self._recorders = [DriveRecorder(folder, say, count_lost)]
 
     def open(self) -> DriveRecorder | None:
-        """For one more simulator; None where none can be opened, which is said."""
+        """A recorder for one more simulator; None where none can be opened, which is said."""
         recorder = next((one for one in self._recorders if one.is_free), None) or self._new()
         if recorder is not None:
             recorder.take()

@@ -37,13 +37,13 @@ class Prediction:
 
     steering: float = 0.0
     speed_mph: float | None = None
-    """For a pilot that answers a speed."""
+    """Speed that the pilot asks for; None if it answers none."""
     picture: bytes = b""
     """The frame's file, as it came."""
     problem: str = ""
     """Why there is no answer, where there is none."""
     spread: float | None = None
-    """Of the steering, for a pilot that answers it."""
+    """Steering standard deviation that the pilot predicts; None if it predicts none."""
     unsure: float = 0.0
     """How unsure the pilot is, from 0 to 1 (:meth:`ghostlap.pilots.pilot.Pilot.unsure`)."""
 
@@ -91,7 +91,7 @@ class Asker(Protocol):
     """A simulator, as this thread knows it."""
 
     newest: deque[PendingFrame]
-    """At most one: what to look at when its turn comes. Never empty while it is asking."""
+    """The frame to look at when its turn comes, at most one; never empty while it is asking."""
 
     def answered(self, waiting: PendingFrame, prediction: Prediction) -> None:
         """Called in the event loop."""

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 SAY_AGAIN_S = 60.0
 _MOST_KINDS = 12
-"""Beyond these, events of all other kinds are one kind: a client can make up any number."""
+"""Kinds that are told apart; all others are one kind, for a client can make up any number."""
 _KIND_CHARACTERS = 60
 _NUMBER = re.compile(r"[-+]?[0-9][0-9.]*")
 _QUOTED = re.compile(r"""['"].*|\bGot\b.*""", re.DOTALL)

@@ -38,9 +38,9 @@ _BACKLOG = 128
 _MOST_EXCHANGES, _EXCHANGES_PER_S = 32.0, 16.0
 """Newcomers that take the place of one who does not drive: at once, and for long."""
 _STILL_DRIVES_S = 60.0
-"""After a telemetry: a simulator may stand in its menu for a while."""
+"""Time after a telemetry for which a simulator counts as driving: it may stand in its menu."""
 _OTHERS_SHARE = 0.25
-"""Of the time, for all but the simulator that drives for longest."""
+"""Share of the time for all but the simulator that has driven for longest."""
 
 # A hostile client could fill a terminal with what the library says of it.
 _quiet = logging.getLogger("ghostlap.driving.server.websockets")

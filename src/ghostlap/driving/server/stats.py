@@ -14,7 +14,7 @@ class CarNow:
     """One simulator's car, as last heard of."""
 
     steering: float = 0.0
-    """As commanded, in [-1, 1]."""
+    """Steering that the car was told, in [-1, 1]."""
     throttle: float = 0.0
     speed_mph: float = math.nan
     extra: dict[str, float] = dataclasses.field(default_factory=dict)
@@ -32,12 +32,12 @@ class Stats:
 
     def __init__(self) -> None:
         self.answered = 0
-        """Telemetries."""
+        """Telemetries answered."""
         self.dropped = 0
-        """Of these, answered without looking at their frame, because the pilot was too slow. One of
+        """Telemetries answered without looking at their frame: the pilot was too slow. One of
         two that come together does not count: the simulator's two chains show the same."""
         self.troubled = 0
-        """Of these, answered without a pilot's word: a broken image, a pilot that failed."""
+        """Telemetries answered without a pilot's word: a broken image, a pilot that failed."""
         self.not_recorded = 0
         self.cars: dict[str, CarNow] = {}
         self._latencies_s: deque[float] = deque(maxlen=_REMEMBERED)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 _SLOWS_FROM = 0.5
-"""So unsure a pilot is worth a word."""
+"""Uncertainty from which a person is told."""
 
 _OVER_AFTER_S = 5.0
 """A pilot that has been sure for so long may be unsure anew."""

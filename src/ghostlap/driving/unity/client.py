@@ -37,9 +37,9 @@ class UnityTelemetry(NamedTuple):
     """What the simulator tells about its car."""
 
     steering: float
-    """As the wheels stand, in [-1, 1], positive to the right; sent in degrees."""
+    """Where the wheels stand, in [-1, 1], positive to the right; sent in degrees."""
     throttle: float
-    """As the pedal stands, in [-1, 1]; of a car that brakes, 0 is sent."""
+    """Where the pedal stands, in [-1, 1]; of a car that brakes, 0 is sent."""
     speed_mph: float
     jpeg: bytes
     """What the camera sees, a whole file."""
@@ -64,13 +64,13 @@ class UnityClient:
     ) -> None:
         self.host, self.port = host, port
         self.steering, self.throttle = 0.0, 0.0
-        """As last commanded, in [-1, 1]; kept while there is no server."""
+        """Controls as last commanded, in [-1, 1]; kept while there is no server."""
         self.asked = 0
         """Telemetries that the simulator owes: one for each chain whose turn it is."""
         self.commands = 0
         """``steer`` that were read, on all connections."""
         self.wakes = 0
-        """``manual``, likewise."""
+        """``manual`` that were read, on all connections."""
         self.dropped = 0
         """``steer`` that could not be read, each of which stopped a chain."""
         self.connections = 0
@@ -88,7 +88,7 @@ class UnityClient:
         return self._socket is not None and self._socket.open
 
     def fileno(self) -> int:
-        """Of the socket, for ``select``; -1 while there is none."""
+        """The socket's descriptor, for ``select``; -1 while there is none."""
         return -1 if self._socket is None else self._socket.fileno()
 
     def listen(self, wait_s: float) -> None:

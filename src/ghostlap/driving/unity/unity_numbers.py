@@ -25,9 +25,9 @@ class NumberFormat:
     """What one culture's numbers look like (C#'s ``NumberFormatInfo``)."""
 
     decimal: str = "."
-    """Before the fraction."""
+    """Separator before the fraction."""
     group: str = ","
-    """Between thousands."""
+    """Separator between thousands."""
     minus: str = "-"
     """The culture's own minus sign."""
     negative: str = "-n"

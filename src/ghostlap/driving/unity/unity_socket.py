@@ -61,7 +61,7 @@ class UnitySocket:
             raise
 
     def fileno(self) -> int:
-        """Of the socket, for ``select``."""
+        """The socket's descriptor, for ``select``."""
         return self._socket.fileno()
 
     def send(self, text: str) -> None:

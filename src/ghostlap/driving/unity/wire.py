@@ -53,7 +53,7 @@ class TelemetryEvent:
     """What a car told; it wants exactly one answer. NaN is a number that could not be read."""
 
     steering_deg: float = math.nan
-    """Of the front wheels, positive to the right; :data:`FULL_LOCK_DEG` at most."""
+    """Angle of the front wheels, positive to the right; :data:`FULL_LOCK_DEG` at most."""
     throttle: float = math.nan
     speed_mph: float = math.nan
     image: str = ""
