@@ -7,6 +7,7 @@ import dataclasses
 import io
 import json
 import queue
+import re
 import sys
 import threading
 from pathlib import Path
@@ -204,16 +205,16 @@ def test_the_command_serves_until_it_is_stopped(
     shown = io.StringIO()
     reached: list[bytes] = []
 
-    async def come_and_go(app: App[Any]) -> None:
-        reader, writer = await asyncio.open_connection("127.0.0.1", app.port)
-        writer.write(f"GET / HTTP/1.0\r\nHost: 127.0.0.1:{app.port}\r\n\r\n".encode())
+    async def come_and_go() -> None:
+        (port,) = re.findall(r"the cockpit is at http://127.0.0.1:(\d+)/", shown.getvalue())
+        reader, writer = await asyncio.open_connection("127.0.0.1", int(port))
+        writer.write(f"GET / HTTP/1.0\r\nHost: 127.0.0.1:{port}\r\n\r\n".encode())
         reached.append(await reader.read())
         writer.close()
 
-    monkeypatch.setattr(command_module, "stop_signal", come_and_go)
+    monkeypatch.setattr(command_module, "until_asked", come_and_go)
     assert cockpit(config, Console(file=shown, width=200)) == {"recordings": []}
     assert b"200 OK" in reached[0]
-    assert "the cockpit is at http://127.0.0.1:" in shown.getvalue()
 
 
 def test_what_is_not_installed_is_told(monkeypatch: pytest.MonkeyPatch) -> None:

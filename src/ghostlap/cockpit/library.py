@@ -13,12 +13,14 @@ import os
 import shutil
 import threading
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from ghostlap.base.errors import CockpitError, FolderError, GhostlapError
 from ghostlap.base.files import is_link, own_folder, refuse_link, remove
 from ghostlap.base.folder_lock import FolderLock
+from ghostlap.cockpit.remembered import Remembered
 from ghostlap.cockpit.runs import RunFacts
 from ghostlap.data.recordings.driving_log import LOG_NAME, read_log
 from ghostlap.data.recordings.image_names import NO_TIME
@@ -48,7 +50,7 @@ class Library:
         """Guards what is remembered; nobody holds it while files are read or moved."""
         self._moves = threading.Lock()
         self._runs = RunFacts()
-        self._facts: dict[Path, tuple[object, dict[str, Any]]] = {}
+        self._facts: Remembered[dict[str, Any]] = Remembered()
         self._logs: dict[Path, tuple[object, DrivingLog]] = {}
 
     def tidy(self) -> None:
@@ -98,7 +100,7 @@ class Library:
         listed = []
         for name, folder in self.names().items():
             with contextlib.suppress(OSError):
-                facts = self._facts_of(folder)
+                facts = self._facts.of(folder, stamp_of(folder), partial(_read_facts, folder))
                 picture = f"/api/recordings/{_quoted(name)}/frames/{facts['rows'] // 2}.jpg"
                 listed.append(
                     {"name": name, **facts, "thumbnail": picture if facts["rows"] else None,
@@ -188,18 +190,6 @@ class Library:
         while not folder.exists():
             folder = folder.parent
         return shutil.disk_usage(folder).free / 1e9
-
-    def _facts_of(self, folder: Path) -> dict[str, Any]:
-        stamp = stamp_of(folder)
-        with self._lock:
-            known = self._facts.get(folder)
-        if known is None or known[0] != stamp:
-            known = stamp, _read_facts(folder)
-            with self._lock:
-                if len(self._facts) > _MOST_ENTRIES:
-                    self._facts.clear()
-                self._facts[folder] = known
-        return known[1]
 
 
 def stamp_of(folder: Path) -> tuple[int, int, int]:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import threading
 from pathlib import Path
 from typing import Any
 
 from ghostlap.base.errors import PilotError
 from ghostlap.base.files import read_json
+from ghostlap.cockpit.remembered import Remembered
 from ghostlap.driving.metrics import in_words
 from ghostlap.pilots.pilot import PILOT_FILE, read_description
 from ghostlap.pilots.saliency import SALIENCY_FILE
@@ -16,35 +16,28 @@ EVALUATION_FILE = "evaluation.json"
 """The name in :mod:`ghostlap.driving.evaluation.folder`, which needs the simulator's libraries."""
 _EVALUATIONS = "evaluate"
 _MOST_BYTES = 16 * 1024 * 1024
-_MOST_KEPT = 500
 
 
 class RunFacts:
     """Facts of runs, read again when their files change; any thread may ask."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._known: dict[Path, tuple[object, dict[str, Any]]] = {}
+        self._remembered: Remembered[dict[str, Any]] = Remembered()
 
     def of(self, folder: Path) -> dict[str, Any]:
         """``outputs``, what was ``measured`` by its last evaluation, and ``has_saliency``."""
         newest = _newest_evaluation(folder)
         files = folder / PILOT_FILE, folder / SALIENCY_FILE, newest
         stamp = [None if file is None else _stamp(file) for file in files]
-        with self._lock:
-            known = self._known.get(folder)
-        if known is None or known[0] != stamp:
-            facts = {
+        return self._remembered.of(
+            folder,
+            stamp,
+            lambda: {
                 "outputs": _outputs(folder),
                 "measured": "" if newest is None else _measured_in(newest),
                 "has_saliency": (folder / SALIENCY_FILE).is_file(),
-            }
-            known = stamp, facts
-            with self._lock:
-                if len(self._known) >= _MOST_KEPT:
-                    self._known.clear()
-                self._known[folder] = known
-        return known[1]
+            },
+        )
 
 
 def _outputs(folder: Path) -> list[str]:

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import threading
 import webbrowser
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from rich.console import Console
 
@@ -15,9 +15,6 @@ from ghostlap.base.memory import unsearched
 from ghostlap.base.signals import until_asked
 from ghostlap.base.terminal import say, warn
 from ghostlap.cockpit.config import CockpitConfig
-
-if TYPE_CHECKING:
-    from ghostlap.cockpit.app import App
 
 console = Console(stderr=True, soft_wrap=True)
 
@@ -56,12 +53,7 @@ async def _serve(simulator: Any, config: CockpitConfig, console: Console) -> Non
         if config.open_browser:
             # One for a terminal comes back only when it is left.
             threading.Thread(target=webbrowser.open, args=(app.address,), daemon=True).start()
-        await stop_signal(app)
-
-
-async def stop_signal(app: App[Any]) -> None:
-    """Wait for Ctrl-C or SIGTERM."""
-    await until_asked()
+        await until_asked()
 
 
 def say_where(config: CockpitConfig, address: str, console: Console) -> None:

@@ -6,7 +6,6 @@ import math
 import queue
 import threading
 import time
-from types import TracebackType
 
 from rich.console import Console, Group
 from rich.live import Live
@@ -46,12 +45,7 @@ class DriveConsole:
         self._thread.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._leaving.set()
         self._thread.join()
 
