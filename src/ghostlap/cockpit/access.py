@@ -70,7 +70,7 @@ class Access:
             await self._app(scope, receive, _with_headers(send, headers["host"][0]))
 
     def _refusal(self, scope: Scope, headers: dict[str, list[str]]) -> str:
-        """Why not; nothing where they may."""
+        """Why a request is refused; empty where it may pass."""
         hosts, origins = headers.get("host", []), headers.get("origin", [])
         if len(hosts) != 1 or not name_of(hosts[0]):
             return "A request must name one host."

@@ -32,7 +32,7 @@ class Making:
         self._begun: dict[str, tuple[object, float]] = {}
 
     def is_making(self, what: str) -> bool:
-        """Whether one such thing is waited for."""
+        """Whether something of this kind is waited for."""
         return what in self._begun and self._clock() - self._begun[what][1] < PATIENCE_S
 
     def begin(

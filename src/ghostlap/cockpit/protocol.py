@@ -165,7 +165,7 @@ class Recording(Struct, frozen=True):
 
 
 class State(Struct, kw_only=True, tag="state"):
-    """How the drive stands; None is what is not known, or not there."""
+    """The drive at one moment; None is what is not known, or not there."""
 
     t: float
     """Seconds of the server's clock."""

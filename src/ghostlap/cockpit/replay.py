@@ -158,7 +158,7 @@ class _Work:
         return found
 
     def _answers(self, pilot: Pilot, names: list[str]) -> list[float | None]:
-        """None for a picture that is missing or broken."""
+        """Steering for each picture; None for one that is missing or broken."""
         seen: dict[int, np.ndarray] = {}
         for i, name in enumerate(names):
             try:

@@ -32,9 +32,9 @@ class Intervention(enum.IntEnum):
     OFF_ROAD = 1
     """The car's centre left the road."""
     STANDING = 2
-    """It stood for 3 s."""
+    """The car stood for 3 s."""
     TURNED = 3
-    """It points against the driving direction."""
+    """The car points against the driving direction."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

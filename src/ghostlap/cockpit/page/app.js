@@ -5,7 +5,7 @@ import { Controls } from "./controls.js";
 import { showDash, showFigures } from "./dash.js";
 import { byId, fetchJson, setText, takesKeys } from "./dom.js";
 import { Drive } from "./drive.js";
-import { plain, quantile } from "./figures.js";
+import { plain, quantile } from "./numbers.js";
 import { Latency } from "./latency.js";
 import { Library } from "./library.js";
 import { RoadMap } from "./map.js";

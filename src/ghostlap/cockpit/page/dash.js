@@ -1,7 +1,7 @@
 // The instruments: wheel, speed, throttle and the figures of the drive.
 
 import { byId, setText } from "./dom.js";
-import { clock, length, plain, signed } from "./figures.js";
+import { clock, length, plain, signed } from "./numbers.js";
 
 const WHEEL_DEG = 110;
 const FULL_SPEED_MPH = 35;

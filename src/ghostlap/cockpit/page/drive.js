@@ -1,7 +1,7 @@
 // The drive: its buttons, keys and settings, and what the state says about them.
 
 import { byId, fillSelect, icon, make, setText } from "./dom.js";
-import { clock } from "./figures.js";
+import { clock } from "./numbers.js";
 
 const LIMITS_MPH = [1, 30];
 const RANDOM = "random:";

@@ -1,7 +1,7 @@
 // Recordings: what they show, how long they are, what the doctor says, and the trash.
 
 import { byId, confirmed, fetchJson, icon, make, setText } from "./dom.js";
-import { clock } from "./figures.js";
+import { clock } from "./numbers.js";
 
 const CHECKING_MS = 2000;
 

@@ -1,7 +1,7 @@
 // Any recording frame by frame, with what a pilot would have steered beside what was steered.
 
 import { byId, confirmed, fetchJson, fillSelect, setText } from "./dom.js";
-import { clock, plain, signed } from "./figures.js";
+import { clock, plain, signed } from "./numbers.js";
 import { drawReplayStrip, rowAt } from "./replay_strip.js";
 
 const ASK_AGAIN_MS = 700;

@@ -49,9 +49,9 @@ class Push:
 
     time_s: float
     cte_m: float
-    """To the left."""
+    """How far the car is moved to the left."""
     heading_rad: float
-    """To the left."""
+    """How far the car is turned to the left."""
 
 
 @dataclasses.dataclass(frozen=True)

@@ -27,7 +27,7 @@ class Stress:
 
     @property
     def is_seen(self) -> bool:
-        """Whether it changes pictures and nothing else, so that it means nothing to the expert."""
+        """Whether only pictures are changed, which means nothing to the expert."""
         return bool(self.changes)
 
     def applied(self, conditions: Conditions) -> Conditions:

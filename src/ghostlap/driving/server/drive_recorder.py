@@ -63,7 +63,7 @@ class DriveRecorder(BackgroundRecorder):
         self.try_again()
 
     def finish(self) -> None:
-        """Its simulator is gone: it may be taken by another."""
+        """Let another simulator take the recorder: its own is gone."""
         self.is_free = True
 
 

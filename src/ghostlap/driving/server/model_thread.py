@@ -52,7 +52,7 @@ Predict = Callable[[TelemetryEvent], Prediction]
 
 
 def predict_with(pilot: Pilot, max_side_px: int) -> Predict:
-    """How a pilot looks at a telemetry. What it gives back raises nothing.
+    """A function that has a pilot look at a telemetry, and raises nothing.
 
     Frames of another size than the pilot was trained on are cropped by the same share of rows.
 

@@ -50,8 +50,8 @@ class Link(Protocol):
     def end(self, code: int, reason: str) -> None: ...
 
 
-class Recorder(Protocol):
-    """Where moments go; never waits."""
+class FrameSink(Protocol):
+    """Where answered frames are recorded; never waits."""
 
     def add(self, answered: AnsweredFrame) -> None: ...
 
@@ -88,7 +88,7 @@ class Session:
         say: Callable[[str], None],
         stats: Stats,
         now_s: Callable[[], float],
-        record: Callable[[], Recorder | None] = lambda: None,
+        record: Callable[[], FrameSink | None] = lambda: None,
         observer: Observer | None = None,
     ) -> None:
         self.name = name
@@ -97,7 +97,7 @@ class Session:
         self.active_s = -math.inf
         """When the last telemetry came."""
         self.began_s = math.inf
-        """When the first one came."""
+        """When the first telemetry came."""
         self._config = config
         self._link = link
         self._ask = ask
@@ -105,7 +105,7 @@ class Session:
         self._stats = stats
         self._now_s = now_s
         self._record, self._observer = record, observer
-        self._recorder: Recorder | None = None
+        self._recorder: FrameSink | None = None
         self._wire = Wire(secrets.token_hex(8), config.limits.message_bytes)
         self._controller = Controller(config.control())
         self._notice = UncertaintyNotice(config.slow_when_unsure)

@@ -20,9 +20,9 @@ class CarNow:
     extra: dict[str, float] = dataclasses.field(default_factory=dict)
     """What its simulator sent beside the usual: ``lapNumber``, ``cte``, …"""
     by_hand: bool = False
-    """A person holds the controls."""
+    """Whether a person holds the controls."""
     slowed: bool = False
-    """It is slowed down, because the pilot is unsure."""
+    """Whether the car is slowed down, because the pilot is unsure."""
     trouble: str = ""
     """What is wrong with it right now."""
 
