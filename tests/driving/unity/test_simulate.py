@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 import tyro
+from flat_road import FlatRoad
 from rich.console import Console
 from rings import ring, ring_file
 from scripted_server import GREETING
@@ -136,6 +137,18 @@ def test_laps_end_the_drive() -> None:
     drive = simulator.drive()
     assert drive is not None
     assert drive.laps[-1] == 1
+
+
+def test_another_simulation_stands_in_for_udacitys() -> None:
+    client = ClientAtHand(Clock(), ROUND_IT, 0.3)
+    client.command()
+    flat = FlatRoad(ring(radius_m=30.0), None, [Start()], height_px=16, width_px=32)
+    simulator = UnityLoop(flat, client, Steps(5), seconds=3.0)
+    assert frames(simulator) is End.SECONDS
+    drive = simulator.drive()
+    assert drive is not None
+    assert drive.distance_m[-1] > 3
+    assert len(client.told) == 1
 
 
 def test_a_car_off_the_road_is_put_back_and_counted() -> None:
