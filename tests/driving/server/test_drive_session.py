@@ -420,3 +420,36 @@ def test_an_unsure_pilot_is_not_said_where_nothing_is_slowed() -> None:
         driven.answer(driven.look(), unsure=1.0)
     assert not any("unsure" in line for line in driven.said)
     assert not driven.stats.cars["simulator 1"].slowed
+
+
+def test_a_simulator_that_sends_other_events_is_named_once() -> None:
+    driven = Driven()
+    for _ in range(50):
+        driven.session.received('42["\\u001bstate",{"x":1}]')
+        driven.pass_s(0.1)
+    assert driven.said == [
+        "simulator 1: sends '\\\\u001bstate' and no \"telemetry\", the only event that is "
+        "answered; is it another simulator?"
+    ]
+
+
+def test_events_beside_telemetries_are_nothing_to_tell() -> None:
+    driven = Driven()
+    driven.session.received(telemetry())
+    driven.session.received('42["lap",{}]')
+    assert driven.said == ["simulator 1 connected"]
+
+
+@pytest.mark.parametrize(
+    ("fields", "names"),
+    [
+        ({"ptsx": [1.0], "ptsy": [2.0], "psi": 0.1, "speed": "3", "steering_angle": "0"}, "ptsx"),
+        ({"x": 1, "previous_path_x": [1.0] * 400, "sensor_fusion": [[1] * 7] * 12}, "previous"),
+    ],
+)
+def test_a_simulator_of_another_project_is_told_so(fields: dict[str, Any], names: str) -> None:
+    driven = Driven()
+    driven.session.received("42" + json.dumps(["telemetry", fields]))
+    assert names in driven.said[1]
+    assert "another project (MPC, path planning" in driven.said[1]
+    assert len(driven.steers()) == 1

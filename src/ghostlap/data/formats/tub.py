@@ -12,10 +12,9 @@ from typing import Any
 from ghostlap.data.formats.frames import Moment, known
 from ghostlap.data.recordings.columns import MPH_PER_MPS
 from ghostlap.data.recordings.image_names import NO_TIME
-from ghostlap.data.recordings.tub import (
-    IMAGE_FOLDER,
+from ghostlap.data.recordings.tub import IMAGE_FOLDER, MANIFEST_NAME
+from ghostlap.data.recordings.tub_records import (
     IMAGE_KEY,
-    MANIFEST_NAME,
     MODE_KEY,
     PERSON_DRIVES,
     STEERING_KEY,

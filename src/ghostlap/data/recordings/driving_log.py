@@ -9,12 +9,12 @@ end. A value is never guessed: a row that can be read in two ways is left out, a
 from __future__ import annotations
 
 import dataclasses
-import math
+import operator
 import os
 import re
-from array import array
 from collections.abc import Callable, Iterable, Sequence, Set
 from pathlib import Path
+from typing import Any
 
 from ghostlap.base.errors import RecordingError
 from ghostlap.base.files import open_file
@@ -34,6 +34,7 @@ from ghostlap.data.recordings.layout import (
     suggestion,
 )
 from ghostlap.data.recordings.lines import as_utf8, is_ended, lines_of, text_of
+from ghostlap.data.recordings.log_commas import Commas, mended_message, numbers_text
 from ghostlap.data.recordings.log_continuity import follows, is_whole
 from ghostlap.data.recordings.log_row import (
     MAX_CELLS,
@@ -60,12 +61,10 @@ MAX_ORIGINS = 8
 
 _EXCERPT_CHARACTERS = 100
 _AMBIGUOUS_BYTES = 1200
-_COMMA_ROW_BYTES = 48
 _SHORT_NAME = MAX_NAME_BYTES // 4
 """In UTF-8 a character has at most four bytes."""
 
-_EXTRA_MESSAGE = "cells after the seventh are passed over"
-
+_AS_THEY_ARE: Callable[[list[str]], Any] | None = None
 _BINARY = re.compile(rb"[\0-\x08\x0e-\x1a]|^\x89PNG")
 _EXCEL_MARK = re.compile(r'"?sep=.{1,3}"?', re.IGNORECASE)
 """What Excel puts before a table, to say what parts its cells."""
@@ -138,19 +137,17 @@ class _Parser:
         self.log = DrivingLog(name)
         self.clock = Clock()
         self.layout: Layout | None = None
+        # How an ordinary line is cut, how many cells it has, and which of them are a row's.
+        self.separator, self.width, self.pick = ",", len(HEADER), _AS_THEY_ARE
         self.begun = False
         self.folders: set[str] = set()
         self.last_folder = "?"  # of center images, to look at other folders only when it changes
-        self.has_points = False
-        self.extra_line = 0
-        self.has_extra_beside_points = False
-        self.comma_rows = array("q")
-        self.comma_plain = array("d")  # four for each: how else it reads, NaN if not
-        self.comma_extra: set[tuple[str, ...]] = set()  # two of them at most
+        self.commas = Commas()
         self.ambiguous: dict[int, tuple[tuple[Numbers, ...], str]] = {}
         self.unterminated: dict[int, str] = {}
         self.header_line = 0
         self.unknown_header: tuple[str, ...] = ()
+        self.unknown_line = 0
         self.unclear_header: tuple[list[str], str] | None = None
         self.unreadable = 0
         self.first_unreadable: tuple[int, str] | None = None
@@ -161,10 +158,10 @@ class _Parser:
             if number == 1:
                 self._check_first_line(raw)
             text = text_of(raw)
-            if not text:
+            if not text.strip():
                 continue
             ended = is_ended(raw)
-            if ended and self.begun and self.layout is None and self._fast_row(number, text):
+            if ended and self.begun and self._fast_row(number, text):
                 continue
             self._any_line(number, text, ended)
         left_out = self._settle()
@@ -189,9 +186,11 @@ class _Parser:
 
     def _fast_row(self, number: int, text: str) -> bool:
         """Take an ordinary row, which is nearly every one; False if it needs a closer look."""
-        cells = text.split(",")
-        if len(cells) != 7 or not text.isprintable() or '"' in text:
+        cells = text.split(self.separator)
+        if len(cells) != self.width or not text.isprintable() or '"' in text:
             return False
+        if self.pick is not None:
+            cells = self.pick(cells)
         center, left, right = map(self.name_of, cells[:3])
         if max(len(center), len(left), len(right)) > _SHORT_NAME or not (
             center[-4:] in _EXTENSIONS and left[-4:] in _EXTENSIONS and right[-4:] in _EXTENSIONS
@@ -201,14 +200,15 @@ class _Parser:
             numbers = float(cells[3]), float(cells[4]), float(cells[5]), float(cells[6])
         except ValueError:
             return False
-        self.has_points = self.has_points or any("." in cell for cell in cells[3:])
+        if not self.commas.has_points:
+            self.commas.has_points = any("." in cell for cell in cells[3:])
         self._add(number, (center, left, right), numbers)
         if not cells[0].startswith(self.last_folder):
             self._remember_origins(cells[:3])
         return True
 
     def _any_line(self, number: int, text: str, terminated: bool) -> None:
-        text = text.removeprefix("\ufeff").strip()  # of a log that was joined to another
+        text = text.removeprefix("\ufeff")  # of a log that was joined to another
         if self.unclear_header:
             header, separator = self.unclear_header
             layout_of(self.name, header, separator, self.choice, split_at(text, separator))
@@ -243,10 +243,10 @@ class _Parser:
             return True
         if asked:
             self.layout = layout_of(self.name, (), separator, self.choice, cells)
-            self.log.is_usual = self.layout.is_usual
+            self.log.is_usual, self.width = self.layout.is_usual, 0
             self.log.steering = str(self.layout.numbers[0] + 1)
         elif len(cells) > 1 and not any(map(is_value, cells)):
-            self.unknown_header = tuple(cells)
+            self.unknown_header, self.unknown_line = tuple(cells), number
         return False
 
     def _is_header_again(self, number: int, text: str) -> bool:
@@ -261,8 +261,7 @@ class _Parser:
         return True
 
     def _take_header(self, number: int, cells: list[str], separator: str) -> None:
-        if separator == " " or len(cells) > MAX_CELLS:
-            cells = cells[:MAX_CELLS]
+        cells = cells[:MAX_CELLS]
         self.header_line = self.header_line or number
         try:
             layout = layout_of(self.name, cells, separator, self.choice)
@@ -275,6 +274,10 @@ class _Parser:
         self.log.steering = called(cells, layout.numbers[0])
         # The simulator's own columns, whatever they are called, are read as a log without header.
         self.layout = None if layout.is_usual and len(cells) == len(HEADER) else layout
+        self.separator, self.pick = layout.separator, _AS_THEY_ARE
+        self.width = len(cells) if self.layout is None or layout.is_plain else 0
+        if self.layout:
+            self.pick = operator.itemgetter(*layout.images, *layout.numbers)
         if layout.passed_over:
             self._note(number, "columns", "", passed_over(layout.passed_over))
 
@@ -313,20 +316,12 @@ class _Parser:
         )  # fmt: skip
         self._add(number, names, row.readings[0])
         self._remember_origins(row.images)
-        self.has_points = self.has_points or row.points
-        if row.extra and not row.commas:
-            self.extra_line = self.extra_line or number
-            self.has_extra_beside_points |= row.points
+        self.commas.see(self.log, row)
         if row.texts:
             cells = ", ".join(repr(_excerpt(cell)) for cell in row.texts)
             self._note(number, "text", text, f"no number: {cells}; read as NaN")
-        if row.commas:
-            self.comma_rows.append(index)
-            self.comma_plain.extend(row.plain or (math.nan,) * 4)
-            self.comma_extra.update([row.extra] if len(self.comma_extra) < 2 else [])
-            self.log.hold(_COMMA_ROW_BYTES)
-        elif row.mended:
-            self._note(number, "mended", text, _mended_message(row.readings[0]))
+        if row.mended and not row.commas:
+            self._note(number, "mended", text, mended_message(row.readings[0]))
         if len(row.readings) > 1:
             self.ambiguous[index] = row.readings, _excerpt(text)
             self.log.hold(_AMBIGUOUS_BYTES)
@@ -351,7 +346,8 @@ class _Parser:
 
     def _note_unreadable(self, number: int, text: str, terminated: bool, found: str) -> None:
         self.unreadable += 1
-        self.first_unreadable = self.first_unreadable or (number, text)
+        if not self.first_unreadable or self.first_unreadable[0] == self.unknown_line:
+            self.first_unreadable = number, text
         if self.unreadable > MAX_UNREADABLE_LINES:
             raise self._no_row_error(number)
         if terminated:
@@ -365,7 +361,7 @@ class _Parser:
 
     def _settle(self) -> set[int]:
         """Decide the ambiguous and possibly cut-off rows; the rows to leave out."""
-        left_out = self._decide_commas()
+        left_out = self.commas.decide(self.log, self.ambiguous)
         doubtful = self._doubtful()
         speeds_mph, times_ms = self.log.numbers[3], self.log.times_ms
         for index, (readings, text) in self.ambiguous.items():
@@ -378,10 +374,10 @@ class _Parser:
             if len(near) == 1:
                 for values, value in zip(self.log.numbers, near[0], strict=True):
                     values[index] = value
-                self._note(number, "mended", text, _mended_message(near[0]))
+                self._note(number, "mended", text, mended_message(near[0]))
             else:
                 left_out.add(index)
-                ways = " or ".join(map(_numbers_text, readings))
+                ways = " or ".join(map(numbers_text, readings))
                 message = f"decimal commas that can be read as {ways}; left out"
                 self._note(number, "ambiguous", text, message)
         for index, text in self.unterminated.items():
@@ -390,39 +386,6 @@ class _Parser:
             left_out.add(index)
             message = "its line does not end, and the speed may be cut off; left out"
             self._note(self.log.lines[index], "cut-off", text, message)
-        return left_out
-
-    def _decide_commas(self) -> set[int]:
-        """Decide once, for the whole log, whether its commas are decimal ones; rows to leave out.
-
-        They never are where numbers have decimal points, nor where all rows end alike, as with the
-        number of the lap.
-        """
-        rows, plain = list(self.comma_rows), self.comma_plain
-        repeats = len(rows) > 1 and len(self.comma_extra) == 1
-        repeats &= all(1 <= len("".join(extra)) <= 2 for extra in self.comma_extra)
-        are_columns = self.has_points or (repeats and not any(map(math.isnan, plain)))
-        left_out = set()
-        for at, row in enumerate(rows):
-            number = self.log.lines[row]
-            if not are_columns:
-                if row not in self.ambiguous:
-                    read = self.log.numbers_of(row)
-                    self.log.note(LogNote(number, "mended", "", _mended_message(read)))
-                continue
-            self.ambiguous.pop(row, None)
-            if not math.isnan(plain[4 * at]) and (repeats or self.has_extra_beside_points):
-                self.extra_line = min(self.extra_line or number, number)
-                for values, value in zip(self.log.numbers, plain[4 * at : 4 * at + 4], strict=True):
-                    values[row] = value
-            else:
-                left_out.add(row)
-                message = "decimal commas in a log that has decimal points; left out"
-                self.log.note(LogNote(number, "ambiguous", "", message))
-        if self.extra_line:
-            self.log.note(LogNote(self.extra_line, "columns", "", _EXTRA_MESSAGE))
-        if rows and not self.has_points:  # what is recorded after them would decide otherwise
-            self.log.open_line = self.log.lines[rows[0]]
         return left_out
 
     def _look_at_the_end(self, last_line: int, ended: bool, left_out: Set[int]) -> None:
@@ -488,11 +451,3 @@ def _excerpt(text: str) -> str:
     if len(text) > _EXCERPT_CHARACTERS:
         return text[: _EXCERPT_CHARACTERS - 1] + "…"
     return text
-
-
-def _numbers_text(numbers: Numbers) -> str:
-    return " ".join(f"{value:.9g}" for value in numbers)
-
-
-def _mended_message(numbers: Numbers) -> str:
-    return f"decimal commas; read as {_numbers_text(numbers)}"

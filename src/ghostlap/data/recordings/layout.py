@@ -30,6 +30,7 @@ _FILLER = _PICTURE_WORDS | {
     "images", "cam", "camera", "name", "frame", "array", "angle", "value", "cmd", "command",
     "input", "user", "car", "vehicle", "pedal", "normalized",
 }  # fmt: skip
+_AFTER_A_BLANK = re.compile(r"\.(jpe?g|png) +[-+.\d]", re.IGNORECASE)
 _SHOWN = 30
 
 
@@ -60,24 +61,29 @@ class Layout:
         return max(named) + 1
 
     @property
+    def is_plain(self) -> bool:
+        """Whether a line's cells are a row's as they are, in another order."""
+        places = (*self.images, *self.numbers)
+        return min(places) >= 0 and set(self.factors) == {1.0} and not self.where and not self.time
+
+    @property
     def is_usual(self) -> bool:
         """Whether rows as the simulator writes them may stand among such lines."""
         places = (*self.images, *self.numbers)
-        return (
-            places == tuple(range(7)) and self.separator == "," and set(self.factors) == {1.0}
-            and not self.where and self.time is None
-        )  # fmt: skip
+        return self.is_plain and self.separator == "," and places == tuple(range(7))
 
 
 def separator_of(text: str) -> str:
-    """What parts the cells of a line: the most frequent of comma, semicolon, tab and blank."""
-    return max((",", ";", "\t", " "), key=lambda mark: (text.count(mark), mark != " "))
+    """What parts the cells of a line: the most frequent of comma, semicolon and tab; or blanks."""
+    mark = max((",", ";", "\t"), key=text.count)
+    return " " if mark not in text or _AFTER_A_BLANK.search(text) else mark
 
 
 def split_at(text: str, separator: str) -> list[str]:
     """The cells of a line, without quotes and surrounding blanks."""
-    if separator == " ":
-        return text.split()
+    if separator == " ":  # "0.jpg -12.5,2018-07-01 17:09:44" is to be found, too
+        return [part for cell in text.split()
+                for part in (cell.split(",") if "." in cell else [cell])]  # fmt: skip
     if '"' not in text:
         return [cell.strip() for cell in text.split(separator)]
     try:
@@ -119,8 +125,9 @@ def column_named(name: str) -> tuple[Column | None, bool]:
 
 def is_header(cells: Sequence[str]) -> bool:
     """Whether a line names columns of a log: two at least are known, and nothing is a value."""
-    known = {column.target for cell in cells if (column := column_named(cell)[0])}
-    return len(known) >= 2 and not any(map(is_value, cells))
+    if any(map(is_value, cells)):
+        return False
+    return len({column.target for cell in cells if (column := column_named(cell)[0])}) >= 2
 
 
 def is_value(cell: str) -> bool:
@@ -233,12 +240,19 @@ def suggestion(header: Sequence[str], row: Sequence[str]) -> list[str]:
     numbers = [one for one, cell in enumerate(row) if is_value(cell) and one not in pictures]
     after = [one for one in numbers if one > found["center"]] or numbers
     free = [one for one in after if one not in found.values()] or [len(row) - 1]
-    names = ("steering", "throttle", "brake", "speed")
-    if not header:
-        missing = {1: names[:1], 2: names[:2], 3: ("steering", "throttle", "speed")}
-        found |= dict(zip(missing.get(len(free), names), free, strict=False))
-    found.setdefault("steering", free[0])
+    names = ["steering", "throttle", "brake", "speed"]
+    if len(free) == 3:
+        names.remove("brake")
+    for place in free[: len(names)] if not header else free[:1]:
+        name = names.pop(0)
+        if name != "steering" and not -1 <= _number(row[place]) <= 1:
+            name = "speed"
+        found.setdefault(name, place)
     return [f"{target}={called(header, found[target])}" for target in TARGETS if target in found]
+
+
+def _number(cell: str) -> float:
+    return float(cell.replace(",", ".")) if is_value(cell) and not IMAGE.search(cell) else 0.0
 
 
 def passed_over(names: Iterable[str]) -> str:

@@ -15,6 +15,8 @@ from ghostlap.base.errors import GhostlapError, RecordingError
 MAX_LINE_BYTES = 64 * 1024
 _BREAKS = (b"\n", b"\r")
 _BLOCK_BYTES = 64 * 1024
+_BLANKS = " \n\r\v\f\x1c\x1d\x1e\x1f\x85\xa0\u2028\u2029"
+"""All but the tab, which may part cells."""
 _NOT_IN_CP1252 = frozenset(b"\x81\x8d\x8f\x90\x9d")
 
 
@@ -52,9 +54,9 @@ def text_of(line: bytes) -> str:
     stay as they are; letters of folders may come out as others.
     """
     try:
-        return line.decode().strip()
+        return line.decode().strip(_BLANKS)
     except UnicodeDecodeError:
-        return line.decode("cp1252" if not set(line) & _NOT_IN_CP1252 else "latin-1").strip()
+        return line.decode("cp1252" if not set(line) & _NOT_IN_CP1252 else "latin-1").strip(_BLANKS)
 
 
 def lines_of(

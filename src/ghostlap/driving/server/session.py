@@ -21,6 +21,7 @@ from ghostlap.driving.unity.wire import (
     PING,
     PING_INTERVAL_S,
     PING_TIMEOUT_S,
+    Ignored,
     Leaving,
     ManualTelemetry,
     Ping,
@@ -139,6 +140,12 @@ class Session:
                 self._link.send_text(event.pong)
             case Leaving():
                 self._link.end(NORMAL, "")
+            case Ignored() if event.event and not self.telemetries:
+                self._say_rarely(
+                    f'sends {event.event} and no "telemetry", the only event that is answered; '
+                    "is it another simulator?",
+                    "event",
+                )
             case _:
                 pass
 

@@ -45,6 +45,10 @@ _EVENT = re.compile(r'42(?:/[^,"\[]{0,64},)?\d{0,18}\[\s*"((?:[^"\\]|\\.){0,128}
 _N4 = re.compile(r".*[0-9][^0-9]+[0-9]{4}[^0-9]*", re.S)
 # ASCII: float() does not strip all that is white space elsewhere.
 _PLAIN = re.compile(r"\s*-?[0-9]+(\.[0-9]*)?([eE][-+]?[0-9]{1,3})?\s*", re.ASCII)
+_OTHER_PROJECT = re.compile(
+    r'"(ptsx|waypoints|sensor_fusion|previous_path_x|sense_x|sense_observations_x|sensor_measurement)"'
+)
+"""What Udacity's simulators of other projects send."""
 _NEGATIVE_SIGNS = "-−("
 
 
@@ -85,6 +89,9 @@ class Leaving:
 @dataclasses.dataclass(frozen=True, slots=True)
 class Ignored:
     """Nothing to do: a pong, a greeting, an event that driving does not need."""
+
+    event: str = dataclasses.field(default="", compare=False)
+    """Its name, if it is an event, as it can be shown."""
 
 
 Event = TelemetryEvent | ManualTelemetry | Ping | Leaving | Ignored
@@ -187,7 +194,7 @@ class Wire:
         if start is None:
             raise WireError(f"not a Socket.IO event: {_shown(message)}")
         if start[1] != "telemetry":
-            return _NOTHING
+            return Ignored(_shown(start[1]))
         event = _telemetry(message[message.index("[") :])
         if isinstance(event, ManualTelemetry):
             self.unanswered_manual += 1
@@ -267,6 +274,11 @@ def image_bytes(telemetry: TelemetryEvent) -> bytes:
 
 
 def _telemetry(text: str) -> TelemetryEvent | ManualTelemetry:
+    if (other := _OTHER_PROJECT.search(text)) and '"image"' not in text:
+        return TelemetryEvent(
+            problem=f"the telemetry has {other[1]} and no image, so this simulator is of another "
+            "project (MPC, path planning, localization); start its Term 1 version, autonomous mode"
+        )
     # Base64 has neither; so this bounds the work before it is done.
     if text.count(",") + text.count("[") + text.count("{") > _MOST_FIELDS:
         return TelemetryEvent(problem=f"the telemetry has more than {_MOST_FIELDS} values")

@@ -1,0 +1,89 @@
+"""Whether the commas of a log are decimal ones: decided once, when all of it has been seen."""
+
+from __future__ import annotations
+
+import math
+from array import array
+from typing import Any
+
+from ghostlap.data.recordings.log_row import LogRow, Numbers
+from ghostlap.data.recordings.log_table import DrivingLog, LogNote
+
+_ROW_BYTES = 48
+
+
+class Commas:
+    """What is known of a log's commas, and of the cells after the seventh."""
+
+    def __init__(self) -> None:
+        self.has_points = False
+        """Some number of the log has a decimal point."""
+        self._extra_line = 0
+        self._has_extra_beside_points = False
+        self._rows = array("q")
+        self._plain = array("d")  # four for each: how else it reads, NaN if not
+        self._extra: set[tuple[str, ...]] = set()  # two of them at most
+
+    def see(self, log: DrivingLog, row: LogRow) -> None:
+        """Take note of the row that was added to a log last."""
+        self.has_points = self.has_points or row.points
+        if row.commas:
+            self._rows.append(len(log) - 1)
+            self._plain.extend(row.plain or (math.nan,) * 4)
+            if len(self._extra) < 2:
+                self._extra.add(row.extra)
+            log.hold(_ROW_BYTES)
+        elif row.extra:
+            self._extra_line = self._extra_line or log.lines[-1]
+            self._has_extra_beside_points |= row.points
+
+    def decide(self, log: DrivingLog, ambiguous: dict[int, Any]) -> set[int]:
+        """Read the rows with commas as the whole log says.
+
+        Commas are never decimal ones where numbers have decimal points, nor where all rows end
+        alike, as with the number of the lap.
+
+        Args:
+            log: gets the notes; rows that read otherwise are changed.
+            ambiguous: rows whose decimal commas can be read in several ways; those that have none
+                after all are taken out.
+
+        Returns:
+            The rows to leave out.
+        """
+        left_out = set()
+        repeats = len(self._rows) > 1 and len(self._extra) == 1
+        repeats &= all(1 <= len("".join(extra)) <= 2 for extra in self._extra)
+        are_columns = self.has_points or (repeats and not any(map(math.isnan, self._plain)))
+        for at, row in enumerate(self._rows):
+            number, plain = log.lines[row], self._plain[4 * at : 4 * at + 4]
+            if not are_columns:
+                if row not in ambiguous:
+                    message = mended_message(log.numbers_of(row))
+                    log.note(LogNote(number, "mended", "", message))
+                continue
+            ambiguous.pop(row, None)
+            if not math.isnan(plain[0]) and (repeats or self._has_extra_beside_points):
+                self._extra_line = min(self._extra_line or number, number)
+                for values, value in zip(log.numbers, plain, strict=True):
+                    values[row] = value
+            else:
+                left_out.add(row)
+                message = "decimal commas in a log that has decimal points; left out"
+                log.note(LogNote(number, "ambiguous", "", message))
+        if self._extra_line:
+            message = "cells after the seventh are passed over"
+            log.note(LogNote(self._extra_line, "columns", "", message))
+        if self._rows and not self.has_points:  # what is recorded later would decide otherwise
+            log.open_line = log.lines[self._rows[0]]
+        return left_out
+
+
+def numbers_text(numbers: Numbers) -> str:
+    """Numbers of a row, for people."""
+    return " ".join(f"{value:.9g}" for value in numbers)
+
+
+def mended_message(numbers: Numbers) -> str:
+    """What a note says of a row with decimal commas."""
+    return f"decimal commas; read as {numbers_text(numbers)}"
