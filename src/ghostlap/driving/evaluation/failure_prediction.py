@@ -34,7 +34,7 @@ tick."""
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class JudgedMoments:
-    """JudgedMoments of a drive: what was forecast, and what came."""
+    """Moments of a drive: what was forecast, and what came."""
 
     forecasts: Floats
     """One column each of :data:`FORECASTS`, shape ``(moments, 4)``."""
@@ -54,7 +54,7 @@ class FailurePrediction:
     """95 % interval of the spread's AUROC less the best of the others'."""
     moments: int
     troubled: int
-    """JudgedMoments of these shortly before an intervention."""
+    """Moments of these shortly before an intervention."""
 
 
 def failure_prediction(
