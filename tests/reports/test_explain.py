@@ -28,7 +28,7 @@ from scipy.stats import spearmanr
 from ghostlap.base.errors import GhostlapError, PilotError, RecordingError
 from ghostlap.base.files import write_json
 from ghostlap.commands.explain import explain
-from ghostlap.data.frame_sampling import Moments, draw_moments
+from ghostlap.data.frame_sampling import SampledFrames, sample_frames
 from ghostlap.data.vision.camera import Camera
 from ghostlap.data.vision.preprocessing import SEED, Preprocessing, encode_jpeg, read_rgb
 from ghostlap.pilots.pilot import FORMAT, ONNX_FILE, PILOT_FILE, Pilot
@@ -84,11 +84,11 @@ def line_seen(camera_x_m: float) -> NDArray[np.uint8]:
     return frame
 
 
-def line_moments() -> Moments:
-    """Three moments a little to the side of such a line, with both side cameras."""
+def line_frames() -> SampledFrames:
+    """Three frames a little to the side of such a line, with both side cameras."""
     xs_m = (-0.1, 0.0, 0.1)
     sides = [[line_seen(x_m + side_m) for side_m in (-0.83, 0.83)] for x_m in xs_m]
-    return Moments(
+    return SampledFrames(
         frames=np.stack([line_seen(x_m) for x_m in xs_m]),
         steering=np.zeros(3),
         names=("a", "b", "c"),
@@ -109,21 +109,21 @@ def towards_the_bright() -> NDArray[np.float64]:
 def test_a_pilot_that_follows_the_road_steers_back_and_its_opposite_does_not(
     tmp_path: Path,
 ) -> None:
-    moments = line_moments()
+    sampled = line_frames()
     follows = linear_pilot(tmp_path / "a", towards_the_bright())
     flees = linear_pilot(tmp_path / "b", -towards_the_bright())
-    for response in responses(follows, moments, 0.3):
+    for response in responses(follows, sampled, 0.3):
         assert (response.gains > 0.02).all()
         assert verdict(response)[0] in ("yes", "too much", "weakly")
         still = list(MOVES[response.kind]).index(0)
         np.testing.assert_allclose(response.change[still], 0, atol=1e-6)
-    for response in responses(flees, moments, 0.3):
+    for response in responses(flees, sampled, 0.3):
         assert (response.gains < -0.02).all()
         assert verdict(response)[0] == "no"
     # Side cameras say the same as warped pictures, for all is flat.
-    sideways = responses(follows, moments, 0.3)[0]
-    np.testing.assert_allclose(side_gains(follows, moments), sideways.gains, rtol=0.1)
-    no_sides = dataclasses.replace(moments, sides=moments.sides[:0])
+    sideways = responses(follows, sampled, 0.3)[0]
+    np.testing.assert_allclose(side_gains(follows, sampled), sideways.gains, rtol=0.1)
+    no_sides = dataclasses.replace(sampled, sides=sampled.sides[:0])
     assert side_gains(follows, no_sides).shape == (0,)
 
 
@@ -132,8 +132,8 @@ def test_the_rule_asks_for_the_steering_correction_at_the_side_camera(
     steering_correction: float,
 ) -> None:
     pilot = _Constant()
-    moments = line_moments()
-    sideways, heading = responses(pilot, moments, steering_correction)  # type: ignore[arg-type]
+    sampled = line_frames()
+    sideways, heading = responses(pilot, sampled, steering_correction)  # type: ignore[arg-type]
     assert sideways.rule_gain == pytest.approx(steering_correction)
     assert heading.rule_gain > 0
     assert sideways.gains == pytest.approx([0, 0, 0], abs=1e-7)
@@ -187,27 +187,27 @@ def test_a_map_that_points_at_what_matters_is_told_from_one_that_does_not(tmp_pa
     rng = np.random.default_rng(0)
     frames = rng.integers(0, 2, (6, 160, 320, 3)).astype(np.uint8) * 255
     frames = np.stack([cv2.blur(frame, (9, 9)) for frame in frames])
-    moments = dataclasses.replace(line_moments(), frames=frames)
+    sampled = dataclasses.replace(line_frames(), frames=frames)
     region = np.asarray(cv2.resize(weights, (320, 75)), np.float32)
     true = (region + rng.random((6, 75, 320)) / 100).astype(np.float32)
     elsewhere = np.roll(true, 150, axis=2)
-    right = faithfulness(pilot, true, elsewhere, moments, seed=0)
+    right = faithfulness(pilot, true, elsewhere, sampled, seed=0)
     assert right["frames"] == 6
     assert right["change"]["most_salient"] > 2 * right["change"]["elsewhere"]
     assert right["change"]["shuffled_network"] < 0.1 * right["change"]["most_salient"]
     assert right["above"]["shuffled_network"] >= 0.5
-    wrong = faithfulness(pilot, elsewhere, true, moments, seed=0)
+    wrong = faithfulness(pilot, elsewhere, true, sampled, seed=0)
     assert wrong["change"]["most_salient"] == pytest.approx(right["change"]["shuffled_network"])
     assert wrong["above"]["shuffled_network"] <= 0.5
     same = compare(true, true)
     assert same == {"rank_correlation": pytest.approx(1), "overlap_of_top_tenth": 1}
 
 
-# The moments.
+# The sampled frames.
 
 
-def test_moments_cover_the_range_of_steering(small_recording: Path) -> None:
-    found = draw_moments([small_recording], 20, 0, SEED)
+def test_sampled_frames_cover_the_range_of_steering(small_recording: Path) -> None:
+    found = sample_frames([small_recording], 20, 0, SEED)
     assert found.frames.shape == (20, 160, 320, 3)
     assert (np.diff(found.steering) >= 0).all()
     assert found.steering[0] < -0.35
@@ -217,9 +217,9 @@ def test_moments_cover_the_range_of_steering(small_recording: Path) -> None:
     assert found.sides.shape == (20, 2, 160, 320, 3)
     name = found.names[found.of_sides[3]].replace("center_", "left_")
     np.testing.assert_array_equal(found.sides[3, 0], read_rgb(name))
-    assert draw_moments([small_recording], 20, 0, SEED).names == found.names
-    assert draw_moments([small_recording], 20, 1, SEED).names != found.names
-    assert len(draw_moments([small_recording], 999, 0, SEED).frames) == 120
+    assert sample_frames([small_recording], 20, 0, SEED).names == found.names
+    assert sample_frames([small_recording], 20, 1, SEED).names != found.names
+    assert len(sample_frames([small_recording], 999, 0, SEED).frames) == 120
 
 
 def test_pictures_that_cannot_be_shown_are_left_out(tmp_path: Path) -> None:
@@ -228,11 +228,11 @@ def test_pictures_that_cannot_be_shown_are_left_out(tmp_path: Path) -> None:
     (images / image_names(0)[0]).unlink()
     (images / image_names(1)[0]).write_bytes(b"no picture")
     (images / image_names(2)[0]).write_bytes(encode_jpeg(np.zeros((80, 160, 3), np.uint8)))
-    found = draw_moments([folder], 12, 0, SEED)
+    found = sample_frames([folder], 12, 0, SEED)
     assert (len(found.frames), found.unfit, len(found.sides)) == (9, 3, 0)
     other = Preprocessing().for_frames(120, 160)
     with pytest.raises(RecordingError, match="takes 160x120 pixels. The first of 12: .* pixels|no"):
-        draw_moments([folder], 12, 0, other)
+        sample_frames([folder], 12, 0, other)
 
 
 # All together.

@@ -21,7 +21,7 @@ from ghostlap.base.options import Options
 from ghostlap.base.terminal import plain, say
 from ghostlap.data.doctor import checks, images
 from ghostlap.data.doctor.clean_copy import CleanCopy, check_out, write_clean_copy
-from ghostlap.data.doctor.findings import Finding
+from ghostlap.data.doctor.findings import Finding, finding
 from ghostlap.data.formats.readers import read_recording
 from ghostlap.data.recordings import Recording, require_images
 
@@ -75,9 +75,7 @@ def diagnose(recording: Recording) -> Diagnosis:
         require_images(recording)
     except RecordingError as error:
         count = int((recording.frames[["center", "left", "right"]] != "").to_numpy().sum())
-        findings.append(
-            Finding("no-images", "error", count, str(error), "", "copy the IMG folder there")
-        )
+        findings.append(finding("no-images", count, problem=error))
     else:
         findings += images.check_images(recording, scan)
         swaps = list(images.check_cameras(recording, scan))
@@ -86,7 +84,7 @@ def diagnose(recording: Recording) -> Diagnosis:
     good = ~checks.bad_values(recording) & ~checks.duplicates(recording)
     order = list(_STYLES)
     return Diagnosis(
-        findings=tuple(sorted(findings, key=lambda finding: order.index(finding.severity))),
+        findings=tuple(sorted(findings, key=lambda one: order.index(one.severity))),
         good_rows=good & scan.usable[:, 0],
         usable_images=scan.usable,
         cameras_swapped=swapped,
@@ -130,7 +128,7 @@ def doctor(config: DoctorConfig) -> dict[str, Any]:
                 "folder": str(recording.folder),
                 "rows": len(recording.frames),
                 "seconds": round(seconds, 2),
-                "findings": [dataclasses.asdict(finding) for finding in diagnosis.findings],
+                "findings": [dataclasses.asdict(one) for one in diagnosis.findings],
             }
         )
         result["errors"] += sum(one.severity == "error" for one in diagnosis.findings)
@@ -169,7 +167,7 @@ def _print(console: Any, recording: Recording, findings: Sequence[Finding], seco
     from rich.table import Table
     from rich.text import Text
 
-    errors = sum(finding.severity == "error" for finding in findings)
+    errors = sum(one.severity == "error" for one in findings)
     verdict = f"{errors} kind{'s' * (errors > 1)} of error" if errors else "no errors"
     title = f"{recording.folder}: {len(recording.frames)} rows, {verdict} ({seconds:.1f} s)"
     table = Table(title=plain(title), title_justify="left", box=box.SIMPLE_HEAD)
@@ -178,14 +176,10 @@ def _print(console: Any, recording: Recording, findings: Sequence[Finding], seco
     table.add_column("what", ratio=3, overflow="fold")
     table.add_column("for example", ratio=2, overflow="fold")
     table.add_column("what to do", ratio=2)
-    for finding in findings:
-        table.add_row(
-            Text(finding.severity, style=_STYLES[finding.severity]),
-            str(finding.count),
-            plain(finding.message),
-            plain(finding.example),
-            plain(finding.fix),
-        )
+    for one in findings:
+        severity = Text(one.severity, style=_STYLES[one.severity])
+        words = map(plain, (one.message, one.example, one.fix))
+        table.add_row(severity, str(one.count), *words)
     console.print(table)
 
 

@@ -21,7 +21,7 @@ from ghostlap.base.errors import ModelError, PilotError
 from ghostlap.base.files import refuse_link, write_json
 from ghostlap.base.folder_lock import FolderLock
 from ghostlap.base.terminal import say
-from ghostlap.data.frame_sampling import Moments, draw_moments
+from ghostlap.data.frame_sampling import SampledFrames, sample_frames
 from ghostlap.data.provenance import versions
 from ghostlap.pilots.pilot import ONNX_FILE, Pilot, run_file
 from ghostlap.pilots.saliency import SALIENCY_FILE, Saliency
@@ -81,35 +81,35 @@ def _explain(config: ExplainConfig, console: Console) -> dict[str, Any]:
     pilot = Pilot.load(config.pilot)
     saliency = load_saliency(config.pilot)
     with console.status("reading frames …") as status:
-        moments = draw_moments(config.recordings, config.frames, config.seed, pilot.preprocessing)
-        if moments.unfit:
+        sampled = sample_frames(config.recordings, config.frames, config.seed, pilot.preprocessing)
+        if sampled.unfit:
             notes.append(
-                f"{moments.unfit} pictures that were drawn are missing, broken or of another size "
+                f"{sampled.unfit} pictures that were drawn are missing, broken or of another size "
                 "than the pilot's, and were left out."
             )
-        if not np.isfinite(pilot.predict(moments.frames)).all():
+        if not np.isfinite(pilot.predict(sampled.frames)).all():
             raise PilotError(
                 f"{config.pilot}: the pilot's answers to recorded frames are not all numbers (NaN "
                 "or infinite), so there is nothing to explain. Its training had failed; train anew "
                 "with a lower --learning-rate."
             )
         status.update("drawing maps …")
-        draw_sheet(out / "saliency.png", saliency, moments, config.shown)
+        draw_sheet(out / "saliency.png", saliency, sampled, config.shown)
         status.update("moving the car …")
-        found = responses(pilot, moments, _steering_correction(pilot))
-        real = side_gains(pilot, moments)
+        found = responses(pilot, sampled, _steering_correction(pilot))
+        real = side_gains(pilot, sampled)
         draw_counterfactual(out / "counterfactual.png", found, real)
         write_table(out / "counterfactual.csv", found)
         status.update("checking the maps …")
-        checked = sanity(config.pilot, saliency, moments, config.seed)
+        checked = sanity(config.pilot, saliency, sampled, config.seed)
         faithful = faithfulness(
             pilot,
-            saliency.maps(moments.frames),
-            shuffled_network(config.pilot, saliency, config.seed).maps(moments.frames),
-            moments,
+            saliency.maps(sampled.frames),
+            shuffled_network(config.pilot, saliency, config.seed).maps(sampled.frames),
+            sampled,
             config.seed,
         )
-        cost_ms = _cost_ms(pilot, saliency, moments)
+        cost_ms = _cost_ms(pilot, saliency, sampled)
     if checked["all"]["rank_correlation"] > RANDOM_FROM:
         notes.append(
             "The maps are nearly those of the same network with shuffled convolutions: they show "
@@ -120,7 +120,7 @@ def _explain(config: ExplainConfig, console: Console) -> dict[str, Any]:
     result: dict[str, Any] = {
         "pilot": str(config.pilot),
         "recordings": [str(path) for path in config.recordings],
-        "frames": len(moments.frames),
+        "frames": len(sampled.frames),
         "counterfactual": {
             **{str(response.kind): summary(response) for response in found},
             "side_cameras": _side_cameras(real),
@@ -177,22 +177,22 @@ def _side_cameras(gains: np.ndarray) -> dict[str, Any] | None:
     }
 
 
-def _cost_ms(pilot: Pilot, saliency: Saliency, moments: Moments) -> dict[str, float]:
+def _cost_ms(pilot: Pilot, saliency: Saliency, sampled: SampledFrames) -> dict[str, float]:
     """Median milliseconds from a frame to its answer, preprocessing included, on one thread."""
     threads = cv2.getNumThreads()
     cv2.setNumThreads(1)
     try:
         return {
-            "pilot_p50": _median_ms(pilot.steer, moments),
-            "pilot_with_saliency_p50": _median_ms(saliency.look, moments),
+            "pilot_p50": _median_ms(pilot.steer, sampled),
+            "pilot_with_saliency_p50": _median_ms(saliency.look, sampled),
         }
     finally:
         cv2.setNumThreads(threads)
 
 
-def _median_ms(ask: Callable[[Any], Any], moments: Moments) -> float:
+def _median_ms(ask: Callable[[Any], Any], sampled: SampledFrames) -> float:
     times_s = []
-    for frame in itertools.islice(itertools.cycle(moments.frames), _TIMED):
+    for frame in itertools.islice(itertools.cycle(sampled.frames), _TIMED):
         began_s = time.perf_counter()
         ask(frame)
         times_s.append(time.perf_counter() - began_s)

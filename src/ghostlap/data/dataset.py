@@ -1,8 +1,8 @@
-"""Recordings to samples: balanced, with side cameras.
+"""From recordings to samples: balanced, with side cameras.
 
-A **sample** is one picture of one camera and the steering that belongs to it. Samples are kept as
-columns of numbers, a few bytes each, because there can be millions; pictures are only looked up
-when a batch is made (:mod:`ghostlap.data.loader`).
+A **sample** is one picture of one camera and its steering label. Samples are columns of numbers, a
+few bytes each, because there can be millions; pictures are read when a batch is made
+(:mod:`ghostlap.data.loader`).
 """
 
 from __future__ import annotations
@@ -21,16 +21,16 @@ if TYPE_CHECKING:
     import pandas as pd
 
 MIN_SPEED_SHARE = 0.5
-"""By default, rows slower than this share of a recording's median speed are no driving."""
+"""Default share of a recording's median speed below which a row is no driving."""
 
 STRETCH_GAP_S = 1.0
-"""Rows further apart in time belong to different stretches of driving."""
+"""Longest time between two rows of one stretch of driving."""
 
 _ROUNDING_S = 1e-6
-"""Of times; they are whole milliseconds."""
+"""Tolerance of times, which are whole milliseconds."""
 
 NOMINAL_STEP_S = 1 / 15
-"""The simulator records at 15 Hz; rows without a time are taken to be that far apart."""
+"""Time between rows without times: Udacity's simulator records at 15 Hz."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,11 +41,10 @@ class Samples:
         images: paths of the different pictures, shape ``(m,)``.
         image: index into ``images``, ``int32``, shape ``(n,)``.
         camera: index into ``CAMERAS``, ``uint8``, shape ``(n,)``.
-        steering: label in [-1, 1], steering correction included (so up to 1.3), ``float32``.
-        speed_mph: ``float32``.
-        recording: which of the recordings, ``int32``.
-        time_s: seconds since the start of its recording, ``float64``. The three views of one
-            instant share it.
+        steering: label in [-1, 1] plus steering correction, ``float32``.
+        speed_mph: speed, ``float32``.
+        recording: index of the recording, ``int32``.
+        time_s: seconds since the recording's start, ``float64``, alike for all three cameras.
     """
 
     images: NDArray[np.object_]
@@ -60,7 +59,7 @@ class Samples:
         return len(self.image)
 
     def take(self, which: NDArray[Any]) -> Samples:
-        """The samples at these positions, or where a mask of shape ``(n,)`` is true."""
+        """The samples at given positions, or where a mask of shape ``(n,)`` is true."""
         columns = {
             field.name: getattr(self, field.name)[which]
             for field in dataclasses.fields(self)
@@ -70,17 +69,9 @@ class Samples:
 
 
 def usable_rows(frames: pd.DataFrame, min_speed_share: float = 0.0) -> NDArray[np.bool_]:
-    """Which rows can be learned from.
+    """Mask of the rows that can be learned from, shape ``(rows,)``.
 
-    A centre picture is named, the steering is in [-1, 1], and the car is not slow: see
-    :func:`slow_rows`.
-
-    Args:
-        frames: a recording's table.
-        min_speed_share: of the recording's median speed.
-
-    Returns:
-        Mask of shape ``(rows,)``.
+    They name a centre picture, steer in [-1, 1], and are not slow (:func:`slow_rows`).
     """
     steering = frames["steering"].to_numpy(np.float64)
     named = (frames["center"] != "").to_numpy(bool)
@@ -89,17 +80,10 @@ def usable_rows(frames: pd.DataFrame, min_speed_share: float = 0.0) -> NDArray[n
 
 
 def slow_rows(frames: pd.DataFrame, min_speed_share: float) -> NDArray[np.bool_]:
-    """Where the car stands, reverses or turns round, which is not the driving to be cloned.
+    """Mask of the rows in which the car stands, reverses or turns round, shape ``(rows,)``.
 
-    A few seconds of turning at full lock outweigh, squared, minutes of driving in any loss.
-
-    Args:
-        frames: a recording's table.
-        min_speed_share: slow is below this share of the recording's median speed. Rows without a
-            speed are not slow.
-
-    Returns:
-        Mask of shape ``(rows,)``.
+    They are slower than ``min_speed_share`` of the recording's median speed; rows without a speed
+    are not slow. A few seconds of turning at full lock outweigh minutes of driving in any loss.
     """
     speed_mph = frames["speed_mph"].to_numpy(np.float64)
     known = speed_mph[np.isfinite(speed_mph)]
@@ -115,15 +99,15 @@ def balance(
 
     Args:
         frames: a table with a column ``steering``.
-        bins: histogram bins over the data's own range.
-        cap: at most so many rows a bin are kept, drawn at random; None keeps all.
-        seed: of the draw.
+        bins: number of histogram bins over the data's own range.
+        cap: largest number of rows kept of a bin, drawn at random; None keeps all.
+        seed: seed of the draw.
 
     Returns:
         The rows kept, in their old order, with their old index.
 
     Raises:
-        DatasetError: ``bins`` or ``cap`` below 1, or steering that is not finite.
+        DatasetError: ``bins`` or ``cap`` is below 1, or steering is not finite.
     """
     keep = balanced_rows(frames["steering"].to_numpy(np.float64), bins, cap, seed)
     return frames.iloc[np.flatnonzero(keep)]
@@ -132,7 +116,7 @@ def balance(
 def balanced_rows(
     steering: NDArray[np.float64], bins: int = 25, cap: int | None = 400, seed: int = 0
 ) -> NDArray[np.bool_]:
-    """The mask behind :func:`balance`, shape ``(rows,)``."""
+    """The mask of the rows that :func:`balance` keeps, shape ``(rows,)``."""
     if bins < 1 or (cap is not None and cap < 1):
         raise DatasetError(f"balance: bins and cap must be at least 1. Got {bins} and {cap}.")
     if not np.isfinite(steering).all():
@@ -168,20 +152,19 @@ def make_samples(
     """Samples of several recordings, balanced together.
 
     Args:
-        recordings: rows that cannot be learned from (:func:`usable_rows`) are left out.
-        cameras: which views.
+        recordings: recordings, of which :func:`usable_rows` are taken.
+        cameras: cameras, of which each gives a sample.
         steering_correction: added to the left camera's label, taken off the right one's: the gain
             with which the pilot will steer back from 0.83 m to the side. The seeds use 0.15.
         bins, cap, seed: see :func:`balance`.
-        min_speed_share: rows slower than this share of their recording's median speed are left
-            out (:func:`slow_rows`).
-        lead_s: labels are what the driver did so much later (:func:`labels_ahead`).
+        min_speed_share: see :func:`slow_rows`.
+        lead_s: see :func:`labels_ahead`.
 
     Returns:
         One sample for each camera of each row kept, row after row.
 
     Raises:
-        DatasetError: no usable row is left, or an unknown camera is asked for.
+        DatasetError: no usable row is left, or a camera is unknown.
     """
     import pandas as pd
 
@@ -221,25 +204,20 @@ def make_samples(
 
 
 def labels_ahead(frames: pd.DataFrame, lead_s: float) -> pd.DataFrame:
-    """Steering and speed as they were a moment later, so that a pilot is early rather than late.
+    """A recording's table with steering and speed of ``lead_s`` later; 0 changes nothing.
 
-    Between a picture and the wheels' answer lies time: exposure, network, wire, the car itself. A
-    pilot that learns what the driver does ``lead_s`` later makes up for so much of it in bends.
-
-    Args:
-        frames: a recording's table.
-        lead_s: how much later; 0 changes nothing.
+    Between a picture and the car's answer lies the delay of exposure, network, wire and car. A
+    pilot that learns what the driver did ``lead_s`` later makes up for so much of it in bends.
 
     Returns:
         The table with ``steering`` and ``speed_mph`` interpolated at each row's time plus
-        ``lead_s``. They are NaN where driving had stopped by then, or where what is interpolated
-        between is not known.
+        ``lead_s``; NaN where driving had stopped by then, or a neighbour is unknown.
     """
     if lead_s == 0 or frames.empty:
         return frames
     step_s = np.diff(seconds(frames), prepend=-np.inf)
     begins = ~((step_s > 0) & (step_s <= STRETCH_GAP_S))
-    # A clock that never goes back, on which stretches lie too far apart to reach across.
+    # On this clock time never goes back, and stretches lie too far apart to reach across.
     clock_s = np.cumsum(np.where(begins, STRETCH_GAP_S + lead_s, step_s))
     needed_s = clock_s + lead_s - _ROUNDING_S
     after = np.searchsorted(clock_s, needed_s).clip(max=len(frames) - 1)
@@ -253,7 +231,7 @@ def labels_ahead(frames: pd.DataFrame, lead_s: float) -> pd.DataFrame:
 
 
 def seconds(frames: pd.DataFrame) -> NDArray[np.float64]:
-    """Seconds since a recording's first frame; rows without a time count as 15 Hz from the last."""
+    """Seconds since a recording's first frame; rows without a time go on at 15 Hz."""
     import pandas as pd
 
     stamps = frames["time"].to_numpy("datetime64[ms]")

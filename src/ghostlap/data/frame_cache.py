@@ -4,9 +4,9 @@ Decoding a JPEG costs more than all augmentation of it, and every epoch asks for
 again. So a picture is decoded once, into one store for each frame size that all trainings share:
 
 - ``frames-160x320.pixels``: the frames one after another, RGB ``uint8``;
-- ``frames-160x320.digests``: for each its key, 16 bytes of BLAKE2b of the picture *file*.
+- ``frames-160x320.digests``: the key of each, 16 bytes of BLAKE2b of the picture *file*.
 
-Both only grow at the end, pixels first and flushed to disk, keys after: whenever the process is
+Both only grow at the end, first the pixels, flushed to disk, then the keys: whenever the process is
 killed, the keys name complete frames only.
 """
 
@@ -32,35 +32,35 @@ from ghostlap.base.platform import give_back_pages
 from ghostlap.data.vision.preprocessing import Rgb, decode_rgb, read_picture
 
 MAX_STORE_BYTES = 20 * 2**30
-"""A store that would grow past this is begun anew: its frames can always be decoded again."""
+"""Largest store; a larger one is begun anew, since its frames can be decoded again."""
 
 MAX_PROBLEMS_KEPT = 1000
 
 _DIGEST_BYTES = 16
 _CHUNK = 256
-"""Pictures in memory at a time while decoding (39 MB of 320x160 frames)."""
+"""Number of pictures in memory while decoding (39 MB of 320x160 frames)."""
 
 T = TypeVar("T")
 
 Progress = Callable[[int, int], None]
-"""Called with pictures done and pictures in all."""
+"""Callback with the numbers of pictures done and in all."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Located:
-    """Where the pictures of a data set lie in the store."""
+    """Places of a data set's pictures in the store."""
 
     slots: NDArray[np.int64]
     """Index into :attr:`FrameCache.frames` for each path; -1 if the picture cannot be used."""
     problems: tuple[str, ...]
-    """A message for each picture that cannot be used, at most ``MAX_PROBLEMS_KEPT``."""
+    """Messages about pictures that cannot be used, at most ``MAX_PROBLEMS_KEPT``."""
 
 
 class FrameCache:
     """One store: all frames of one size.
 
     Args:
-        folder: made when missing.
+        folder: folder of the store, made if missing.
         frame_shape: ``(height, width, 3)`` of every frame in it.
 
     Raises:
@@ -88,11 +88,11 @@ class FrameCache:
     def locate(
         self, paths: Sequence[str] | NDArray[np.object_], progress: Progress | None = None
     ) -> Located:
-        """Find the frames of these picture files, decoding those that are not in the store yet.
+        """Find the frames of picture files, decoding those that are not in the store yet.
 
         Args:
             paths: picture files.
-            progress: told how many of the missing ones are decoded.
+            progress: callback about the missing ones decoded.
 
         Raises:
             CacheError: the disk is full, or the store cannot be written.
@@ -125,9 +125,9 @@ class FrameCache:
         return Located(slots, tuple(problems[:MAX_PROBLEMS_KEPT]))
 
     def release(self) -> None:
-        """Give the mapped memory back; the frames stay in the system's own file cache.
+        """Give back the mapped memory, of which the process would seem to own ever more.
 
-        Without this the process seems to own every frame that it ever touched.
+        The frames stay in the system's file cache.
         """
         if self._map is not None:
             give_back_pages(self._map)
@@ -145,7 +145,7 @@ class FrameCache:
     def _add(
         self, paths: list[str], pool: ThreadPoolExecutor, progress: Progress | None
     ) -> list[str]:
-        """Decode the pictures and append them; returns what cannot be decoded."""
+        """Decode and append pictures; returns messages about those that cannot be decoded."""
         problems: list[str] = []
         for path in (self.pixels_path, self.digests_path):
             refuse_link(path)
@@ -184,11 +184,11 @@ class FrameCache:
         return problems
 
     def _make_room(self, frames: int) -> int:
-        """Check that so many more fit; returns how many the store holds now."""
+        """Check that so many more frames fit; returns the number in the store now."""
         count, folder = len(self._digests()), self.pixels_path.parent
         needed = frames * self.frame_bytes
         if count and count * self.frame_bytes + needed > MAX_STORE_BYTES:
-            # Whoever has the old files mapped keeps them until done.
+            # Processes that have the old files mapped keep them until they are done.
             remove(self.digests_path, folder)
             remove(self.pixels_path, folder)
             count = 0
@@ -228,7 +228,7 @@ def _in_chunks(
     work: Callable[[str], T],
     paths: Sequence[str] | NDArray[np.object_],
 ) -> Iterator[tuple[int, list[T]]]:
-    """Map over the paths in threads, a bounded number at a time; yields first index and results."""
+    """Map over paths in threads, chunk by chunk; yields each chunk's first index and results."""
     for start in range(0, len(paths), _CHUNK):
         yield start, list(pool.map(work, paths[start : start + _CHUNK]))
 
@@ -245,7 +245,7 @@ def _digest_of_file(path: str) -> bytes | ImageError:
 
 
 def _find(known: NDArray[np.void], keys: NDArray[np.void]) -> NDArray[np.int64]:
-    """Position of each key among the known ones, -1 where there is none."""
+    """Position of each key among the known ones, or -1."""
     found = np.full(len(keys), -1, np.int64)
     if len(known) and len(keys):
         order = np.argsort(known, kind="stable")

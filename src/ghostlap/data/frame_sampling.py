@@ -1,4 +1,4 @@
-"""Moments of recordings to ask a pilot about, drawn across the range of steering."""
+"""Frames sampled from recordings across the range of steering, to ask a pilot about."""
 
 from __future__ import annotations
 
@@ -16,41 +16,43 @@ from ghostlap.data.recordings import require_images
 from ghostlap.data.vision.preprocessing import Preprocessing, Rgb, read_rgb
 
 _BINS = 12
-"""Of equal width, over the range of steering; each gives as many frames as it can."""
+"""Number of bins over the range of steering, which take turns in giving frames."""
 
 _TRIED_MORE = 200
-"""Pictures tried beyond those wanted, before a recording is taken to have none that fit."""
+"""Number of unfit pictures beyond those wanted after which sampling gives up."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class Moments:
-    """What was seen at ``n`` moments, and what the person did; ordered by the person's steering."""
+class SampledFrames:
+    """``n`` frames with the person's steering, in its order."""
 
     frames: NDArray[np.uint8]
-    """Of the center camera, RGB, shape ``(n, height, width, 3)``."""
+    """Pictures of the center camera, RGB, shape ``(n, height, width, 3)``."""
     steering: NDArray[np.float64]
-    """By the person, shape ``(n,)``."""
+    """The person's steering, shape ``(n,)``."""
     names: tuple[str, ...]
     """Paths of the frames."""
     sides: NDArray[np.uint8]
-    """Of the left and the right camera, shape ``(m, 2, height, width, 3)``, m at most n."""
+    """Pictures of left and right camera, shape ``(m, 2, height, width, 3)``, m at most n."""
     of_sides: NDArray[np.intp]
-    """Which moment these belong to, shape ``(m,)``."""
+    """Indices of the frames to which ``sides`` belong, shape ``(m,)``."""
     unfit: int
-    """Pictures that were drawn but are missing, broken or of another size."""
+    """Number of drawn pictures that are missing, broken or of another size."""
 
 
-def draw_moments(recordings: Sequence[Path], count: int, seed: int, spec: Preprocessing) -> Moments:
-    """Draw moments at which the car drove, evenly over the range of steering.
+def sample_frames(
+    recordings: Sequence[Path], count: int, seed: int, spec: Preprocessing
+) -> SampledFrames:
+    """Draw at most ``count`` frames of driving, evenly over the range of steering.
 
     Args:
         recordings: folders.
-        count: how many at most.
-        seed: of the draw.
-        spec: of the pilot, for the frames' size.
+        count: largest number of frames.
+        seed: seed of the draw.
+        spec: the pilot's preprocessing, for the frames' size.
 
     Raises:
-        RecordingError: a recording cannot be read, or none of the pictures drawn is of this size.
+        RecordingError: a recording cannot be read, or no picture drawn has this size.
     """
     import pandas as pd
 
@@ -84,12 +86,11 @@ def draw_moments(recordings: Sequence[Path], count: int, seed: int, spec: Prepro
         )
     chosen.sort(key=lambda one: one[:2])
     with_sides = [i for i, one in enumerate(chosen) if one[3]]
-    shape = (0, 2, *spec.frame_shape)
-    return Moments(
+    return SampledFrames(
         frames=np.stack([frame for _, _, frame, _ in chosen]),
         steering=np.array([steering for steering, _, _, _ in chosen]),
         names=tuple(name for _, name, _, _ in chosen),
-        sides=np.array([chosen[i][3] for i in with_sides], np.uint8).reshape(-1, *shape[1:]),
+        sides=np.array([c[3] for c in chosen if c[3]], np.uint8).reshape(-1, 2, *spec.frame_shape),
         of_sides=np.array(with_sides, np.intp),
         unfit=unfit,
     )
@@ -115,7 +116,7 @@ def _read_fitting(name: str, spec: Preprocessing) -> Rgb:
 
 
 def _sides(left: str, right: str, spec: Preprocessing) -> list[Rgb]:
-    """What the left and the right camera saw, or nothing unless both can be shown."""
+    """Pictures of left and right camera, or none unless both can be read and fit."""
     try:
         return [_read_fitting(name, spec) for name in (left, right)] if left and right else []
     except ImageError:

@@ -1,4 +1,4 @@
-"""What a network is asked for: units of its outputs, and how far answers are from a person's."""
+"""Labels: units of a network's outputs, and errors of answers against a person's."""
 
 from __future__ import annotations
 
@@ -10,18 +10,17 @@ from numpy.typing import NDArray
 from ghostlap.base.errors import DatasetError
 
 SPEED_UNIT_MPH = 30.0
-"""The speed output counts in this unit, the simulator's top speed, so that it is about 1."""
+"""Unit of the speed output: the simulator's top speed, so that it is about 1."""
 
 _SAME = 8 * float(np.finfo(np.float32).eps)
-"""Numbers that differ by less than this share of themselves are one number of 32 bits, after a
-network's arithmetic."""
+"""Relative difference below which numbers are equal after a network's 32-bit arithmetic."""
 
 
 @dataclasses.dataclass(frozen=True)
 class SteeringError:
-    """How far steering is from a person's, picture by picture; it does not tell how a car drives.
+    """Error of steering against a person's, picture by picture; it does not tell how a car drives.
 
-    The constant zero is the yardstick: with a keyboard, most of a person's steering is just that.
+    Constant zero is the yardstick: with a keyboard, most of a person's steering is zero.
     """
 
     mse: float
@@ -33,12 +32,10 @@ class SteeringError:
 
 
 def steering_error(steering: NDArray[np.floating], wanted: NDArray[np.floating]) -> SteeringError:
-    """Compare steering with what was wanted; both of shape ``(n,)``, n above 0.
-
-    Moments at which either is not finite are left out.
+    """Compare steering with that wanted, both of shape ``(n,)``, n above 0, where both are finite.
 
     Raises:
-        DatasetError: that leaves none.
+        DatasetError: there is no finite pair.
     """
     known = np.isfinite(steering) & np.isfinite(wanted)
     if not known.any():
@@ -68,7 +65,7 @@ def pearson_r(first: NDArray[np.floating], second: NDArray[np.floating]) -> floa
 
 
 def is_constant(values: NDArray[np.floating]) -> bool:
-    """Whether they are one number throughout, to what 32 bits can tell; NaN and infinities are."""
+    """Whether values are all equal as far as 32 bits can tell, or any is not finite."""
     if not np.isfinite(values).all():
         return True
     largest = float(np.abs(values).max(initial=0.0))

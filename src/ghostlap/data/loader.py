@@ -1,7 +1,6 @@
-"""Samples to batches: frames out of the cache, augmented, preprocessed, a few batches ahead.
+"""From samples to batches: frames from the cache, augmented, preprocessed, a few batches ahead.
 
-Batch ``k`` depends on nothing but the samples, the settings and ``k``: which thread makes it, how
-many there are, and whether the training was interrupted before makes no difference.
+Batch ``k`` depends on samples, settings and ``k`` alone, not on threads or interruptions.
 """
 
 from __future__ import annotations
@@ -27,7 +26,7 @@ from ghostlap.data.vision.augmentation import Augmentation
 from ghostlap.data.vision.preprocessing import Preprocessing, crop, finish
 
 Order = Literal["shuffled", "drawn"]
-"""``shuffled``: every sample once before any comes again. ``drawn``: at random, as seed 003."""
+"""``shuffled``: every sample once before any comes again; ``drawn``: at random, as seed 003."""
 
 Batch = tuple[NDArray[np.uint8], NDArray[np.float32]]
 """Preprocessed pictures ``(n, height, width, 3)``, not yet scaled, and labels ``(n, labels)``."""
@@ -35,24 +34,24 @@ Batch = tuple[NDArray[np.uint8], NDArray[np.float32]]
 _BATCH_TAKES_S = 0.01
 
 LABELLED = ("steering", "speed")
-"""Outputs of which a recording says what is right."""
+"""Outputs for which a recording has labels."""
 
 
 class BatchLoader:
-    """Makes batches out of samples.
+    """Batches of samples.
 
     Args:
-        samples: what to learn from.
-        slots: of each of ``samples.images`` in the cache, shape ``(m,)``, none negative.
-        cache: the frames.
-        spec: preprocessing; its ``frame_shape`` is the cache's.
-        augmentation: what happens to the pictures; None for validation.
-        steering_correction: the gain with which labels follow geometric augmentation.
-        batch_size: samples a batch.
+        samples: samples to learn from.
+        slots: index of each of ``samples.images`` in the cache, shape ``(m,)``, none negative.
+        cache: cache with the frames.
+        spec: preprocessing with the cache's ``frame_shape``.
+        augmentation: changes of the pictures; None for validation.
+        steering_correction: gain with which labels follow geometric augmentation.
+        batch_size: number of samples in a batch.
         order: see :data:`Order`.
-        outputs: of the network, by name; batches hold a label for each that is ``LABELLED``, the
-            speed's in ``SPEED_UNIT_MPH``.
-        seed: of order and augmentation.
+        outputs: names of the network's outputs; batches hold a label for each that is
+            ``LABELLED``, the speed's in ``SPEED_UNIT_MPH``.
+        seed: seed of order and augmentation.
     """
 
     def __init__(
@@ -82,7 +81,7 @@ class BatchLoader:
         self._shuffled = lru_cache(maxsize=2)(self._shuffled_pass)
 
     def batch(self, k: int) -> Batch:
-        """Training batch ``k``, counted from 0 without end."""
+        """Training batch ``k``, from 0 without end."""
         return self._make(self._members(k), np.random.default_rng([self.seed, 1, k]))
 
     def in_order(self) -> Iterator[Batch]:
@@ -104,10 +103,10 @@ class BatchLoader:
 
         Args:
             start: number of the first batch.
-            workers: threads.
-            ahead: batches ready or in the making; this bounds the memory.
+            workers: number of threads.
+            ahead: number of batches ready or in the making, which bounds the memory.
         """
-        # The threads are ours; OpenCV's own would only get in the way on pictures this small.
+        # OpenCV's own threads would only get in the way on pictures this small.
         # The network's operations are split evenly over the cores: one core taken away holds up the
         # others. Not all of the work here fits into the gaps (docs/benchmarks.md says how much).
         opencvs_threads = cv2.getNumThreads()
@@ -164,7 +163,7 @@ class BatchLoader:
 
 @contextlib.contextmanager
 def closing_stream(batches: Generator[Batch, None, None]) -> Iterator[None]:
-    """End a stream after this context, also while another thread takes a batch from it."""
+    """Close a stream after this context, even while another thread takes a batch from it."""
     try:
         yield
     finally:

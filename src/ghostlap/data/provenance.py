@@ -1,4 +1,4 @@
-"""Where a result comes from: versions of everything that shapes it, and of the data."""
+"""Provenance of a result: versions of software and machine, and hashes of recordings."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _PACKAGES = (
 
 
 def versions() -> dict[str, str]:
-    """Python, machine, and each package that is installed."""
+    """Versions of Python, the machine, and each package installed."""
     found = {"python": platform.python_version(), "machine": platform.platform()}
     for package in _PACKAGES:
         try:
@@ -32,7 +32,7 @@ def versions() -> dict[str, str]:
 
 
 def machine() -> dict[str, Any]:
-    """Processor, cores and memory."""
+    """The machine's processor, cores and memory."""
     import psutil
 
     return {
@@ -43,7 +43,7 @@ def machine() -> dict[str, Any]:
 
 
 def fingerprint(recordings: Sequence[Recording]) -> list[dict[str, Any]]:
-    """Folder and rows of each recording, and a hash of what was driven in it."""
+    """Folder and rows of each recording, and a hash of its driving."""
     return [
         {
             "folder": str(recording.folder.resolve()),
@@ -56,6 +56,6 @@ def fingerprint(recordings: Sequence[Recording]) -> list[dict[str, Any]]:
 
 def _hash_of_drive(recording: Recording) -> str:
     digest = hashlib.blake2b(digest_size=16)
-    for column in COLUMNS[len(CAMERAS) :]:  # image paths differ from machine to machine
+    for column in COLUMNS[len(CAMERAS) :]:  # not the images' paths, which differ between machines
         digest.update(recording.frames[column].to_numpy().tobytes())
     return digest.hexdigest()

@@ -1,4 +1,4 @@
-"""Samples to training and validation samples, so that no near-copy of one is in the other."""
+"""The split into training and validation samples, with no near-copies across it."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from ghostlap.data.dataset import NOMINAL_STEP_S, Samples
 SplitBy = Literal["time", "recording", "image"]
 
 BLOCK_S = 4.0
-"""Length of a block of the split by time. Short recordings get a tenth of their length."""
+"""Length of a block of the split by time; short recordings get a tenth of their length."""
 
 GUARD_S = 0.5
-"""Training frames nearer than this to a validation frame are left out of the split by time."""
+"""Time around validation frames in which the split by time leaves training frames out."""
 
 
 def split(
@@ -26,12 +26,12 @@ def split(
     """Split into training and validation samples.
 
     Args:
-        samples: at least two.
+        samples: at least two samples.
         by: ``time``: whole blocks of time go to validation and frames next to them are left out,
             so that no near-copy of a validation picture is trained on. ``recording``: whole
             recordings. ``image``: single pictures, as seed 003 does; its validation loss flatters.
         fraction: share for validation, in (0, 1).
-        seed: of the draw.
+        seed: seed of the draw.
 
     Returns:
         ``(training, validation)``.
@@ -75,8 +75,8 @@ def _whole_groups(
 ) -> NDArray[np.bool_]:
     """A mask of whole groups, drawn at random, that holds about ``fraction`` of the samples.
 
-    A group is taken while that brings the share nearer to the one asked for; at least one is
-    taken, and one is always left.
+    A group is taken if it brings the share nearer to ``fraction``; at least one is taken, and at
+    least one is left.
     """
     groups, size = np.unique(group, return_counts=True)
     wanted = fraction * len(group)
@@ -99,8 +99,8 @@ def _blocks_of_every_kind(
     """A mask of whole blocks that holds about ``fraction`` of them, straights and bends alike.
 
     Blocks are ranked by how hard they steer; of each few neighbours in that ranking one is drawn.
-    A plain draw of so few blocks can hold all hairpins of a recording, or none, and its loss then
-    says more about the draw than about the pilot.
+    A plain draw of few blocks can hold all hairpins of a recording, or none, and its loss then
+    tells more about the draw than about the pilot.
     """
     blocks, members = np.unique(block, return_inverse=True)
     hardness = np.bincount(members, np.abs(steering)) / np.bincount(members)
@@ -123,7 +123,7 @@ def _time_blocks(
         moments_s = np.unique(time_s)
         length_s = moments_s[-1] - moments_s[0]
         block_s = max(min(BLOCK_S, length_s / 10), NOMINAL_STEP_S)
-        # However short the recording: its next frame must not fall on the other side.
+        # However short the recording, the next frame must not fall on the other side.
         step_s = float(np.median(np.diff(moments_s))) if len(moments_s) > 1 else NOMINAL_STEP_S
         guard_s[here] = max(min(GUARD_S, block_s / 5), 1.5 * step_s)
         block[here] = blocks_so_far + ((time_s - moments_s[0]) / block_s).astype(np.int32)

@@ -1,1 +1,1 @@
-"""The artifact: a network with its preprocessing; models in and out."""
+"""Pilots: networks with their preprocessing; models in and out."""

@@ -1,8 +1,7 @@
-"""Keras, imported in one place: quietly in a command, with a clear word where it is not installed.
+"""Keras, imported in one place: quietly in a command, with a clear error if it is not installed.
 
-TensorFlow reports its processor features before any of its own log levels take effect.
-
-``KERAS_BACKEND`` (tensorflow, jax, torch) is Keras's own switch and is respected.
+Native messages are held back, because TensorFlow reports its processor features before any of its
+log levels take effect. ``KERAS_BACKEND`` (tensorflow, jax, torch) is Keras's own and is respected.
 """
 
 from __future__ import annotations

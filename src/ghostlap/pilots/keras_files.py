@@ -1,10 +1,10 @@
-"""Keras's files: written so that a full disk is an error and no more, read with care.
+"""Keras's files: writing that survives a full disk, and reading of untrusted ones.
 
-HDF5 keeps a file open that it could not write to its end, and takes the process down with it when
-that exits. So what is HDF5 is made in memory, and goes to disk as any other file does.
+HDF5 crashes the exiting process after a file that it could not write to its end. So HDF5 files are
+made in memory and then written like any other.
 
-What is read may be a stranger's. Keras imports nothing that a file names, and runs no function in
-it; here it is told neither to make a network nor to read weights that no pilot could have.
+A file may be a stranger's. Keras imports nothing that it names and runs no function in it; networks
+and weights larger than any pilot's are refused here.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from typing import Any
 from ghostlap.base.errors import PilotError
 
 MAX_BYTES = 1 << 30
-"""Of a file, of what it unpacks to, and of the weights of a network."""
+"""Largest file, largest unpacked content, and largest weights of a network."""
 
 _CONFIG, _METADATA = "config.json", "metadata.json"
 _WEIGHT_BYTES = 4
 _STATES = 4
-"""A checkpoint holds for each weight what the optimizer keeps of it, too."""
+"""Values in a checkpoint for each weight, the optimizer's included."""
 _BESIDES_BYTES = 1 << 20
 
 
@@ -44,10 +44,10 @@ class _InMemory(io.BytesIO):
 
 
 def write_keras(save: Callable[[Any], None], path: Path) -> None:
-    """Let ``save`` of a network write to ``path``, by its ending in one of Keras's formats.
+    """Let a network's ``save`` write to ``path``, in the Keras format of its ending.
 
     Raises:
-        OSError: it cannot be written.
+        OSError: the file cannot be written.
     """
     if path.suffix != ".h5":
         save(path)
@@ -59,7 +59,7 @@ def write_keras(save: Callable[[Any], None], path: Path) -> None:
 
 
 def _undated(path: Path) -> bytes:
-    """A ``.keras`` file without the time, so that the same network is the same bytes."""
+    """The content of a ``.keras`` file without dates: equal networks give equal bytes."""
     made = io.BytesIO()
     with zipfile.ZipFile(path) as dated, zipfile.ZipFile(made, "w") as undated:
         for entry in dated.infolist():
@@ -77,10 +77,10 @@ def load_network(path: Path, sign: str) -> Any:
 
     Args:
         path: the file.
-        sign: where it was named, for messages.
+        sign: the place where it was named, for messages.
 
     Raises:
-        PilotError: there is none, it is broken, larger than any pilot, or would run code.
+        PilotError: the file is missing, broken, larger than any pilot, or would run code.
     """
     from ghostlap.pilots.backend import keras
 
@@ -107,10 +107,10 @@ def load_network(path: Path, sign: str) -> Any:
 
 
 def check_weights(network: Any, path: Path) -> None:
-    """Make sure that a ``.weights.h5`` file holds no more than the network's weights.
+    """Check that a ``.weights.h5`` file holds no more than the network's weights.
 
     Raises:
-        OSError, ValueError: it does, or cannot be read.
+        OSError, ValueError: it holds more, or cannot be read.
     """
     import h5py  # type: ignore[import-untyped]
 

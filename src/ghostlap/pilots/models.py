@@ -1,8 +1,8 @@
-"""PilotNet and its variants, as plain Keras functions.
+"""PilotNet and its variants, as functions that build Keras models.
 
-Each takes the shape of one input and the number of outputs (1: steering; 2: steering and speed)
-and returns an uncompiled model. A model of your own is a function of the same form anywhere on
-the Python path: ``ghostlap train --model my_package.my_module:my_function``.
+Each takes the shape of one input and the number of outputs (steering, then speed, steering_std) and
+returns an uncompiled model. A model of your own is a function of the same form anywhere on the
+Python path: ``ghostlap train --model my_package.my_module:my_function``.
 """
 
 from __future__ import annotations
@@ -124,15 +124,15 @@ MODELS: dict[str, Builder] = {
 
 
 def build_model(name: str, input_shape: InputShape, outputs: int) -> Any:
-    """Build a model by its name here, or by ``package.module:function``.
+    """Build a model by its name.
 
     Args:
-        name: one of :data:`MODELS`, or where a function of the same form is.
-        input_shape: ``(height, width, 3)``.
-        outputs: 1 for steering, 2 for steering and speed.
+        name: one of :data:`MODELS`, or ``package.module:function`` of the same form.
+        input_shape: ``(height, width, channels)``.
+        outputs: number of outputs.
 
     Raises:
-        ModelError: no such model, or it has not the shape asked for.
+        ModelError: there is no such model, or it has another shape.
     """
     model = _find_builder(name)(input_shape, outputs)
     if not isinstance(model, keras.Model):

@@ -1,8 +1,8 @@
-"""An ONNX network of unknown origin, held against what a pilot's can be, before it may run.
+"""Checks of an ONNX network of unknown origin before it may run.
 
-A graph can ask for endless work or memory within a few hundred bytes. So a network is taken only if
-it is made of operators that compute one thing after another, reads no other file, and the size of
-everything that it computes is known from the size of its picture, and bounded.
+A graph of a few hundred bytes can ask for endless work or memory. So a network is accepted only if
+its operators compute one after another, it reads no other file, and the size of all that it
+computes is known from the size of its picture, and bounded.
 
     >>> network = read_network(Path("runs/a/model.onnx"))
     >>> answers, = Runner(network, threads=1).run(pictures)   # of onnx_runner.py
@@ -25,38 +25,38 @@ if TYPE_CHECKING:
 
 MAX_FILE_BYTES = 256 * 1024**2
 MAX_TENSOR_VALUES = 2**24
-"""Of one tensor, for one picture."""
+"""Values in one tensor, for one picture."""
 MAX_VALUES = 2**26
-"""Of all that is computed for one picture, and of what is computed for several at once."""
+"""Values of all tensors together, for one picture and for several at once."""
 MAX_WORK = 20e9
 """Multiplications for one picture; PilotNet has 27 million, ResNet-50 4 billion."""
 
 _DOMAINS = ("", "ai.onnx")
 _PLAIN_ATTRIBUTES = (1, 2, 3, 4, 6, 7, 8)
-"""Numbers, texts, lists of them, and one tensor; no graphs, types or sparse tensors."""
+"""Kinds of attributes allowed: numbers, texts, lists of them, a tensor; no graphs or types."""
 _FLOAT, _STRING = 1, 8
 
 
 @dataclasses.dataclass(frozen=True)
 class Network:
-    """A network that may run."""
+    """A checked network, which may run."""
 
     where: str
     data: bytes
     input: str
     input_shape: tuple[int, ...]
-    """Of one picture, without the batch."""
+    """Shape of one picture, without the batch."""
     outputs: dict[str, Shape]
-    """Shape of each for one picture, the batch of 1 included; in order."""
+    """Shape of each output for one picture, the batch of 1 included; in order."""
     at_once: int
-    """How many pictures it may be shown in one go."""
+    """Number of pictures that it may be shown in one go."""
 
 
 def read_network(path: Path) -> Network:
     """Read a network and check it.
 
     Raises:
-        PilotError: it is missing, broken, or no network that a pilot can have.
+        PilotError: the file is missing, broken, or no network that a pilot can have.
     """
     try:
         data = read_file(path, MAX_FILE_BYTES)
@@ -71,11 +71,11 @@ def check_network(data: bytes, where: str) -> Network:
     """Check a network.
 
     Args:
-        data: an ONNX file.
-        where: what to call it in an error.
+        data: content of an ONNX file.
+        where: its name in errors.
 
     Raises:
-        PilotError: it is broken, or no network that a pilot can have.
+        PilotError: the content is broken, or no network that a pilot can have.
     """
     try:
         check_amount(data)
@@ -119,7 +119,7 @@ def _checked(data: bytes, where: str) -> Network:
 
 
 def _takes_two(shapes: Shapes, answer: str, shape: Shape) -> bool:
-    """Whether two pictures shown at once get an answer each."""
+    """Whether two pictures shown at once get one answer each."""
     try:
         for _ in shapes.nodes():
             pass
@@ -129,7 +129,7 @@ def _takes_two(shapes: Shapes, answer: str, shape: Shape) -> bool:
 
 
 def _check_operators(model: Any) -> None:
-    """Only what computes one thing after another, from what lies in the file itself."""
+    """Check that known operators compute one after another, from the file itself alone."""
     graph = model.graph
     if model.functions or model.training_info or graph.sparse_initializer:
         raise NotBounded("it holds functions, a training or sparse weights")
@@ -163,7 +163,7 @@ def _check_weight(weight: Any) -> None:
 
 
 def _picture(graph: Any) -> Any:
-    """The only input that is no weight."""
+    """The picture: the only input that is no weight."""
     weights = {weight.name for weight in graph.initializer}
     inputs = [one for one in graph.input if one.name not in weights]
     if len(inputs) != 1 or not graph.output:
@@ -186,7 +186,7 @@ def _picture(graph: Any) -> Any:
 
 
 def _check_sizes(shapes: Shapes) -> int:
-    """Bound each tensor that is computed, all of them together, and the work; how many values."""
+    """Check the bounds of each tensor, of all together and of the work; returns how many values."""
     values, work = 0, 0.0
     for node in shapes.nodes():
         made = [shapes.shape(name) for name in node.output if name]
@@ -214,5 +214,5 @@ def _check_sizes(shapes: Shapes) -> int:
 
 
 def short(error: Exception) -> str:
-    """What an error says, in one line of bounded length."""
+    """The text of an error in one line of bounded length."""
     return " ".join(str(error).split())[:300]

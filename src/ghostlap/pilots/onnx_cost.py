@@ -1,4 +1,4 @@
-"""What a node of an ONNX graph can cost, by the shapes of what goes in and comes out."""
+"""The cost of a node of an ONNX graph, by the shapes of its inputs and outputs."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _OPERATORS = (
     "Bernoulli RandomNormal RandomNormalLike RandomUniform RandomUniformLike"
 )
 KNOWN_OPERATORS = frozenset(_OPERATORS.split())
-"""Of a pilot: ONNX' own without loops, conditions, texts, sequences, and what has no known size."""
+"""Operators allowed: ONNX' own without loops, conditions, texts, sequences, unknown sizes."""
 
 _POOLS = ("AveragePool", "MaxPool", "LpPool")
 _WINDOWS = {"Conv": 1, "ConvInteger": 1, "QLinearConv": 3}
@@ -42,19 +42,18 @@ _RECURRENT = ("RNN", "GRU", "LSTM")
 
 
 class NotBounded(ValueError):
-    """Why a network may not run."""
+    """A network may not run; the text says why."""
 
 
 def work_of(node: Any, inputs: list[Shape], outputs: list[Shape]) -> float:
-    """How many multiplications a node takes, or values that it goes over, whichever is more.
+    """Number of multiplications of a node, or of values that it visits if they are more.
 
     Args:
-        node: of the graph.
-        inputs: the shape of each, in their order.
-        outputs: likewise.
+        node: a node of the graph.
+        inputs, outputs: shapes of its inputs and outputs, in order.
 
     Raises:
-        NotBounded: that cannot be known.
+        NotBounded: the number cannot be known.
     """
     made = float(sum(map(math.prod, outputs)))
     taken = float(sum(map(math.prod, inputs)))
@@ -80,7 +79,7 @@ def work_of(node: Any, inputs: list[Shape], outputs: list[Shape]) -> float:
 
 
 def _einsum_work(node: Any, inputs: list[Shape]) -> float:
-    """The product of the sizes of all of its letters."""
+    """Multiplications of an Einsum: the product of the sizes of all its letters."""
     equation = next(
         (one.s.decode("latin-1") for one in node.attribute if one.name == "equation"), ""
     )

@@ -1,4 +1,4 @@
-"""What flows through an ONNX graph: which tensors are pictures, how large, and made by what."""
+"""The pictures in an ONNX graph: which tensors have rows and columns, and what makes them."""
 
 from __future__ import annotations
 
@@ -9,15 +9,17 @@ import onnx
 from numpy.typing import NDArray
 from onnx import helper, numpy_helper
 
+from ghostlap.pilots.onnx_shapes import Shapes
+
 WINDOWS = ("Conv", "MaxPool", "AveragePool", "LpPool")
-"""Kinds of layers that look at a pixel's neighbours."""
+"""Kinds of layers that read a pixel's neighbours."""
 
 _LAYOUTS = {(0, 3, 1, 2): (3, 1), (0, 2, 3, 1): (1, 3)}
-"""Permutation: the channels' axis before and after it."""
+"""Axis of the channels before and after each permutation."""
 
 
 class Windows(NamedTuple):
-    """How a layer's windows lie along one side of its input."""
+    """The windows of a layer along one side of its input."""
 
     kernel: int
     stride: int
@@ -26,17 +28,19 @@ class Windows(NamedTuple):
     """Pixels of padding before the input that windows reach into."""
     end: int
     unseen: int
-    """Last pixels that no window reaches, where a stride does not come out even."""
+    """Last pixels that no window reaches, if the stride leaves a rest."""
     share: NDArray[np.float32]
-    """For each pixel, one by how many windows cover it, if there were no borders."""
+    """Reciprocal of the number of windows over each pixel, borders disregarded."""
 
 
 class Pictures:
-    """The tensors of a graph that have rows and columns, ``(n, …)`` with channels first or last."""
+    """Tensors of a graph with rows and columns, ``(n, …)`` with channels first or last."""
 
     def __init__(self, model: onnx.ModelProto) -> None:
         self._nodes = model.graph.node
-        self.shapes = _shapes_of(model)
+        known = Shapes(model, 2)
+        made = [name for node in known.nodes() for name in node.output if name]
+        self.shapes = {n: known.shape(n) or () for n in (model.graph.input[0].name, *made)}
         self.constants = {t.name: numpy_helper.to_array(t) for t in model.graph.initializer}
         for node in model.graph.node:
             value = attribute(node, "value", None)
@@ -44,15 +48,15 @@ class Pictures:
                 self.constants[node.output[0]] = numpy_helper.to_array(value)
         self.input = model.graph.input[0].name
         self.channel_axis = {self.input: 3}
-        """Of each tensor that is a picture: 1 or 3."""
+        """Axis of the channels of each picture, 1 or 3."""
         self.convolved: set[str] = set()
-        """Pictures made from a convolution by nothing that looks at neighbours."""
+        """Pictures made by a convolution, and pixel by pixel from such ones."""
         self._follow()
         self.looked_at = self._window_inputs()
-        """Pictures that the next layer of windows looks at, seen through changes of layout."""
+        """Pictures that the next layer of windows reads, also through changes of layout."""
 
     def _follow(self) -> None:
-        """From the picture down: where the channels are, and what is made by a convolution."""
+        """Find the channels and the convolved pictures, from the input down."""
         for node in self._nodes:
             inputs = [name for name in node.input if name in self.channel_axis]
             outputs = [name for name in node.output if self._is_picture(name)]
@@ -89,9 +93,9 @@ class Pictures:
         return used
 
     def windows(self, node: onnx.NodeProto) -> tuple[Windows, Windows]:
-        """How the windows of a layer lie along the rows and the columns of its input."""
+        """The windows of a layer along the rows and along the columns of its input."""
         kernel = attribute(node, "kernel_shape", None)
-        if kernel is None:  # of a Conv it may be left to the weights
+        if kernel is None:  # a Conv may leave it to its weights
             kernel = self.constants[node.input[1]].shape[2:]
         strides, dilations = (attribute(node, name, (1, 1)) for name in ("strides", "dilations"))
         pads, auto_pad = attribute(node, "pads", (0, 0)), attribute(node, "auto_pad", b"NOTSET")
@@ -106,9 +110,9 @@ class Pictures:
         return rows, columns
 
     def first_kept(self, node: onnx.NodeProto) -> tuple[int, int] | None:
-        """Row and column of a node's input that come out as its first ones.
+        """Row and column of a node's input that become its output's first; below 0 for padding.
 
-        Below 0 for a padding. None of nodes that neither cut nor pad, but change the size.
+        None for nodes that neither cut nor pad, but change the size.
         """
         name = node.input[0]
         first_axis = 2 if self.channel_axis[name] == 1 else 1
@@ -126,12 +130,12 @@ class Pictures:
         return (row + height if row < 0 else row), (column + width if column < 0 else column)
 
     def _is_picture(self, name: str) -> bool:
-        """Whether a tensor has rows and columns, more than one of them."""
+        """Whether a tensor has several rows and columns."""
         shape = self.shapes.get(name, ())
         return len(shape) == 4 and max(shape[1:3]) > 1 and max(shape[2:]) > 1
 
     def size(self, name: str) -> tuple[int, int]:
-        """Height and width."""
+        """Height and width of a picture."""
         shape = self.shapes[name]
         first_axis = 2 if self.channel_axis[name] == 1 else 1
         return shape[first_axis], shape[first_axis + 1]
@@ -140,7 +144,7 @@ class Pictures:
 def _windows_along(
     size: int, windows: int, kernel: int, stride: int, dilation: int, pad: int, auto_pad: bytes
 ) -> Windows:
-    # What lies between windows smaller than their stride gets what they get.
+    # Pixels between windows smaller than their stride share with those in them.
     kernel = max(kernel, stride) if dilation == 1 else kernel
     reach = (windows - 1) * stride + dilation * (kernel - 1) + 1
     beyond = reach - size
@@ -156,31 +160,8 @@ def _windows_along(
     return Windows(kernel, stride, dilation, begin, end, unseen, share)
 
 
-def _shapes_of(model: onnx.ModelProto) -> dict[str, tuple[int, ...]]:
-    """The shape of every tensor for two pictures: as computed, for inference gives up early."""
-    import onnxruntime
-
-    probe = onnx.ModelProto()
-    probe.CopyFrom(model)
-    names = [name for node in model.graph.node for name in node.output if name]
-    there = {output.name for output in model.graph.output}
-    probe.graph.output.extend(onnx.ValueInfoProto(name=name) for name in names if name not in there)
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 4
-    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
-    session = onnxruntime.InferenceSession(
-        probe.SerializeToString(), options, providers=["CPUExecutionProvider"]
-    )
-    picture = session.get_inputs()[0]
-    seen = np.zeros((2, *picture.shape[1:]), np.float32)
-    outputs = [output.name for output in session.get_outputs()]
-    values = session.run(outputs, {picture.name: seen})
-    shapes = {name: np.shape(value) for name, value in zip(outputs, values, strict=True)}
-    return {picture.name: seen.shape, **shapes}
-
-
 def attribute(node: onnx.NodeProto, name: str, otherwise: Any) -> Any:
-    """What a node says of itself, or else a default."""
+    """The value of a node's attribute, or a default."""
     for attribute in node.attribute:
         if attribute.name == name:
             return helper.get_attribute_value(attribute)

@@ -1,4 +1,4 @@
-"""A network at work in ONNX Runtime, within bounded memory."""
+"""Running networks in ONNX Runtime, within bounded memory."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ if TYPE_CHECKING:
 
 
 class Runner:
-    """A network at work.
+    """A network in ONNX Runtime.
 
     Args:
-        network: that was checked.
-        threads: for one run; one is fastest for single pictures.
-        outputs: the names of those that are wanted; without, the first.
+        network: a checked network.
+        threads: threads of one run; one is fastest for single pictures.
+        outputs: names of the outputs wanted; by default the first alone.
 
     Raises:
-        PilotError: ONNX Runtime refuses it.
+        PilotError: ONNX Runtime refuses the network.
     """
 
     def __init__(self, network: Network, threads: int, *outputs: str) -> None:
-        # Not the network itself: its bytes are ONNX Runtime's from here on.
+        # The network itself is not kept: its bytes are ONNX Runtime's from here on.
         self._where, self._input, self._at_once = network.where, network.input, network.at_once
         self._outputs = list(outputs) or [next(iter(network.outputs))]
         try:
@@ -39,19 +39,17 @@ class Runner:
             ) from error
 
     def run(self, pictures: NDArray[np.float32]) -> list[NDArray[np.float32]]:
-        """What the network answers to pictures ``(n, height, width, channels)``, n at least 1.
+        """The outputs for pictures ``(n, height, width, channels)``, n at least 1.
 
-        No more of them are shown to it at once than fit into bounded memory.
+        Only so many pictures are shown at once as fit into bounded memory.
 
         Raises:
-            PilotError: it fails on them.
+            PilotError: the network fails on them.
         """
-        at_once, name = self._at_once, self._input
+        at_once = self._at_once
         try:
-            if len(pictures) <= at_once:
-                return list(self._session.run(self._outputs, {name: pictures}))
             parts = [
-                self._session.run(self._outputs, {name: pictures[begin : begin + at_once]})
+                self._session.run(self._outputs, {self._input: pictures[begin : begin + at_once]})
                 for begin in range(0, len(pictures), at_once)
             ]
         except Exception as error:  # as above
@@ -68,6 +66,6 @@ def _session(data: bytes, threads: int) -> onnxruntime.InferenceSession:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.log_severity_level = 4
-    # Or bytes that are both are taken for ONNX Runtime's own format, of which nothing was checked.
+    # Otherwise bytes that are both would be read in ONNX Runtime's own format, unchecked.
     options.add_session_config_entry("session.load_model_format", "ONNX")
     return onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])

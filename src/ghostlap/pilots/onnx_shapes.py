@@ -1,11 +1,12 @@
-"""The shapes of all that an ONNX graph computes, node by node, without computing any of it.
+"""The shapes of all tensors of an ONNX graph, inferred node by node.
 
-ONNX itself infers the shapes of one node at a time. What shapes are made of, lists of a few whole
-numbers on their way from a ``Shape`` to a ``Reshape``, is computed here beside it.
+ONNX infers the shapes of one node at a time. The short lists of numbers that shapes are computed
+from, on their way from a ``Shape`` to a ``Reshape``, are computed here beside it.
 """
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -20,23 +21,23 @@ from ghostlap.pilots.onnx_cost import Shape
 Values = NDArray[Any]
 
 _MOST_KNOWN = 1024
-"""Values of a tensor that are followed; what says how large something is has one for each axis."""
+"""Largest tensor whose values are followed; a shape has one value for each axis."""
 _TENSOR = 4
-"""The kind of an attribute that holds a weight."""
+"""Kind of an attribute that holds a weight."""
 
 _AS_ITS_INPUT = frozenset(
     ["Celu", "Gelu", "GroupNormalization", "HardSwish", "MeanVarianceNormalization", "Mish",
      "RMSNormalization", "Shrink", "Swish", "ThresholdedRelu"]
 )  # fmt: skip
-"""Of these, which are made of others, inference for one node may say nothing."""
+"""Composed operators, for which inference of one node may find nothing."""
 
 
 class Shapes:
-    """What is known of the tensors of a graph.
+    """The known shapes, types and values of a graph's tensors.
 
     Args:
-        model: with one input that is no weight.
-        batch: how many pictures it is to be shown.
+        model: a model with one input that is no weight.
+        batch: number of pictures shown to it.
     """
 
     def __init__(self, model: onnx.ModelProto, batch: int) -> None:
@@ -54,7 +55,7 @@ class Shapes:
                 self._types[picture.name].tensor_type.shape.dim[0].dim_value = batch
 
     def nodes(self) -> Iterator[onnx.NodeProto]:
-        """Each node, once the shapes of what it makes are known as far as they can be."""
+        """Yield each node once its outputs' shapes are known as far as they can be."""
         for node in self._model.graph.node:
             if node.op_type == "Constant":
                 self._know_constant(node)
@@ -64,7 +65,7 @@ class Shapes:
             yield node
 
     def shape(self, name: str) -> Shape | None:
-        """Of a tensor; None if it is not known."""
+        """Shape of a tensor; None if unknown."""
         tensor = self._types[name].tensor_type if name in self._types else None
         if tensor is None or not tensor.HasField("shape"):
             return None
@@ -73,7 +74,7 @@ class Shapes:
         return tuple(dim.dim_value for dim in tensor.shape.dim)
 
     def kind(self, name: str) -> int:
-        """Of a tensor's values, as ONNX counts kinds; 0 if it is not known."""
+        """ONNX' number of a tensor's type of values; 0 if unknown."""
         return int(self._types[name].tensor_type.elem_type) if name in self._types else 0
 
     def _know_weight(self, name: str, weight: onnx.TensorProto) -> None:
@@ -111,7 +112,7 @@ class Shapes:
         self._types.update(found)
 
     def _compute(self, node: onnx.NodeProto) -> None:
-        """The values of a short list that is made of known ones, or of a shape."""
+        """Compute a short list from known ones, or from a shape."""
         name = node.output[0]
         if node.op_type in ("Shape", "Size"):
             shape = self.shape(node.input[0])
@@ -134,7 +135,7 @@ class Shapes:
         try:
             with np.errstate(all="ignore"):
                 value = np.asarray(compute(inputs, given))
-        except Exception:  # then it is not known, which is said where it matters
+        except Exception:  # then it stays unknown, which is said where it matters
             return
         if value.size <= _MOST_KNOWN:
             self._values[name] = value
@@ -146,7 +147,7 @@ Compute = Callable[[list[Any], dict[str, Any]], Any]
 
 
 def _axes(inputs: list[Any], given: dict[str, Any]) -> tuple[int, ...] | None:
-    """The second input, or what older operators have as an attribute."""
+    """Axes from the second input, or from older operators' attribute."""
     axes = inputs[1] if len(inputs) > 1 else given.get("axes")
     return None if axes is None else tuple(int(axis) for axis in np.ravel(axes))
 
@@ -182,13 +183,7 @@ def _reduced(reduce: Callable[..., Any]) -> Compute:
 
 
 def _of_all(combine: Callable[[Any, Any], Any]) -> Compute:
-    def compute(inputs: list[Any], given: dict[str, Any]) -> Any:
-        whole = inputs[0]
-        for one in inputs[1:]:
-            whole = combine(whole, one)
-        return whole
-
-    return compute
+    return lambda inputs, given: functools.reduce(combine, inputs)
 
 
 _COMPUTED: dict[str, Compute] = {
@@ -214,4 +209,4 @@ _COMPUTED: dict[str, Compute] = {
     "Equal": lambda inputs, given: inputs[0] == inputs[1],
     "Where": lambda inputs, given: np.where(inputs[0], inputs[1], inputs[2]),
 }  # fmt: skip
-"""What is done to the short lists of numbers that shapes are made of."""
+"""Computations on the short lists of numbers from which shapes are made."""

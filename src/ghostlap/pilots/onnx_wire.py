@@ -1,6 +1,6 @@
-"""How much lies in an ONNX file, counted in its bytes before anything is made of them.
+"""The number of nodes and weights in an ONNX file, counted in its bytes before they are parsed.
 
-A list of a million empty nodes is a file of 2 MB, and hundreds as objects.
+A million empty nodes are a file of 2 MB, but take hundreds of MB as objects.
 """
 
 from __future__ import annotations
@@ -10,22 +10,22 @@ from collections.abc import Iterator
 MOST_NODES = 10_000
 MOST_WEIGHTS = 10_000
 MAX_STRUCTURE_BYTES = 4 * 1024**2
-"""Of all but the weights' numbers."""
+"""Largest file, the weights' numbers not counted."""
 
 _GRAPH, _NODE, _INITIALIZER, _ATTRIBUTE, _ATTRIBUTE_TENSOR = 7, 1, 5, 5, 5
 _NUMBERS = (4, 9)
-"""Of a tensor: 32-bit floats, and bytes as they are."""
+"""Fields of a tensor with its numbers: 32-bit floats, and raw bytes."""
 
 
 class TooMuch(ValueError):
-    """Why a file can be no network that drives."""
+    """A file holds more than any pilot's network; the text says what."""
 
 
 def check_amount(data: bytes) -> None:
-    """Make sure that a file holds no more than a network would.
+    """Check that a file holds no more than a pilot's network would.
 
     Raises:
-        TooMuch: it does.
+        TooMuch: it holds more.
         ValueError: it is no ONNX file.
     """
     nodes = tensors = numbers = 0
@@ -50,12 +50,12 @@ def check_amount(data: bytes) -> None:
 
 
 def _numbers(tensor: memoryview) -> int:
-    """Bytes of a tensor's numbers."""
+    """Number of bytes of a tensor's numbers."""
     return sum(len(part) for _, part in _parts(tensor, *_NUMBERS))
 
 
 def _parts(message: memoryview, *wanted: int) -> Iterator[tuple[int, memoryview]]:
-    """Number and content of those fields of a message that have a length."""
+    """Number and content of the wanted fields of a message, of those that have a length."""
     place, end = 0, len(message)
     while place < end:
         key, place = _varint(message, place)
@@ -76,7 +76,7 @@ def _parts(message: memoryview, *wanted: int) -> Iterator[tuple[int, memoryview]
 
 
 def _varint(message: memoryview, place: int) -> tuple[int, int]:
-    """A number of 7 bits a byte, and where the next thing begins."""
+    """A number of 7 bits a byte, and the place after it."""
     value = 0
     for shift in range(0, 70, 7):
         if place >= len(message):

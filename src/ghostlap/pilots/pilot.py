@@ -1,4 +1,4 @@
-"""The artifact: a trained network that knows its own preprocessing.
+"""Pilots: trained networks with their own preprocessing.
 
 A pilot is a run folder:
 
@@ -36,7 +36,7 @@ KERAS_FILE = "model.keras"
 FORMAT = 1
 
 BUILT_IN = Path(__file__).parent / "builtin"
-"""Run folders that come along, to be named where a run folder is asked for."""
+"""Run folders of the pilots that come along; their names stand for them."""
 
 OUTPUTS = ("steering", "speed", "steering_std")
 """What a network may answer, in this order: steering, the speed to drive, and the standard
@@ -57,7 +57,7 @@ class Pilot:
         self.preprocessing = preprocessing
         self.outputs = outputs
         self.description = description
-        """All that ``pilot.json`` says."""
+        """The content of ``pilot.json``."""
         self._usual_std = _usual_std(description)
 
     @classmethod
@@ -67,12 +67,12 @@ class Pilot:
         """Read a run folder.
 
         Args:
-            folder: with ``pilot.json`` and ``model.onnx``.
-            threads: for one inference; one is fastest for single frames.
-            description: what ``pilot.json`` will say, where it is not written yet.
+            folder: run folder with ``pilot.json`` and ``model.onnx``.
+            threads: threads of one inference; one is fastest for single frames.
+            description: content of ``pilot.json`` if it is not written yet.
 
         Raises:
-            PilotError: no pilot there, a broken one, or one whose network could never end.
+            PilotError: there is no pilot, it is broken, or its network is not bounded.
         """
         folder = Path(folder)
         if description is None:
@@ -94,7 +94,7 @@ class Pilot:
         return cls(Runner(network, threads), preprocessing, outputs, description)
 
     def steer(self, frames: Rgb | NDArray[np.uint8]) -> Any:
-        """Steering for what the camera sees.
+        """Steering for camera frames.
 
         Args:
             frames: one RGB frame, ``uint8`` ``(height, width, 3)``, or several ``(n, …)``.
@@ -109,7 +109,7 @@ class Pilot:
         return float(answers) if answers.ndim == 0 else answers
 
     def predict(self, frames: Rgb | NDArray[np.uint8]) -> NDArray[np.float32]:
-        """All outputs, in the order of ``outputs``; speed in mph.
+        """All outputs for camera frames, in the order of ``outputs``; speed in mph.
 
         Args:
             frames: one RGB frame, ``uint8`` ``(height, width, 3)``, or several ``(n, …)``.
@@ -125,10 +125,10 @@ class Pilot:
         return answers[0] if single else answers
 
     def predict_cropped(self, cropped: Iterable[Rgb]) -> NDArray[np.float32]:
-        """Like :meth:`predict`, of frames of which there is only what the crop keeps.
+        """All outputs for frames that are cropped already.
 
         Args:
-            cropped: at least one, ``uint8`` of shape ``(bottom - top, width, 3)``, RGB: rows
+            cropped: at least one, RGB ``uint8`` ``(bottom - top, width, 3)``: rows
                 ``crop_top_px`` to ``crop_bottom_px`` of a frame.
 
         Returns:
@@ -138,17 +138,14 @@ class Pilot:
         return self.predict_seen(scale(seen, self.preprocessing))
 
     def predict_seen(self, seen: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Like :meth:`predict`, of preprocessed pictures ``(n, height, width, 3)``.
-
-        What is no finite number is NaN.
-        """
+        """All outputs for preprocessed pictures ``(n, height, width, 3)``; NaN if not finite."""
         answers = self.network.run(seen)[0]
         answers = np.where(np.isfinite(answers), answers, np.float32(np.nan))
         units = [SPEED_UNIT_MPH if name == "speed" else 1.0 for name in self.outputs]
         return answers * np.array(units, np.float32)
 
     def named(self, answers: NDArray[np.float32], name: str) -> NDArray[np.float32] | None:
-        """One of the outputs, out of what :meth:`predict` gives; None if the pilot has it not."""
+        """One output by name, out of :meth:`predict`'s answers; None if the pilot lacks it."""
         return answers[..., self.outputs.index(name)] if name in self.outputs else None
 
     @property
@@ -157,11 +154,11 @@ class Pilot:
         return "steering_std" in self.outputs and self._usual_std is not None
 
     def require_unsure(self, folder: Path, share: float) -> None:
-        """Make sure that ``--slow-when-unsure`` can work.
+        """Check that ``--slow-when-unsure`` can work.
 
         Args:
-            folder: of this pilot, for messages.
-            share: what was asked for; with 0 nothing is needed.
+            folder: this pilot's, for messages.
+            share: the option's value; 0 needs nothing.
 
         Raises:
             PilotError: the pilot can never be unsure.
@@ -182,13 +179,13 @@ class Pilot:
         )
 
     def unsure(self, answers: NDArray[np.float32]) -> NDArray[np.float64]:
-        """How unsure the pilot is: 0 where its steering_std is usual, 1 where it is extraordinary.
+        """How unsure the pilot is: 0 for a usual steering_std, 1 for an extraordinary one.
 
         Args:
-            answers: what :meth:`predict` gives.
+            answers: :meth:`predict`'s answers.
 
         Returns:
-            In [0, 1], of the shape of the answers without their last axis: 0 up to the median
+            Values in [0, 1], shaped as the answers without their last axis: 0 up to the median
             steering_std of validation samples, 1 from their 99th percentile on, linear between;
             NaN where the steering_std is. 0 throughout if the pilot cannot be unsure.
         """
@@ -217,11 +214,11 @@ def _usual_std(description: dict[str, Any]) -> tuple[float, float] | None:
 
 
 _OBJECTS = ("preprocessing", "training", "metrics", "versions", "imported")
-"""What of a description is an object, with names and values."""
+"""Parts of a description that must be JSON objects."""
 
 
 def _problem(description: Any) -> str:
-    """What is wrong with a description, types above all; "" if nothing is."""
+    """The first problem of a description, types above all; "" if there is none."""
     if not isinstance(description, dict):
         return f"must be an object. Got {type(description).__name__}"
     found = description.get("format")
@@ -246,11 +243,11 @@ def _problem(description: Any) -> str:
 
 
 def run_file(folder: Path, name: str) -> Path:
-    """Where a file of a run folder is, be it the user's or one of a pilot that comes along.
+    """Path of a file of a run folder, be it the user's or that of a pilot that comes along.
 
     Args:
-        folder: a run folder; or the name of one in ``BUILT_IN``, where that folder holds no pilot.
-        name: of the file, which need not be there.
+        folder: a run folder, or the name of one in ``BUILT_IN`` if no such folder holds a pilot.
+        name: name of the file, which need not exist.
     """
     along = BUILT_IN / folder.name
     if str(folder) != folder.name or (folder / PILOT_FILE).exists() or not along.is_dir():
@@ -259,10 +256,10 @@ def run_file(folder: Path, name: str) -> Path:
 
 
 def read_description(folder: Path) -> dict[str, Any]:
-    """What ``pilot.json`` of a run folder says.
+    """Read ``pilot.json`` of a run folder, with today's names.
 
     Raises:
-        PilotError: it is missing, broken, of a newer Ghostlap, or says what no pilot's does.
+        PilotError: the file is missing, broken, of a newer Ghostlap, or describes no pilot.
     """
     path = run_file(folder, PILOT_FILE)
     try:

@@ -1,4 +1,4 @@
-"""Writing a trained network as a pilot: the same network in every format, and that they agree."""
+"""Saving a trained network as a pilot, in every format, with a check that all agree."""
 
 from __future__ import annotations
 
@@ -24,18 +24,12 @@ from ghostlap.base.files import replacing, write_json, write_text
 from ghostlap.base.processes import python
 from ghostlap.data.vision.preprocessing import Preprocessing
 from ghostlap.pilots.keras_files import write_keras
-from ghostlap.pilots.pilot import (
-    FORMAT,
-    KERAS_FILE,
-    ONNX_FILE,
-    PILOT_FILE,
-    Pilot,
-)
+from ghostlap.pilots.pilot import FORMAT, KERAS_FILE, ONNX_FILE, PILOT_FILE, Pilot
 from ghostlap.pilots.saliency import SALIENCY_FILE
 from ghostlap.pilots.saliency_graph import write_saliency_graph
 
 ONNX_TOLERANCE = 1e-4
-"""ONNX Runtime and Keras must agree on steering to this."""
+"""Largest difference of answers between ONNX Runtime and Keras."""
 
 
 def save_pilot(
@@ -49,20 +43,20 @@ def save_pilot(
     """Write a trained Keras network as a pilot; ``pilot.json`` comes last, in one write.
 
     Args:
-        network: uncompiled Keras model, input ``(n, *preprocessing.input_shape)``.
-        folder: the run folder.
-        preprocessing: applied before the network.
-        outputs: what it answers, of :data:`ghostlap.pilots.pilot.OUTPUTS`.
-        description: more for ``pilot.json``: training data, versions.
-        measure: gives the ``metrics`` for ``pilot.json``, of the pilot as it will be.
+        network: uncompiled Keras model with inputs ``(n, *preprocessing.input_shape)``.
+        folder: run folder.
+        preprocessing: preprocessing of the network's inputs.
+        outputs: names of its outputs, of :data:`ghostlap.pilots.pilot.OUTPUTS`.
+        description: further content of ``pilot.json``: training data, versions.
+        measure: computes the ``metrics`` in ``pilot.json`` with the pilot as it will be.
 
     Returns:
-        The pilot, loaded from what was written.
+        The pilot, loaded from the files written.
 
     Raises:
         PilotError: ONNX Runtime and Keras disagree by more than ``ONNX_TOLERANCE``, or the network
             answers NaN.
-        OSError: it cannot be written; there is no ``pilot.json`` then, or the one before.
+        OSError: a file cannot be written; an earlier ``pilot.json`` stays then.
     """
     folder.mkdir(parents=True, exist_ok=True)
     network = _without_optimizer(network)
@@ -102,7 +96,7 @@ def save_pilot(
 
 
 def _save_saliency(folder: Path) -> str:
-    """Write where the pilot looks beside it; or say why not, for it drives without."""
+    """Write the pilot's saliency graph; returns why not, for it drives without, or ""."""
     (folder / SALIENCY_FILE).unlink(missing_ok=True)
     try:
         write_saliency_graph(folder / ONNX_FILE, folder / SALIENCY_FILE)
@@ -112,7 +106,7 @@ def _save_saliency(folder: Path) -> str:
 
 
 def _without_optimizer(network: Any) -> Any:
-    """The network alone: compiled ones save files that other versions of Keras cannot open."""
+    """The network uncompiled: compiled ones save files that other Keras versions cannot open."""
     plain = type(network).from_config(network.get_config())
     plain.set_weights(network.get_weights())
     return plain
@@ -120,7 +114,7 @@ def _without_optimizer(network: Any) -> Any:
 
 @contextlib.contextmanager
 def _no_advice() -> Iterator[None]:
-    """Silence what Keras and tf2onnx advise about formats that are written on purpose."""
+    """Silence advice of Keras and tf2onnx about formats that are written on purpose."""
     loggers = [logging.getLogger(name) for name in ("absl", "tf2onnx")]
     levels = [logger.level for logger in loggers]
     for logger in loggers:
@@ -135,7 +129,7 @@ def _no_advice() -> Iterator[None]:
 
 
 def export_onnx(network: Any, path: Path) -> None:
-    """Write a Keras model as ONNX: ``(n, height, width, 3)`` in, ``(n, outputs)`` out."""
+    """Write a Keras model as ONNX, from ``(n, height, width, 3)`` to ``(n, outputs)``."""
     network(np.zeros((1, *network.input_shape[1:]), np.float32))  # Keras wants it called once
     try:
         with _no_advice():
@@ -147,10 +141,9 @@ def export_onnx(network: Any, path: Path) -> None:
 
 
 def _in_one_order(model: Any) -> Any:
-    """The graph with its names and constants by the order of its nodes.
+    """The graph with names and constants in the order of its nodes, so that bytes repeat.
 
-    tf2onnx takes them from sets, and by what the process has exported before: no two runs would
-    write the same bytes.
+    tf2onnx takes them from sets, and counts on from what the process has exported before.
     """
     graph = model.graph
     if any(one.HasField("g") for node in graph.node for one in node.attribute):
@@ -188,7 +181,7 @@ export_onnx(load_network(Path(sys.argv[1]), sys.argv[1]), Path(sys.argv[2]))
 
 
 def _export_with_tensorflow(network: Any, path: Path) -> None:
-    """Export in a process of its own, because a process has one Keras backend only."""
+    """Export in a process of its own, because a process has only one Keras backend."""
     with tempfile.TemporaryDirectory() as folder:
         keras_path = Path(folder) / KERAS_FILE
         network.save(keras_path)
@@ -206,9 +199,9 @@ def _export_with_tensorflow(network: Any, path: Path) -> None:
 
 
 def _difference(network: Any, pilot: Pilot) -> float:
-    """The largest difference between Keras and ONNX Runtime over random pictures; or NaN.
+    """The largest difference between Keras and ONNX Runtime over random pictures, or NaN.
 
-    Relative where an answer is larger than full lock, as a bad network's may be.
+    It is relative where an answer is larger than full lock, as a bad network's may be.
     """
     shape = (32, *pilot.preprocessing.input_shape)
     seen = np.random.default_rng(0).random(shape, np.float32)

@@ -1,18 +1,18 @@
-"""Where a pilot looks: VisualBackProp, in ONNX Runtime, while it drives.
+"""Saliency of a pilot: VisualBackProp in ONNX Runtime, while it drives.
 
 A run folder holds ``saliency.onnx``, the pilot's network with a second output: how much each pixel
-contributed to what the convolutions found (:mod:`ghostlap.pilots.saliency_graph` writes it).
+contributed to the convolutions' activity (:mod:`ghostlap.pilots.saliency_graph` writes it).
 
     >>> saliency = Saliency.load("runs/a")
     >>> look = saliency.look(frame)
     >>> shown = overlay(frame, look.maps, saliency.preprocessing)
 
-What a map shows, and what it does not: it is a picture of *activity*. Only convolutions take part,
-so it says which parts of the picture the network responds to, not whether that made it steer left
-or right, nor by how much; the dense layers could be exchanged without changing it. A network whose
-weights are random has a map, too, which favours edges. ``ghostlap explain`` measures both for a
-pilot: how far its map is from that of the same network with its weights shuffled, and whether
-hiding what is salient changes the steering more than hiding as much elsewhere.
+A map shows *activity*. Only convolutions take part, so it tells which parts of the picture the
+network responds to, not whether they made it steer left or right, nor by how much; the dense layers
+could be exchanged without changing it. A network with random weights has a map, too, which favours
+edges. ``ghostlap explain`` measures both for a pilot: how far its map is from that of the same
+network with shuffled weights, and whether hiding salient parts changes the steering more than
+hiding as much elsewhere.
 """
 
 from __future__ import annotations
@@ -35,23 +35,23 @@ SALIENCY_FILE = "saliency.onnx"
 SALIENCY_OUTPUT = "saliency"
 
 _DIMMED, _COLOUR_KEPT = 0.75, 0.35
-"""Of the brightness and the colours below a map."""
+"""Shares of brightness and of colour kept below a map."""
 _LOW_COLOUR, _HIGH_COLOUR = (255, 105, 0), (255, 245, 120)
 _MOST_OPACITY, _OPACITY_POWER = 0.9, 0.6
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Look:
-    """Where a pilot looks at one frame, or at each of ``n``."""
+    """Saliency maps and steering for one frame, or for ``n``."""
 
     maps: NDArray[np.float32]
-    """In [0, 1], shape ``(crop rows, frame width)``, or ``(n, crop rows, frame width)``."""
+    """Saliency in [0, 1], shape ``(crop rows, frame width)`` or ``(n, crop rows, frame width)``."""
     steering: Any
-    """What it steers: a float, or ``float32`` of shape ``(n,)``; not clipped to [-1, 1]."""
+    """Steering: a float, or ``float32`` of shape ``(n,)``; not clipped to [-1, 1]."""
 
 
 class Saliency:
-    """A pilot that also says where it looks. Make one with :meth:`load`."""
+    """A pilot that also computes its saliency. Make one with :meth:`load`."""
 
     def __init__(self, network: Network, preprocessing: Preprocessing, threads: int = 1) -> None:
         steering = next(iter(network.outputs))
@@ -63,11 +63,11 @@ class Saliency:
         """Read a run folder.
 
         Args:
-            folder: with ``pilot.json`` and ``saliency.onnx``.
-            threads: for one inference; one is fastest for single frames.
+            folder: run folder with ``pilot.json`` and ``saliency.onnx``.
+            threads: threads of one inference; one is fastest for single frames.
 
         Raises:
-            PilotError: no pilot there, no saliency, or a broken one.
+            PilotError: there is no pilot or no saliency, or it is broken.
         """
         folder = Path(folder)
         description = read_description(folder)
@@ -96,15 +96,15 @@ class Saliency:
         return cls(network, preprocessing, threads)
 
     def maps(self, frames: Rgb | NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Where the pilot looks.
+        """Saliency maps for frames.
 
         Args:
             frames: one RGB frame, ``uint8`` ``(height, width, 3)``, or several ``(n, …)``.
 
         Returns:
-            ``float32`` in [0, 1], shape ``(n, crop rows, frame width)``, n = 1 for one frame: of
-            the rows that the crop keeps, in the frame's own pixels. Each map reaches from 0 to 1,
-            so maps tell where, not how much; where nothing at all is active, it is 0.
+            ``float32`` in [0, 1], shape ``(n, crop rows, frame width)``, n = 1 for one frame, in
+            the frame's own pixels. Each map reaches from 0 to 1, so maps tell where, not how much;
+            a map without any activity is 0.
 
         Raises:
             ImageError: frames of another size than the pilot was trained for.
@@ -112,7 +112,7 @@ class Saliency:
         return self.look(frames if frames.ndim == 4 else frames[None]).maps
 
     def look(self, frames: Rgb | NDArray[np.uint8]) -> Look:
-        """Where the pilot looks and what it steers, in one run of the network.
+        """Saliency maps and steering for frames, in one run of the network.
 
         Args:
             frames: one RGB frame, ``uint8`` ``(height, width, 3)``, or several ``(n, …)``.
@@ -155,22 +155,18 @@ def _none_message(folder: Path, description: dict[str, Any]) -> str:
 
 
 def overlay(frame: Rgb, saliency_map: NDArray[np.float32], preprocessing: Preprocessing) -> Rgb:
-    """A frame with a saliency map drawn in over the rows that the pilot sees.
+    """A copy of a frame with a saliency map drawn over the rows that the pilot sees.
 
-    These rows lose most of their colour; what is salient glows on them from dark orange to yellow.
-    It gets brighter as well, so that it can be told from road and grass with any kind of colour
-    vision.
+    These rows lose most of their colour, and salient parts glow on them from dark orange to bright
+    yellow, to be told from road and grass with any kind of colour vision.
 
     Args:
-        frame: RGB ``uint8``, shape ``preprocessing.frame_shape``; left as it is.
+        frame: RGB ``uint8``, shape ``preprocessing.frame_shape``.
         saliency_map: in [0, 1], shape ``(crop rows, frame width)`` or with a 1 in front.
-        preprocessing: of the pilot.
-
-    Returns:
-        RGB ``uint8``, of the same shape as the frame.
+        preprocessing: the pilot's.
 
     Raises:
-        ImageError: the frame is of another size.
+        ImageError: the frame has another size.
     """
     rows = crop(frame, preprocessing)
     share = np.clip(saliency_map.reshape(rows.shape[:2]), 0, 1)[..., None]

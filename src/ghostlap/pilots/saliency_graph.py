@@ -1,7 +1,7 @@
 """VisualBackProp (Bojarski et al., arXiv 1611.05418) written into a pilot's ONNX graph.
 
-The graph that drives is kept as it is; nodes are added that turn the activations which it computes
-anyway into a picture of where they come from. From the deepest convolution up: the activation is
+The driving graph stays as it is; nodes are added that turn its activations into a picture of where
+they come from. From the deepest convolution up: the activation is
 averaged over its channels, multiplied with what came down so far, and spread over the pixels that
 it was computed from, by a transposed convolution of ones with the layer's kernel, stride and
 padding. Where branches meet, as at a shortcut, what comes down them is added.
@@ -33,23 +33,22 @@ from ghostlap.pilots.onnx_runner import Runner
 from ghostlap.pilots.saliency import SALIENCY_OUTPUT
 
 PREFIX = "visualbackprop/"
-"""Of the names of everything that is added."""
+"""Prefix of all names added."""
 
 _LEAST = 1e-20
-"""Added to a maximum that is divided by; a picture in which nothing is active has a map of 0."""
+"""Smallest divisor: a picture without any activity has a map of 0."""
 
 
 def write_saliency_graph(model: Path, path: Path) -> None:
-    """Write a pilot's network with one more output, its saliency.
+    """Write a pilot's network with its saliency as one more output.
 
     Args:
-        model: ONNX, ``(n, height, width, 3)`` in.
-        path: written with the same outputs and, as the last one, ``float32``
+        model: ONNX file with inputs ``(n, height, width, 3)``.
+        path: file to write, with the same outputs and a last one, ``float32``
             ``(n, 1, height, width)`` from 0 to 1.
 
     Raises:
-        ModelError: there is no convolution that looks at the picture, or the network is of a kind
-            that cannot be followed.
+        ModelError: no convolution reads the picture, or the network cannot be followed.
     """
     try:
         whole = onnx.load_model_from_string(read_network(model).data)
@@ -67,16 +66,16 @@ def write_saliency_graph(model: Path, path: Path) -> None:
 
 
 class _Graph:
-    """A network that saliency is added to."""
+    """A network to which saliency is added."""
 
     def __init__(self, model: onnx.ModelProto) -> None:
         self.graph = model.graph
         self.pictures = Pictures(model)
         self._nodes: list[onnx.NodeProto] = []
-        """Those that are added."""
+        """The nodes added."""
 
     def add_saliency(self) -> None:
-        """Add the nodes and the output."""
+        """Add the nodes and the output of the saliency."""
         pictures = self.pictures
         from_below: dict[str, list[str]] = {}
         for node in reversed(self.graph.node):
@@ -102,7 +101,7 @@ class _Graph:
         )
 
     def _mask(self, name: str, masks: list[str]) -> str | None:
-        """What a tensor hands up: what came from below, times its own activation if it has one."""
+        """The mask that a tensor hands up: that from below, times its own activation if any."""
         below = self._sum(masks) if masks else None
         if name not in self.pictures.convolved:
             return below
@@ -133,7 +132,7 @@ class _Graph:
         )
 
     def _mean_activation(self, name: str) -> str:
-        """The mean over channels of what is above 0, ``(n, 1, height, width)``."""
+        """The mean over channels of values above 0, ``(n, 1, height, width)``."""
         axis = self.pictures.channel_axis[name]
         channels = self.pictures.shapes[name][axis]
         if axis == 3:
@@ -142,7 +141,7 @@ class _Graph:
         return self._add("Conv", [self._add("Relu", [name]), self._constant(mean)])
 
     def _spread(self, mask: str, rows: Windows, columns: Windows) -> str:
-        """The transposed convolution of ones that belongs to a layer of windows, made even."""
+        """Spread a mask by the transposed convolution of ones of a layer of windows, made even."""
         ones = np.ones((1, 1, rows.kernel, columns.kernel), np.float32)
         whole = self._add(
             "ConvTranspose", [mask, self._constant(ones)],
@@ -156,7 +155,7 @@ class _Graph:
         return self._add("Mul", [whole, self._constant(np.outer(rows.share, columns.share))])
 
     def _padded(self, mask: str, top: int, left: int, bottom: int, right: int) -> str:
-        """With rows and columns of 0 around it, or fewer of them where a number is below 0."""
+        """Pad a mask with rows and columns of 0, or crop it where a number is below 0."""
         pads = np.array([0, 0, top, left, 0, 0, bottom, right], np.int64)
         return self._add("Pad", [mask, self._constant(pads)])
 
@@ -169,7 +168,7 @@ class _Graph:
         return self._add("Div", [mask, self._add("Add", [most, least])])
 
     def _add(self, kind: str, inputs: list[str], output: str = "", **attributes: Any) -> str:
-        """Add a node; gives its output."""
+        """Add a node; returns its output's name."""
         output = output or f"{PREFIX}{len(self._nodes)}"
         self._nodes.append(helper.make_node(kind, inputs, [output], **attributes))
         return output

@@ -1,1 +1,1 @@
-"""What is wrong with a recording, and a clean copy without it."""
+"""The doctor: findings about a recording, and a clean copy of its good part."""

@@ -1,6 +1,6 @@
 """The doctor's checks on a recording's table: its values, times and steering.
 
-Each check takes the recording and gives findings; none looks into an image.
+Each check takes a recording and yields findings; none opens an image.
 """
 
 from __future__ import annotations
@@ -13,12 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ghostlap.data.dataset import MIN_SPEED_SHARE, slow_rows
-from ghostlap.data.doctor.findings import Finding, Severity
+from ghostlap.data.doctor.findings import Finding, finding
 from ghostlap.data.recordings import Recording
-from ghostlap.data.recordings.log_table import NoteKind
 
 LIMITS = {"steering": (-1.0, 1.0), "throttle": (0.0, 1.0), "brake": (0.0, 1.0)}
-"""What a value must lie in; speed must be at least 0."""
+"""Bounds of the values; speed must be at least 0."""
 
 _GAP_S = 1.0
 _STUCK_S = 3.0
@@ -32,61 +31,17 @@ _SOME_ROWS = 100
 _LOPSIDED = 4.0
 _FEW_VALUES = 5
 
-_READING: dict[NoteKind, tuple[Severity, str, str]] = {
-    "mended": (
-        "warning",
-        "rows with decimal commas, mended while reading",
-        "--fix writes them with points; set the machine's number format to English",
-    ),
-    "ambiguous": (
-        "warning",
-        "rows left out: their decimal commas can be read in several ways",
-        "--fix leaves them out",
-    ),
-    "glued": (
-        "warning",
-        "lines with several rows, taken apart while reading",
-        "--fix writes one row a line",
-    ),
-    "cut-off": ("warning", "rows left out: cut off where the log ends", "--fix leaves them out"),
-    "unreadable": ("warning", "lines left out: not a row of a log", "--fix leaves them out"),
-    "text": ("warning", "rows with text where a number belongs", "--fix leaves them out"),
-    "header": (
-        "note",
-        "headers between the rows, passed over: recordings were joined",
-        "--fix leaves them out",
-    ),
-    "columns": (
-        "note",
-        "kinds of cells that are not read",
-        "none needed; --columns chooses others",
-    ),
-    "deleted": (
-        "note",
-        "records marked as deleted, passed over",
-        "none needed; donkeycar's tub editor brings them back",
-    ),
-    "pilot": (
-        "note",
-        "records in which no person steered, passed over",
-        "none needed; a pilot's driving is not to be cloned",
-    ),
-}
-
 
 def check_reading(recording: Recording) -> Iterator[Finding]:
-    """What was mended or left out while the log was read."""
+    """Rows mended or left out while the log was read."""
     counts = collections.Counter(note.kind for note in recording.notes)
     for kind, count in counts.items():
-        severity, message, fix = _READING[kind]
         first = next(note for note in recording.notes if note.kind == kind)
-        yield Finding(
-            kind, severity, count, message, f"{recording.counts} {first.line}: {first.message}", fix
-        )
+        yield finding(kind, count, f"{recording.counts} {first.line}: {first.message}")
 
 
 def bad_values(recording: Recording) -> NDArray[np.bool_]:
-    """The rows with a value that is not finite or out of range, shape ``(rows,)``."""
+    """Mask of the rows with a value not finite or out of range, shape ``(rows,)``."""
     bad = np.zeros(len(recording.frames), dtype=bool)
     for column in _checked_columns(recording):
         bad |= _bad_in(recording, column)
@@ -94,7 +49,7 @@ def bad_values(recording: Recording) -> NDArray[np.bool_]:
 
 
 def _checked_columns(recording: Recording) -> tuple[str, ...]:
-    """All with a number, but no speed where the car measures none, as most donkeycars do not."""
+    """The columns with numbers, without a speed that is never measured, as in most donkeycars."""
     return tuple(LIMITS) if _lacks_speed(recording) else (*LIMITS, "speed_mph")
 
 
@@ -111,32 +66,23 @@ def _bad_in(recording: Recording, column: str) -> NDArray[np.bool_]:
 def check_values(recording: Recording) -> Iterator[Finding]:
     """NaN, infinite and out-of-range values."""
     if _lacks_speed(recording):
-        yield Finding(
-            "no-speed",
-            "note",
-            len(recording.frames),
-            "rows, none with a speed",
-            "",
-            "none needed; --speed cannot be learned, and slow rows are not found",
-        )
+        yield finding("no-speed", len(recording.frames))
     for column in _checked_columns(recording):
         bad = _bad_in(recording, column)
         if bad.any():
             low, high = LIMITS.get(column, (0.0, None))
             wanted = f"from {low:g} to {high:g}" if high is not None else "0 or more"
             first = int(bad.argmax())
-            yield Finding(
-                f"bad-{column.replace('_', '-')}",
-                "error",
-                int(bad.sum()),
-                f"rows whose {column} is not {wanted}",
-                f"{_line(recording, first)}: {column} {recording.frames[column].iloc[first]:g}",
-                _advice(recording, column, bad),
+            example = (
+                f"{_line(recording, first)}: {column} {recording.frames[column].iloc[first]:g}"
             )
+            names = {"column": column.replace("_", "-"), "value": column, "wanted": wanted}
+            advice = _advice(recording, column, bad)
+            yield finding("bad-{column}", bad.sum(), example, advice=advice, **names)
 
 
 def _advice(recording: Recording, column: str, bad: NDArray[np.bool_]) -> str:
-    """What to do about bad values: where most of them are too large, the unit is another."""
+    """Advice about bad values: if most of them are too large, they have another unit."""
     values = recording.frames[column].to_numpy()[bad]
     if column == "steering" and len(values) > len(bad) / 4 and np.nanmax(np.abs(values)) > 1:
         return f"are they degrees? Then --columns steering={recording.steering}:deg"
@@ -144,7 +90,7 @@ def _advice(recording: Recording, column: str, bad: NDArray[np.bool_]) -> str:
 
 
 def duplicates(recording: Recording) -> NDArray[np.bool_]:
-    """The rows whose center image an earlier row names already, shape ``(rows,)``."""
+    """Mask of the rows whose center image an earlier row names, shape ``(rows,)``."""
     center = recording.frames["center"]
     return (center.duplicated() & (center != "")).to_numpy(dtype=bool)
 
@@ -154,14 +100,8 @@ def check_duplicates(recording: Recording) -> Iterator[Finding]:
     again = duplicates(recording)
     if again.any():
         first = int(again.argmax())
-        yield Finding(
-            "duplicate-rows",
-            "error",
-            int(again.sum()),
-            "rows that name an image which an earlier row has",
-            f"{_line(recording, first)}: {Path(recording.frames['center'].iloc[first]).name}",
-            "--fix keeps the first of each",
-        )
+        name = Path(recording.frames["center"].iloc[first]).name
+        yield finding("duplicate-rows", again.sum(), f"{_line(recording, first)}: {name}")
 
 
 def _steps_s(recording: Recording) -> NDArray[np.float64]:
@@ -176,98 +116,45 @@ def check_times(recording: Recording) -> Iterator[Finding]:
     gaps = steps_s > _GAP_S
     if gaps.any():
         longest = int(np.nanargmax(np.where(gaps, steps_s, np.nan)))
-        yield Finding(
-            "time-gaps",
-            "note",
-            int(gaps.sum()),
-            f"gaps of more than {_GAP_S:g} s, which part stretches of driving",
-            f"{_line(recording, longest + 1)}: {steps_s[longest]:.1f} s",
-            "none needed; stretches are kept apart in training",
-        )
+        example = f"{_line(recording, longest + 1)}: {steps_s[longest]:.1f} s"
+        yield finding("time-gaps", gaps.sum(), example, gap_s=_GAP_S)
     backwards = steps_s < 0
     if backwards.any():
         first = int(backwards.argmax())
-        yield Finding(
-            "time-backwards",
-            "note",
-            int(backwards.sum()),
-            "places where the time runs backwards: recordings were joined",
-            f"{_line(recording, first + 1)}: {steps_s[first]:.1f} s",
-            "none needed",
-        )
+        example = f"{_line(recording, first + 1)}: {steps_s[first]:.1f} s"
+        yield finding("time-backwards", backwards.sum(), example)
     if recording.frames["time"].isna().all():
-        yield Finding(
-            "no-times",
-            "note",
-            len(recording.frames),
-            "rows without a time in their image's name or record",
-            Path(recording.frames["center"].iloc[0]).name,
-            "none needed; 15 frames a second are assumed",
-        )
+        name = Path(recording.frames["center"].iloc[0]).name
+        yield finding("no-times", len(recording.frames), name)
 
 
 def check_steering(recording: Recording) -> Iterator[Finding]:
-    """Constant or stuck steering, single wild values, and how the steering is spread."""
+    """Constant or stuck steering, single wild values, and a lopsided distribution."""
     steering = recording.frames["steering"].to_numpy()
     rows = len(steering)
     values = np.unique(steering[np.isfinite(steering)])
     if rows >= _FEW_ROWS and len(values) == 1:
-        yield Finding(
-            "constant-steering",
-            "error",
-            rows,
-            f"rows, and all of them steer {values[0]:g}: nothing can be learned",
-            _line(recording, 0),
-            "record again; check the keys, the mouse or the wheel",
-        )
+        yield finding("constant-steering", rows, _line(recording, 0), steering=values[0])
         return
     if rows >= _SOME_ROWS and 1 < len(values) <= _FEW_VALUES:
-        yield Finding(
-            "few-steering-values",
-            "warning",
-            rows,
-            f"rows steer only {' or '.join(f'{value:g}' for value in values)}, nothing between: "
-            "keys, and not what the car made of them",
-            _line(recording, int(np.flatnonzero(steering != 0)[0])),
-            "record with a mouse, a gamepad or a wheel, or a program that steers smoothly",
-        )
+        example = _line(recording, int(np.flatnonzero(steering != 0)[0]))
+        words = " or ".join(f"{value:g}" for value in values)
+        yield finding("few-steering-values", rows, example, values=words)
     yield from _check_stuck(recording)
     yield from _check_spikes(recording)
     zero, left, right = (int(share.sum()) for share in (steering == 0, steering < 0, steering > 0))
-    yield Finding(
-        "zero-steering",
-        "note",
-        zero,
-        f"rows steer exactly 0, {zero / rows:.0%} (46 to 80 % is usual with a keyboard)",
-        "",
-        "none needed; training balances them",
-    )
+    yield finding("zero-steering", zero, share=zero / rows)
     yield from _check_slow(recording)
     few, many = sorted((left, right))
     if rows >= _FEW_ROWS and many > _LOPSIDED * few:
-        yield Finding(
-            "lopsided-steering",
-            "warning",
-            many - few,
-            f"more rows to the {'left' if left > right else 'right'}: "
-            f"{left} steer left, {right} right",
-            "",
-            "train with mirrored images (the default), or record a lap the other way round",
-        )
+        side = "left" if left > right else "right"
+        yield finding("lopsided-steering", many - few, side=side, left=left, right=right)
 
 
 def _check_slow(recording: Recording) -> Iterator[Finding]:
     slow = np.flatnonzero(slow_rows(recording.frames, MIN_SPEED_SHARE))
     if len(slow):
-        yield Finding(
-            "slow",
-            "note",
-            len(slow),
-            f"rows are slower than {MIN_SPEED_SHARE:.0%} of the median: standing, reversing or "
-            "turning round",
-            _line(recording, int(slow[0])),
-            "none needed; training leaves them out (--min-speed-share)",
-        )
+        yield finding("slow", len(slow), _line(recording, int(slow[0])), share=MIN_SPEED_SHARE)
 
 
 def _check_stuck(recording: Recording) -> Iterator[Finding]:
@@ -291,14 +178,8 @@ def _check_stuck(recording: Recording) -> Iterator[Finding]:
             if run_s > longest_s:
                 longest_s, where = float(run_s), int(start)
     if count:
-        yield Finding(
-            "stuck-steering",
-            "warning",
-            count,
-            f"stretches of more than {_STUCK_S:g} s with the same steering, not 0, while moving",
-            f"{_line(recording, where)}: {steering[where]:g} for {longest_s:.1f} s",
-            "look at them: a gamepad or wheel may have hung",
-        )
+        example = f"{_line(recording, where)}: {steering[where]:g} for {longest_s:.1f} s"
+        yield finding("stuck-steering", count, example, stuck_s=_STUCK_S)
 
 
 def _check_spikes(recording: Recording) -> Iterator[Finding]:
@@ -312,14 +193,9 @@ def _check_spikes(recording: Recording) -> Iterator[Finding]:
     spikes &= (steps_s[:-1] + steps_s[1:]) <= _SPIKE_S
     if spikes.any():
         first = int(spikes.argmax())
-        yield Finding(
-            "steering-spikes",
-            "note",
-            int(spikes.sum()),
-            f"rows whose steering is more than {_SPIKE:g} off the rows around it",
-            f"{_line(recording, first + 1)}: {before[first]:g}, {here[first]:g}, {after[first]:g}",
-            "none needed if few: taps on a key look so",
-        )
+        values = f"{before[first]:g}, {here[first]:g}, {after[first]:g}"
+        example = f"{_line(recording, first + 1)}: {values}"
+        yield finding("steering-spikes", spikes.sum(), example, spike=_SPIKE)
 
 
 def _line(recording: Recording, row: int) -> str:

@@ -20,13 +20,13 @@ from ghostlap.data.recordings.tables_beside import copy_tables
 
 @dataclasses.dataclass(frozen=True)
 class CleanCopy:
-    """What a clean copy holds."""
+    """The contents of a clean copy."""
 
     folder: str
     rows: int
     rows_left_out: int
     side_images_left_out: int
-    """Images of side cameras that are missing or broken, while their row is kept."""
+    """Number of missing or broken side images whose row is kept."""
     cameras_swapped_back: bool
 
 
@@ -41,12 +41,12 @@ def write_clean_copy(
     """Write the good part of a recording as a new one.
 
     Args:
-        recording: where from.
-        out: a folder that is not there yet, or empty.
-        keep: the rows to keep, shape ``(rows,)``.
-        usable_images: the images to copy, shape ``(rows, 3)`` by camera; the center image of
-            every kept row is one.
-        swap_sides: exchange the left and right column.
+        recording: the original.
+        out: a folder that does not exist yet, or is empty.
+        keep: mask of the rows to keep, shape ``(rows,)``.
+        usable_images: mask of the images to copy, shape ``(rows, 3)`` by camera, with the center
+            image of every kept row.
+        swap_sides: whether to exchange the left and right column.
 
     Raises:
         RecordingError: ``out`` is in use, nothing is left to write, or it cannot be written.
@@ -76,7 +76,7 @@ def write_clean_copy(
 
 
 def check_out(out: Path) -> None:
-    """Make sure that nothing would be overwritten.
+    """Check that nothing would be overwritten.
 
     Raises:
         RecordingError: ``out`` is a file, or a folder that holds something.
@@ -120,7 +120,7 @@ def _write(
 
 
 def _name(source: Path, camera: str, time_ms: int) -> str:
-    """An image's name, with its time put in where only the tub's record knows it."""
+    """An image's name, with its time added if only the tub's record has it."""
     if time_ms == NO_TIME or time_ms_of(source.name) != NO_TIME:
         return source.name
     return f"{camera}_{source.stem}_{stamp_of(time_ms)}{source.suffix}"

@@ -1,4 +1,4 @@
-"""The doctor's checks on a recording's images: are they there and whole, and whose are they."""
+"""The doctor's checks on a recording's images: that they are there, whole, and of their camera."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ghostlap.base.errors import ImageError
-from ghostlap.data.doctor.findings import Finding
+from ghostlap.data.doctor.findings import Finding, finding
 from ghostlap.data.recordings import CAMERAS, Recording
 from ghostlap.data.vision.camera import SIDE_CAMERA_M, Camera
 from ghostlap.data.vision.preprocessing import Rgb, decode_rgb, read_picture, read_rgb
@@ -25,30 +25,30 @@ _IMAGES_A_TASK = 64
 _SAMPLED_ROWS = 60
 _GROUND_ROWS = (75, 130)  # of 160: road, above the bonnet
 _CLEAR_MARGIN = 0.05
-"""Real recordings have a median of 0.48 (hills, where the ground is not flat) to 0.60."""
+"""Smallest clear margin; real recordings have a median of 0.48 (in hills) to 0.60."""
 
 
 @dataclasses.dataclass(frozen=True)
 class ImageScan:
-    """What is known of each image after reading it once; shapes ``(rows, 3)``, by camera."""
+    """State, size and digest of each image, arrays of shape ``(rows, 3)`` by camera."""
 
     state: NDArray[np.int8]
     size_px: NDArray[np.int32]
-    """Height times 65536 plus width; 0 if there is no picture."""
+    """Height times 65536 plus width; 0 without a picture."""
     digest: NDArray[np.uint64]
-    """Of the file's content; equal for equal files."""
+    """Digest of the file's content."""
     orphans: int
     orphan_example: str
 
     @property
     def usual_size_px(self) -> int:
-        """The size that most images have; 0 if there is none."""
+        """The size of most images; 0 if there are none."""
         sizes, counts = np.unique(self.size_px[self.state == _FINE], return_counts=True)
         return int(sizes[counts.argmax()]) if len(sizes) else 0
 
     @property
     def usable(self) -> NDArray[np.bool_]:
-        """The images that are there, whole and of the usual size."""
+        """Mask of the images that are there, whole and of the usual size."""
         return (self.state == _FINE) & (self.size_px == self.usual_size_px)
 
 
@@ -106,47 +106,19 @@ def _orphans(recording: Recording, paths: Sequence[str]) -> tuple[int, str]:
 
 def check_images(recording: Recording, scan: ImageScan) -> Iterator[Finding]:
     """Missing, broken, odd-sized, orphaned and repeated images."""
-    left_out = "--fix leaves out the row, or a side camera's image alone"
     missing = scan.state == _MISSING
     if missing.any():
-        yield Finding(
-            "missing-images",
-            "error",
-            int(missing.sum()),
-            f"images that the log names are not in {recording.image_folder}",
-            _first(recording, missing),
-            f"find them, or: {left_out}",
-        )
+        example = _first(recording, missing)
+        yield finding("missing-images", missing.sum(), example, folder=recording.image_folder)
     broken = scan.state == _BROKEN
     if broken.any():
-        yield Finding(
-            "broken-images",
-            "error",
-            int(broken.sum()),
-            "images are cut off or no pictures",
-            _first(recording, broken),
-            left_out,
-        )
+        yield finding("broken-images", broken.sum(), _first(recording, broken))
     odd = (scan.state == _FINE) & ~scan.usable
     if odd.any():
-        usual, other = scan.usual_size_px, int(scan.size_px[odd][0])
-        yield Finding(
-            "odd-sized-images",
-            "error",
-            int(odd.sum()),
-            f"images are not {_size(usual)} as most are",
-            f"{_first(recording, odd)}: {_size(other)}",
-            left_out,
-        )
+        example = f"{_first(recording, odd)}: {_size(int(scan.size_px[odd][0]))}"
+        yield finding("odd-sized-images", odd.sum(), example, size=_size(scan.usual_size_px))
     if scan.orphans:
-        yield Finding(
-            "orphaned-images",
-            "note",
-            scan.orphans,
-            "images that no row names",
-            scan.orphan_example,
-            "--fix does not copy them",
-        )
+        yield finding("orphaned-images", scan.orphans, scan.orphan_example)
     yield from _check_repeated(recording, scan)
 
 
@@ -158,15 +130,9 @@ def _check_repeated(recording: Recording, scan: ImageScan) -> Iterator[Finding]:
     repeated = counts > 1
     if not repeated.any():
         return
-    all_alike = len(counts) == 1
-    yield Finding(
-        "identical-images",
-        "error" if all_alike else "note",
-        int((counts[repeated] - 1).sum()),
-        "center images have the same content as another under a different name",
-        Path(names.iloc[int(first[repeated.argmax()])]).name,
-        "all are alike: record again" if all_alike else "none needed if the car stood still",
-    )
+    kind = "all-identical-images" if len(counts) == 1 else "identical-images"
+    example = Path(names.iloc[int(first[repeated.argmax()])]).name
+    yield finding(kind, (counts[repeated] - 1).sum(), example)
 
 
 def _first(recording: Recording, mask: NDArray[np.bool_]) -> str:
@@ -180,12 +146,12 @@ def _size(size_px: int) -> str:
 
 
 def cameras_swapped(recording: Recording, scan: ImageScan) -> tuple[bool, int]:
-    """Whether the left and right column hold each other's images, seen from the pixels.
+    """Whether the left and right column hold each other's images, by their pixels.
 
-    A camera that stands further left sees the ground further right, the more the nearer it is.
+    A camera further left sees the ground further right, the more the nearer it is.
 
     Returns:
-        The verdict, and the number of sampled rows that it rests on (0: none to judge by).
+        The verdict, and the number of sampled rows that it rests on.
     """
     rows = np.flatnonzero(scan.usable.all(axis=1))
     if not len(rows):
@@ -209,14 +175,7 @@ def check_cameras(recording: Recording, scan: ImageScan) -> Iterator[Finding]:
     """Left and right swapped."""
     swapped, rows = cameras_swapped(recording, scan)
     if swapped:
-        yield Finding(
-            "swapped-cameras",
-            "error",
-            len(recording.frames),
-            f"rows have left and right swapped, by the pixels of {rows} of them",
-            "",
-            "--fix swaps the two columns back",
-        )
+        yield finding("swapped-cameras", len(recording.frames), rows=rows)
 
 
 def _ground_rows(height_px: int) -> slice:
@@ -225,7 +184,7 @@ def _ground_rows(height_px: int) -> slice:
 
 
 def _shifts_px(height_px: int, width_px: int) -> NDArray[np.int64]:
-    """How far right a camera 0.83 m to the left sees the ground, for each row of it."""
+    """Shift of each row of the ground to the right, for a camera 0.83 m to the left."""
     camera = Camera().for_frames(height_px, width_px)
     rows = np.arange(height_px)[_ground_rows(height_px)]
     shifts_px = (rows - camera.horizon_px) * camera.shear_per_m() * SIDE_CAMERA_M
@@ -233,10 +192,7 @@ def _shifts_px(height_px: int, width_px: int) -> NDArray[np.int64]:
 
 
 def _ground(rgb: Rgb) -> NDArray[np.float32]:
-    """The fine detail of the ground, shape ``(ground rows, width)``.
-
-    Only detail tells a shift; that one side of the picture is darker does not.
-    """
+    """The fine detail of the ground, shape ``(ground rows, width)``; only detail tells a shift."""
     brightness = rgb[_ground_rows(len(rgb))].mean(axis=2, dtype=np.float32)
     window = np.full(max(3, brightness.shape[1] // 16), 1, np.float32)
     smooth = np.stack([np.convolve(row, window / len(window), mode="same") for row in brightness])

@@ -1,1 +1,1 @@
-"""What a network sees of a picture, and what may happen to it before."""
+"""Pictures: decoding, preprocessing, and label-aware augmentation."""

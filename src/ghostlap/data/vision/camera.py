@@ -1,11 +1,11 @@
-"""Where the camera sits, and what a shift of the picture means for the steering.
+"""The camera's geometry, and the change of steering labels with warps of the picture.
 
 The figures were measured on the Udacity simulator's own frames (320x160, flat ground). One rule
 ties picture and label together: **the label follows the aim point**. A driver who steers ``s``
-aims at the point on the ground that the resulting arc reaches at the aim distance; wherever a
-warp of the picture moves that point, there the steering label goes with it. For a camera moved
-sideways the rule gives exactly the offset that side cameras get, so that one number, the side
-camera offset, is the feedback gain of everything that a pilot learns.
+aims at the point on the ground that the resulting arc reaches at the aim distance; the label moves
+with that point when a warp moves it in the picture. For a camera moved sideways the rule gives
+exactly the side cameras' steering correction, so that this one number is the feedback gain of all
+that a pilot learns.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 SIDE_CAMERA_M = 0.83
-"""The left and right camera stand this far from the centre camera, looking straight ahead."""
+"""Distance of the side cameras from the centre camera; they look straight ahead, too."""
 
 WHEELBASE_M = 3.2
 """Effective wheelbase, understeer included (measured: 3.0 to 3.5)."""
@@ -50,11 +50,11 @@ class Camera:
         return (self.frame_width_px - 1) / 2, (self.frame_height_px - 1) / 2
 
     def row_at(self, distance_m: float) -> float:
-        """Row at which ground ``distance_m`` ahead is seen."""
+        """Row of the ground ``distance_m`` ahead."""
         return self.horizon_px + self.focal_px * self.height_m / distance_m
 
     def shear_per_m(self) -> float:
-        """Columns that ground moves per row below the horizon, for 1 m of sideways camera motion.
+        """Columns that the ground moves per row below the horizon if the camera moves 1 m sideways.
 
         Ground at row ``v`` lies ``Z = focal * height / (v - horizon)`` ahead and moves
         ``focal / Z`` pixels, which is ``(v - horizon) / height``: a shear about the horizon.
@@ -82,8 +82,8 @@ def steering_after_warp(
     Args:
         steering: labels before, shape ``(n,)``.
         matrices: warps from old to new pixel ``(column, row)``, shape ``(n, 2, 3)``.
-        camera: of the frames.
-        steering_correction: steering for a camera 0.83 m to the side, the feedback gain; above 0.
+        camera: camera of the frames.
+        steering_correction: steering for 0.83 m to the side, the feedback gain; above 0.
 
     Returns:
         Labels after, shape ``(n,)``, not clipped.

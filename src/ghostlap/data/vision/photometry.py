@@ -1,8 +1,7 @@
 """Changes of light and colour for :mod:`ghostlap.data.vision.augment`.
 
 Each takes an RGB picture (``uint8``, any height and width), an amount, and four numbers in [0, 1)
-for whatever else it has to choose; it returns a new picture or the same one, never one changed in
-place.
+for further choices; it returns a new picture or the same one, never one changed in place.
 """
 
 from __future__ import annotations
@@ -30,15 +29,12 @@ def colour_matrices(
     saturation: NDArray[np.float64],
     inverted: NDArray[np.bool_],
 ) -> Matrices:
-    """Everything that is linear in the colours, composed into one matrix a sample.
-
-    Brightness comes first and the inversion last. Colours are cut off at 0 and 255 only once, at
-    the end.
+    """All linear colour changes, composed into one matrix a sample, brightness first.
 
     Args:
         brightness, contrast, saturation: factors, shape ``(n,)``; contrast is about mid grey.
-        hue_deg: turn of the colours about the grey axis.
-        inverted: where every colour becomes its opposite.
+        hue_deg: rotation of the colours about the grey axis.
+        inverted: mask of the samples whose colours become their opposites.
     """
     n = len(brightness)
     light = _identity(n)
@@ -76,7 +72,7 @@ def recolour(rgb: Rgb, matrix: NDArray[np.float64]) -> Rgb:
     grey = np.diag([gain, gain, gain, 1.0])
     grey[:3, 3] = offset
     if np.array_equal(matrix, grey):
-        # The same for every colour: OpenCV has a path for that which takes a fifth of the time.
+        # If all colours change alike, this takes OpenCV a fifth of the time.
         return cast(Rgb, cv2.addWeighted(rgb, gain, rgb, 0.0, offset))
     return cast(Rgb, cv2.transform(rgb, matrix[:3]))
 
@@ -88,7 +84,7 @@ def equalise(rgb: Rgb, _: float, __: NDArray[np.float64]) -> Rgb:
 
 
 def shadow(rgb: Rgb, brightness_left: float, extra: NDArray[np.float64]) -> Rgb:
-    """A band with straight edges from the top of the picture to its bottom lies in shadow."""
+    """Shade a band with straight edges from the top of the picture to its bottom."""
     height, width = rgb.shape[:2]
     top, bottom, top_width, bottom_width = extra * width
     corners = np.array(
@@ -111,8 +107,8 @@ def gaussian_blur(rgb: Rgb, sigma_px: float, _: NDArray[np.float64]) -> Rgb:
 
 @cache
 def _normal_numbers() -> NDArray[np.float32]:
-    # Drawing a picture's worth of normal numbers costs more than all else done to it; a fixed
-    # supply, entered at a drawn place, looks the same.
+    # Drawing so many numbers costs more than all other changes; a fixed supply, entered at a
+    # drawn place, looks the same.
     return np.random.default_rng(0).standard_normal(1 << 20, dtype=np.float32)
 
 

@@ -1,8 +1,8 @@
-"""What a picture file says of itself, read before anything is decoded.
+"""The size of a picture file, read before it is decoded.
 
-OpenCV takes a dozen formats and believes what they claim, so that a file of 35 bytes can cost 6 GB.
-So PNG and JPEG are read here as far as their size, which must be where every camera and program
-writes it; what is written in another way is refused, not guessed at.
+OpenCV believes what a dozen formats claim, so that a file of 35 bytes can cost 6 GB. So the size of
+PNG and JPEG is read here, where every camera and program writes it; files written in another way
+are refused.
 """
 
 from __future__ import annotations
@@ -11,24 +11,24 @@ PNG_START = b"\x89PNG\r\n\x1a\n"
 JPEG_START, JPEG_END = b"\xff\xd8", b"\xff\xd9"
 
 MOST_SCANS = 100
-"""Of a JPEG: each may go over the whole picture again. Progressive ones have about ten."""
+"""Most scans of a JPEG, each of which costs a whole picture; progressive ones have about ten."""
 
 _HUFFMAN_FRAMES = (0xC0, 0xC1, 0xC2)
-"""Markers of baseline, extended and progressive JPEGs; cameras write no others."""
+"""Markers of baseline, extended and progressive JPEGs, the only ones that cameras write."""
 _OTHER_FRAMES = frozenset(range(0xC3, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _WITHOUT_LENGTH = frozenset((0x00, 0x01, *range(0xD0, 0xDB)))
-"""Markers that no header has: restarts, the end, and the pixels themselves before a size."""
+"""Markers that no header has before its size: restarts, the end, pixels."""
 _FILLER = 0xFF
 _SCAN = b"\xff\xda"
 _AVIF = b"ftyp"
-"""OpenCV looks for this first, and then at nothing before it."""
+"""Marker that OpenCV looks for first, whatever comes before it."""
 
 _PNG_USED = frozenset((b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND"))
 _MOST_CHUNKS = 20_000
 
 
 class BadPicture(ValueError):
-    """Why a file is not decoded."""
+    """A file is not decoded; the text says why."""
 
 
 def jpeg_size(data: bytes) -> tuple[int, int]:
@@ -38,7 +38,7 @@ def jpeg_size(data: bytes) -> tuple[int, int]:
         data: the whole file, which begins with ``JPEG_START``.
 
     Raises:
-        BadPicture: it is cut off, does not say its size, or is of a kind that is not decoded.
+        BadPicture: it is cut off, does not tell its size, or is of a kind that is not decoded.
     """
     # OpenCV fills what a cut-off JPEG lacks with grey and only whispers about it.
     if JPEG_END not in data[-64:]:
@@ -75,7 +75,7 @@ def png_size(data: bytes) -> tuple[int, int]:
         data: the whole file, which begins with ``PNG_START``.
 
     Raises:
-        BadPicture: it does not say its size.
+        BadPicture: it does not tell its size.
     """
     if data[8:16] != b"\0\0\0\rIHDR" or len(data) < 33:
         raise BadPicture("the PNG does not begin with its size. Is it damaged?")
@@ -83,9 +83,7 @@ def png_size(data: bytes) -> tuple[int, int]:
 
 
 def plain_png(data: bytes) -> bytes:
-    """A PNG without all that is not its picture: texts, profiles, animation.
-
-    These may be packed, a thousand of them to 8 MB each.
+    """A PNG without texts, profiles and animation, each of which may unpack to 8 MB.
 
     Raises:
         BadPicture: it is cut off.

@@ -1,8 +1,8 @@
 """*The* preprocessing: one spec, one function. Nothing else touches colour or crop.
 
 A frame is an RGB picture, ``uint8`` of shape ``(height, width, 3)``, everywhere in Ghostlap.
-What a network sees is made from it here, by training, driving, evaluation and explanation alike,
-so that they cannot disagree (RGB against BGR was the commonest reason why cars went straight).
+Training, driving, evaluation and explanation all make the network's input from it here, so that
+they cannot disagree (RGB against BGR was the commonest reason why cars went straight).
 
     >>> seen_by_the_network = preprocess(read_rgb("IMG/center_2018_07_16_17_11_43_382.jpg"))
     >>> seen_by_the_network.shape, seen_by_the_network.dtype
@@ -37,7 +37,7 @@ Rgb = NDArray[np.uint8]
 """A picture, shape ``(height, width, 3)``, red first."""
 
 Colour = Literal["yuv", "yuv-legacy", "rgb", "bgr", "hsv", "hsv-s", "grey"]
-"""What the network's channels are. ``hsv-s`` (saturation) and ``grey`` are one channel."""
+"""Channels of the network's input; ``hsv-s`` (saturation) and ``grey`` are one channel."""
 
 MAX_IMAGE_BYTES = 32 * 1024 * 1024
 MAX_IMAGE_SIDE_PX = 4096
@@ -58,13 +58,13 @@ COLOUR_STEPS: dict[Colour, tuple[str, ...]] = {
 
 @dataclasses.dataclass(frozen=True)
 class Preprocessing:
-    """From a frame to what the network sees. The default is the seeds', pixel for pixel.
+    """From a frame to the network's input; the default is the seeds', pixel for pixel.
 
     Crop rows, change colour, blur, resize (or ``steps``), then divide and add, in that order.
     """
 
     frame_height_px: int = 160
-    """Height of the frames that come in; the crop counts rows of such a frame."""
+    """Height of the frames, in which the crop counts rows."""
     frame_width_px: int = 320
     crop_top_px: int = 60
     """First row kept: above it are sky and trees."""
@@ -76,15 +76,15 @@ class Preprocessing:
     blur_px: int = 3
     """Side of the Gaussian kernel, odd; 0 for none."""
     height_px: int = 66
-    """Height of the picture that the network sees."""
+    """Height of the network's input."""
     width_px: int = 200
     divide_by: float = 255.0
     offset: float = 0.0
-    """Added after the division: ``x / divide_by + offset``."""
+    """Number added after the division."""
     steps: tuple[str, ...] = ()
-    """What is done between the crop of rows and the division, in this order, where it is something
-    else than colour, blur and a linear resize: 'crop 0:75,20:300' 'resize 200x66 area'
-    'colour RGB2YUV'. Instead of ``colour`` and ``blur_px``, which are then rgb and 0."""
+    """Steps between the crop of rows and the division, in order, if they are not colour, blur and
+    a linear resize: 'crop 0:75,20:300' 'resize 200x66 area' 'colour RGB2YUV'. They take the place
+    of ``colour`` and ``blur_px``, which are then rgb and 0."""
 
     def __post_init__(self) -> None:
         if not 0 <= self.crop_top_px < self.crop_bottom_px <= self.frame_height_px:
@@ -194,7 +194,7 @@ class Preprocessing:
         """Read back what ``dataclasses.asdict`` wrote.
 
         Raises:
-            GhostlapError: names are missing or unknown, or a value is not of its type.
+            GhostlapError: names are missing or unknown, or a value has another type.
         """
         names = {field.name for field in dataclasses.fields(cls)}
         values = {"steps": (), **values}  # which pilots of before have not
@@ -216,7 +216,7 @@ def crop(rgb: Rgb, spec: Preprocessing = SEED) -> Rgb:
     """Rows ``crop_top_px:crop_bottom_px`` of a frame, as a view.
 
     Raises:
-        ImageError: the frame has not the shape that the spec is for.
+        ImageError: the frame has not the spec's shape.
     """
     if rgb.shape != spec.frame_shape or rgb.dtype != np.uint8:
         raise ImageError(
@@ -228,7 +228,7 @@ def crop(rgb: Rgb, spec: Preprocessing = SEED) -> Rgb:
 
 
 def finish(cropped: Rgb, spec: Preprocessing = SEED) -> NDArray[np.uint8]:
-    """The steps, done to a cropped frame; still ``uint8``, shape ``spec.input_shape``."""
+    """Apply the steps to a cropped frame; ``uint8``, shape ``spec.input_shape``."""
     picture = cropped
     for step in spec.plan:
         picture = step.apply(picture)
@@ -236,7 +236,7 @@ def finish(cropped: Rgb, spec: Preprocessing = SEED) -> NDArray[np.uint8]:
 
 
 def scale(pixels: NDArray[np.uint8], spec: Preprocessing = SEED) -> NDArray[np.float32]:
-    """``pixels / divide_by + offset`` as ``float32``; any shape."""
+    """Scale pixels of any shape to ``pixels / divide_by + offset``, ``float32``."""
     scaled = np.divide(pixels, np.float32(spec.divide_by), dtype=np.float32)
     if spec.offset:
         scaled += np.float32(spec.offset)
@@ -244,11 +244,11 @@ def scale(pixels: NDArray[np.uint8], spec: Preprocessing = SEED) -> NDArray[np.f
 
 
 def preprocess(rgb: Rgb, spec: Preprocessing = SEED) -> NDArray[np.float32]:
-    """What the network sees of one frame.
+    """The network's input for one frame.
 
     Args:
-        rgb: ``uint8``, shape ``spec.frame_shape``, red first.
-        spec: how; the default is the seeds'.
+        rgb: RGB ``uint8``, shape ``spec.frame_shape``.
+        spec: preprocessing; the default is the seeds'.
 
     Returns:
         ``float32``, shape ``spec.input_shape``, by default ``(66, 200, 3)`` in [0, 1].
@@ -263,13 +263,13 @@ def decode_rgb(data: bytes, name: str = "picture", max_side_px: int = MAX_IMAGE_
     """Decode a JPEG or PNG file's bytes into a frame.
 
     Args:
-        data: the whole file.
-        name: what to call it in an error.
-        max_side_px: pictures that say they are larger are not decoded.
+        data: content of the file.
+        name: its name in errors.
+        max_side_px: largest side of a picture that is decoded.
 
     Raises:
-        ImageError: empty, cut off, too large, neither PNG nor JPEG, or of a kind that no camera
-            writes. Nothing of these is decoded.
+        ImageError: the file is empty, cut off, too large, neither PNG nor JPEG, or of a kind that
+            no camera writes; it is not decoded then.
     """
     if len(data) == 0:
         raise ImageError(f"{name}: the file is empty (0 bytes).")
@@ -315,7 +315,7 @@ def read_picture(path: str | os.PathLike[str]) -> bytes:
     """The bytes of a picture file.
 
     Raises:
-        ImageError: it is not there, is no file, is too large, or cannot be read.
+        ImageError: the file is missing, no regular file, too large, or cannot be read.
     """
     try:
         return read_file(path, MAX_IMAGE_BYTES)

@@ -1,1 +1,1 @@
-"""A pilot's network for other programs."""
+"""Export of a pilot's network for other programs."""

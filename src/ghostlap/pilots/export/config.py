@@ -20,18 +20,18 @@ class ExportConfig(Options, error=ExchangeError):
     """
 
     run: tyro.conf.Positional[Path]
-    """The pilot's run folder."""
+    """Run folder of the pilot."""
     to: Annotated[Literal["onnx", "tflite", "keras"], tyro.conf.arg(name="as")] = "onnx"
     """onnx: raw frames in (uint8), steering out, preprocessing within. tflite and keras: the
     network alone, which sees preprocessed pictures; the JSON file beside it says which."""
     out: Path = Path("pilot.onnx")
-    """The file: .onnx, .tflite, .keras or .h5."""
+    """File to write: .onnx, .tflite, .keras or .h5."""
     number: Literal["float32", "float16", "int8"] = "float32"
-    """For tflite: how weights are kept; int8 computes in integers, too."""
+    """Type of the weights, for tflite; int8 computes in integers, too."""
     recording: Path | None = None
-    """On which to measure what the exported network loses; int8 is calibrated on it, too."""
+    """Recording to measure the exported network's loss on, and to calibrate int8 on."""
     frames: Annotated[int, Range(10)] = 400
-    """At most so many frames of the recording, evenly over it, half for each of both."""
+    """Frames of the recording used at most, evenly over it: half to calibrate, half to measure."""
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -1,4 +1,4 @@
-"""A pilot's network for other programs, and what it loses on the way."""
+"""Export of a pilot's network, and measurement of what it loses on the way."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ from ghostlap.pilots.pilot import KERAS_FILE, ONNX_FILE, Pilot, run_file
 ENDINGS = {"onnx": (".onnx",), "tflite": (".tflite",), "keras": (".keras", ".h5")}
 
 STEERING_TOLERANCE = 1e-3
-"""How far ONNX and Keras files may be from the pilot, on any frame; they lose nothing on purpose.
-TensorFlow Lite's loss is measured and told."""
+"""Largest difference of ONNX and Keras files from the pilot on any frame; TensorFlow Lite's loss
+is only measured."""
 
 _DRAWN_FRAMES = 8
 _MOST_WORDS = 400
@@ -37,21 +37,21 @@ _MOST_WORDS = 400
 
 @dataclasses.dataclass(frozen=True)
 class Measured:
-    """The exported network beside the pilot, on frames of a recording."""
+    """Steering of the exported network compared with the pilot's and the person's."""
 
     frames: int
     mae_to_pilot: float
-    """Mean absolute difference of the steering."""
+    """Mean absolute difference from the pilot."""
     most_to_pilot: float
     pearson_r_to_pilot: float
     mae_to_person: float
-    """Mean absolute error against the person who drove."""
+    """Mean absolute difference from the person who drove."""
     pilot_mae_to_person: float
 
 
 @dataclasses.dataclass(frozen=True)
 class About:
-    """What is written beside an exported network."""
+    """The JSON file beside an exported network."""
 
     file: str
     bytes: int
@@ -62,20 +62,16 @@ class About:
     measured: Measured | None
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
-class _Frames:
-    """Frames of a recording, and what its driver steered; shapes ``(n, …)`` and ``(n,)``."""
-
-    rgb: NDArray[np.uint8]
-    steering: NDArray[np.float64]
+_Frames = tuple[NDArray[np.uint8], NDArray[np.float64]]
+"""Frames of a recording ``(n, height, width, 3)`` and the person's steering ``(n,)``."""
 
 
 def export_pilot(config: ExportConfig, console: Console) -> About:
     """Write a pilot's network, measure it, and describe it in a JSON file beside it.
 
     Raises:
-        GhostlapError: no pilot there, the file's ending fits no format, the recording cannot be
-            used, or what was written does not answer as the pilot does.
+        GhostlapError: there is no pilot, the file's ending does not fit, the recording cannot be
+            used, or the written network does not answer as the pilot does.
     """
     if config.out.suffix not in ENDINGS[config.to]:
         raise ExchangeError(
@@ -86,7 +82,7 @@ def export_pilot(config: ExportConfig, console: Console) -> About:
         raise ExchangeError(f"--out: there is no folder {config.out.absolute().parent}.")
     pilot = Pilot.load(config.run)
     calibration, frames = _frames(pilot, config)
-    shown = _drawn(pilot) if frames is None else frames.rgb
+    shown = _drawn(pilot) if frames is None else frames[0]
     with (
         console.status(plain(f"writing {config.out} …")),
         replacing_output(config.out, ExchangeError) as temporary,
@@ -107,10 +103,9 @@ def export_pilot(config: ExportConfig, console: Console) -> About:
         input=_input(config, pilot),
         outputs=_outputs(config, pilot),
         preprocessing=dataclasses.asdict(pilot.preprocessing),
-        measured=None if frames is None else _measured(answers, wanted, frames.steering),
+        measured=None if frames is None else _measured(answers, wanted, frames[1]),
     )
-    beside = config.out.with_name(config.out.name + ".json")
-    write_json(beside, dataclasses.asdict(about))
+    write_json(config.out.with_name(config.out.name + ".json"), dataclasses.asdict(about))
     _show(about, config, console)
     return about
 
@@ -128,7 +123,7 @@ def _outputs(config: ExportConfig, pilot: Pilot) -> tuple[str, ...]:
 
 
 def _frames(pilot: Pilot, config: ExportConfig) -> tuple[NDArray[np.float32], _Frames | None]:
-    """Preprocessed pictures to calibrate on, and other frames to measure on."""
+    """Preprocessed pictures to calibrate on, and other frames with steering to measure on."""
     nothing = np.empty((0, *pilot.preprocessing.input_shape), np.float32)
     if config.recording is None:
         return nothing, None
@@ -160,7 +155,7 @@ def _frames(pilot: Pilot, config: ExportConfig) -> tuple[NDArray[np.float32], _F
             f"pilot sees, are needed to measure on. Got {len(pictures)}."
         )
     calibration = np.stack([preprocess(rgb, pilot.preprocessing) for rgb in pictures[::2]])
-    return calibration, _Frames(np.stack(pictures[1::2]), np.array(steering[1::2], np.float64))
+    return calibration, (np.stack(pictures[1::2]), np.array(steering[1::2], np.float64))
 
 
 def _drawn(pilot: Pilot) -> NDArray[np.uint8]:
@@ -193,13 +188,8 @@ def _keras(
     from ghostlap.pilots.backend import keras
 
     network = load_network(_keras_file(config.run), str(config.run))
-    foreign = sorted(
-        {
-            type(layer).__name__
-            for layer in network.layers
-            if not type(layer).__module__.startswith("keras.")
-        }
-    )
+    kinds = {type(layer) for layer in network.layers}
+    foreign = sorted(kind.__name__ for kind in kinds if not kind.__module__.startswith("keras."))
     if foreign:
         raise ExchangeError(
             f"{config.run}: plain Keras cannot open a network with {', '.join(foreign)}."
@@ -248,15 +238,14 @@ def _keras_file(run: Path) -> Path:
 def _measured(
     answers: NDArray[np.float64], pilot: NDArray[np.float32], person: NDArray[np.float64]
 ) -> Measured:
-    pilots = pilot.astype(np.float64)
-    to_pilot = steering_error(answers, pilots)
+    to_pilot = steering_error(answers, pilot)
     return Measured(
         frames=len(answers),
         mae_to_pilot=to_pilot.mae,
-        most_to_pilot=float(np.abs(answers - pilots).max()),
+        most_to_pilot=float(np.abs(answers - pilot).max()),
         pearson_r_to_pilot=to_pilot.pearson_r,
         mae_to_person=steering_error(answers, person).mae,
-        pilot_mae_to_person=steering_error(pilots, person).mae,
+        pilot_mae_to_person=steering_error(pilot, person).mae,
     )
 
 

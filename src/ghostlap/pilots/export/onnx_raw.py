@@ -1,8 +1,8 @@
-"""A pilot as one ONNX file: raw frames in, steering out, with the preprocessing in the graph.
+"""A pilot as one ONNX graph with its preprocessing: raw frames in, steering out.
 
-OpenCV computes with integers. The graph does its sums with the same whole coefficients and rounds
-where it rounds, so that what the network sees is the same to the last bit on most machines, and
-never more than 1 of 255 off.
+OpenCV computes with integers. The graph uses the same integer coefficients and rounds where OpenCV
+does, so that the network's input is the same to the last bit on most machines, and never off by
+more than 1 of 255.
 """
 
 from __future__ import annotations
@@ -34,21 +34,21 @@ INPUT = "frames"
 SEEN = "seen"
 
 PIXEL_TOLERANCE = 1
-"""Of 255: how far a value may be from OpenCV's."""
+"""Largest difference of a value from OpenCV's, of 255."""
 
 _SHIFT = 14
 _WEIGHT = 1 << _SHIFT
 _LUMA = (4899, 9617, 1868)
 """OpenCV's weights of red, green and blue in YUV, in 2^14ths."""
 _GREY = (9798, 19235, 3735)
-"""And in grey, in 2^15ths."""
+"""OpenCV's weights of red, green and blue in grey, in 2^15ths."""
 _U, _V = 8061, 14369
 _HSV_SHIFT = 12
 _MIDDLE = 128
 
 
 class _Graph:
-    """Collects nodes; each method adds one and gives its output's name."""
+    """Nodes of a graph in the making; each method adds some and returns the output's name."""
 
     def __init__(self, prefix: str = "") -> None:
         self.prefix = prefix
@@ -72,12 +72,12 @@ class _Graph:
         return self.add("Mul", value, self.constant(number))
 
     def rounded(self, value: str, dtype: Any = np.float32) -> str:
-        """To the nearest whole number, halves up, as OpenCV's shifts do; within a byte."""
+        """Round to whole numbers, halves up as OpenCV's shifts do, and clip to a byte."""
         whole = self.add("Floor", self.add("Add", value, self.constant(0.5, dtype)))
         return self.add("Clip", whole, self.constant(0, dtype), self.constant(255, dtype))
 
     def channel(self, planes: str, number: int) -> str:
-        """One channel of ``(n, channels, height, width)``."""
+        """Cut one channel out of ``(n, channels, height, width)``."""
         starts, ends = self.constant([number], np.int64), self.constant([number + 1], np.int64)
         return self.add("Slice", planes, starts, ends, self.constant([1], np.int64))
 
@@ -89,16 +89,16 @@ def preprocessing_graph(spec: Preprocessing, opset: int, ir_version: int) -> Any
     """The preprocessing as an ONNX model.
 
     Args:
-        spec: what the pilot was trained with.
+        spec: the pilot's preprocessing.
         opset: version of the operators, 13 or newer.
-        ir_version: of the file.
+        ir_version: version of the file format.
 
     Returns:
         A model from ``frames``, ``uint8`` ``(n, height, width, 3)``, RGB, to ``seen``, ``float32``
         ``(n, *spec.input_shape)``.
 
     Raises:
-        ExchangeError: the preprocessing has a step that is not known here.
+        ExchangeError: the colour cannot be computed in a graph.
     """
     graph = _Graph()
     rows = [graph.constant([row], np.int64) for row in (spec.crop_top_px, spec.crop_bottom_px, 1)]
@@ -183,7 +183,7 @@ def _difference(graph: _Graph, plane: str, luma: str, weight: int) -> str:
 
 
 def _hsv(graph: _Graph, planes: str, red: str, green: str, blue: str) -> tuple[str, str, str]:
-    """Saturation, hue (of 180) and value, by OpenCV's tables of reciprocals in 2^12ths."""
+    """Compute saturation, hue (of 180) and value with OpenCV's reciprocals in 2^12ths."""
     value = graph.add("Max", red, green, blue)
     span = graph.add("Sub", value, graph.add("Min", red, green, blue))
 
@@ -210,7 +210,7 @@ def _hsv(graph: _Graph, planes: str, red: str, green: str, blue: str) -> tuple[s
 
 
 def _blurred(graph: _Graph, planes: str, step: Step, channels: int) -> str:
-    """OpenCV's blur: edges reflected without their last pixel, rounded once."""
+    """Blur as OpenCV does: edges reflected without their last pixel, rounded once."""
     width, height = (int(side) for side in step.numbers[:2])
     sigmas = step.numbers[2:] or (0, 0)
     across, down = (
@@ -262,7 +262,7 @@ def _resized(graph: _Graph, planes: str, step: Step, shape: Shape) -> str:
 
 
 def _matrix(size: int, wanted: int, how: str) -> NDArray[np.float64]:
-    """How much of each old pixel goes into each new one, ``(size, wanted)``."""
+    """Weights of each old pixel in each new one, shape ``(size, wanted)``."""
     if not how.startswith("pillow"):
         one = cv2.resize(np.eye(size, dtype=np.float32), (size, wanted), interpolation=OPENCV[how])
         return np.asarray(one.T, np.float64)
@@ -275,7 +275,7 @@ def _matrix(size: int, wanted: int, how: str) -> NDArray[np.float64]:
 def _resized_linearly(
     graph: _Graph, planes: str, size: tuple[int, int], wanted: tuple[int, int]
 ) -> str:
-    """OpenCV's linear resize: weights of 11 bits, and bits dropped after each step."""
+    """Resize linearly as OpenCV does: weights of 11 bits, bits dropped after each step."""
     columns, across = _weights(size[1], wanted[1])
     rows, down = _weights(size[0], wanted[0])
     parts = [
@@ -305,10 +305,8 @@ def _resized_linearly(
 
 
 def _weights(size_px: int, wanted_px: int) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """The two old pixels that each new one is made of, and their weights in 2^11ths.
-
-    Both of shape ``(2, wanted)``.
-    """
+    """Indices of the two old pixels of each new one and their weights in 2^11ths, each
+    ``(2, wanted)``."""
     place = ((np.arange(wanted_px) + 0.5) * (size_px / wanted_px) - 0.5).astype(np.float32)
     first = np.floor(place).astype(np.int64)
     share = place - first.astype(np.float32)
@@ -319,19 +317,19 @@ def _weights(size_px: int, wanted_px: int) -> tuple[NDArray[np.int64], NDArray[n
 
 
 def with_preprocessing(network: Path, spec: Preprocessing, outputs: Sequence[str]) -> Any:
-    """A pilot's network behind its preprocessing.
+    """Join a pilot's network with its preprocessing.
 
     Args:
         network: the run folder's ``model.onnx``.
-        spec: its preprocessing.
-        outputs: what it answers.
+        spec: the pilot's preprocessing.
+        outputs: names of its outputs.
 
     Returns:
         An ONNX model from ``frames``, ``uint8`` ``(n, height, width, 3)``, RGB, to one output
         ``(n, 1)`` for each of ``outputs``: ``steering``, ``speed_mph``, ``steering_std``.
 
     Raises:
-        ExchangeError: the file is no network of that kind.
+        ExchangeError: they cannot be joined.
     """
     try:
         model = onnx.load_model_from_string(read_network(network).data)
@@ -351,7 +349,7 @@ def with_preprocessing(network: Path, spec: Preprocessing, outputs: Sequence[str
 
 
 def _name_outputs(model: Any, outputs: Sequence[str]) -> None:
-    """Give each answer an output of its own, in the unit that its name says."""
+    """Give each answer an output of its own, in the unit of its name."""
     answers = model.graph.output[0].name
     graph = _Graph("answer_")
     del model.graph.output[:]

@@ -1,6 +1,6 @@
-"""Writes a Keras network as TensorFlow Lite, and asks it; a process of its own.
+"""Conversion of a Keras network to TensorFlow Lite, as a process of its own.
 
-TensorFlow has a Keras backend of its own and writes to standard error what nobody asked for.
+TensorFlow needs its own Keras backend, and writes to standard error.
 
     python -m ghostlap.pilots.export.tflite_worker model.keras out.tflite int8 pictures.npz \\
         answers.npy
@@ -23,9 +23,9 @@ def convert(network: Any, number: str, calibration: NDArray[np.float32]) -> byte
 
     Args:
         network: a Keras model on TensorFlow.
-        number: ``float32``, ``float16`` or ``int8``; of the weights, and for int8 of the
-            computation. Input and output stay ``float32``.
-        calibration: preprocessed pictures, ``(n, height, width, channels)``, for int8.
+        number: type of the weights, ``float32``, ``float16`` or ``int8``; int8 is that of the
+            computation, too. Input and output stay ``float32``.
+        calibration: preprocessed pictures for int8, ``(n, height, width, channels)``.
     """
     import tensorflow as tf
 
@@ -47,7 +47,7 @@ def convert(network: Any, number: str, calibration: NDArray[np.float32]) -> byte
 
 
 def answers(content: bytes, seen: NDArray[np.float32]) -> NDArray[np.float32]:
-    """What a ``.tflite`` file's content answers to preprocessed pictures, ``(n, outputs)``."""
+    """Answers ``(n, outputs)`` of a ``.tflite`` file's content to preprocessed pictures."""
     import tensorflow as tf
 
     network = tf.lite.Interpreter(model_content=content)
@@ -62,7 +62,7 @@ def answers(content: bytes, seen: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def main(keras_file: str, out: str, number: str, pictures: str, answers_file: str) -> None:
-    """Convert, write, and save what the written file answers."""
+    """Convert, write, and save the written file's answers."""
     from ghostlap.pilots.keras_files import load_network
 
     warnings.simplefilter("ignore")

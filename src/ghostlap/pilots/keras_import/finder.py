@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from ghostlap.base.errors import LegacyError
 from ghostlap.data.formats.readers import read_recording
-from ghostlap.data.frame_sampling import Moments, draw_moments
+from ghostlap.data.frame_sampling import SampledFrames, sample_frames
 from ghostlap.data.labels import pearson_r
 from ghostlap.data.vision.preprocessing import Preprocessing, finish, read_rgb, scale
 from ghostlap.pilots.keras_import.recipes import (
@@ -82,7 +82,7 @@ def frame_size(recording: Path) -> tuple[int, int]:
     raise LegacyError(f"--like {recording}: none of its first 50 pictures can be read.")
 
 
-def draw_frames(recording: Path, frame: tuple[int, int], seed: int) -> Moments:
+def draw_frames(recording: Path, frame: tuple[int, int], seed: int) -> SampledFrames:
     """Labelled frames across the range of steering.
 
     Raises:
@@ -97,7 +97,7 @@ def draw_frames(recording: Path, frame: tuple[int, int], seed: int) -> Moments:
         height_px=frame[0],
         width_px=frame[1],
     )
-    moments = draw_moments([recording], _FRAMES, seed, spec)
+    moments = sample_frames([recording], _FRAMES, seed, spec)
     if len(moments.frames) < 30 or moments.steering.std() < 0.02:
         raise LegacyError(
             f"--like {recording}: {len(moments.frames)} usable frames whose steering varies by "
@@ -107,7 +107,9 @@ def draw_frames(recording: Path, frame: tuple[int, int], seed: int) -> Moments:
     return moments
 
 
-def try_recipes(network: Any, recipes: Sequence[Preprocessing], moments: Moments) -> list[Tried]:
+def try_recipes(
+    network: Any, recipes: Sequence[Preprocessing], moments: SampledFrames
+) -> list[Tried]:
     """The recipes with which the model agrees best with the person, best first.
 
     All are tried on some frames, the best of them on all.
@@ -121,7 +123,7 @@ def try_recipes(network: Any, recipes: Sequence[Preprocessing], moments: Moments
 def _try(
     network: Any,
     recipes: Sequence[Preprocessing],
-    moments: Moments,
+    moments: SampledFrames,
     chosen: NDArray[np.intp],
 ) -> list[Tried]:
     found = []

@@ -23,7 +23,7 @@ import onnx
 from numpy.typing import NDArray
 from onnx import numpy_helper
 
-from ghostlap.data.frame_sampling import Moments
+from ghostlap.data.frame_sampling import SampledFrames
 from ghostlap.data.vision.preprocessing import Rgb, crop
 from ghostlap.pilots.onnx_check import check_network, read_network
 from ghostlap.pilots.pilot import Pilot, run_file
@@ -48,7 +48,7 @@ _BLUR_PX = 12.0
 Maps = NDArray[np.float32]
 
 
-def sanity(folder: Path, saliency: Saliency, moments: Moments, seed: int) -> dict[str, Any]:
+def sanity(folder: Path, saliency: Saliency, sampled: SampledFrames, seed: int) -> dict[str, Any]:
     """Compare maps with those of the same network with its convolutions' weights shuffled.
 
     Returns:
@@ -58,17 +58,17 @@ def sanity(folder: Path, saliency: Saliency, moments: Moments, seed: int) -> dic
         the mean over :data:`SHUFFLES`. ``mean_map`` compares with the mean over all frames, which
         shows how much of a map is the same whatever is seen; ``edges`` with the picture's edges.
     """
-    maps = saliency.maps(moments.frames)
+    maps = saliency.maps(sampled.frames)
     model = onnx.load_model_from_string(read_network(run_file(folder, SALIENCY_FILE)).data)
     kernels = _kernels(model)
 
     def shuffled(names: list[str], shuffle: int) -> dict[str, float]:
         other = _shuffled(model, names, [seed, shuffle], saliency)
-        return compare(maps, other.maps(moments.frames))
+        return compare(maps, other.maps(sampled.frames))
 
     repeats = [shuffled(kernels, shuffle) for shuffle in range(SHUFFLES)]
     everything = {key: float(np.mean([one[key] for one in repeats])) for key in repeats[0]}
-    edges = np.stack([_edges(crop(frame, saliency.preprocessing)) for frame in moments.frames])
+    edges = np.stack([_edges(crop(frame, saliency.preprocessing)) for frame in sampled.frames])
     return {
         "frames": len(maps),
         "convolutions": len(kernels),
@@ -149,7 +149,7 @@ def _edges(rows: Rgb) -> Maps:
 
 
 def faithfulness(
-    pilot: Pilot, maps: Maps, shuffled_maps: Maps, moments: Moments, seed: int
+    pilot: Pilot, maps: Maps, shuffled_maps: Maps, sampled: SampledFrames, seed: int
 ) -> dict[str, Any]:
     """Hide what is salient, and as much elsewhere, and compare what it does to the steering.
 
@@ -157,7 +157,7 @@ def faithfulness(
         pilot: to be asked.
         maps: of the frames.
         shuffled_maps: of the same frames, by the shuffled network.
-        moments: what was seen.
+        sampled: frames shown to the pilot.
         seed: of the random places.
 
     Returns:
@@ -170,7 +170,7 @@ def faithfulness(
     rng = np.random.default_rng(seed)
     names = ("most_salient", "edges", "shuffled_network", "least_salient", "elsewhere")
     changes = np.empty((len(maps), len(names)))
-    for i, frame in enumerate(moments.frames):
+    for i, frame in enumerate(sampled.frames):
         rows = crop(frame, pilot.preprocessing)
         edges = np.asarray(cv2.GaussianBlur(_edges(rows), (0, 0), _EDGES_ABOUT_PX), np.float32)
         masks = [_most(one, HIDDEN_SHARE) for one in (maps[i], edges, shuffled_maps[i], -maps[i])]

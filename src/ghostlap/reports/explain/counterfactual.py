@@ -24,7 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ghostlap.base.files import write_text
-from ghostlap.data.frame_sampling import Moments
+from ghostlap.data.frame_sampling import SampledFrames
 from ghostlap.data.vision.augment import draw
 from ghostlap.data.vision.augmentation import Augmentation, Chance
 from ghostlap.data.vision.camera import SIDE_CAMERA_M, Camera
@@ -77,15 +77,15 @@ def _gains(response: Response, change: Floats) -> Floats:
     return slopes
 
 
-def responses(pilot: Pilot, moments: Moments, steering_correction: float) -> list[Response]:
+def responses(pilot: Pilot, sampled: SampledFrames, steering_correction: float) -> list[Response]:
     """Ask the pilot about each moment, moved and turned.
 
     Args:
         pilot: to be asked.
-        moments: what was seen.
+        sampled: frames shown to the pilot.
         steering_correction: steering for a camera 0.83 m to the side: the gain of the label rule.
     """
-    before = _steer(pilot, moments.frames)
+    before = _steer(pilot, sampled.frames)
     found = []
     for kind, amounts in MOVES.items():
         changes, rules = [], []
@@ -97,18 +97,18 @@ def responses(pilot: Pilot, moments: Moments, steering_correction: float) -> lis
                 pilot.preprocessing,
                 steering_correction,
             )
-            cropped = [plan.apply(i, frame) for i, frame in enumerate(moments.frames)]
+            cropped = [plan.apply(i, frame) for i, frame in enumerate(sampled.frames)]
             changes.append(pilot.predict_cropped(cropped)[:, 0].astype(np.float64) - before)
             rules.append(plan.steering - before)
         found.append(Response(kind, amounts, np.array(changes), np.array(rules)))
     return found
 
 
-def side_gains(pilot: Pilot, moments: Moments) -> Floats:
+def side_gains(pilot: Pilot, sampled: SampledFrames) -> Floats:
     """Steering back per 0.83 m between the real side cameras, of each moment that has them."""
-    if len(moments.sides) == 0:
+    if len(sampled.sides) == 0:
         return np.empty(0)
-    left, right = (_steer(pilot, moments.sides[:, side]) for side in range(2))
+    left, right = (_steer(pilot, sampled.sides[:, side]) for side in range(2))
     return (left - right) / 2
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ghostlap.base.files import replacing
-from ghostlap.data.frame_sampling import Moments
+from ghostlap.data.frame_sampling import SampledFrames
 from ghostlap.data.vision.camera import SIDE_CAMERA_M
 from ghostlap.data.vision.preprocessing import Rgb
 from ghostlap.pilots.saliency import Saliency, overlay
@@ -33,17 +33,17 @@ _X_LABELS = {
 }
 
 
-def draw_sheet(picture: Path, saliency: Saliency, moments: Moments, shown: int) -> None:
+def draw_sheet(picture: Path, saliency: Saliency, sampled: SampledFrames, shown: int) -> None:
     """Frames from hard left to hard right, each with its map, and both paths drawn in.
 
     Args:
         picture: the PNG to write.
         saliency: of the pilot.
-        moments: ordered by steering.
+        sampled: frames in the order of steering.
         shown: how many, evenly from all.
     """
-    chosen = np.unique(np.linspace(0, len(moments.frames) - 1, shown).round().astype(int))
-    tiles = [_tile(saliency, moments.frames[i], float(moments.steering[i])) for i in chosen]
+    chosen = np.unique(np.linspace(0, len(sampled.frames) - 1, shown).round().astype(int))
+    tiles = [_tile(saliency, sampled.frames[i], float(sampled.steering[i])) for i in chosen]
     height, width = tiles[0].shape[:2]
     columns = min(_COLUMNS, len(tiles))
     rows = -(-len(tiles) // columns)
