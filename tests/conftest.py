@@ -11,7 +11,8 @@ from places import SHARED
 from recordings import make_recording
 from trainings import short_training
 
-from ghostlap.training.fit import TrainResult, train
+from ghostlap.commands.train import train
+from ghostlap.training.fit import TrainResult
 
 # A shell that runs tests in the background lets them, and all that they start, ignore Ctrl-C.
 signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -15,13 +15,13 @@ import pytest
 from places import GOLDEN
 
 from ghostlap.commands.record import record
+from ghostlap.commands.train import train
 from ghostlap.data.formats.readers import read_recording
 from ghostlap.data.frame_cache import FrameCache
 from ghostlap.data.vision.preprocessing import read_rgb
 from ghostlap.driving.expert_recording.config import RecordConfig
 from ghostlap.pilots.pilot import Pilot
 from ghostlap.training.config import TrainConfig
-from ghostlap.training.fit import train
 
 
 @pytest.fixture

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from ghostlap.commands.search import SearchConfig, search
     from ghostlap.commands.sim import simulate
     from ghostlap.commands.sim_config import SimulateConfig
+    from ghostlap.commands.train import train
     from ghostlap.commands.video import video
     from ghostlap.data.dataset import balance
     from ghostlap.data.formats.config import ConvertConfig
@@ -51,7 +52,7 @@ if TYPE_CHECKING:
     from ghostlap.reports.video.config import VideoConfig
     from ghostlap.training.config import RECIPES, TrainConfig
     from ghostlap.training.dagger.config import DaggerConfig
-    from ghostlap.training.fit import TrainResult, train
+    from ghostlap.training.fit import TrainResult
 
 __version__ = "0.1.0"
 
@@ -100,7 +101,7 @@ _HOME = {
     "report": "commands.report",
     "search": "commands.search",
     "simulate": "commands.sim",
-    "train": "training.fit",
+    "train": "commands.train",
     "video": "commands.video",
 }
 

@@ -16,11 +16,12 @@ from trainings import short_training
 
 from ghostlap.base.errors import CacheError, DaggerError, TrainingError
 from ghostlap.base.files import UNFINISHED, explained, replacing
+from ghostlap.commands.train import train
 from ghostlap.data.frame_cache import FrameCache
 from ghostlap.pilots.backend import keras
 from ghostlap.pilots.keras_files import check_weights, write_keras
 from ghostlap.training.config import TrainConfig
-from ghostlap.training.fit import TrainResult, train
+from ghostlap.training.fit import TrainResult
 
 FULL = os.strerror(errno.EFBIG)
 

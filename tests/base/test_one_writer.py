@@ -27,6 +27,7 @@ from ghostlap.commands.export import export
 from ghostlap.commands.record import record
 from ghostlap.commands.report import report
 from ghostlap.commands.search import SearchConfig, search
+from ghostlap.commands.train import train
 from ghostlap.commands.video import video
 from ghostlap.data.formats.config import ConvertConfig
 from ghostlap.data.recordings.recorder import Recorder
@@ -39,7 +40,6 @@ from ghostlap.reports.explore.config import ExploreConfig
 from ghostlap.reports.report.config import ReportConfig
 from ghostlap.reports.video.config import VideoConfig
 from ghostlap.training.config import TrainConfig
-from ghostlap.training.fit import train
 
 QUIET = Console(file=io.StringIO())
 

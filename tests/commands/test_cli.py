@@ -58,7 +58,11 @@ def test_a_pilot_may_be_named_by_a_flag(monkeypatch: pytest.MonkeyPatch) -> None
     import ghostlap.commands.drive as command
 
     seen: list[DriveConfig] = []
-    monkeypatch.setattr(command, "drive", seen.append)
+
+    def drive(config: DriveConfig) -> None:
+        seen.append(config)
+
+    monkeypatch.setattr(command, "drive", drive)
     assert run("drive", "--speed-limit", "10", "--pilot", "generalist") == 0
     assert run("drive", "--pilot=generalist", "--speed-limit", "10") == 0
     assert [config.pilot for config in seen] == [Path("generalist")] * 2
@@ -77,10 +81,14 @@ def test_a_package_that_is_not_installed_is_named(
 def test_the_recipe_sets_the_defaults_and_options_go_over_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    from ghostlap.training import fit
+    import ghostlap.commands.train as command
 
     seen: list[TrainConfig] = []
-    monkeypatch.setattr(fit, "train", seen.append)
+
+    def train(config: TrainConfig) -> None:
+        seen.append(config)
+
+    monkeypatch.setattr(command, "train", train)
     assert run("train", "rec", "--recipe", "seed003", "--epochs", "3", "--cap", "None") == 0
     assert (seen[0].recipe, seen[0].split, seen[0].epochs) == ("seed003", "image", 3)
     assert seen[0].cap is None

@@ -12,7 +12,7 @@ import pytest
 from rings import ring_file
 
 import ghostlap
-from ghostlap.commands.cli import COMMANDS
+from ghostlap.commands.cli import COMMANDS, config_of, function_of
 from ghostlap.training.fit import TrainResult
 
 UNTIL_STOPPED = {"drive", "simulate"}
@@ -32,8 +32,9 @@ class LastLine(doctest.OutputChecker):
 
 
 def test_every_command_is_a_function_of_the_package() -> None:
-    assert {command.function for command in COMMANDS.values()} == set(VERBS)
-    assert {command.config for command in COMMANDS.values()} <= set(ghostlap.__all__)
+    functions = [function_of(name) for name in COMMANDS]
+    assert {function.__name__ for function in functions} == set(VERBS)
+    assert {config_of(function).__name__ for function in functions} <= set(ghostlap.__all__)
 
 
 @pytest.mark.parametrize("verb", ["ghostlap", *VERBS])

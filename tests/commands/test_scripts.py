@@ -34,7 +34,11 @@ def run(monkeypatch: pytest.MonkeyPatch, script: str, *arguments: str) -> Any:
 def driven(monkeypatch: pytest.MonkeyPatch) -> list[DriveConfig]:
     """What drives were asked for, none of which begins."""
     asked: list[DriveConfig] = []
-    monkeypatch.setattr(ghostlap.commands.drive, "drive", asked.append)
+
+    def drive(config: DriveConfig) -> None:
+        asked.append(config)
+
+    monkeypatch.setattr(ghostlap.commands.drive, "drive", drive)
     return asked
 
 

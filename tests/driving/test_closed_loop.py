@@ -12,10 +12,10 @@ import pytest
 
 from ghostlap.commands.evaluate import evaluate
 from ghostlap.commands.record import record
+from ghostlap.commands.train import train
 from ghostlap.driving.expert_recording.config import RecordConfig
 from ghostlap.driving.rollout.config import EvaluateConfig
 from ghostlap.training.config import TrainConfig
-from ghostlap.training.fit import train
 
 pytestmark = pytest.mark.slow
 

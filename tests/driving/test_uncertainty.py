@@ -21,6 +21,7 @@ from trainings import short_training
 import ghostlap.commands.evaluate as command
 from ghostlap.base.errors import GhostlapError, PilotError
 from ghostlap.commands.evaluate import evaluate
+from ghostlap.commands.train import train
 from ghostlap.data.vision.preprocessing import SEED
 from ghostlap.driving.control import ControlConfig, Controller
 from ghostlap.driving.evaluation.failure_prediction import FORECASTS, failure_prediction, moments_of
@@ -33,7 +34,6 @@ from ghostlap.pilots.backend import keras
 from ghostlap.pilots.pilot import PILOT_FILE, Pilot, usual_steering_std
 from ghostlap.pilots.pilot_saving import save_pilot
 from ghostlap.training.config import TrainConfig
-from ghostlap.training.fit import train
 from ghostlap.training.losses import SMALLEST_STD, loss_of, unlikeliness
 from ghostlap.training.networks import network_for
 

@@ -17,6 +17,7 @@ from trainings import short_training
 
 from ghostlap.base.errors import DatasetError, PilotError, TrainingError
 from ghostlap.base.files import write_json
+from ghostlap.commands.train import train
 from ghostlap.data.labels import steering_error
 from ghostlap.data.vision.preprocessing import SEED
 from ghostlap.pilots import pilot_saving
@@ -27,7 +28,7 @@ from ghostlap.training import callbacks
 from ghostlap.training.config import TrainConfig
 from ghostlap.training.dagger.config import DaggerConfig
 from ghostlap.training.dagger.plan import original_training
-from ghostlap.training.fit import TrainResult, train
+from ghostlap.training.fit import TrainResult
 from ghostlap.training.networks import network_for
 from ghostlap.training.run_folder import check_run_folder, claim_run_folder
 

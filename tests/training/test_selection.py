@@ -17,13 +17,13 @@ from trainings import short_training
 
 from ghostlap.base.errors import TrackError, TrainingError
 from ghostlap.base.processes import run_tasks
+from ghostlap.commands.train import train
 from ghostlap.data.vision.preprocessing import Preprocessing
 from ghostlap.driving.rollout.episode import EpisodesResult
 from ghostlap.driving.rollout.plan import EpisodesTask
 from ghostlap.pilots.pilot import Pilot
 from ghostlap.training import selection
 from ghostlap.training.config import TrainConfig
-from ghostlap.training.fit import train
 from ghostlap.training.selection import Candidates, Selection, select_by_driving
 
 

@@ -28,11 +28,12 @@ from ghostlap.base.errors import (
     TrainingError,
 )
 from ghostlap.base.files import write_json
+from ghostlap.commands.train import train
 from ghostlap.data.vision.preprocessing import SEED, encode_jpeg, scale
 from ghostlap.pilots.backend import keras
 from ghostlap.pilots.pilot import Pilot
 from ghostlap.training.config import RECIPES, TrainConfig
-from ghostlap.training.fit import TrainResult, train
+from ghostlap.training.fit import TrainResult
 from ghostlap.training.networks import Trainer, WarmupSchedule, network_for, set_precision
 
 
@@ -116,7 +117,7 @@ if when == "saving":
     callbacks.Checkpoints._save = kill_while_saving
 else:
     callbacks.Progress.on_train_batch_end = kill_in_epoch
-fit.train(short_training(Path({rec!r}), Path({out!r}), Path({cache!r})))
+train(short_training(Path({rec!r}), Path({out!r}), Path({cache!r})))
 """
 
 
@@ -151,10 +152,11 @@ sys.path.insert(0, {tests!r})
 from pathlib import Path
 from kills import kill_before
 from trainings import short_training
-from ghostlap.training import fit, plots, weights_log
+from ghostlap.commands.train import train
+from ghostlap.training import plots, weights_log
 plots.plot_history = weights_log.plot_weights = lambda data, picture: picture.touch()
 count = kill_before(Path({out!r}), {step})
-fit.train(short_training(Path({rec!r}), Path({out!r}), Path({cache!r})))
+train(short_training(Path({rec!r}), Path({out!r}), Path({cache!r})))
 print(count())
 """
 
@@ -194,8 +196,8 @@ def test_two_new_trainings_in_one_folder_do_not_meet(
     """Both are begun at once; whoever comes second leaves no trace."""
     code = (
         "import sys; sys.path.insert(0, {tests!r}); from pathlib import Path;"
-        "from trainings import short_training; from ghostlap.training import fit;"
-        "fit.train(short_training(Path({rec!r}), Path({out!r}), Path({cache!r}), seed={seed}))"
+        "from trainings import short_training; from ghostlap.commands.train import train;"
+        "train(short_training(Path({rec!r}), Path({out!r}), Path({cache!r}), seed={seed}))"
     )
     out = tmp_path / "a"
     both = [

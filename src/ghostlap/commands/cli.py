@@ -1,7 +1,7 @@
-"""The commands, nothing else.
+"""The command line.
 
-Each command is a function of one config; its flags are that config's fields. Only the module of
-the command asked for is imported, so that ``ghostlap --help`` answers at once.
+Each command is a function of one config, whose fields are its options. Only the module of the
+command asked for is imported, so that ``ghostlap --help`` answers at once.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import errno
 import importlib
 import os
 import sys
+import typing
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, NoReturn
 
@@ -22,89 +23,54 @@ from ghostlap.base.terminal import escaped, open_streams, output_failure
 
 
 class Command(NamedTuple):
-    """Where a command lives: its function and its config, by name, and one line about it."""
+    """One line about a command, the extras that it needs, and its function."""
 
-    module: str
-    function: str
-    config_module: str
-    config: str
     summary: str
     extra: str = "train"
-    """What to install Ghostlap with for it: a name of ``project.optional-dependencies``."""
+    """Names in ``project.optional-dependencies`` to install Ghostlap with."""
+    function: str = ""
+    """Module and function in ``commands``, unless both are called as the command is."""
 
 
 COMMANDS = {
     "demo": Command(
-        "commands.demo.command", "demo", "commands.demo.config", "DemoConfig",
         "from nothing to a pilot that drives, with proof: every stage below, and a report", "all",
+        "demo.command:demo",
     ),
-    "doctor": Command(
-        "commands.doctor", "doctor", "commands.doctor", "DoctorConfig",
-        "what is wrong with a recording; --fix OUT writes a clean copy",
-    ),
-    "explore": Command(
-        "commands.explore", "explore", "reports.explore.config", "ExploreConfig",
-        "pictures of a recording to look at before training",
-    ),
-    "record": Command(
-        "commands.record", "record", "driving.expert_recording.config", "RecordConfig",
-        "record the built-in expert in the embedded simulator", "sim",
-    ),
-    "train": Command(
-        "training.fit", "train", "training.config", "TrainConfig",
-        "train a pilot on recordings",
-    ),
-    "search": Command(
-        "commands.search", "search", "commands.search", "SearchConfig",
-        "search learning rate, steps, epochs or any other option on a subset",
-    ),
+    "doctor": Command("what is wrong with a recording; --fix OUT writes a clean copy"),
+    "explore": Command("pictures of a recording to look at before training"),
+    "record": Command("record the built-in expert in the embedded simulator", "sim"),
+    "train": Command("train a pilot on recordings"),
+    "search": Command("search learning rate, steps, epochs or any other option on a subset"),
     "evaluate": Command(
-        "commands.evaluate", "evaluate", "driving.rollout.config", "EvaluateConfig",
         "drive a pilot in the embedded simulator and measure how well it drives", "sim",
     ),
     "report": Command(
-        "commands.report", "report", "reports.report.config", "ReportConfig",
         "one page about a run: does it drive, where, worst moments, data, training", "all",
     ),
-    "explain": Command(
-        "commands.explain", "explain", "reports.explain.config", "ExplainConfig",
-        "where a pilot looks, and whether it would steer back",
-    ),
-    "dagger": Command(
-        "commands.dagger", "dagger", "training.dagger.config", "DaggerConfig",
-        "let a pilot drive, correct it, and train it further on that", "train,sim",
-    ),
-    "drive": Command(
-        "commands.drive", "drive", "driving.server.config", "DriveConfig",
-        "drive Udacity's simulator with a pilot, on port 4567", "core",
-    ),
+    "explain": Command("where a pilot looks, and whether it would steer back"),
+    "dagger": Command("let a pilot drive, correct it, and train it further on that", "train,sim"),
+    "drive": Command("drive Udacity's simulator with a pilot, on port 4567", "core"),
     "sim": Command(
-        "commands.sim", "simulate", "commands.sim_config", "SimulateConfig",
         "drive the embedded simulator in the browser; --autonomous: in place of Udacity's", "sim",
+        "sim:simulate",
     ),
-    "video": Command(
-        "commands.video", "video", "reports.video.config", "VideoConfig",
-        "make a video of a drive, with steering, speed and path drawn in", "video",
-    ),
+    "video": Command("make a video of a drive, with steering, speed and path drawn in", "video"),
     "import": Command(
-        "commands.import_model", "import_model", "pilots.keras_import.config", "ImportConfig",
         "a model of Keras 1, 2 or 3 becomes a pilot; nothing inside it is run",
+        function="import_model:import_model",
     ),
     "convert": Command(
-        "commands.convert", "convert", "data.formats.config", "ConvertConfig",
         "write a recording, tub, LeRobot dataset or table in another format", "convert",
     ),
-    "export": Command(
-        "commands.export", "export", "pilots.export.config", "ExportConfig",
-        "a pilot's network for other programs: ONNX from raw frames, TFLite, Keras",
-    ),
+    "export": Command("a pilot's network for other programs: ONNX from raw frames, TFLite, Keras"),
 }  # fmt: skip
 
 _OF_A_PILOT = ("evaluate", "report", "explain", "drive", "dagger")
 """Commands whose first argument is a pilot."""
 
 _BROKEN_PIPE = 141
-"""As shells tell it of a program that SIGPIPE ended."""
+"""Exit status that shells show for a program ended by SIGPIPE."""
 
 _KEPT = "What was finished before is kept."
 _LIMITS = (
@@ -141,7 +107,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
 
 
 def _status_of(arguments: list[str], asked: Asked) -> int:
-    """Run a command, tell a person what went wrong, and give the exit status."""
+    """Run a command, tell a person about failures, and return the exit status."""
     try:
         try:
             return _do(arguments)
@@ -180,7 +146,7 @@ def _do(arguments: list[str]) -> int:
 
 
 def _explained(error: BaseException, command: str) -> str | None:
-    """What a person can do about an error; None for a defect of ours."""
+    """The explanation of an error for a person; None for a defect of ours."""
     if isinstance(error, GhostlapError):
         return str(error)
     if isinstance(error, ModuleNotFoundError):
@@ -204,13 +170,11 @@ def _run(name: str, arguments: list[str]) -> Any:
 
     made_fit(arguments)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    command = COMMANDS[name]
-    function: Callable[[Any], Any] = _load(command.module, command.function)
-    config_class = _load(command.config_module, command.config)
+    function = function_of(name)
     if name in _OF_A_PILOT:
         arguments = _pilot_by_place(arguments)
     config = tyro.cli(
-        config_class,
+        config_of(function),
         prog=f"ghostlap {name}",
         args=arguments,
         **({"default": _recipe(arguments)} if name == "train" else {}),
@@ -219,7 +183,7 @@ def _run(name: str, arguments: list[str]) -> Any:
 
 
 def _pilot_by_place(arguments: list[str]) -> list[str]:
-    """``--pilot RUN`` is what a command's first argument is, too: ``drive --pilot generalist``."""
+    """Arguments with ``--pilot RUN`` moved to the first place, as in ``drive generalist``."""
     for i, argument in enumerate(arguments):
         if argument == "--pilot" and i + 1 < len(arguments):
             return [arguments[i + 1], *arguments[:i], *arguments[i + 2 :]]
@@ -240,8 +204,19 @@ def _recipe(arguments: list[str]) -> Any:
     return recipe_named("default")
 
 
-def _load(module: str, name: str) -> Any:
-    return getattr(importlib.import_module(f"ghostlap.{module}"), name)
+def function_of(command: str) -> Callable[[Any], Any]:
+    """The function of a command; its module is imported."""
+    module, _, name = (COMMANDS[command].function or f"{command}:{command}").partition(":")
+    function: Callable[[Any], Any] = getattr(
+        importlib.import_module(f"ghostlap.commands.{module}"), name
+    )
+    return function
+
+
+def config_of(function: Callable[[Any], Any]) -> type:
+    """The class of a command's config, as its function declares it."""
+    config: type = typing.get_type_hints(function)["config"]
+    return config
 
 
 def _command_list() -> str:

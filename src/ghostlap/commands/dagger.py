@@ -16,6 +16,7 @@ from ghostlap.base.files import explained
 from ghostlap.base.folder_lock import locked_folder
 from ghostlap.base.terminal import say, warn
 from ghostlap.commands.evaluate import check_size, evaluate
+from ghostlap.commands.train import train
 from ghostlap.pilots.pilot import Pilot
 from ghostlap.sim.track.track_checks import speed_warning
 from ghostlap.sim.track.tracks import track_named
@@ -28,7 +29,7 @@ from ghostlap.training.dagger.loop import Evaluate, Loop, Train
 from ghostlap.training.dagger.plan import evaluation_of, original_training
 from ghostlap.training.dagger.plots import plot_iterations
 from ghostlap.training.dagger.results import Row, best_of, rank, table_of, write_table
-from ghostlap.training.fit import TrainResult, train
+from ghostlap.training.fit import TrainResult
 
 TABLE_FILE = "iterations.csv"
 PICTURE_FILE = "dagger.png"

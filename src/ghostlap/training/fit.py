@@ -1,7 +1,4 @@
-"""Training: recordings in, a run folder with a pilot out.
-
->>> train(TrainConfig(recordings=(Path("rec/lake"),), out=Path("runs/lake")))
-"""
+"""Fitting: from samples that are ready to a run folder with a pilot."""
 
 from __future__ import annotations
 
@@ -18,10 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from rich.console import Console
 
-from ghostlap.base.errors import TrainingError
-from ghostlap.base.files import explained
-from ghostlap.base.folder_lock import FolderLock
-from ghostlap.base.terminal import say, warn
+from ghostlap.base.terminal import warn
 from ghostlap.data.labels import steering_error
 from ghostlap.data.loader import BatchLoader, closing_stream
 from ghostlap.data.provenance import fingerprint, versions
@@ -29,12 +23,11 @@ from ghostlap.data.vision.augmentation import parse_augmentation
 from ghostlap.data.vision.preprocessing import scale
 from ghostlap.pilots.pilot import Pilot, usual_steering_std
 from ghostlap.pilots.pilot_saving import save_pilot
-from ghostlap.training.config import TrainConfig, resume_command
-from ghostlap.training.data import TrainingData, prepare_data
+from ghostlap.training.config import TrainConfig
+from ghostlap.training.data import TrainingData
 from ghostlap.training.run_folder import (
     CHECKPOINT_FOLDER,
     begun_with,
-    check_run_folder,
     claim_run_folder,
 )
 
@@ -47,8 +40,6 @@ WEIGHTS_FILE = "weights.csv"
 
 _NO_CHANGE = 1e-3
 """Steering within so little is the same throughout: 0.025 degrees of the wheels."""
-
-console = Console(stderr=True, soft_wrap=True)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -64,54 +55,6 @@ class TrainResult:
     """Offline error of the finished pilot on the validation samples."""
     seconds: float
     """Duration in this process; a resumed training counts from its resumption."""
-
-
-def train(config: TrainConfig, console: Console = console) -> TrainResult:
-    """Train a pilot as ``config`` says.
-
-        >>> config = ghostlap.TrainConfig(("my-drive",), epochs=1, steps_per_epoch=2, out="runs/c")
-        >>> ghostlap.train(config).epochs
-        1
-
-    Args:
-        config: see :class:`TrainConfig`.
-        console: where progress is shown.
-
-    Raises:
-        RecordingError: a recording cannot be read.
-        DatasetError: too little of it can be learned from.
-        CacheError: decoded frames cannot be written.
-        TrainingError: the run folder is taken, cannot be resumed or written, or the loss is not
-            finite after the first epoch.
-    """
-    with FolderLock(config.out, TrainingError):
-        return _train(config, console)
-
-
-def _train(config: TrainConfig, console: Console) -> TrainResult:
-    began_s = time.perf_counter()
-    config = check_run_folder(config)
-    parse_augmentation(config.augment)  # a slip of the pen is said before pictures are decoded
-    if config.select_by == "driving":
-        from ghostlap.training.selection import selection_track
-
-        selection_track(config)
-    data = prepare_data(config, console)
-    go_on = f"'{resume_command(config)}' goes on from here"
-    try:
-        with explained(TrainingError, f"Then {go_on}."):
-            result = fit(config, data, console, began_s)
-    except KeyboardInterrupt:
-        say(console, f"stopped; {go_on}")
-        raise
-    say(
-        console,
-        f"{result.out} holds the pilot of epoch {result.best_epoch}: validation loss "
-        f"{result.val_loss:.4f}, mean error {result.validation['mae']:.3f} "
-        f"(always straight ahead: {result.validation['zero_mae']:.3f}), {result.seconds:.0f} s",
-        bold=result.out,
-    )
-    return result
 
 
 def fit(config: TrainConfig, data: TrainingData, console: Console, began_s: float) -> TrainResult:

@@ -681,7 +681,7 @@ def test_two_at_work_in_one_folder(pilot: Path, oval: str) -> None:
 def test_a_real_training_goes_on_from_a_real_pilot(
     trained: TrainResult, oval: str, tmp_path: Path
 ) -> None:
-    from ghostlap.training.fit import train
+    from ghostlap.commands.train import train
 
     def really(config: TrainConfig, console: Console) -> TrainResult:
         return train(config, console)

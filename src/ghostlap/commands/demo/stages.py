@@ -99,9 +99,9 @@ def draw_pictures(demo: Demo) -> dict[str, Any]:
 
 
 def train_pilot(demo: Demo) -> dict[str, Any]:
+    from ghostlap.commands.train import train
     from ghostlap.pilots.pilot import PILOT_FILE, Pilot
     from ghostlap.training.config import TrainConfig
-    from ghostlap.training.fit import train
     from ghostlap.training.run_folder import CONFIG_FILE
 
     if (demo.run / PILOT_FILE).exists():  # killed before that was written down

@@ -123,7 +123,7 @@ def run_trial(config: TrainConfig, subset: float, console: Console) -> fit.Train
     else in its folder is replaced.
 
     Raises:
-        GhostlapError: as :func:`ghostlap.training.fit.train`.
+        GhostlapError: as :func:`ghostlap.commands.train.train`.
     """
     refuse_link(config.out)
     with FolderLock(config.out, TrainingError) as lock:
