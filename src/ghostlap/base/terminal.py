@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.progress import Progress
     from rich.text import Text
 
 _ACTING = frozenset(("Cc", "Cf", "Cs", "Zl", "Zp"))
@@ -71,6 +72,14 @@ def warn(console: Console, what: object) -> None:
     text = plain(f"warning: {what}")
     text.stylize("yellow", 0, len("warning:"))
     console.print(text, highlight=False, soft_wrap=True)
+
+
+def progress_bar(console: Console, *columns: str) -> Progress:
+    """A bar that vanishes at its end, between its description and further columns."""
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+    shown = [TextColumn("{task.description}"), BarColumn(), *map(TextColumn, columns)]
+    return Progress(*shown, TimeRemainingColumn(), console=console, transient=True)
 
 
 def _escape(character: str) -> str:

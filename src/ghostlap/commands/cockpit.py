@@ -24,7 +24,7 @@ def cockpit(config: CockpitConfig, console: Console = console) -> dict[str, Any]
 
     Args:
         config: see :class:`CockpitConfig`.
-        console: where the page's address is shown.
+        console: console for the page's address.
 
     Returns:
         ``recordings``: the names of those that were made.
@@ -68,7 +68,7 @@ def say_where(config: CockpitConfig, address: str, console: Console) -> None:
 
 
 def check_installed() -> None:
-    """Make sure that the web server's packages are there.
+    """Check that the web server's packages are installed.
 
     Raises:
         CockpitError: they are not.
@@ -85,7 +85,7 @@ def check_installed() -> None:
 
 
 def check_no_loop() -> None:
-    """Make sure that this is no notebook.
+    """Check that this is no notebook.
 
     Raises:
         CockpitError: an event loop runs already.

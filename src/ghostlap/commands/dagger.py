@@ -35,7 +35,7 @@ TABLE_FILE = "iterations.csv"
 PICTURE_FILE = "dagger.png"
 
 _WIDTH = 160
-"""More columns than the table needs: a narrower terminal wraps it, and nothing is cut off."""
+"""Width of the table, so that a narrower terminal wraps it and cuts nothing off."""
 
 console = Console(stderr=True, soft_wrap=True)
 
@@ -56,7 +56,7 @@ def dagger(
     train: Train = train_one_of_many,
     evaluate: Evaluate = evaluate,
 ) -> dict[str, Any]:
-    """Improve a pilot as ``config`` says.
+    """Improve a pilot by corrections, as ``config`` says.
 
         >>> short = {"iterations": 1, "metres": 50, "seeds": 1, "epochs": 1}
         >>> config = ghostlap.DaggerConfig("runs/a", track="oval.csv", control=False, **short)
@@ -65,9 +65,9 @@ def dagger(
 
     Args:
         config: see :class:`DaggerConfig`.
-        console: where progress and the table are shown.
-        train: trains a pilot.
-        evaluate: lets one drive.
+        console: console for progress and the table.
+        train: function that trains a pilot.
+        evaluate: function that lets a pilot drive.
 
     Returns:
         What ``dagger.json`` holds, as JSON values: ``complete``, ``best`` (``iteration`` and the
@@ -112,7 +112,7 @@ def dagger(
 
 
 def _write(config: DaggerConfig, kept: Kept, console: Console) -> None:
-    """Table and plot of what there is."""
+    """Write table and plot of the iterations so far."""
     write_table(kept.rows, config.folder / TABLE_FILE)
     # By its name: a resumed improvement knows the whole path, and draws the same picture.
     title = f"{config.pilot.name} on {', '.join(config.track)} at {config.speed_limit:g} mph"
@@ -124,7 +124,7 @@ def _write(config: DaggerConfig, kept: Kept, console: Console) -> None:
 
 
 def _finish(config: DaggerConfig, kept: Kept, console: Console) -> dict[str, Any]:
-    """Say which pilot is the best, and how sure that is."""
+    """Tell which pilot is the best, and how sure that is."""
     best = best_of(kept.rows)
     for sentence in _what_it_means(config, kept.rows, best):
         say(console, sentence)

@@ -1,4 +1,4 @@
-"""``ghostlap doctor``: what is wrong with a recording, and a clean copy without it.
+"""``ghostlap doctor``: problems of a recording, and a clean copy without them.
 
 ghostlap doctor my-drive
 ghostlap doctor my-drive --fix my-drive-clean
@@ -30,7 +30,7 @@ _STYLES = {"error": "bold red", "warning": "yellow", "note": "dim"}
 
 @dataclasses.dataclass(frozen=True)
 class DoctorConfig(Options):
-    """What is wrong with a recording, and what was mended while reading it.
+    """Find what is wrong with a recording, and what was mended while reading it.
 
     The exit status is 1 where something is an error, 0 where nothing is.
 
@@ -50,18 +50,18 @@ class DoctorConfig(Options):
 
 @dataclasses.dataclass(frozen=True)
 class Diagnosis:
-    """Everything found in a recording, and what a clean copy would keep."""
+    """All findings about a recording, and the part that a clean copy would keep."""
 
     findings: tuple[Finding, ...]
     good_rows: NDArray[np.bool_]
-    """Rows worth keeping, shape ``(rows,)``."""
+    """Mask of the rows worth keeping, shape ``(rows,)``."""
     usable_images: NDArray[np.bool_]
-    """Images that are there, whole and of the usual size; shape ``(rows, 3)``, by camera."""
+    """Mask of whole images of the usual size, shape ``(rows, 3)`` by camera."""
     cameras_swapped: bool
 
 
 def diagnose(recording: Recording) -> Diagnosis:
-    """Look at the table and at every image of a recording."""
+    """Check the table and every image of a recording."""
     findings = [
         *checks.check_reading(recording),
         *checks.check_values(recording),
@@ -92,12 +92,12 @@ def diagnose(recording: Recording) -> Diagnosis:
 
 
 def examine(recording: Recording) -> list[Finding]:
-    """What is wrong with a recording, the worst first."""
+    """Findings about a recording, the worst first."""
     return list(diagnose(recording).findings)
 
 
 def doctor(config: DoctorConfig) -> dict[str, Any]:
-    """Examine recordings, print what was found, and write clean copies if asked to.
+    """Examine recordings, print the findings, and write clean copies if asked to.
 
         >>> found = ghostlap.doctor(ghostlap.DoctorConfig(("my-drive",)))
         >>> found["recordings"][0]["rows"]
@@ -146,7 +146,7 @@ def doctor(config: DoctorConfig) -> dict[str, Any]:
 
 
 def _outs(config: DoctorConfig) -> list[Path | None]:
-    """Where each clean copy goes; all of it checked before any work."""
+    """Folders of the clean copies, checked before any work."""
     if config.fix is None:
         return [None] * len(config.recordings)
     check_out(config.fix)

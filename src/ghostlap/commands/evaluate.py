@@ -14,14 +14,13 @@ from collections.abc import Sequence
 from typing import Any
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from ghostlap.base.errors import EvaluationError, PilotError
 from ghostlap.base.files import json_text, refuse_link, write_json
 from ghostlap.base.folder_lock import FolderLock
 from ghostlap.base.named import named_function
 from ghostlap.base.processes import run_tasks
-from ghostlap.base.terminal import say, warn
+from ghostlap.base.terminal import progress_bar, say, warn
 from ghostlap.driving.evaluation.folder import EVALUATION_FILE, begin_folder, heading, keep
 from ghostlap.driving.evaluation.map_picture import save_map
 from ghostlap.driving.evaluation.offline import AgainstPerson, compare, show_compared
@@ -43,7 +42,7 @@ from ghostlap.sim.track.tracks import track_named
 from ghostlap.sim.vehicle import MPS_A_MPH
 
 _EXPERTS_SHARE = 0.05
-"""Of the time that the pilot takes for the same way: it needs no pictures."""
+"""Share of the pilot's time that the expert takes for the same way, without pictures."""
 
 console = Console(stderr=True, soft_wrap=True)
 
@@ -57,7 +56,7 @@ def evaluate(config: EvaluateConfig, console: Console = console) -> dict[str, An
 
     Args:
         config: see :class:`EvaluateConfig`.
-        console: where progress and the table are shown.
+        console: console for progress and the table.
 
     Returns:
         What ``evaluation.json`` holds, as JSON values: ``complete``, ``lines`` (the table's),
@@ -94,7 +93,7 @@ def evaluate(config: EvaluateConfig, console: Console = console) -> dict[str, An
 
 
 def _checked(config: EvaluateConfig) -> list[AgainstPerson]:
-    """Whether the pilot can be evaluated as asked; and its steering against people's."""
+    """Check the pilot against the options, and compare its steering with people's."""
     if config.is_policy:
         named_function(str(config.pilot), "the pilot", EvaluationError)
         for option in ("against", "slow_when_unsure"):
@@ -111,10 +110,10 @@ def _checked(config: EvaluateConfig) -> list[AgainstPerson]:
 
 
 def check_size(pilot: Pilot, config: EvaluateConfig) -> None:
-    """Make sure that the camera takes what the pilot was trained on.
+    """Check that the camera's frames have the pilot's size.
 
     Raises:
-        PilotError: it takes frames of another size.
+        PilotError: they have another size.
     """
     height_px, width_px, _ = pilot.preprocessing.frame_shape
     if (width_px, height_px) != config.size:
@@ -133,8 +132,7 @@ def _drive_the_rest(
     rest = [index for index, task in enumerate(tasks) if task not in done]
     costs = [_EXPERTS_SHARE if tasks[index].by_expert else 1.0 for index in rest]
     whole = sum(tasks[index].whole_m * cost for index, cost in zip(rest, costs, strict=True))
-    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:.0f} %"))
-    with Progress(*columns, TimeRemainingColumn(), console=console, transient=True) as progress:
+    with progress_bar(console, "{task.percentage:.0f} %") as progress:
         bar = progress.add_task("driving", total=whole)
         results = run_tasks(
             run_episodes,
@@ -164,7 +162,7 @@ def _saved(
     speed: dict[str, float],
     console: Console,
 ) -> dict[str, Any]:
-    """Write what there is, and show it."""
+    """Write and show the results so far."""
     finished.sort(key=lambda pair: tasks.index(pair[0]))
     by_pilot = [(task, result) for task, result in finished if not task.by_expert]
     lines = table_lines(finished)
@@ -209,7 +207,7 @@ def _saved(
 
 
 def _real_time(finished: Finished, seconds: float) -> dict[str, float]:
-    """How much longer the pilot drove than it took, in all and while a process was at it."""
+    """Seconds driven, and their ratio to the time taken, in all and a process."""
     by_pilot = [result for task, result in finished if not task.by_expert]
     driven_s = sum(float(drive.time_s[-1]) for result in by_pilot for drive in result.drives)
     spent_s = sum(result.seconds for result in by_pilot)

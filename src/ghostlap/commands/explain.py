@@ -32,7 +32,7 @@ from ghostlap.reports.explain.counterfactual import responses, side_gains, summa
 from ghostlap.reports.explain.pictures import draw_counterfactual, draw_sheet
 
 USUAL_STEERING_CORRECTION = 0.30
-"""Of pilots whose run folder does not say with what they were trained."""
+"""Steering correction of pilots whose run folder does not tell theirs."""
 
 LIMITS = (
     "A map shows which parts of the picture the convolutions respond to, not whether that made the "
@@ -43,7 +43,7 @@ LIMITS = (
 )
 
 RANDOM_FROM = 0.9
-"""A rank correlation with a shuffled network's maps from which on the maps say next to nothing."""
+"""Rank correlation with a shuffled network's maps from which maps tell next to nothing."""
 
 _TIMED = 200
 
@@ -51,14 +51,14 @@ console = Console(stderr=True)
 
 
 def explain(config: ExplainConfig, console: Console = console) -> dict[str, Any]:
-    """Draw where a pilot looks, measure how it answers when moved, and check the map itself.
+    """Draw where a pilot looks, measure its answers to a moved camera, and check the maps.
 
         >>> config = ghostlap.ExplainConfig("runs/a", ("my-drive",), frames=8, video=False)
         >>> pictures = ghostlap.explain(config)["files"]
 
     Args:
         config: see :class:`ExplainConfig`.
-        console: where progress and verdicts are shown.
+        console: console for progress and verdicts.
 
     Returns:
         What ``explain.json`` holds: ``counterfactual`` (a verdict in words and gains for each kind
@@ -155,7 +155,7 @@ def load_saliency(folder: Path) -> Saliency:
 
 
 def _steering_correction(pilot: Pilot) -> float:
-    """With what side cameras were labelled in training: the gain of the label rule."""
+    """The steering correction in the pilot's training: the gain of the label rule."""
     training = pilot.description.get("training")
     offset = training.get("steering_correction") if isinstance(training, dict) else None
     if isinstance(offset, (int, float)) and 0 < offset <= 10:
@@ -164,7 +164,7 @@ def _steering_correction(pilot: Pilot) -> float:
 
 
 def _side_cameras(gains: np.ndarray) -> dict[str, Any] | None:
-    """Whether it steers back at the recording's own side cameras; None where there are none."""
+    """Gains at the recording's own side cameras; None if there are none."""
     if len(gains) == 0:
         return None
     low, middle, high = (float(value) for value in np.percentile(gains, (10, 50, 90)))
@@ -200,7 +200,7 @@ def _median_ms(ask: Callable[[Any], Any], sampled: SampledFrames) -> float:
 
 
 def _video(config: ExplainConfig, out: Path, notes: list[str], console: Console) -> list[str]:
-    """Make the video; a note where the package that encodes is not installed."""
+    """Make the video, or add a note if the package for it is not installed."""
     if not config.video:
         return []
     try:

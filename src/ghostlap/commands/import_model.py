@@ -186,7 +186,7 @@ def _chosen(
 def _recipe(
     config: ImportConfig, network: Any, rebuilt: Rebuilt, readings: Sequence[ScriptReading]
 ) -> tuple[Preprocessing, list[finder.Tried], Any]:
-    """The recipe given in full; or what was tried, best first, and the person's steering."""
+    """The recipe given in full; or the recipes tried, best first, and the person's steering."""
     shape = network.input_shape[1:]
     for reading in readings[:1]:
         if reading.recipe.input_shape != shape:
@@ -284,7 +284,7 @@ def _hash(path: Path) -> str:
 
 
 def _check_out(out: Path) -> None:
-    """Make sure that nothing of a person's would be replaced, such as the very model to import.
+    """Check that no file of a person's would be replaced, such as the model to import.
 
     Raises:
         LegacyError: there is a pilot, or a file that a pilot would replace, and that no import left

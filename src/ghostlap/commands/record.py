@@ -14,20 +14,13 @@ from typing import Any
 
 import numpy as np
 from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TextColumn,
-    TimeRemainingColumn,
-)
 
 from ghostlap.base.errors import RecordingError
 from ghostlap.base.files import write_json
 from ghostlap.base.folder_lock import FolderLock
 from ghostlap.base.platform import cores
 from ghostlap.base.processes import Report, run_tasks
-from ghostlap.base.terminal import say
+from ghostlap.base.terminal import progress_bar, say
 from ghostlap.data.provenance import machine, versions
 from ghostlap.driving.expert_recording.config import RecordConfig
 from ghostlap.driving.expert_recording.folder import (
@@ -57,7 +50,7 @@ def record(
     console: Console = console,
     record_job: Callable[[Job, Report], int] = record_job,
 ) -> dict[str, Any]:
-    """Record what is still missing of a recording.
+    """Record the missing part of a recording.
 
         >>> config = ghostlap.RecordConfig(track="oval.csv", laps=1, rate_hz=1, out="oval")
         >>> ghostlap.record(config)["share_of_recovery"]
@@ -65,8 +58,8 @@ def record(
 
     Args:
         config: see :class:`RecordConfig`.
-        console: where progress is shown.
-        record_job: drives and writes some stretches; importable by its name.
+        console: console for progress.
+        record_job: function that drives and writes some stretches, importable by its name.
 
     Returns:
         JSON values: ``out``, ``rows`` of the log, ``seconds`` it took, ``frames_per_s`` (pictures
@@ -119,7 +112,7 @@ def _record(
 
 @dataclasses.dataclass
 class _Recorded:
-    """What this call recorded."""
+    """Amount recorded by this call."""
 
     rows: int = 0
     seconds: float = 0.0
@@ -131,13 +124,14 @@ def _record_missing(
     console: Console,
     record_job: Callable[[Job, Report], int],
 ) -> _Recorded:
-    """Record the stretches that are not finished, and keep log and truth up to date."""
+    """Record the unfinished stretches, and keep log and truth up to date."""
     missing = [s for s in stretches if not Part(config.out, s.number).is_finished]
     jobs = jobs_of(config, missing, config.processes or cores())
     recorded = _Recorded()
     began_s = put_together_s = time.perf_counter()
     total_m = sum(stretch.length_m for stretch in stretches)
-    with _progress(console) as progress:
+    done = "{task.completed:.0f}/{task.total} m"
+    with progress_bar(console, done, "{task.fields[rate]}") as progress:
         shown = progress.add_task(
             "recording",
             total=round(total_m),
@@ -171,19 +165,6 @@ def _record_missing(
     return recorded
 
 
-def _progress(console: Console) -> Progress:
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("m"),
-        TextColumn("{task.fields[rate]}"),
-        TimeRemainingColumn(),
-        console=console,
-        transient=True,
-    )
-
-
 def _recovery_rows(out: Path, stretches: Sequence[Stretch]) -> int:
     return sum(Part(out, stretch.number).whole_rows() for stretch in stretches if stretch.recovery)
 
@@ -191,7 +172,7 @@ def _recovery_rows(out: Path, stretches: Sequence[Stretch]) -> int:
 def _about(
     config: RecordConfig, tracks: Sequence[Track], stretches: Sequence[Stretch]
 ) -> dict[str, Any]:
-    """What stands in ``recording.json`` from the start."""
+    """The content of ``recording.json`` from the start."""
     by_track = []
     for name, track in zip(track_names(config), tracks, strict=True):
         seeds = dict.fromkeys(s.conditions_seed for s in stretches if s.track == name)

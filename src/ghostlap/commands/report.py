@@ -119,7 +119,7 @@ def report(config: ReportConfig, console: Console = console) -> dict[str, Any]:
 
 
 def _below(told: dict[str, Any]) -> str:
-    """What the run is, in a line."""
+    """One line about the run."""
     seen = told.get("recordings_seen")
     listed = seen if isinstance(seen, list) else []
     rows = [one.get("rows", "?") for one in listed if isinstance(one, dict)]

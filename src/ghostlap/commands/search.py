@@ -49,7 +49,7 @@ from ghostlap.training.search.trial import Trial, TrialRunner, draw_options, run
 console = Console(stderr=True)
 
 _HOPELESS_AFTER = 3
-"""If so many first trials all fail, something else than what was drawn is wrong."""
+"""Number of failed first trials after which the search gives up."""
 
 _CHANGES_THE_MEASURE = frozenset(
     (
@@ -87,15 +87,15 @@ class SearchConfig(Options, error=TrainingError):
         "steps_per_epoch=50..300",
         "epochs=2..10",
     )
-    """What to search: option=low..high, option=low..high:log, or "option=one|other"."""
+    """Options to search: option=low..high, option=low..high:log, or "option=one|other"."""
     base: Literal["default", "seed003"] = "default"
-    """The recipe whose values all other options have."""
+    """Recipe with the values of all other options."""
     set: tuple[str, ...] = ()
     """Other options that differ from the recipe, such as augment=none model=pilotnet_small."""
     timeout_s: Positive | None = None
     """Begin no trial after so many seconds; the one under way is finished."""
     seed: Seed = 0
-    """Of what is drawn, and of each training."""
+    """Seed of the draws and of each training."""
     cache: Path | None = None
     """Folder for decoded frames; None is the user's cache folder (or $GHOSTLAP_CACHE)."""
 
@@ -103,7 +103,7 @@ class SearchConfig(Options, error=TrainingError):
 def search(
     config: SearchConfig, console: Console = console, run_trial: TrialRunner = run_trial
 ) -> dict[str, Any]:
-    """Run the trials that are still missing, and say which was best.
+    """Run the missing trials of a search, and tell which was best.
 
         >>> space = ("learning_rate=1e-4..1e-2:log", "steps_per_epoch=2..3")
         >>> config = ghostlap.SearchConfig(("my-drive",), trials=2, space=space, out="runs/s")
@@ -112,8 +112,8 @@ def search(
 
     Args:
         config: see :class:`SearchConfig`.
-        console: where progress and the table are shown.
-        run_trial: trains one trial.
+        console: console for progress and the table.
+        run_trial: function that trains one trial.
 
     Returns:
         JSON values: ``best`` (the winner's options), ``val_loss``, ``trials`` (all, in order),
@@ -165,7 +165,7 @@ def search(
 
 
 def _base_config(config: SearchConfig, dimensions: tuple[Dimension, ...]) -> TrainConfig:
-    """What all trials have in common, after a look whether the space's values are allowed."""
+    """The common config of all trials, after a check of the space's values."""
     if not config.recordings:
         raise TrainingError(
             "search: name at least one recording, a folder with driving_log.csv and IMG/. "
@@ -203,7 +203,7 @@ def _run_missing_trials(
     console: Console,
     run_trial: TrialRunner,
 ) -> None:
-    """Append to ``trials``, in memory and on disk, until there are enough or time is up."""
+    """Append trials, in memory and on disk, until there are enough or time is up."""
     began_s = time.perf_counter()
     searched = _what_is_searched(config)
     save_trials(config.out, searched, trials)  # marks the folder as a search's from the start
@@ -278,7 +278,7 @@ def _result(config: SearchConfig, base: TrainConfig, trials: list[Trial]) -> dic
 
 
 def _what_is_searched(config: SearchConfig) -> dict[str, Any]:
-    """What makes it this search, as JSON values; not how long it goes on, nor where things lie."""
+    """The options that make it this search, as JSON values; not its length or its folders."""
     return {
         "recordings": [str(path.resolve()) for path in config.recordings],
         "subset": config.subset,

@@ -39,13 +39,13 @@ _WHY = {
 
 
 def simulate(config: SimulateConfig, console: Console = console) -> dict[str, Any]:
-    """Open the cockpit until Ctrl-C; or simulate for a drive server until the drive is over.
+    """Open the cockpit until Ctrl-C, or simulate for a drive server until the drive is over.
 
         >>> ended = ghostlap.simulate(ghostlap.SimulateConfig())  # the cockpit, until Ctrl-C
 
     Args:
         config: see :class:`SimulateConfig`.
-        console: where the live line and the figures are shown.
+        console: console for the live line and the figures.
 
     Returns:
         ``ended`` (:class:`End`), ``frames``, ``commands``, ``connections``, ``chains_stopped``, and
@@ -105,7 +105,7 @@ def _run(simulator: UnityLoop, config: SimulateConfig, console: Console) -> End:
 
 
 class _Told:
-    """Says once what a person should know about the connection, when it changes."""
+    """Messages about changes of the connection, each said once."""
 
     def __init__(self, config: SimulateConfig, console: Console) -> None:
         self._config, self._console = config, console

@@ -40,45 +40,44 @@ class SimulateConfig(Options, error=SimulatorError):
     track: str = "lake"
     """lake, jungle, random:SEED or a CSV file."""
     direction: Literal["forward", "backward"] = "forward"
-    """Which way round."""
+    """Driving direction."""
     conditions: ConditionsKind = "fixed"
     """Light and materials: as Udacity's simulator shows the track, or drawn from the seed (wide:
     also night, colour casts, roads of dirt)."""
     seed: Seed = 0
-    """Of drawn conditions."""
+    """Seed of drawn conditions."""
     simulation: str = ""
-    """A simulation of yours in place of the embedded one: package.module:class, made with the
-    arguments of ghostlap.sim.world.World and with its methods of ghostlap.sim.simulation."""
+    """Simulation of yours in place of the embedded one: package.module:class, made with the
+    arguments of ghostlap.sim.world.World and with the methods in ghostlap.sim.simulation."""
 
     recordings: Path = Path("recordings")
-    """Of the page: where recordings are kept."""
+    """Page: folder of the recordings."""
     runs: Path = Path("runs")
-    """Of the page: where run folders are, whose pilots can be chosen."""
+    """Page: folder of the run folders whose pilots can be chosen."""
     pilot: str | None = None
-    """Of the page: the name of the run folder to begin with; generalist, which comes along, by
-    default, "" for none."""
+    """Page: name of the first run folder; by default generalist, which comes along; "" for none."""
     speed_limit: float = 20.0
-    """Of the page: speed that a pilot holds, in mph; it can be changed there."""
+    """Page: speed limit of a pilot at first, in mph."""
     page_host: str = "127.0.0.1"
     """Network interface of the page. 0.0.0.0 lets other machines in, by an address with a token."""
     page_port: int = 8000
-    """Of the page; 0 takes any that is free."""
+    """Port of the page; 0 takes any that is free."""
     open_browser: bool = False
     """Open the page in a browser."""
 
     laps: Count | None = None
-    """With --autonomous, as all that follows: end after so many."""
+    """With --autonomous, as all that follows: number of laps after which to end."""
     seconds: Positive | None = None
-    """End after so many of driving; they and laps count from the first command."""
+    """Seconds of driving after which to end; laps and seconds count from the first command."""
     host: str = "127.0.0.1"
-    """Where the drive server runs: an IPv4 address or a name."""
+    """IPv4 address or name of the drive server's machine."""
     port: Annotated[int, Range(1, 65535)] = 4567
-    """Of the drive server."""
+    """Port of the drive server."""
     wait_s: Positive | None = None
     """Give up after so many seconds without a command; by default never, as Udacity's simulator."""
     locale: str = "en-US"
-    """Of the machine played: numbers are written and read as there. de-DE has the decimal comma,
-    sv-SE a minus sign of its own, fa-IR writes 3/1416-."""
+    """Locale of the machine played, in which numbers are written and read. de-DE has the decimal
+    comma, sv-SE a minus sign of its own, fa-IR writes 3/1416-."""
     frame_rate_hz: Annotated[float, Range(0, 1000, excluding=(0,))] = 60.0
     """Pictures a second, at most; telemetry is sent with one."""
     uncapped: bool = False
@@ -95,24 +94,13 @@ class SimulateConfig(Options, error=SimulatorError):
             self.cockpit()
 
     def cockpit(self) -> CockpitConfig:
-        """What the page is told."""
-        return CockpitConfig(
-            host=self.page_host,
-            port=self.page_port,
-            open_browser=self.open_browser,
-            recordings=self.recordings,
-            runs=self.runs,
-            pilot=self.pilot,
-            track=self.track,
-            direction=self.direction,
-            conditions=self.conditions,
-            seed=self.seed,
-            speed_limit=self.speed_limit,
-            simulation=self.simulation,
-        )
+        """The page's options."""
+        fields = {field.name for field in dataclasses.fields(CockpitConfig)} - {"host", "port"}
+        same = {name: getattr(self, name) for name in fields}
+        return CockpitConfig(host=self.page_host, port=self.page_port, **same)
 
     def _check_purpose(self) -> None:
-        """Nothing may be asked for that would be passed over in silence."""
+        """Refuse options that would be passed over in silence."""
         for field in dataclasses.fields(self):
             is_default = getattr(self, field.name) == field.default
             flag = f"--{field.name.replace('_', '-')}"

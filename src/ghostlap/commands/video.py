@@ -14,18 +14,11 @@ from typing import Any
 
 import av
 from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TextColumn,
-    TimeRemainingColumn,
-)
 
 from ghostlap.base.errors import ImageError, VideoError
 from ghostlap.base.folder_lock import replacing_output, tidy
 from ghostlap.base.signals import Asked, Stopped, noted
-from ghostlap.base.terminal import say
+from ghostlap.base.terminal import progress_bar, say
 from ghostlap.data.recordings.driving_log import LOG_NAME
 from ghostlap.data.vision.preprocessing import Rgb, decode_rgb, read_picture
 from ghostlap.pilots.pilot import Pilot
@@ -46,7 +39,7 @@ def video(config: VideoConfig, console: Console = console) -> dict[str, Any]:
 
     Args:
         config: see :class:`VideoConfig`.
-        console: where progress is shown.
+        console: console for progress.
 
     Returns:
         JSON values: ``video`` (path), ``pictures`` in it, ``seconds`` it plays, ``width_px``,
@@ -111,7 +104,7 @@ class _Made:
 
 
 def _out_of(config: VideoConfig) -> Path:
-    """Where the video goes, by the folder's name if nothing is said."""
+    """Path of the video, by default beside the folder and called as it is."""
     folder = Path(config.folder)
     if folder.name == LOG_NAME:
         folder = folder.parent
@@ -135,7 +128,7 @@ def _make(
     console: Console,
     asked_to_stop: Asked,
 ) -> _Made:
-    """Encode the pictures that can be shown, into a file."""
+    """Encode the pictures that can be shown into a file."""
     writer: VideoWriter | None = None
     painter: Painter | None = None
     begins_s = 0.0
@@ -166,17 +159,8 @@ def _make(
 
 
 def _pictures(shots: Shots, tally: Tally, console: Console) -> Iterator[tuple[int, Rgb]]:
-    """The pictures that can be decoded, each with its number; one in memory at a time."""
-    progress = Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("pictures"),
-        TimeRemainingColumn(),
-        console=console,
-        transient=True,
-    )
-    with progress:
+    """Yield the pictures that can be decoded with their numbers, one in memory at a time."""
+    with progress_bar(console, "{task.completed}/{task.total} pictures") as progress:
         for i, path in enumerate(progress.track(shots.paths, description="encoding")):
             tally.tried += 1
             try:

@@ -39,7 +39,7 @@ BUILT_IN = Path(__file__).parent / "builtin"
 """Run folders of the pilots that come along; their names stand for them."""
 
 OUTPUTS = ("steering", "speed", "steering_std")
-"""What a network may answer, in this order: steering, the speed to drive, and the standard
+"""Outputs that a network may have, in this order: steering, the speed to drive, and the standard
 deviation that the pilot expects of its steering's error."""
 
 

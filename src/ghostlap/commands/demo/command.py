@@ -34,14 +34,14 @@ console = Console(stderr=True, soft_wrap=True)
 def demo(
     config: DemoConfig, console: Console = console, stages: Sequence[Stage] = STAGES
 ) -> dict[str, Any]:
-    """Go through the stages that are not finished yet.
+    """Run the stages of a demo that are not finished yet.
 
         >>> proof = ghostlap.demo(ghostlap.DemoConfig(quick=True))  # a minute and a half
 
     Args:
         config: see :class:`DemoConfig`.
-        console: where everything is shown.
-        stages: what is done, in order.
+        console: console for all output.
+        stages: stages in order.
 
     Returns:
         What ``demo.json`` in ``config.out`` holds, as JSON values: ``config``, ``stages`` (for each
@@ -61,7 +61,7 @@ def demo(
 
 
 def _begun(config: DemoConfig) -> dict[str, Any]:
-    """What ``demo.json`` says of an earlier call with these options, or the beginning of one."""
+    """The content of ``demo.json`` of an earlier call with these options, or of a new one."""
     path = config.out / DEMO_FILE
     for name in _MADE:
         refuse_link(config.out / name)
@@ -118,7 +118,7 @@ def _go_on(demo: Demo, about: dict[str, Any], stages: Sequence[Stage]) -> None:
 
 
 def _left(config: DemoConfig, finished: dict[str, Any], stages: Sequence[Stage]) -> str:
-    """The time left for all, guessed from how long the finished stages took on this machine."""
+    """The time left for all stages, estimated by the pace of the finished ones."""
     expected = {stage.name: stage.expected_s(config.quick) for stage in stages}
     took_s = sum(finished[name]["seconds"] for name in expected if name in finished)
     should_s = sum(seconds for name, seconds in expected.items() if name in finished)

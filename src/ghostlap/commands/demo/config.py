@@ -25,36 +25,36 @@ class DemoConfig(Options, error=DemoError):
     track: str = "lake"
     """lake, jungle, random:SEED or a CSV file."""
     out: Path = Path("ghostlap-demo")
-    """Folder for all of it."""
+    """Folder for all results."""
     quick: bool = False
-    """Less of everything: one lap one way, a shorter training, two episodes, a shorter drive."""
+    """Do less: one lap one way, a shorter training, two episodes, a shorter drive."""
     speed_limit: Annotated[float, Range(1, 30, unit="mph")] = 30.0
-    """Of the expert and the pilot, in mph. Tight tracks want less: 25 for the jungle."""
+    """Speed limit of expert and pilot in mph. Tight tracks want less: 25 for the jungle."""
     seed: Seed = 0
-    """Of everything that is drawn."""
+    """Seed of everything drawn."""
     fresh: bool = False
     """Remove what an earlier demo left in --out, and begin anew."""
 
     def what_is_made(self) -> dict[str, Any]:
-        """The options that make a difference to what is made, as JSON values."""
+        """The options that determine the results, as JSON values."""
         values = self.to_json()
         return {name: values[name] for name in ("track", "quick", "speed_limit", "seed")}
 
 
 @dataclasses.dataclass(frozen=True)
 class Amount:
-    """How much of everything: enough to drive without an intervention, and no more."""
+    """Amounts of work: enough to drive without an intervention, and no more."""
 
     both_ways: bool
-    """Record a lap each way round, or one way."""
+    """Whether to record a lap each way round, or one way only."""
     rate_hz: float
-    """Moments recorded a second."""
+    """Frames recorded a second."""
     steps_per_epoch: int
     epochs: int
     seeds: int
-    """Of the evaluation: two episodes each."""
+    """Seeds of the evaluation, two episodes each."""
     drive_s: float | None
-    """Driven over the wire; None is a lap."""
+    """Duration of the drive over the wire; None is a lap."""
 
 
 FULL = Amount(both_ways=True, rate_hz=7.5, steps_per_epoch=50, epochs=8, seeds=3, drive_s=None)

@@ -1,4 +1,4 @@
-"""The stages of a demo, in order: each a function of the demo, which leaves a folder or a file."""
+"""The stages of a demo in order, each a function that leaves a folder or a file."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from ghostlap.commands.demo.config import FULL, QUICK, Amount, DemoConfig
 
 @dataclasses.dataclass(frozen=True)
 class Demo:
-    """One demo: its options, and where everything lies."""
+    """One demo: its options, paths and finished stages."""
 
     config: DemoConfig
     console: Console
     finished: dict[str, Any]
-    """Of each finished stage its ``seconds`` and its ``result``."""
+    """``seconds`` and ``result`` of each finished stage."""
 
     @property
     def amount(self) -> Amount:
@@ -45,16 +45,16 @@ class Demo:
 
 @dataclasses.dataclass(frozen=True)
 class Stage:
-    """A part of the demo that is finished or not."""
+    """One stage of the demo."""
 
     name: str
     what: str
-    """For a person, said while it runs."""
+    """Description shown while it runs."""
     work: Callable[[Demo], dict[str, Any]]
-    """Does it, or what is still missing of it; gives JSON values to keep."""
+    """Function that does what is missing of the stage and returns JSON values to keep."""
     full_s: float
     quick_s: float
-    """About how long it takes on two cores, from which the time left is guessed."""
+    """Duration on two cores, from which the time left is estimated."""
 
     def expected_s(self, quick: bool) -> float:
         return self.quick_s if quick else self.full_s

@@ -19,7 +19,7 @@ from ghostlap.commands.sim import simulate
 from ghostlap.commands.sim_config import SimulateConfig
 
 PICTURES_A_SECOND = 20.0
-"""As often as an evaluation looks."""
+"""Frame rate of the drive, as in an evaluation."""
 
 _WAIT_S = 30.0
 _ENDING_S = 10.0
@@ -41,11 +41,11 @@ def drive_over_the_wire(
 
     Args:
         run: the pilot's run folder.
-        record: where the server records the drive.
-        track, speed_limit: what is driven, and how fast in mph.
-        seconds: driven; None is one lap.
-        seed: of light and materials.
-        console: where the simulator shows itself.
+        record: folder of the server's recording of the drive.
+        track, speed_limit: track, and speed limit in mph.
+        seconds: duration; None is one lap.
+        seed: seed of light and materials.
+        console: console of the simulator.
 
     Returns:
         What :func:`ghostlap.commands.sim.simulate` returns.
@@ -73,7 +73,7 @@ def drive_over_the_wire(
 
 @contextlib.contextmanager
 def _server(run: Path, record: Path, speed_limit: float, port: int) -> Iterator[None]:
-    """A server that listens."""
+    """A drive server in a process of its own, from when it listens until the end."""
     options = ["--speed-limit", str(speed_limit), "--record", str(record), "--port", str(port)]
     server = subprocess.Popen(
         python("-m", "ghostlap", "drive", str(run), *options),

@@ -132,7 +132,7 @@ class Finding:
     example: str
     """Place to look at: a line of the log or an image."""
     fix: str
-    """What ``--fix`` does about it, or what a person should do."""
+    """Remedy: what ``--fix`` does about it, or what a person should do."""
 
 
 def finding(kind: str, count: int, example: str = "", **values: Any) -> Finding:

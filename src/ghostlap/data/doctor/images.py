@@ -203,7 +203,7 @@ def _ground(rgb: Rgb) -> NDArray[np.float32]:
 def _left_margin(
     center: NDArray[np.float32], side: NDArray[np.float32], shifts_px: NDArray[np.int64]
 ) -> float:
-    """How much better the side picture correlates as the left camera's than as the right's."""
+    """Correlation of a side picture as the left camera's, less that as the right camera's."""
     columns = np.arange(center.shape[1])
 
     def fit(shifts_px: NDArray[np.int64]) -> float:

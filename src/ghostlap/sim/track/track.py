@@ -34,9 +34,9 @@ class Surface(enum.IntEnum):
     """The construction of a stretch of road."""
 
     ROAD = 0
-    """On the ground, in the road material of the conditions."""
+    """Road on the ground, in the material of the conditions."""
     BRIDGE = 1
-    """Cobbled, between dark walls, without lines."""
+    """Cobbled bridge between dark walls, without lines."""
 
 
 class Edge(enum.IntEnum):
