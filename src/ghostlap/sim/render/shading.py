@@ -143,16 +143,9 @@ def sky(land: Land, hills: wp.vec2, rise: float, per_pixel: float):
 
 @wp.func
 def shoulder(
-    land: Land,
-    colour: wp.vec3,
-    sunlit: wp.vec3,
-    beyond: float,
-    bend: float,
-    s: float,
-    facing: float,
-    across: float,
-    along: float,
-):
+    land: Land, colour: wp.vec3, sunlit: wp.vec3, beyond: float, bend: float, s: float,
+    facing: float, across: float, along: float,
+):  # fmt: skip
     """Colour beside the road: a kerb in bends, and the lake's raised strip, lit by the sun."""
     out = colour
     kerb = float(0.0)
@@ -174,16 +167,9 @@ def shoulder(
 
 @wp.func
 def marked(
-    land: Land,
-    colour: wp.vec3,
-    sunlit: wp.vec3,
-    offset: float,
-    half: float,
-    s: float,
-    lined: bool,
-    across: float,
-    along: float,
-):
+    land: Land, colour: wp.vec3, sunlit: wp.vec3, offset: float, half: float, s: float,
+    lined: bool, across: float, along: float,
+):  # fmt: skip
     """The road's colour with its lines."""
     out = colour
     aside = wp.abs(offset)
@@ -207,22 +193,10 @@ def marked(
 
 
 @wp.func
-def verge_colour(
-    land: Land,
-    g0: wp.uint32,
-    g1: wp.uint32,
-    g2: wp.uint32,
-    g3: wp.uint32,
-    w0: float,
-    w1: float,
-    w2: float,
-    w3: float,
-    x: float,
-    y: float,
-    texels: float,
-):
+def verge_colour(land: Land, cells: wp.vec4ui, weights: wp.vec4, x: float, y: float, texels: float):
     """The baked colour between four cells, with the ground's own grain, which is finer."""
-    baked = unpacked(g0) * w0 + unpacked(g1) * w1 + unpacked(g2) * w2 + unpacked(g3) * w3
+    baked = unpacked(cells[0]) * weights[0] + unpacked(cells[1]) * weights[1]
+    baked = baked + unpacked(cells[2]) * weights[2] + unpacked(cells[3]) * weights[3]
     contrast = float(0.76)
     finer = texels
     if land.theme == 1:  # undergrowth, and streaks down the cliffs, which face the eye
@@ -253,10 +227,9 @@ def land_colour(land: Land, optics: Optics, x: float, y: float, forward: wp.vec2
     long = depth * depth / (optics.focal * optics.height_m)
     wide = depth / optics.focal
     texels = wp.sqrt(wide * 36.0 * wp.min(long, 40.0 * wide) * 16.0)
-    g0 = land.ground[j, i]
-    g1 = land.ground[j, i + 1]
-    g2 = land.ground[j + 1, i]
-    g3 = land.ground[j + 1, i + 1]
+    cells = wp.vec4ui(
+        land.ground[j, i], land.ground[j, i + 1], land.ground[j + 1, i], land.ground[j + 1, i + 1]
+    )
     aside = wp.abs(offset)
     near_road = bool(False)
     half = float(0.0)
@@ -274,11 +247,10 @@ def land_colour(land: Land, optics: Optics, x: float, y: float, forward: wp.vec2
             half = land.stations[k, 1]
         near_road = aside < half + 2.6
     if not near_road:
-        return verge_colour(land, g0, g1, g2, g3, w0, w1, w2, w3, x, y, texels)
-    lit = float(g0 >> wp.uint32(24)) * w0 + float(g1 >> wp.uint32(24)) * w1
-    lit = (
-        lit + float(g2 >> wp.uint32(24)) * w2 + float(g3 >> wp.uint32(24)) * w3
-    ) * 0.00392156862745098
+        return verge_colour(land, cells, wp.vec4(w0, w1, w2, w3), x, y, texels)
+    lit = float(cells[0] >> wp.uint32(24)) * w0 + float(cells[1] >> wp.uint32(24)) * w1
+    lit = lit + float(cells[2] >> wp.uint32(24)) * w2 + float(cells[3] >> wp.uint32(24)) * w3
+    lit = lit * 0.00392156862745098
     sunlit = land.shadow * (1.0 - lit) + wp.vec3(lit, lit, lit)
     gdx = (d1 - d0) * land.per_cell
     gdy = (d2 - d0) * land.per_cell
@@ -294,7 +266,7 @@ def land_colour(land: Land, optics: Optics, x: float, y: float, forward: wp.vec2
     lined = edge < 0.5 or edge > 1.5
     colour = wp.vec3(0.0, 0.0, 0.0)
     if aside + across > half:
-        colour = verge_colour(land, g0, g1, g2, g3, w0, w1, w2, w3, x, y, texels)
+        colour = verge_colour(land, cells, wp.vec4(w0, w1, w2, w3), x, y, texels)
         if bridge:
             colour = wp.vec3(0.015, 0.015, 0.02)
         elif lined:
