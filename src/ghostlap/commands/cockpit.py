@@ -10,7 +10,7 @@ from typing import Any
 
 from rich.console import Console
 
-from ghostlap.base.errors import CockpitError
+from ghostlap.base.errors import CockpitError, GhostlapError
 from ghostlap.base.memory import unsearched
 from ghostlap.base.signals import until_asked
 from ghostlap.base.terminal import say, warn
@@ -35,7 +35,7 @@ def cockpit(config: CockpitConfig, console: Console = console) -> dict[str, Any]
         PilotError: ``config.pilot`` is none.
     """
     check_installed()
-    check_no_loop()
+    check_no_loop("The cockpit", "sim", CockpitError)
     from ghostlap.cockpit.simulator import EmbeddedSource
 
     say(console, f"making {config.track} …")
@@ -84,15 +84,11 @@ def check_installed() -> None:
         ) from None
 
 
-def check_no_loop() -> None:
-    """Check that this is no notebook.
-
-    Raises:
-        CockpitError: an event loop runs already.
-    """
+def check_no_loop(server: str, command: str, error: type[GhostlapError]) -> None:
+    """Raise an error if an event loop runs already, as in a notebook."""
     with contextlib.suppress(RuntimeError):
         asyncio.get_running_loop()
-        raise CockpitError(
-            "The cockpit serves until it is stopped, which cannot be done within a notebook. "
-            "Start 'ghostlap sim' in a terminal."
+        raise error(
+            f"{server} serves until it is stopped, which cannot be done within a notebook. "
+            f"Start 'ghostlap {command}' in a terminal."
         )

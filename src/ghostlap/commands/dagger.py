@@ -14,13 +14,11 @@ from rich.console import Console
 from ghostlap.base.errors import DaggerError
 from ghostlap.base.files import explained
 from ghostlap.base.folder_lock import locked_folder
-from ghostlap.base.terminal import say, warn
-from ghostlap.commands.evaluate import check_size, evaluate
+from ghostlap.base.terminal import say
+from ghostlap.commands.evaluate import check_size, evaluate, warn_of_speed
 from ghostlap.commands.train import train
 from ghostlap.pilots.pilot import Pilot
-from ghostlap.sim.track.track_checks import speed_warning
 from ghostlap.sim.track.tracks import track_named
-from ghostlap.sim.vehicle import MPS_A_MPH
 from ghostlap.training.config import TrainConfig
 from ghostlap.training.dagger.config import DaggerConfig
 from ghostlap.training.dagger.corrections import read_corrections
@@ -90,10 +88,7 @@ def dagger(
     check_size(pilot, evaluation_of(config, config.pilot))
     training = original_training(config)
     corrected = read_corrections(config.corrections, pilot)
-    for track in tracks:
-        warning = speed_warning(track, config.speed_limit * MPS_A_MPH)
-        if warning:
-            warn(console, warning)
+    warn_of_speed(config.speed_limit, tracks, console)
     with (
         explained(DaggerError, "The same command goes on from there."),
         locked_folder(config.folder, DAGGER_FILE, "improvement", DaggerError),

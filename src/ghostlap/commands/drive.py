@@ -20,6 +20,7 @@ from ghostlap.base.errors import DriveError
 from ghostlap.base.memory import unsearched
 from ghostlap.base.signals import until_asked
 from ghostlap.base.terminal import native_words_dropped, say
+from ghostlap.commands.cockpit import check_installed, check_no_loop
 from ghostlap.driving.server.config import PORT, DriveConfig
 from ghostlap.driving.server.console import DriveConsole, summary_line
 from ghostlap.driving.server.drive_recorder import Recordings
@@ -44,7 +45,7 @@ def drive(config: DriveConfig, console: Console = console) -> dict[str, Any]:
 
     Args:
         config: see :class:`DriveConfig`.
-        console: where a person sees what goes on.
+        console: console for the state of the drive.
 
     Returns:
         JSON values: ``answered`` telemetries, ``dropped`` and ``troubled`` ones of them,
@@ -57,7 +58,7 @@ def drive(config: DriveConfig, console: Console = console) -> dict[str, Any]:
         RecordingError: ``config.record`` cannot be written.
         CockpitError: the page cannot be served.
     """
-    _check_no_loop()
+    check_no_loop("drive:", "drive", DriveError)
     pilot = Pilot.load(config.pilot)
     pilot.require_unsure(config.pilot, config.slow_when_unsure)
     # Pictures are small, and each further thread would be one that the simulator misses.
@@ -115,8 +116,6 @@ def _page_of(config: DriveConfig) -> App[UnitySource]:
     Raises:
         CockpitError: the web server's packages are not installed.
     """
-    from ghostlap.commands.cockpit import check_installed
-
     check_installed()
     from ghostlap.cockpit.app import App
     from ghostlap.cockpit.config import CockpitConfig
@@ -126,15 +125,6 @@ def _page_of(config: DriveConfig) -> App[UnitySource]:
     page = CockpitConfig(host=config.page_host, port=config.page_port, runs=run.parent)
     shown = UnitySource(page, run, config.speed_limit, config.limits.image_side_px)
     return App(page, shown)
-
-
-def _check_no_loop() -> None:
-    with contextlib.suppress(RuntimeError):
-        asyncio.get_running_loop()
-        raise DriveError(
-            "drive: serves until it is stopped, which cannot be done within a notebook. "
-            "Start 'ghostlap drive' in a terminal."
-        )
 
 
 def _say_where(config: DriveConfig, port: int, say: Callable[[str], None]) -> None:

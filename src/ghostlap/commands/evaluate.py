@@ -74,7 +74,7 @@ def evaluate(config: EvaluateConfig, console: Console = console) -> dict[str, An
     """
     tracks = [track_named(name) for name in config.track]
     against = _checked(config)
-    _warn_of_speed(config, tracks, console)
+    warn_of_speed(config.speed_limit, tracks, console)
     # The expert first, because it takes no time and so is there whenever the pilot is stopped.
     tasks = plan_expert(config, tracks) + plan_pilot(config, tracks)
     for path in (config.folder.parent, config.folder):
@@ -146,10 +146,10 @@ def _drive_the_rest(
                 finished.append((task, keep(config.folder, rest[place], task, result)))
 
 
-def _warn_of_speed(config: EvaluateConfig, tracks: Sequence[Track], console: Console) -> None:
+def warn_of_speed(speed_limit_mph: float, tracks: Sequence[Track], console: Console) -> None:
+    """Warn of tracks whose bends are too tight for a speed limit."""
     for track in tracks:
-        warning = speed_warning(track, config.speed_limit * MPS_A_MPH)
-        if warning:
+        if warning := speed_warning(track, speed_limit_mph * MPS_A_MPH):
             warn(console, warning)
 
 
