@@ -7,7 +7,7 @@ import io
 import json
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,8 @@ from rich.console import Console
 from small_pilot import make_pilot
 
 from ghostlap.base.errors import DemoError, GhostlapError, TrackError
-from ghostlap.commands.demo.command import DEMO_FILE, demo
+from ghostlap.commands.demo import command
+from ghostlap.commands.demo.command import DEMO_FILE
 from ghostlap.commands.demo.config import DemoConfig
 from ghostlap.commands.demo.stages import STAGES, Demo, Stage, record_expert
 from ghostlap.commands.demo.wire_drive import drive_over_the_wire
@@ -41,6 +42,13 @@ def quiet() -> Console:
 def said(console: Console) -> str:
     assert isinstance(console.file, io.StringIO)
     return console.file.getvalue()
+
+
+def demo(config: DemoConfig, console: Console, stages: Sequence[Stage] = STAGES) -> dict[str, Any]:
+    """A demo with stand-ins for its stages."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(command, "STAGES", stages)
+        return command.demo(config, console)
 
 
 def stages(done: list[str], stopped_in: str = "") -> tuple[Stage, ...]:

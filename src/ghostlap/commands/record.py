@@ -8,7 +8,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ from ghostlap.base.errors import RecordingError
 from ghostlap.base.files import write_json
 from ghostlap.base.folder_lock import FolderLock
 from ghostlap.base.platform import cores
-from ghostlap.base.processes import Report, run_tasks
+from ghostlap.base.processes import run_tasks
 from ghostlap.base.terminal import progress_bar, say
 from ghostlap.data.provenance import machine, versions
 from ghostlap.driving.expert_recording.config import RecordConfig
@@ -35,7 +35,7 @@ from ghostlap.driving.expert_recording.folder import (
     remove_parts,
     what_is_there,
 )
-from ghostlap.driving.expert_recording.plan import Job, Stretch, jobs_of, plan, track_names
+from ghostlap.driving.expert_recording.plan import Stretch, jobs_of, plan, track_names
 from ghostlap.driving.expert_recording.stretch import record_job
 from ghostlap.sim.track.track import Track
 from ghostlap.sim.track.tracks import track_named
@@ -45,11 +45,7 @@ console = Console(stderr=True, soft_wrap=True)
 _PUT_TOGETHER_EVERY_S = 5.0
 
 
-def record(
-    config: RecordConfig,
-    console: Console = console,
-    record_job: Callable[[Job, Report], int] = record_job,
-) -> dict[str, Any]:
+def record(config: RecordConfig, console: Console = console) -> dict[str, Any]:
     """Record the missing part of a recording.
 
         >>> config = ghostlap.RecordConfig(track="oval.csv", laps=1, rate_hz=1, out="oval")
@@ -59,7 +55,6 @@ def record(
     Args:
         config: see :class:`RecordConfig`.
         console: console for progress.
-        record_job: function that drives and writes some stretches, importable by its name.
 
     Returns:
         JSON values: ``out``, ``rows`` of the log, ``seconds`` it took, ``frames_per_s`` (pictures
@@ -72,12 +67,10 @@ def record(
     """
     config = dataclasses.replace(config, out=Path(config.out))
     with FolderLock(config.out, RecordingError):
-        return _record(config, console, record_job)
+        return _record(config, console)
 
 
-def _record(
-    config: RecordConfig, console: Console, record_job: Callable[[Job, Report], int]
-) -> dict[str, Any]:
+def _record(config: RecordConfig, console: Console) -> dict[str, Any]:
     if config.resume and has_parts(config.out):
         before = finished_before(config.out)
         if before is not None:
@@ -90,7 +83,7 @@ def _record(
     write_json(config.out / ABOUT_NAME, about)  # what a kill leaves from now on can be resumed
     begin_folder(config.out)
     clean_up_unfinished(config.out, stretches)
-    recorded = _record_missing(config, stretches, console, record_job)
+    recorded = _record_missing(config, stretches, console)
     rows = put_together(config.out, stretches, unfinished=False)
     recovery = _recovery_rows(config.out, stretches) / max(rows, 1)
     summary = {"rows": rows, "share_of_recovery": round(recovery, 4)}
@@ -119,10 +112,7 @@ class _Recorded:
 
 
 def _record_missing(
-    config: RecordConfig,
-    stretches: Sequence[Stretch],
-    console: Console,
-    record_job: Callable[[Job, Report], int],
+    config: RecordConfig, stretches: Sequence[Stretch], console: Console
 ) -> _Recorded:
     """Record the unfinished stretches, and keep log and truth up to date."""
     missing = [s for s in stretches if not Part(config.out, s.number).is_finished]

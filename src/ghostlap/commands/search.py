@@ -44,7 +44,7 @@ from ghostlap.training.search.space import (
     train_command,
     with_options,
 )
-from ghostlap.training.search.trial import Trial, TrialRunner, draw_options, run_trial
+from ghostlap.training.search.trial import Trial, draw_options, run_trial
 
 console = Console(stderr=True)
 
@@ -100,9 +100,7 @@ class SearchConfig(Options, error=TrainingError):
     """Folder for decoded frames; None is the user's cache folder (or $GHOSTLAP_CACHE)."""
 
 
-def search(
-    config: SearchConfig, console: Console = console, run_trial: TrialRunner = run_trial
-) -> dict[str, Any]:
+def search(config: SearchConfig, console: Console = console) -> dict[str, Any]:
     """Run the missing trials of a search, and tell which was best.
 
         >>> space = ("learning_rate=1e-4..1e-2:log", "steps_per_epoch=2..3")
@@ -113,7 +111,6 @@ def search(
     Args:
         config: see :class:`SearchConfig`.
         console: console for progress and the table.
-        run_trial: function that trains one trial.
 
     Returns:
         JSON values: ``best`` (the winner's options), ``val_loss``, ``trials`` (all, in order),
@@ -138,7 +135,7 @@ def search(
         trials = read_trials(config.out, _what_is_searched(config))
         _warn_of_other_measures(dimensions, console)
         try:
-            _run_missing_trials(config, base, dimensions, trials, console, run_trial)
+            _run_missing_trials(config, base, dimensions, trials, console)
         except KeyboardInterrupt:
             say(
                 console,
@@ -201,7 +198,6 @@ def _run_missing_trials(
     dimensions: tuple[Dimension, ...],
     trials: list[Trial],
     console: Console,
-    run_trial: TrialRunner,
 ) -> None:
     """Append trials, in memory and on disk, until there are enough or time is up."""
     began_s = time.perf_counter()
@@ -217,7 +213,7 @@ def _run_missing_trials(
         options = draw_options(dimensions, config.seed, trials)
         what = f"trial {number + 1}/{config.trials}: {options_text(options)} …"
         with console.status(plain(what)):
-            trials.append(_finish_trial(config, base, number, options, run_trial))
+            trials.append(_finish_trial(config, base, number, options))
         save_trials(config.out, searched, trials)
         left_s = _seconds_left(trials, config, time.perf_counter() - began_s)
         say(console, line(trials, config.trials, left_s))
@@ -235,11 +231,7 @@ def _seconds_left(trials: list[Trial], config: SearchConfig, spent_s: float) -> 
 
 
 def _finish_trial(
-    config: SearchConfig,
-    base: TrainConfig,
-    number: int,
-    options: dict[str, Any],
-    run_trial: TrialRunner,
+    config: SearchConfig, base: TrainConfig, number: int, options: dict[str, Any]
 ) -> Trial:
     began_s = time.perf_counter()
     folder = config.out / f"trial-{number:03d}"

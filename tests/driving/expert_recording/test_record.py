@@ -14,6 +14,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,7 @@ import ghostlap.commands.record as command
 from ghostlap.base.errors import FolderError, RecordingError, SimulatorError, TrackError
 from ghostlap.base.processes import Report
 from ghostlap.commands.doctor import DoctorConfig, doctor
-from ghostlap.commands.record import fingerprint_of, record
+from ghostlap.commands.record import fingerprint_of
 from ghostlap.data.formats.readers import read_recording
 from ghostlap.data.loader import BatchLoader
 from ghostlap.data.recordings import require_images
@@ -100,6 +101,17 @@ def content_of(folder: Path) -> dict[str, bytes]:
 def truth_of(folder: Path) -> list[dict[str, str]]:
     with (folder / GROUND_TRUTH.name).open() as file:
         return list(csv.DictReader(file))
+
+
+def record(
+    config: RecordConfig,
+    console: Console,
+    record_job: Callable[[Job, Report], int] = stretch.record_job,
+) -> dict[str, Any]:
+    """Record with a stand-in for what drives and writes some stretches."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(command, "record_job", record_job)
+        return command.record(config, console)
 
 
 class Interrupted:

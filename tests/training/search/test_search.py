@@ -23,7 +23,8 @@ from rich.console import Console
 
 from ghostlap.base.errors import CacheError, RecordingError, TrainingError
 from ghostlap.commands import cli
-from ghostlap.commands.search import SearchConfig, search
+from ghostlap.commands import search as command
+from ghostlap.commands.search import SearchConfig
 from ghostlap.data.dataset import Samples, make_samples
 from ghostlap.data.formats.readers import read_recording
 from ghostlap.training import fit as training
@@ -56,6 +57,13 @@ class FakeTraining:
         loss = 0.02 + math.log10(config.learning_rate / 1e-3) ** 2 / 10
         loss += 0.05 * (config.model != "pilotnet")
         return TrainResult(config.out, config.epochs, 1, loss, {}, 1.0)
+
+
+def search(config: SearchConfig, console: Console, run_trial: Any = run_trial) -> dict[str, Any]:
+    """Search with a stand-in for what trains a trial."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(command, "run_trial", run_trial)
+        return command.search(config, console)
 
 
 @pytest.fixture

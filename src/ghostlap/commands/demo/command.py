@@ -6,7 +6,6 @@ ghostlap demo --track lake
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +17,7 @@ from ghostlap.base.files import read_json, refuse_link, remove, write_json
 from ghostlap.base.folder_lock import locked_folder
 from ghostlap.base.terminal import say
 from ghostlap.commands.demo.config import DemoConfig
-from ghostlap.commands.demo.stages import STAGES, Demo, Stage
+from ghostlap.commands.demo.stages import STAGES, Demo
 from ghostlap.data.provenance import machine, versions
 from ghostlap.sim.track.tracks import track_named
 
@@ -31,9 +30,7 @@ _CLEARING = "clearing"
 console = Console(stderr=True, soft_wrap=True)
 
 
-def demo(
-    config: DemoConfig, console: Console = console, stages: Sequence[Stage] = STAGES
-) -> dict[str, Any]:
+def demo(config: DemoConfig, console: Console = console) -> dict[str, Any]:
     """Run the stages of a demo that are not finished yet.
 
         >>> proof = ghostlap.demo(ghostlap.DemoConfig(quick=True))  # a minute and a half
@@ -41,7 +38,6 @@ def demo(
     Args:
         config: see :class:`DemoConfig`.
         console: console for all output.
-        stages: stages in order.
 
     Returns:
         What ``demo.json`` in ``config.out`` holds, as JSON values: ``config``, ``stages`` (for each
@@ -55,7 +51,7 @@ def demo(
     track_named(config.track)  # said before anything is made
     with locked_folder(config.out, DEMO_FILE, "demo", DemoError):
         about = _begun(config)
-        _go_on(Demo(config, console, about["stages"]), about, stages)
+        _go_on(Demo(config, console, about["stages"]), about)
     _tell_the_end(config, about, console)
     return about
 
@@ -100,14 +96,14 @@ def _read(path: Path) -> dict[str, Any]:
     raise DemoError(f"{path}: is not what a demo writes. Remove the folder, or name another --out.")
 
 
-def _go_on(demo: Demo, about: dict[str, Any], stages: Sequence[Stage]) -> None:
+def _go_on(demo: Demo, about: dict[str, Any]) -> None:
     finished = demo.finished
-    for number, stage in enumerate(stages, 1):
-        title = f"{number}/{len(stages)} {stage.name}: {stage.what}"
+    for number, stage in enumerate(STAGES, 1):
+        title = f"{number}/{len(STAGES)} {stage.name}: {stage.what}"
         if stage.name in finished:
             demo.console.print(Rule(f"{title} (done before)", align="left", style="dim"))
             continue
-        left = _left(demo.config, finished, stages)
+        left = _left(demo.config, finished)
         demo.console.print(Rule(f"{title} ({left})", align="left"))
         began_s = time.perf_counter()
         result = stage.work(demo)
@@ -117,9 +113,9 @@ def _go_on(demo: Demo, about: dict[str, Any], stages: Sequence[Stage]) -> None:
         write_json(demo.config.out / DEMO_FILE, about)
 
 
-def _left(config: DemoConfig, finished: dict[str, Any], stages: Sequence[Stage]) -> str:
+def _left(config: DemoConfig, finished: dict[str, Any]) -> str:
     """The time left for all stages, estimated by the pace of the finished ones."""
-    expected = {stage.name: stage.expected_s(config.quick) for stage in stages}
+    expected = {one.name: one.quick_s if config.quick else one.full_s for one in STAGES}
     took_s = sum(finished[name]["seconds"] for name in expected if name in finished)
     should_s = sum(seconds for name, seconds in expected.items() if name in finished)
     pace = took_s / should_s if should_s else 1.0

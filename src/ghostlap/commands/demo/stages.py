@@ -4,43 +4,25 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 
 from ghostlap.base.files import remove
-from ghostlap.commands.demo.config import FULL, QUICK, Amount, DemoConfig
+from ghostlap.commands.demo.config import FULL, QUICK, DemoConfig
 
 
-@dataclasses.dataclass(frozen=True)
 class Demo:
     """One demo: its options, paths and finished stages."""
 
-    config: DemoConfig
-    console: Console
-    finished: dict[str, Any]
-    """``seconds`` and ``result`` of each finished stage."""
-
-    @property
-    def amount(self) -> Amount:
-        return QUICK if self.config.quick else FULL
-
-    @property
-    def recording(self) -> Path:
-        return self.config.out / "recording"
-
-    @property
-    def run(self) -> Path:
-        return self.config.out / "run"
-
-    @property
-    def drive(self) -> Path:
-        return self.run / "drive-1"
-
-    @property
-    def explored(self) -> Path:
-        return self.config.out / "explore"
+    def __init__(self, config: DemoConfig, console: Console, finished: dict[str, Any]) -> None:
+        self.config, self.console = config, console
+        self.finished = finished
+        """``seconds`` and ``result`` of each finished stage."""
+        self.amount = QUICK if config.quick else FULL
+        self.recording, self.explored = config.out / "recording", config.out / "explore"
+        self.run = config.out / "run"
+        self.drive = self.run / "drive-1"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,9 +37,6 @@ class Stage:
     full_s: float
     quick_s: float
     """Duration on two cores, from which the time left is estimated."""
-
-    def expected_s(self, quick: bool) -> float:
-        return self.quick_s if quick else self.full_s
 
 
 def record_expert(demo: Demo) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -24,7 +24,6 @@ from ghostlap.training.data import prepare_data
 from ghostlap.training.run_folder import check_run_folder
 from ghostlap.training.search.space import Dimension
 
-TrialRunner = Callable[[TrainConfig, float, Console], fit.TrainResult]
 """Trains as the config says on a share of the training samples; :func:`run_trial` is one."""
 
 
