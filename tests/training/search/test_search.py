@@ -21,13 +21,13 @@ from kills import kills_of
 from recordings import make_recording
 from rich.console import Console
 
+import ghostlap.commands.train as training
 from ghostlap.base.errors import CacheError, RecordingError, TrainingError
 from ghostlap.commands import cli
 from ghostlap.commands import search as command
 from ghostlap.commands.search import SearchConfig
 from ghostlap.data.dataset import Samples, make_samples
 from ghostlap.data.formats.readers import read_recording
-from ghostlap.training import fit as training
 from ghostlap.training.config import RECIPES, TrainConfig
 from ghostlap.training.fit import TrainResult
 from ghostlap.training.run_folder import claim_run_folder
@@ -491,7 +491,11 @@ def test_a_kill_at_any_step_leaves_what_the_same_call_goes_on_with(
 def _typed(command: str, monkeypatch: pytest.MonkeyPatch) -> TrainConfig:
     """The config that ``ghostlap train`` makes of a command."""
     seen: list[TrainConfig] = []
-    monkeypatch.setattr(training, "train", seen.append)
+
+    def train(config: TrainConfig) -> None:
+        seen.append(config)
+
+    monkeypatch.setattr(training, "train", train)
     program, *arguments = shlex.split(command)
     assert program == "ghostlap"
     with pytest.raises(SystemExit, match="0"):
