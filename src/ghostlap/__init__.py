@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from ghostlap.data.formats.readers import read_recording
     from ghostlap.data.recordings import Recording
     from ghostlap.data.recordings.recorder import Recorder
-    from ghostlap.data.vision.augmentation import Augmentation, Chance
+    from ghostlap.data.vision.augmentation import Augmentation, RandomRange
     from ghostlap.data.vision.preprocessing import Preprocessing, preprocess, read_rgb
     from ghostlap.driving.expert_recording.config import RecordConfig
     from ghostlap.driving.rollout.config import EvaluateConfig
@@ -60,7 +60,7 @@ __version__ = "0.1.0"
 _HOME = {
     "RECIPES": "training.config",
     "Augmentation": "data.vision.augmentation",
-    "Chance": "data.vision.augmentation",
+    "RandomRange": "data.vision.augmentation",
     "ConvertConfig": "data.formats.config",
     "DaggerConfig": "training.dagger.config",
     "DemoConfig": "commands.demo.config",
@@ -108,7 +108,6 @@ _HOME = {
 __all__ = [
     "RECIPES",
     "Augmentation",
-    "Chance",
     "ConvertConfig",
     "DaggerConfig",
     "DemoConfig",
@@ -122,6 +121,7 @@ __all__ = [
     "ImportConfig",
     "Pilot",
     "Preprocessing",
+    "RandomRange",
     "RecordConfig",
     "Recorder",
     "Recording",

@@ -15,11 +15,10 @@ from recordings import draw_frame
 from ghostlap.base.errors import DatasetError
 from ghostlap.data.vision.augment import draw
 from ghostlap.data.vision.augmentation import (
-    GEOMETRIC,
     KINDS,
     PRESETS,
     Augmentation,
-    Chance,
+    RandomRange,
     augmentation_from_json,
     parse_augmentation,
 )
@@ -36,7 +35,7 @@ MIDDLE = {  # an amount that shows for each kind
 
 def only(kind: str, amount: float | None = None) -> Augmentation:
     value = MIDDLE[kind] if amount is None else amount
-    return Augmentation(**{kind: Chance(1.0, value, value)})  # type: ignore[arg-type]
+    return Augmentation(**{kind: RandomRange(1.0, value, value)})  # type: ignore[arg-type]
 
 
 def label_after(
@@ -60,13 +59,13 @@ def test_each_kind_changes_the_picture_and_only_when_asked(kind: str) -> None:
     assert changed.dtype == np.uint8
     assert (changed != FRAME[60:135]).any()
     np.testing.assert_array_equal(FRAME, before)
-    never = Augmentation(**{kind: Chance(0.0, MIDDLE[kind], MIDDLE[kind])})  # type: ignore[arg-type]
+    never = Augmentation(**{kind: RandomRange(0.0, MIDDLE[kind], MIDDLE[kind])})  # type: ignore[arg-type]
     unchanged = draw(never, np.array([0.1]), np.random.default_rng(0))
     np.testing.assert_array_equal(unchanged.apply(0, FRAME), FRAME[60:135])
     assert unchanged.steering[0] == pytest.approx(0.1, abs=1e-12)
 
 
-@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind not in GEOMETRIC])
+@pytest.mark.parametrize("kind", [name for name, kind in KINDS.items() if kind.warp is None])
 def test_light_and_colour_leave_the_label_alone(kind: str) -> None:
     assert label_after(only(kind), 0.37) == pytest.approx(0.37, abs=1e-12)
 
@@ -118,7 +117,7 @@ def test_all_geometry_of_a_sample_is_one_warp() -> None:
     import cv2
 
     kinds = ("zoom", "shear", "rotate", "horizon")
-    both = Augmentation(**{kind: Chance(1, MIDDLE[kind], MIDDLE[kind]) for kind in kinds})  # type: ignore[arg-type]
+    both = Augmentation(**{kind: RandomRange(1, MIDDLE[kind], MIDDLE[kind]) for kind in kinds})  # type: ignore[arg-type]
     plan = draw(both, np.array([0.1]), np.random.default_rng(0))
     at_once = plan.apply(0, FRAME, whole=True)
     picture = FRAME
@@ -160,6 +159,17 @@ def test_the_same_seed_gives_the_same_pictures_and_labels() -> None:
     assert (first.steering != other.steering).any()
 
 
+def test_a_kind_more_leaves_all_others_as_they_were() -> None:
+    """Each draws from a stream of its own."""
+    labels = np.linspace(-1, 1, 40)
+    before = dataclasses.replace(PRESETS["default"], noise=RandomRange(), shear=RandomRange())
+    after = dataclasses.replace(before, jpeg=RandomRange(1.0, 90, 95))
+    first, again = (draw(one, labels, np.random.default_rng(7)) for one in (before, after))
+    np.testing.assert_array_equal(first.matrices, again.matrices)
+    np.testing.assert_array_equal(first.colours, again.colours)
+    assert [len(steps) for steps in again.steps] == [len(steps) + 1 for steps in first.steps]
+
+
 def test_preset_seed003_is_the_seeds() -> None:
     preset = PRESETS["seed003"]
     assert preset.flip.p == preset.zoom.p == preset.pan.p == preset.brightness.p == 0.5
@@ -179,7 +189,7 @@ def test_preset_seed003_is_the_seeds() -> None:
 
 
 def test_draws_keep_to_probability_and_range() -> None:
-    augmentation = Augmentation(translate=Chance(0.25, -5, 15), correct_labels=False)
+    augmentation = Augmentation(translate=RandomRange(0.25, -5, 15), correct_labels=False)
     plan = draw(augmentation, np.zeros(4000), np.random.default_rng(3))
     shifted = plan.matrices[plan.warped, 0, 2]
     assert plan.warped.mean() == pytest.approx(0.25, abs=0.03)
@@ -206,7 +216,7 @@ def test_options_are_read_from_text_and_json(tmp_path: Path) -> None:
     assert changed.zoom.high == 1.5
     assert changed.flip == PRESETS["default"].flip
     moved = parse_augmentation("none,jpeg.p=0.5,jpeg.low=40,jpeg.high=90")
-    assert moved.jpeg == Chance(0.5, 40, 90)
+    assert moved.jpeg == RandomRange(0.5, 40, 90)
     path = tmp_path / "mine.json"
     path.write_text(json.dumps(dataclasses.asdict(changed)))
     assert parse_augmentation(str(path)) == changed
@@ -218,7 +228,7 @@ def test_options_are_read_from_text_and_json(tmp_path: Path) -> None:
     [
         ("harder", "'harder' is neither a .json file nor a preset"),
         ("default,shear=3", "'shear=3' must read KIND.p="),
-        ("default,wobble.p=1", "with KIND one of flip, zoom"),
+        ("default,wobble.p=1", "with KIND one of pan, translate"),
         ("default,shear.p=often", "needs a number after '='"),
         ("default,shear.p=2", r"0 <= p <= 1 .*Got p=2"),
         ("none,blur.p=1", r"blur needs a range within 0.1 to 20, blur.low and .* Got 0 to 0"),

@@ -1,7 +1,9 @@
 """Changes of light and colour for :mod:`ghostlap.data.vision.augment`.
 
-Each takes an RGB picture (``uint8``, any height and width), an amount, and four numbers in [0, 1)
-for further choices; it returns a new picture or the same one, never one changed in place.
+What is linear in the colours takes amounts, shape ``(n,)``, and gives matrices, composed into one
+for each sample: colours are cut off at 0 and 255 only once, at the end. Everything else takes an RGB
+picture (``uint8``, any height and width), an amount, and four numbers in [0, 1) for further choices;
+it returns a new picture or the same one, never one changed in place.
 """
 
 from __future__ import annotations
@@ -22,52 +24,47 @@ _LUMINANCE = np.array([0.299, 0.587, 0.114])
 _MID_GREY = 128.0
 
 
-def colour_matrices(
-    brightness: NDArray[np.float64],
-    contrast: NDArray[np.float64],
-    hue_deg: NDArray[np.float64],
-    saturation: NDArray[np.float64],
-    inverted: NDArray[np.bool_],
-) -> Matrices:
-    """All linear colour changes, composed into one matrix a sample, brightness first.
-
-    Args:
-        brightness, contrast, saturation: factors, shape ``(n,)``; contrast is about mid grey.
-        hue_deg: rotation of the colours about the grey axis.
-        inverted: mask of the samples whose colours become their opposites.
-    """
-    n = len(brightness)
-    light = _identity(n)
-    light[:, :3, :3] *= (brightness * contrast)[:, None, None]
-    light[:, :3, 3] = ((1 - contrast) * _MID_GREY)[:, None]
-
-    turn = _identity(n)
-    cos, sin = np.cos(np.radians(hue_deg)), np.sin(np.radians(hue_deg))
-    # Rodrigues' rotation about the axis (1, 1, 1) / sqrt(3).
-    cross = np.array([[0, -1, 1], [1, 0, -1], [-1, 1, 0]]) / np.sqrt(3)
-    turn[:, :3, :3] = (
-        cos[:, None, None] * np.eye(3)
-        + sin[:, None, None] * cross
-        + (1 - cos)[:, None, None] * np.full((3, 3), 1 / 3)
-    )
-
-    fade = _identity(n)
-    fade[:, :3, :3] = saturation[:, None, None] * np.eye(3) + (1 - saturation)[
-        :, None, None
-    ] * np.tile(_LUMINANCE, (3, 1))
-
-    opposite = _identity(n)
-    opposite[inverted, :3, :3] *= -1
-    opposite[inverted, :3, 3] = 255.0
-    return opposite @ fade @ turn @ light
-
-
 def _identity(n: int) -> Matrices:
     return np.broadcast_to(np.eye(4), (n, 4, 4)).copy()
 
 
+def brightness(factor: NDArray[np.float64]) -> Matrices:
+    matrices = _identity(len(factor))
+    matrices[:, :3, :3] *= factor[:, None, None]
+    return matrices
+
+
+def contrast(factor: NDArray[np.float64]) -> Matrices:
+    matrices = brightness(factor)
+    matrices[:, :3, 3] = ((1 - factor) * _MID_GREY)[:, None]
+    return matrices
+
+
+def hue(degrees: NDArray[np.float64]) -> Matrices:
+    """Rodrigues' rotation about the grey axis, (1, 1, 1) / sqrt(3)."""
+    matrices = _identity(len(degrees))
+    cos, sin = (f(np.radians(degrees))[:, None, None] for f in (np.cos, np.sin))
+    cross = np.array([[0, -1, 1], [1, 0, -1], [-1, 1, 0]]) / np.sqrt(3)
+    matrices[:, :3, :3] = cos * np.eye(3) + sin * cross + (1 - cos) * np.full((3, 3), 1 / 3)
+    return matrices
+
+
+def saturation(factor: NDArray[np.float64]) -> Matrices:
+    matrices = _identity(len(factor))
+    kept = factor[:, None, None]
+    matrices[:, :3, :3] = kept * np.eye(3) + (1 - kept) * np.tile(_LUMINANCE, (3, 1))
+    return matrices
+
+
+def invert(amount: NDArray[np.float64]) -> Matrices:
+    matrices = _identity(len(amount))
+    matrices[:, :3, :3] *= -1
+    matrices[:, :3, 3] = 255.0
+    return matrices
+
+
 def recolour(rgb: Rgb, matrix: NDArray[np.float64]) -> Rgb:
-    """Apply one of :func:`colour_matrices`, shape ``(4, 4)``."""
+    """Apply one of :data:`Matrices`, shape ``(4, 4)``."""
     gain, offset = float(matrix[0, 0]), float(matrix[0, 3])
     grey = np.diag([gain, gain, gain, 1.0])
     grey[:3, 3] = offset

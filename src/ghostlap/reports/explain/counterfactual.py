@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 from ghostlap.base.files import write_text
 from ghostlap.data.frame_sampling import SampledFrames
 from ghostlap.data.vision.augment import draw
-from ghostlap.data.vision.augmentation import Augmentation, Chance
+from ghostlap.data.vision.augmentation import Augmentation, RandomRange
 from ghostlap.data.vision.camera import SIDE_CAMERA_M, Camera
 from ghostlap.pilots.pilot import Pilot
 
@@ -118,10 +118,10 @@ def _steer(pilot: Pilot, frames: NDArray[np.uint8]) -> Floats:
 
 def _moved(kind: Kind, amount: float) -> Augmentation:
     if kind == "sideways_m":
-        return Augmentation(shear=Chance(1.0, amount, amount))
+        return Augmentation(shear=RandomRange(1.0, amount, amount))
     # Of a car that turns to the right, the picture moves to the left.
     px = -Camera().focal_px * math.tan(math.radians(amount))
-    return Augmentation(translate=Chance(1.0, px, px))
+    return Augmentation(translate=RandomRange(1.0, px, px))
 
 
 def verdict(response: Response) -> tuple[str, str]:

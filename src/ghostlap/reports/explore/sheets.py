@@ -19,7 +19,7 @@ import numpy as np
 from ghostlap.base.files import replacing
 from ghostlap.base.terminal import escaped
 from ghostlap.data.vision.augment import draw
-from ghostlap.data.vision.augmentation import Augmentation, Chance
+from ghostlap.data.vision.augmentation import Augmentation, RandomRange
 from ghostlap.data.vision.camera import FULL_LOCK_RAD, WHEELBASE_M, Camera, aim_distance_m
 from ghostlap.data.vision.preprocessing import SEED, Preprocessing, Rgb, crop, finish
 
@@ -155,7 +155,7 @@ def draw_kind(
     shown = [("original", frame)]
     alone = Augmentation(border=look.border, correct_labels=look.correct_labels)
     for title, amount in ends:
-        changes: dict[str, Any] = {kind: Chance(1.0, amount, amount)}
+        changes: dict[str, Any] = {kind: RandomRange(1.0, amount, amount)}
         only = dataclasses.replace(alone, **changes)
         plan = draw(
             only, np.array([frame.steering]), np.random.default_rng(seed), spec, steering_correction
