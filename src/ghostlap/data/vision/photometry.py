@@ -1,9 +1,9 @@
 """Changes of light and colour for :mod:`ghostlap.data.vision.augment`.
 
 What is linear in the colours takes amounts, shape ``(n,)``, and gives matrices, composed into one
-for each sample: colours are cut off at 0 and 255 only once, at the end. Everything else takes an RGB
-picture (``uint8``, any height and width), an amount, and four numbers in [0, 1) for further choices;
-it returns a new picture or the same one, never one changed in place.
+for each sample: colours are cut off at 0 and 255 only once, at the end. Everything else takes an
+RGB picture (``uint8``, any height and width), an amount, and four numbers in [0, 1) for further
+choices; it returns a new picture or the same one, never one changed in place.
 """
 
 from __future__ import annotations
