@@ -116,5 +116,5 @@ def write_track(path: Path, half_length_m: float = 45.0, half_breadth_m: float =
     for angle in np.arange(80) * (2 * math.pi / 80):
         x_m, y_m = half_length_m * math.cos(angle), half_breadth_m * math.sin(angle)
         rows.append(f"{x_m:.4f},{y_m:.4f},4.0,4.0")
-    path.write_text("\n".join(rows) + "\n")
+    path.write_text("\n".join(rows) + "\n", encoding="utf-8")
     return path

@@ -120,7 +120,7 @@ def _watch_operations(root: str, kill_at: int | None, count_file: str | None) ->
     if count_file is not None:
 
         def tell() -> None:
-            with open(count_file, "w") as file:
+            with open(count_file, "w", encoding="utf-8") as file:
                 file.write(str(count))
 
         atexit.register(tell)

@@ -121,7 +121,7 @@ def spoil_json(path: Path, chance: random.Random) -> str:
         path.write_bytes(Mutator([path.read_bytes()]).draw(chance))
         return "damaged"
     if draw < 0.25:
-        path.write_text("[" * 100_000)
+        path.write_text("[" * 100_000, encoding="utf-8")
         return "nested"
     values = json.loads(path.read_text(encoding="utf-8"))
     places: list[tuple[Any, Any]] = []
@@ -137,7 +137,7 @@ def spoil_json(path: Path, chance: random.Random) -> str:
     where, key = chance.choice(places)
     value = chance.choice(_ODD)
     where[key] = value
-    path.write_text(json.dumps(values))
+    path.write_text(json.dumps(values), encoding="utf-8")
     return f"{key} = {str(value)[:30]}"
 
 

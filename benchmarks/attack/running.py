@@ -195,7 +195,7 @@ def descendants(pid: int) -> list[psutil.Process]:
 def peak_mb_of(pid: int) -> float:
     """The most memory that a process has had so far; 0 if it is gone."""
     try:
-        for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+        for line in Path(f"/proc/{pid}/status").read_text(encoding="utf-8").splitlines():
             if line.startswith("VmHWM:"):
                 return int(line.split()[1]) / 1024
     except (OSError, ValueError):

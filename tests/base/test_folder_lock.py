@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from kills import kills_of
+from systems import linux, posix
 
 from ghostlap.base.errors import ExchangeError, FolderError, GhostlapError
 from ghostlap.base.files import own_folder, refuse_link, remove, replacing, write_json
@@ -24,8 +25,8 @@ from ghostlap.base.folder_lock import (
     replacing_output,
 )
 
-linux = pytest.mark.skipif(sys.platform != "linux", reason="the harness of kills looks at /proc")
-forks = pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+kills = linux("the harness of kills looks at /proc")
+forks = posix("forks")
 
 
 def in_child(work: Callable[[], Any]) -> int:
@@ -198,7 +199,7 @@ def write_output(out: Path) -> None:
 WHOLE = ["IMG", "IMG/0.jpg", "IMG/1.jpg", "IMG/2.jpg", "driving_log.csv"]
 
 
-@linux
+@kills
 @pytest.mark.parametrize("same", [True, False])
 def test_a_killed_copy_is_tidied_by_the_next_one_there(same: bool, tmp_path: Path) -> None:
     home = tmp_path / "home"
@@ -217,7 +218,7 @@ def test_a_killed_copy_is_tidied_by_the_next_one_there(same: bool, tmp_path: Pat
     assert kills >= 10
 
 
-@linux
+@kills
 def test_a_killed_film_leaves_what_was_there_and_is_tidied(tmp_path: Path) -> None:
     film = tmp_path / "home" / "film.mp4"
 

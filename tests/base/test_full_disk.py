@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from places import TESTS
 from recordings import make_recording
+from systems import posix
 from trainings import short_training
 
 from ghostlap.base.errors import CacheError, DaggerError, TrainingError
@@ -24,6 +25,7 @@ from ghostlap.training.config import TrainConfig
 from ghostlap.training.fit import TrainResult
 
 FULL = os.strerror(errno.EFBIG)
+limits = posix("limits of a file's size")
 
 CHILD = """
 import resource, signal, sys
@@ -36,11 +38,11 @@ sys.path.insert(0, {tests!r})
 
 
 def in_child(work: str, most: int) -> subprocess.CompletedProcess[str]:
-    pytest.importorskip("resource")
     code = CHILD.format(tests=str(TESTS), work=work, most=most)
     return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
 
 
+@limits
 def test_a_training_on_a_full_disk_ends_with_one_error_and_is_resumed_to_the_same(
     trained: TrainResult, small_recording: Path, cache_folder: Path, tmp_path: Path
 ) -> None:
@@ -64,6 +66,7 @@ cli.main(["train", {str(small_recording)!r}, "--out", {str(out)!r}, "--cache",
     assert (out / "history.csv").read_text() == (trained.out / "history.csv").read_text()
 
 
+@limits
 @pytest.mark.parametrize("name", ["n.h5", "n.weights.h5", "n.keras"])
 def test_a_network_that_does_not_fit_leaves_what_was_there(name: str, tmp_path: Path) -> None:
     """HDF5 itself would end the process as it exits."""

@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from recordings import make_recording
 from rich.console import Console
 from small_pilot import make_pilot
+from systems import posix
 
 from ghostlap.base.errors import GhostlapError
 from ghostlap.base.files import open_file, read_file, read_json
@@ -43,10 +44,10 @@ from ghostlap.training.config import TrainConfig
 from ghostlap.training.run_folder import check_run_folder
 
 QUIET = Console(quiet=True)
-posix = pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no such files")
+special_files = posix("FIFOs, sockets and devices among the files")
 
 
-@posix
+@special_files
 def test_what_is_no_file_is_not_opened(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "fifo")
     (tmp_path / "endless").symlink_to("/dev/zero")
@@ -116,7 +117,7 @@ READERS: dict[str, tuple[str, Callable[[Path], object]]] = {
 }  # fmt: skip
 
 
-@posix
+@special_files
 @pytest.mark.parametrize("reader", READERS)
 def test_no_reader_opens_what_is_no_file(reader: str, tmp_path: Path) -> None:
     """A device that is empty, so that a reader that opens it does not wait here for ever."""

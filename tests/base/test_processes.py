@@ -10,9 +10,11 @@ import time
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 import tasks
 from places import TESTS
+from systems import posix
 
 from ghostlap.base.errors import GhostlapError, ProcessError
 from ghostlap.base.platform import cores
@@ -23,11 +25,9 @@ ON_ONE_AND_TWO = pytest.mark.parametrize("processes", [1, 2])
 
 def is_alive(pid: int) -> bool:
     try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
+        return bool(psutil.Process(pid).status() != psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
         return False
-    state = Path(f"/proc/{pid}/stat")
-    return not state.exists() or state.read_text().rpartition(")")[2].split()[0] != "Z"
 
 
 def wait_until_gone(pids: list[int]) -> list[int]:
@@ -177,8 +177,14 @@ def test_an_error_in_the_loop_ends_the_processes(tmp_path: Path) -> None:
     assert not wait_until_gone(pids)
 
 
-@pytest.mark.skipif(os.name == "nt", reason="POSIX signals")
-@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+@pytest.mark.parametrize(
+    "how",
+    [
+        pytest.param(signal.SIGINT, marks=posix("SIGINT")),
+        signal.SIGTERM,
+        getattr(signal, "SIGKILL", signal.SIGTERM),
+    ],
+)
 def test_no_process_outlives_its_parent(how: int, tmp_path: Path) -> None:
     code = (
         "import sys, pathlib; sys.path.insert(0, sys.argv[1])\n"
@@ -200,7 +206,6 @@ def test_no_process_outlives_its_parent(how: int, tmp_path: Path) -> None:
     assert not wait_until_gone(pids)
 
 
-@pytest.mark.skipif(os.name == "nt", reason="POSIX signals")
 @pytest.mark.parametrize("work", ["long_work", "talking"])
 def test_processes_end_without_a_word_when_their_parent_is_killed(
     work: str, tmp_path: Path

@@ -11,11 +11,12 @@ from pathlib import Path
 
 import pytest
 from recordings import make_recording
+from systems import posix
 
 from ghostlap.base.errors import GhostlapError
 from ghostlap.base.surroundings import made_fit
 
-ON_POSIX = pytest.mark.skipif(os.name == "nt", reason="a POSIX shell")
+ON_POSIX = posix("a POSIX shell")
 PROGRAM = "from ghostlap.commands.cli import main; main()"
 
 

@@ -16,6 +16,7 @@ from places import ROOT
 from recordings import make_recording
 from rich.console import Console
 from rich.table import Table
+from systems import posix
 
 from ghostlap.base.terminal import escaped, in_html, plain, say, warn
 from ghostlap.training.dagger.plots import plot_iterations
@@ -120,7 +121,7 @@ def ghostlap(program: str, *arguments: str | Path, ends: str) -> subprocess.Comp
     )
 
 
-ON_POSIX = pytest.mark.skipif(os.name == "nt", reason="a POSIX shell")
+ON_POSIX = posix("a POSIX shell")
 FULL = pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no /dev/full")
 
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from systems import linux
 from websockets.sync.server import serve
 
 from benchmarks.attack import (
@@ -38,7 +39,7 @@ from benchmarks.attack.running import Ended, judge
 from benchmarks.attack.same import content, differences
 from benchmarks.attack.table import BEGIN, END, as_json, as_markdown, held, write_between_marks
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the attacks need Linux")
+pytestmark = linux("forks, kills and /proc")
 
 
 def campaign_in(folder: Path, **options: object) -> Campaign:
@@ -235,7 +236,7 @@ def test_a_reader_that_hangs_is_found(
 
 
 def _script(path: Path, text: str) -> Path:
-    path.write_text(text)
+    path.write_text(text, encoding="utf-8")
     path.chmod(0o755)
     return path
 

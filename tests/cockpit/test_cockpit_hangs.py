@@ -20,6 +20,7 @@ from typing import Any
 import pytest
 from places import TESTS
 from recordings import make_recording
+from systems import posix
 from test_cockpit_server import PATIENCE_S, Scripted, ask, page, serving
 from websockets.frames import Frame, Opcode
 
@@ -164,7 +165,7 @@ print("ended")
 """
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGTERM to be heard")
+@posix("SIGTERM that can be heard")
 @pytest.mark.parametrize(
     ("number", "what"),
     [(signal.SIGTERM, "all"), (signal.SIGTERM, "frames"), (signal.SIGINT, "all")],

@@ -193,7 +193,7 @@ def test_frames_that_are_not_there_are_told(library: Library) -> None:
     frames = read_recording(library.recordings / "one").frames
     Path(frames["center"][4]).unlink()
     Path(frames["center"][5]).unlink()
-    Path(frames["center"][5]).write_text("root:x:0:0")
+    Path(frames["center"][5]).write_text("root:x:0:0", encoding="utf-8")
     for row, camera in ((-1, "center"), (30, "center"), (0, "back"), (4, "center"), (5, "center")):
         with pytest.raises(GhostlapError):
             replay.frame(library, "one", row, camera)

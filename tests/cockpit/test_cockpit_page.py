@@ -16,7 +16,6 @@ import numpy as np
 import pytest
 from browser import open_browser
 from places import ROOT
-from playwright.sync_api import Browser, ConsoleMessage, Page, expect
 from recordings import make_recording
 from small_pilot import make_pilot
 
@@ -26,6 +25,9 @@ from ghostlap.cockpit.simulator import EmbeddedSource
 from ghostlap.commands.doctor import examine
 from ghostlap.data.formats.readers import read_recording
 from ghostlap.data.recordings.tables_beside import read_who_drove
+
+pytest.importorskip("playwright", reason="no package playwright, which drives a browser")
+from playwright.sync_api import Browser, ConsoleMessage, Page, expect
 
 PAGE = ROOT / "src" / "ghostlap" / "cockpit" / "page"
 PATIENCE_S = 60.0

@@ -6,7 +6,6 @@ import dataclasses
 import io
 import json
 import re
-import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ import pytest
 from kills import kills_of
 from rich.console import Console
 from small_pilot import make_pilot
+from systems import linux
 
 from ghostlap.base.errors import DemoError, GhostlapError, TrackError
 from ghostlap.commands.demo import command
@@ -94,7 +94,7 @@ def files_made_by(demo: Demo) -> dict[str, Any]:
     return {}
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="the harness of kills looks at /proc")
+@linux("the harness of kills looks at /proc")
 @pytest.mark.parametrize("fresh", [False, True])
 def test_a_kill_at_any_step_leaves_what_the_same_call_goes_on_with(
     fresh: bool, tmp_path: Path

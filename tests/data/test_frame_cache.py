@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import resource
 import shutil
 import signal
 from collections.abc import Iterator
@@ -11,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from recordings import draw_frame, make_recording
+from systems import posix
 
 from ghostlap.base.errors import CacheError
 from ghostlap.data import frame_cache
@@ -95,6 +95,8 @@ def test_a_process_killed_while_writing_leaves_a_good_store(
 @pytest.fixture
 def files_of_at_most_a_megabyte() -> Iterator[None]:
     """A write past 1 MB fails as on a full disk, by the operating system's own hand."""
+    import resource
+
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     old_handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000, hard))
@@ -103,6 +105,7 @@ def files_of_at_most_a_megabyte() -> Iterator[None]:
     signal.signal(signal.SIGXFSZ, old_handler)
 
 
+@posix("limits of a file's size")
 def test_a_disk_that_fills_up_is_said_and_keeps_what_was_decoded(
     tmp_path: Path,
     pictures: list[str],

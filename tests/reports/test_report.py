@@ -11,7 +11,7 @@ import tomllib
 from collections.abc import Iterator
 from html.parser import HTMLParser
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -21,7 +21,6 @@ from drives import make_drive
 from hypothesis import given
 from hypothesis import strategies as st
 from places import ROOT
-from playwright.sync_api import Page as BrowserPage
 from recordings import draw_frame, make_recording
 from rich.console import Console
 from rings import ring_file
@@ -49,6 +48,9 @@ from ghostlap.reports.report.charts import Chart, ticks
 from ghostlap.reports.report.config import ReportConfig
 from ghostlap.reports.report.curves import read_history
 from ghostlap.training.config import TrainConfig
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page as BrowserPage
 
 SECTIONS = [
     "drives", "map", "moments", "figures", "stress", "recorded", "training", "offline",

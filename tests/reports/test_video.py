@@ -19,6 +19,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from recordings import draw_frame, image_names, make_recording
+from systems import posix
 
 import ghostlap.commands.video as command
 from ghostlap.base.errors import PilotError, RecordingError, VideoError
@@ -454,8 +455,8 @@ def test_after_a_second_ctrl_c_an_earlier_video_is_still_there(
     assert sorted(path.name for path in tmp_path.iterdir()) == ["run1", "run1.mp4"]
 
 
+@posix("limits of a file's size")
 def test_a_full_disk_leaves_no_half_a_video(tmp_path: Path) -> None:
-    pytest.importorskip("resource")
     folder = tmp_path / "noise"
     folder.mkdir()
     random = np.random.default_rng(0)

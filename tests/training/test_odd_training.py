@@ -344,7 +344,9 @@ def test_a_strangers_network_runs_nothing_and_stays_small(
     evil = tmp_path / "evil.keras"
     if what == "lambda":
         sign = str(tmp_path / "ran")
-        lambda_ = keras.layers.Lambda(lambda x: (Path(sign).write_text("ran"), x)[1])
+        lambda_ = keras.layers.Lambda(
+            lambda x: (Path(sign).write_text("ran", encoding="utf-8"), x)[1]
+        )
         saved = keras.saving.serialize_keras_object(lambda_)
         with_config(tmp_path / "good.keras", evil, with_layer(saved))
     elif what == "module":

@@ -39,10 +39,10 @@ class FakeNetwork:
         return self
 
     def load_weights(self, path: Path) -> None:
-        self.weights = path.read_text()
+        self.weights = path.read_text(encoding="utf-8")
 
     def save_weights(self, path: Path) -> None:
-        path.write_text(self.weights)
+        path.write_text(self.weights, encoding="utf-8")
 
 
 @pytest.fixture
@@ -82,7 +82,7 @@ def select(oval: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Select
                 yield index, EpisodesResult(made, (), (0, 0), (0, 0), 1.0)
 
         def fake_export(network: FakeNetwork, path: Path) -> None:
-            path.write_text(f"the network of {network.weights}")
+            path.write_text(f"the network of {network.weights}", encoding="utf-8")
 
         monkeypatch.setattr(selection, "run_tasks", fake_run)
         monkeypatch.setattr(selection, "export_onnx", fake_export)

@@ -242,8 +242,9 @@ def explained(error: type[GhostlapError], advice: str) -> Iterator[None]:
 
 
 def write_text(path: Path, text: str) -> None:
+    """Write UTF-8, with the same bytes on every system."""
     with replacing(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+        temporary.write_bytes(text.encode())
 
 
 def write_json(path: Path, values: Any) -> None:

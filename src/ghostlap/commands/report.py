@@ -101,7 +101,7 @@ def report(config: ReportConfig, console: Console = console) -> dict[str, Any]:
         try:
             config.page.parent.mkdir(parents=True, exist_ok=True)
             with replacing_output(config.page, GhostlapError) as unfinished:
-                unfinished.write_text(html, encoding="utf-8")
+                unfinished.write_bytes(html.encode())
         except OSError as error:
             raise GhostlapError(
                 f"{config.page}: the page cannot be written there ({error.strerror})."

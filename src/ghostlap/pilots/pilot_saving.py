@@ -189,7 +189,8 @@ def _export_with_tensorflow(network: Any, path: Path) -> None:
             python("-c", _EXPORT, str(keras_path), str(path)),
             env={**os.environ, "KERAS_BACKEND": "tensorflow"},
             capture_output=True,
-            text=True,
+            encoding="utf-8",
+            errors="replace",
         )
     if ended.returncode:
         raise PilotError(

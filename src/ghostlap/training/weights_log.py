@@ -55,7 +55,10 @@ class WeightsLogger(keras.callbacks.Callback):
             return
         self._add(epoch + 1)
         self.before = self._weights()
-        with replacing(self.path) as temporary, open(temporary, "w", newline="") as file:
+        with (
+            replacing(self.path) as temporary,
+            open(temporary, "w", encoding="utf-8", newline="") as file,
+        ):
             writer = csv.DictWriter(file, COLUMNS)
             writer.writeheader()
             writer.writerows(self.rows)

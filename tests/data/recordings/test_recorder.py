@@ -4,7 +4,6 @@ import datetime
 import errno
 import os
 import random
-import signal
 import subprocess
 import sys
 import tempfile
@@ -18,6 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from odd_logs import ODD_LOGS, rows_of
 from recordings import START, draw_frame, make_recording
+from systems import posix
 
 from ghostlap.base.errors import RecordingError
 from ghostlap.data.formats.readers import read_recording
@@ -179,7 +179,7 @@ def test_a_killed_recording_stays_readable(tmp_path: Path) -> None:
         assert process.stdout is not None
         process.stdout.readline()
         time.sleep(wait.uniform(0.02, 0.15))
-        process.send_signal(signal.SIGKILL)
+        process.kill()
         process.wait()
         process.stdout.close()
         frames = read_recording(tmp_path).frames
@@ -308,7 +308,7 @@ def test_no_more_rows_are_recorded_than_are_read(
     assert len(read_recording(tmp_path).frames) == 3
 
 
-@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no FIFOs here")
+@posix("FIFOs")
 @pytest.mark.parametrize("name", ["driving_log.csv", "who_drove.csv"])
 def test_what_is_no_file_is_neither_waited_for_nor_written(tmp_path: Path, name: str) -> None:
     os.mkfifo(tmp_path / name)

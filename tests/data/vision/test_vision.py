@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from places import GOLDEN
 from recordings import draw_frame
+from systems import posix
 
 from ghostlap.base.errors import GhostlapError, ImageError
 from ghostlap.data.vision.preprocessing import (
@@ -271,7 +272,7 @@ def test_a_damaged_picture_is_refused_or_has_the_size_that_it_says(data: st.Data
         assert decode_rgb(bytes(damaged), max_side_px=1000).size <= 3_000_000
 
 
-@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no FIFOs")
+@posix("FIFOs")
 def test_what_is_no_file_is_not_opened_as_a_picture(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "fifo.jpg")
     (tmp_path / "endless.jpg").symlink_to("/dev/zero")

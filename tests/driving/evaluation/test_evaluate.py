@@ -6,7 +6,6 @@ import dataclasses
 import io
 import json
 import math
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from kills import kills_of
 from rich.console import Console
+from systems import linux
 
 import ghostlap.commands.evaluate as command
 from ghostlap.base.errors import EvaluationError, GhostlapError, PilotError, TrackError
@@ -571,7 +571,7 @@ def test_after_ctrl_c_what_is_finished_is_kept_and_can_be_finished(
     said = " ".join(text_of(console).split())
     assert "not complete: 2 of 4 episodes are finished and kept" in said
     assert "--resume goes on" in said
-    with open(out / "finished.jsonl", "a") as file:
+    with open(out / "finished.jsonl", "a", encoding="utf-8") as file:
         file.write('{"task": 3, "seco')  # a kill in the middle of a line
     resumed = evaluate(config_for(pilot, oval, name="broken", resume=True), console)
     assert resumed["complete"]
@@ -624,7 +624,7 @@ def files_in(out: Path) -> dict[str, bytes]:
     return content | {name: json.dumps(about[name]).encode() for name in kept}
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="the harness of kills looks at /proc")
+@linux("the harness of kills looks at /proc")
 @pytest.mark.parametrize("begin", ["new", "over an earlier one", "resumed"])
 def test_a_kill_at_any_step_leaves_what_can_be_gone_on_with(
     begin: str, oval: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

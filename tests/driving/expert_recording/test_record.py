@@ -10,7 +10,6 @@ import io
 import itertools
 import json
 import os
-import signal
 import subprocess
 import sys
 import time
@@ -24,6 +23,7 @@ import tyro
 from kills import kills_of
 from rich.console import Console
 from rings import ring, ring_file
+from systems import linux, posix
 
 import ghostlap.commands.record as command
 from ghostlap.base.errors import FolderError, RecordingError, SimulatorError, TrackError
@@ -394,7 +394,7 @@ def two_moments_a_stretch(job: Job, report: Report) -> int:
 
 
 @pytest.mark.usefixtures("drawn")
-@pytest.mark.skipif(sys.platform != "linux", reason="the harness of kills looks at /proc")
+@linux("the harness of kills looks at /proc")
 @pytest.mark.parametrize("begin", ["new", "resumed"])
 def test_a_kill_at_any_step_leaves_what_can_be_gone_on_with(begin: str, tmp_path: Path) -> None:
     config = small(tmp_path / "rec", rate_hz=1.0, cameras=("center",))
@@ -665,10 +665,9 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, dict[str
     return track, content_of(out)
 
 
-@pytest.mark.skipif(os.name == "nt", reason="POSIX signals")
-@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
+@pytest.mark.parametrize("how", [pytest.param(signal.SIGINT, marks=posix("SIGINT")), None])
 def test_two_processes_killed_and_resumed(
-    how: int, undisturbed: tuple[str, dict[str, bytes]], tmp_path: Path
+    how: int | None, undisturbed: tuple[str, dict[str, bytes]], tmp_path: Path
 ) -> None:
     """The bytes are those of one process that nobody disturbed."""
     track, content = undisturbed
@@ -677,9 +676,12 @@ def test_two_processes_killed_and_resumed(
     while len(list((out / "IMG").glob("center*"))) < 10:
         assert process.poll() is None
         time.sleep(0.02)
-    process.send_signal(how)
+    if how is None:
+        process.kill()
+    else:
+        process.send_signal(how)
     process.wait(20)
-    if how == signal.SIGINT:
+    if how is not None:
         assert len(read_recording(out).frames) > 0
     assert recording_process(out, "--resume").wait(60) == 0
     assert content_of(out) == content

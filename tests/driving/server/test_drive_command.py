@@ -17,6 +17,7 @@ import pytest
 from raw_simulator import RawSimulator, leave_all, telemetry
 from rich.console import Console
 from small_pilot import GREY, make_pilot
+from systems import posix
 
 from ghostlap.base.errors import DriveError, GhostlapError, PilotError
 from ghostlap.commands.drive import _say_where, drive
@@ -51,6 +52,7 @@ async def told_to(port: int, picture: bytes) -> float:
     return steering
 
 
+@posix("signals that can be heard")
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_from_start_to_stop(tmp_path: Path, number: signal.Signals) -> None:
     """It serves, records, needs no training framework, and a signal ends it cleanly."""

@@ -29,9 +29,9 @@ from raw_simulator import (
     open_connection,
     telemetry,
 )
+from systems import linux
 
 from ghostlap.base.errors import DriveError
-from ghostlap.base.platform import QUICK_ACK
 from ghostlap.data.vision.preprocessing import SEED, encode_jpeg
 from ghostlap.driving.server import connection as connection_module
 from ghostlap.driving.server import server as server_module
@@ -312,7 +312,7 @@ def test_an_interface_that_is_not_here_is_named() -> None:
         serving(lambda server: asyncio.sleep(0), host="192.0.2.1")
 
 
-@pytest.mark.skipif(QUICK_ACK is None, reason="only Linux has TCP_QUICKACK")
+@linux("TCP_QUICKACK")
 def test_every_read_is_acknowledged_at_once() -> None:
     calls: list[tuple[int, int, int]] = []
 

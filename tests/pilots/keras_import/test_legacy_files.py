@@ -17,6 +17,7 @@ import h5py  # type: ignore[import-untyped]
 import numpy as np
 import pytest
 from legacy_models import draw, layer, small_model, small_weights, write_model, write_weights
+from systems import linux
 
 from ghostlap.base.errors import LegacyError
 from ghostlap.pilots.keras_import.h5_child import Refused, read_h5
@@ -399,7 +400,7 @@ except h5_child.Refused as error:
 """
 
 
-@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="memory is limited on Linux only")
+@linux("memory is limited there")
 @pytest.mark.parametrize(
     ("size", "said"), [(100 * 2**20, "refused HDF5 says"), (100, "refused it")]
 )

@@ -6,7 +6,6 @@ import csv
 import dataclasses
 import io
 import json
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ from drives import TINY, make_drive, make_pilot, write_track
 from kills import kills_of
 from recordings import image_names, make_recording
 from rich.console import Console
+from systems import linux
 from trainings import add_to_description
 
 import ghostlap.commands.dagger as command
@@ -192,7 +192,7 @@ def driven(task: LabelTask) -> list[Path]:
 
 def beside(recording: Path) -> dict[str, Any]:
     """Columns of who_drove.csv; numbers as arrays."""
-    with open(recording / WHO_DROVE.name, newline="") as file:
+    with open(recording / WHO_DROVE.name, encoding="utf-8", newline="") as file:
         header, *rows = csv.reader(file)
     columns = dict(zip(header, zip(*rows, strict=True), strict=True))
     numbers = {name: np.array(columns[name], float) for name in header[2:]}
@@ -340,7 +340,7 @@ def test_iterations_build_on_each_other_and_the_control_has_as_many_steps(
     assert result["complete"]
     assert result["best"] == {"iteration": 2, "pilot": str(runs[1] / "pilot")}
     assert json.loads((out / "dagger.json").read_text()) == json.loads(json.dumps(result))
-    with open(out / "iterations.csv", newline="") as file:
+    with open(out / "iterations.csv", encoding="utf-8", newline="") as file:
         table = list(csv.DictReader(file))
     assert [row["arm"] for row in table] == [row.arm for row in rows]
     assert float(table[3]["autonomy_percent"]) == pytest.approx(rows[3].measured.autonomy_percent)
@@ -414,7 +414,7 @@ def test_a_resumed_one_names_its_pilot_as_it_was_named(
     assert not any(Path(row["pilot"]).is_absolute() for row in result["rows"][1:])
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="the harness of kills looks at /proc")
+@linux("the harness of kills looks at /proc")
 def test_a_kill_at_any_step_leaves_what_the_same_call_goes_on_with(
     pilot: Path, oval: str, undisturbed: list[dict[str, Any]], tmp_path: Path
 ) -> None:

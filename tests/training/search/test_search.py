@@ -20,6 +20,7 @@ import tyro
 from kills import kills_of
 from recordings import make_recording
 from rich.console import Console
+from systems import linux
 
 import ghostlap.commands.train as training
 from ghostlap.base.errors import CacheError, RecordingError, TrainingError
@@ -466,7 +467,7 @@ def test_two_searches_do_not_write_into_one_folder(config: SearchConfig, quiet: 
     ]
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="the harness of kills looks at /proc")
+@linux("the harness of kills looks at /proc")
 def test_a_kill_at_any_step_leaves_what_the_same_call_goes_on_with(
     config: SearchConfig, quiet: Console
 ) -> None:

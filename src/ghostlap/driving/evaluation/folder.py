@@ -156,7 +156,7 @@ def keep(folder: Path, index: int, task: EpisodesTask, result: EpisodesResult) -
         "seconds": result.seconds,
     }
     path = folder / FINISHED_FILE
-    with named_in_errors(path), open(path, "a", encoding="utf-8") as file:
+    with named_in_errors(path), open(path, "a", encoding="utf-8", newline="") as file:
         file.write(json.dumps(line) + "\n")
     return _read_back(folder, task, line)
 

@@ -217,7 +217,8 @@ def _tflite(
             python("-m", module, *map(str, files)),
             env={**os.environ, "KERAS_BACKEND": "tensorflow", "TF_CPP_MIN_LOG_LEVEL": "3"},
             capture_output=True,
-            text=True,
+            encoding="utf-8",
+            errors="replace",
         )
         if ended.returncode:
             raise ExchangeError(

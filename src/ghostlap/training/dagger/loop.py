@@ -206,7 +206,7 @@ class Loop:
         with (
             self.console.status(plain(f"{what} …")),
             named_in_errors(folder / LOG_FILE),
-            (folder / LOG_FILE).open("a", encoding="utf-8") as file,
+            (folder / LOG_FILE).open("a", encoding="utf-8", newline="") as file,
         ):
             yield Console(file=file, width=120)
 
