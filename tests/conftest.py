@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import hypothesis
 import pytest
 from places import SHARED
 from recordings import make_recording
+from systems import link_or_skip
 from trainings import short_training
 
 from ghostlap.commands.train import train
@@ -20,6 +22,9 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 # No test watches the clock: on a loaded machine any example may take long.
 hypothesis.settings.register_profile("unhurried", deadline=None)
 hypothesis.settings.load_profile("unhurried")
+
+if os.name == "nt":
+    Path.symlink_to = link_or_skip  # type: ignore[method-assign]
 
 _SHARED_DATA = SHARED / "data"
 

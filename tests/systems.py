@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -16,3 +17,13 @@ def linux(reason: str) -> pytest.MarkDecorator:
 def posix(reason: str) -> pytest.MarkDecorator:
     """A test of what Windows does not have."""
     return pytest.mark.skipif(os.name == "nt", reason=f"not on Windows: {reason}")
+
+
+def link_or_skip(link: Path, target: str | os.PathLike[str], is_folder: bool = False) -> None:
+    """What ``Path.symlink_to`` does, for tests on Windows: there one needs a right to make links."""
+    try:
+        os.symlink(target, link, is_folder)
+    except OSError:
+        pytest.skip("this system does not let everybody make links")
+    if not link.is_symlink():  # Wine makes none, and says nothing of it
+        pytest.skip("this system makes no links")

@@ -58,7 +58,7 @@ cli.main(["train", {str(small_recording)!r}, "--out", {str(out)!r}, "--cache",
     assert ended.returncode == 2, ended.stderr  # and no signal while Python exits
     assert "Traceback" not in ended.stderr
     (error,) = [line for line in ended.stderr.splitlines() if line.startswith("error:")]
-    assert f"{out}/checkpoint/best.weights.h5: {FULL}" in error
+    assert f"{out / 'checkpoint' / 'best.weights.h5'}: {FULL}" in error
     assert f"'ghostlap train --resume --out {out}' goes on from here" in error
     assert not [path for path in out.rglob("*") if path.name.startswith(UNFINISHED)]
     resumed = train(TrainConfig(out=out, cache=cache_folder, resume=True))
@@ -130,7 +130,7 @@ def test_tensorflows_own_error_of_a_full_disk_is_one_of_the_system(
 
     monkeypatch.setattr(keras.Model, "fit", cannot)
     config = short_training(small_recording, tmp_path / "r", cache_folder)
-    with pytest.raises(TrainingError, match=r"/r: No space left on device.*--resume --out"):
+    with pytest.raises(TrainingError, match=r"r: No space left on device.*--resume --out"):
         train(config)
 
 

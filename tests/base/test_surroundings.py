@@ -27,9 +27,9 @@ def ghostlap(
     environment: dict[str, str] | None = None,
 ) -> subprocess.CompletedProcess[str]:
     """Run a command after what a shell does first."""
+    command = [sys.executable, "-c", program, *map(str, arguments)]
     return subprocess.run(
-        ["bash", "-c", f'{before}\nexec "$0" -c "$@"', sys.executable, program,
-         *map(str, arguments)],
+        ["bash", "-c", f'{before}\nexec "$0" "$@"', *command] if before else command,
         capture_output=True, text=True, env={**os.environ, **(environment or {})},
     )  # fmt: skip
 

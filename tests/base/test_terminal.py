@@ -190,6 +190,7 @@ def test_a_stream_that_lacks_letters_gets_escapes(encoding: str, tmp_path: Path)
     assert b"\\u25" not in ended.stdout  # lines are dashes
 
 
+@posix("names that hold line breaks")
 def test_a_name_full_of_markup_and_escapes_is_shown_as_it_is(tmp_path: Path) -> None:
     recording = make_recording(tmp_path / "rec[/]\x1b[2J\u202e\n", rows=20)
     ended = subprocess.run(
