@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -19,8 +20,8 @@ def posix(reason: str) -> pytest.MarkDecorator:
     return pytest.mark.skipif(os.name == "nt", reason=f"not on Windows: {reason}")
 
 
-def link_or_skip(link: Path, target: str | os.PathLike[str], is_folder: bool = False) -> None:
-    """What ``Path.symlink_to`` does, for tests on Windows: there one needs a right to make links."""
+def link_or_skip(link: Path, target: Any, is_folder: bool = False) -> None:
+    """``Path.symlink_to`` for tests on Windows, where one needs a right to make links."""
     try:
         os.symlink(target, link, is_folder)
     except OSError:
