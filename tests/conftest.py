@@ -24,7 +24,7 @@ hypothesis.settings.register_profile("unhurried", deadline=None)
 hypothesis.settings.load_profile("unhurried")
 
 if os.name == "nt":
-    Path.symlink_to = link_or_skip  # type: ignore[method-assign]
+    Path.symlink_to = link_or_skip  # type: ignore[method-assign, assignment]
 
 _SHARED_DATA = SHARED / "data"
 
