@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: setup test test-all lint types unit attack demo generalist bench clean
+.PHONY: setup test test-all lint types unit attack windows demo generalist bench clean
 
 setup: $(READY)
 
@@ -31,7 +31,7 @@ unit: $(READY)
 	$(BIN)/pytest -n 2 --dist loadfile
 
 # The slow tests too: pilots trained on recordings and driven, which takes minutes each.
-test-all: lint types
+test-all: lint types windows
 	$(BIN)/pytest -m 'slow or not slow'
 	$(BIN)/python -m benchmarks.attack --minutes 10
 
@@ -40,6 +40,11 @@ test-all: lint types
 MINUTES ?= 30
 attack: $(READY)
 	$(BIN)/python -m benchmarks.attack --minutes $(MINUTES)
+
+# Commands and tests on Windows' own Python under Wine, in a kit made from packages: build/windows.
+# Where they cannot be fetched, it says so and is skipped.
+windows: $(READY)
+	$(BIN)/python tools/windows.py
 
 # From nothing to a pilot that drives, with proof: some minutes; goes on where it was interrupted.
 demo: $(READY)

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
+import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import hypothesis
+import psutil
 import pytest
 from places import SHARED
 from recordings import make_recording
@@ -66,3 +71,27 @@ def trained(
     """A training of three short epochs, unbroken; its run folder is not to be changed."""
     out = tmp_path_factory.mktemp("runs") / "a"
     return train(short_training(small_recording, out, cache_folder))
+
+
+@pytest.fixture
+def open_files_stay(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on Windows, what this process has open or mapped is neither replaced, renamed nor removed.
+
+    Elsewhere than on Linux it changes nothing.
+    """
+    if sys.platform != "linux":
+        return
+    this = psutil.Process()
+
+    def refusing(function: Callable[..., None]) -> Callable[..., None]:
+        def call(*paths: Any, **options: Any) -> None:
+            held = {one.path for one in [*this.open_files(), *this.memory_maps()]}
+            for path in paths:
+                if os.path.realpath(path) in held:
+                    raise PermissionError(errno.EACCES, "Sharing violation", str(path))
+            function(*paths, **options)
+
+        return call
+
+    for name in ("replace", "rename", "unlink", "remove"):
+        monkeypatch.setattr(os, name, refusing(getattr(os, name)))

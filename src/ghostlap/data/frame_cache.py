@@ -20,7 +20,7 @@ import shutil
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TypeVar
+from typing import BinaryIO, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -156,8 +156,8 @@ class FrameCache:
                 open(self.digests_path, "ab") as digests_file,
             ):
                 # What a killed process left after the last complete frame goes first.
-                pixels_file.truncate(count * self.frame_bytes)
-                digests_file.truncate(count * _DIGEST_BYTES)
+                _cut(pixels_file, count * self.frame_bytes)
+                _cut(digests_file, count * _DIGEST_BYTES)
                 for start, results in _in_chunks(pool, self._decode, paths):
                     keys = b""
                     for result in results:
@@ -188,7 +188,9 @@ class FrameCache:
         count, folder = len(self._digests()), self.pixels_path.parent
         needed = frames * self.frame_bytes
         if count and count * self.frame_bytes + needed > MAX_STORE_BYTES:
-            # Processes that have the old files mapped keep them until they are done.
+            # Processes that have the old files mapped keep them until they are done; on Windows,
+            # nothing that is mapped can be removed.
+            self._map, self.frames = None, self.frames[:0].copy()
             remove(self.digests_path, folder)
             remove(self.pixels_path, folder)
             count = 0
@@ -221,6 +223,12 @@ class FrameCache:
                     file.fileno(), count * self.frame_bytes, access=mmap.ACCESS_READ
                 )
             self.frames = np.frombuffer(self._map, np.uint8).reshape(count, *self.frame_shape)
+
+
+def _cut(file: BinaryIO, size: int) -> None:
+    """Cut off what is too much; Windows refuses even to try while anybody has the file mapped."""
+    if file.tell() > size:  # it was opened at its end
+        file.truncate(size)
 
 
 def _in_chunks(

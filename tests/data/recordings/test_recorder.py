@@ -108,7 +108,9 @@ def test_a_missing_final_newline_is_added(tmp_path: Path) -> None:
     assert not (folder / CUT_OFF_NAME).exists()
 
 
-def test_a_cut_off_row_is_moved_aside_and_never_becomes_a_wrong_one(tmp_path: Path) -> None:
+def test_a_cut_off_row_is_moved_aside_and_never_becomes_a_wrong_one(
+    tmp_path: Path, open_files_stay: None
+) -> None:
     log = tmp_path / "driving_log.csv"
     record(tmp_path, 4)
     whole = log.read_bytes()
@@ -178,7 +180,11 @@ def test_a_killed_recording_stays_readable(tmp_path: Path) -> None:
         )
         assert process.stdout is not None
         process.stdout.readline()
-        time.sleep(wait.uniform(0.02, 0.15))
+        log = tmp_path / "driving_log.csv"
+        before = log.stat().st_size
+        while log.stat().st_size == before:
+            time.sleep(0.01)
+        time.sleep(wait.uniform(0.0, 0.13))
         process.kill()
         process.wait()
         process.stdout.close()

@@ -55,7 +55,7 @@ def end_log(path: Path, cut_off: Path) -> tuple[int, int]:
 
 def _write_anew(path: Path, log: DrivingLog, cut_off: Path) -> None:
     """Write the lines from the open one on as the rows that are read from them."""
-    with path.open("rb") as old, replacing(path) as temporary, temporary.open("wb") as new:
+    with replacing(path) as temporary, path.open("rb") as old, temporary.open("wb") as new:
         lines = lines_of(old, str(path))
         new.writelines(itertools.islice(lines, log.open_line - 1))
         with cut_off.open("ab") as aside:
