@@ -31,7 +31,7 @@ unit: $(READY)
 	$(BIN)/pytest -n 2 --dist loadfile
 
 # The slow tests too: pilots trained on recordings and driven, which takes minutes each.
-test-all: lint types windows
+test-all: lint types
 	$(BIN)/pytest -m 'slow or not slow'
 	$(BIN)/python -m benchmarks.attack --minutes 10
 
