@@ -11,7 +11,14 @@ The verbs of the command line, for a notebook; each has one config, whose fields
 from __future__ import annotations
 
 import importlib
+import sys
 from typing import TYPE_CHECKING, Any
+
+if sys.version_info < (3, 11):  # noqa: UP036 - pip keeps it out, a copy of the source does not
+    sys.exit(
+        f"Ghostlap needs Python 3.11 or newer, and {sys.executable} is {sys.version.split()[0]}. "
+        "Make its environment with a newer one: python3.12 -m venv .venv"
+    )
 
 if TYPE_CHECKING:
     from ghostlap.base.errors import GhostlapError
