@@ -109,7 +109,7 @@ def _protocol() -> Target:
 
     def read(data: bytes) -> object:
         message = parse(data.decode("utf-8", "replace"))
-        return text_of(dataclasses.asdict(message) if hasattr(message, "run") else {})
+        return text_of(message)
 
     return Target(read, [json.dumps(seed).encode() for seed in seeds])
 

@@ -103,7 +103,7 @@ def command(name, arguments):
     if name == "doctor":
         for i in range(20_000):
             print("a table")
-    return {"done": True}
+    return {"done": True, "errors": 0} if name == "doctor" else {"done": True}
 
 cli._run = command
 cli.main()

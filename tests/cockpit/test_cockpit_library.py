@@ -244,7 +244,9 @@ out.mkdir()
     real = subprocess.Popen
 
     def played(command: list[str], **options: Any) -> subprocess.Popen[bytes]:
-        return real([sys.executable, "-c", program, *command[3:]], **options)
+        return real(
+            [sys.executable, "-c", program, *command[command.index("ghostlap") + 1 :]], **options
+        )
 
     monkeypatch.setattr("ghostlap.base.platform.subprocess.Popen", played)
     monkeypatch.setattr(trainer, "_LEAVE_AFTER_S", 0.5)

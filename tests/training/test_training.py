@@ -102,7 +102,8 @@ import os, sys
 sys.path.insert(0, {tests!r})
 from pathlib import Path
 from trainings import short_training
-from ghostlap.training import callbacks, fit
+from ghostlap.commands.train import train
+from ghostlap.training import callbacks
 when = {when!r}
 save = callbacks.Checkpoints._save
 def kill_while_saving(self, name):

@@ -584,7 +584,7 @@ def test_a_killed_trial_goes_on_from_its_last_epoch(
         claim_run_folder(config)
         return TrainResult(config.out, 1, 1, 0.1, {}, 1.0)
 
-    monkeypatch.setattr(training, "fit", fit)
+    monkeypatch.setattr("ghostlap.training.fit.fit", fit)
     claim.write_text("{}")  # of another config, or cut off
     (claim.parent / "left-over").touch()
     run_trial(config, 0.5, quiet)
