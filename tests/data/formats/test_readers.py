@@ -18,7 +18,6 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from places import SHARED
 from recordings import draw_frame, image_names, make_recording, steering_at
 from rich.console import Console
 
@@ -667,11 +666,3 @@ def test_mixed_encodings_and_line_ends(tmp_path: Path) -> None:
         b"".join(line.encode(encodings[k % 3]) + ends[k % 3] for k, line in enumerate(lines))
     )
     assert read(folder) == STEERING
-
-
-@pytest.mark.parametrize("name", ["lap-column", "research-fork", "gbk", "tub-two-cameras"])
-def test_the_shared_inputs_script_is_where_these_kinds_come_from(name: str) -> None:
-    script = SHARED / "inputs" / "make.py"
-    if not script.is_file():
-        pytest.skip(f"no {script}")
-    assert name in script.read_text(encoding="utf-8")

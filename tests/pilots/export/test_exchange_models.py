@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Literal
 
 import cv2
 import numpy as np
@@ -164,6 +165,12 @@ def test_tflite_in_integers_is_smaller_and_close(
         size[number] = result["bytes"]
     assert size["int8"] < 0.4 * size["float32"]
     assert result["measured"]["mae_to_pilot"] < 0.05
+
+
+@pytest.mark.parametrize("to", ["onnx", "tflite", "keras"])
+def test_a_name_without_an_ending_gets_the_formats(to: Literal["onnx", "tflite", "keras"]) -> None:
+    assert ExportConfig(Path("runs/a"), to).out == Path(f"pilot.{to}")
+    assert ExportConfig(Path("runs/a"), to, Path("b/small")).out == Path(f"b/small.{to}")
 
 
 def test_clear_errors(pilot: Path, tmp_path: Path) -> None:

@@ -11,6 +11,8 @@ import tyro
 from ghostlap.base.errors import ExchangeError
 from ghostlap.base.options import Options, Range
 
+ENDINGS = {"onnx": (".onnx",), "tflite": (".tflite",), "keras": (".keras", ".h5")}
+
 
 @dataclasses.dataclass(frozen=True)
 class ExportConfig(Options, error=ExchangeError):
@@ -24,8 +26,8 @@ class ExportConfig(Options, error=ExchangeError):
     to: Annotated[Literal["onnx", "tflite", "keras"], tyro.conf.arg(name="as")] = "onnx"
     """onnx: raw frames in (uint8), steering out, preprocessing within. tflite and keras: the
     network alone, which sees preprocessed pictures; the JSON file beside it says which."""
-    out: Path = Path("pilot.onnx")
-    """File to write: .onnx, .tflite, .keras or .h5."""
+    out: Path = Path("pilot")
+    """File to write: .onnx, .tflite, .keras or .h5; without an ending it gets the one of --as."""
     number: Literal["float32", "float16", "int8"] = "float32"
     """Type of the weights, for tflite; int8 computes in integers, too."""
     recording: Path | None = None
@@ -35,6 +37,8 @@ class ExportConfig(Options, error=ExchangeError):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if not self.out.suffix:
+            object.__setattr__(self, "out", self.out.with_suffix(ENDINGS[self.to][0]))
         if self.number == "int8" and self.to == "tflite" and self.recording is None:
             raise ExchangeError(
                 "--number int8 needs --recording REC: the range of each layer is measured on it."

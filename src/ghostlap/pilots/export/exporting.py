@@ -21,11 +21,9 @@ from ghostlap.base.processes import python
 from ghostlap.base.terminal import plain, say
 from ghostlap.data.labels import SPEED_UNIT_MPH, steering_error
 from ghostlap.data.vision.preprocessing import Rgb, preprocess, read_rgb
-from ghostlap.pilots.export.config import ExportConfig
+from ghostlap.pilots.export.config import ENDINGS, ExportConfig
 from ghostlap.pilots.keras_files import load_network, write_keras
 from ghostlap.pilots.pilot import KERAS_FILE, ONNX_FILE, Pilot, run_file
-
-ENDINGS = {"onnx": (".onnx",), "tflite": (".tflite",), "keras": (".keras", ".h5")}
 
 STEERING_TOLERANCE = 1e-3
 """Largest difference of ONNX and Keras files from the pilot on any frame; TensorFlow Lite's loss

@@ -8,13 +8,11 @@ import operator
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from ghostlap.pilots.keras_import.script import arrays, libraries, opencv
-from ghostlap.pilots.keras_import.script.libraries import Facts
+from ghostlap.pilots.keras_import.script import arrays, opencv
 from ghostlap.pilots.keras_import.script.picture import Picture, Refused
 from ghostlap.pilots.keras_import.script.values import (
     UNKNOWN,
     Answer,
-    Arguments,
     Bound,
     Class,
     External,
@@ -23,11 +21,12 @@ from ghostlap.pilots.keras_import.script.values import (
     Instance,
     Module,
     Numbers,
+    Scope,
     Unknown,
     numbers_of,
 )
 
-_MOST_ITEMS = 1000
+MOST_ITEMS = 1000
 _MOST_NUMBER = 1e12
 _BINARY: dict[type[ast.operator], tuple[str, Callable[[Any, Any], Any]]] = {
     ast.Add: ("+", operator.add), ast.Sub: ("-", operator.sub), ast.Mult: ("*", operator.mul),
@@ -38,38 +37,7 @@ _COMPARED: dict[type[ast.cmpop], Callable[[Any, Any], Any]] = {
     ast.Eq: operator.eq, ast.NotEq: operator.ne, ast.Lt: operator.lt, ast.LtE: operator.le,
     ast.Gt: operator.gt, ast.GtE: operator.ge,
 }  # fmt: skip
-_FUNCTIONS: dict[str, Callable[..., Any]] = {
-    "int": int, "float": float, "round": round, "abs": abs, "min": min, "max": max, "len": len,
-    "tuple": tuple, "list": list, "bool": bool, "slice": slice, "sum": sum, "reversed": reversed,
-    "floor": math.floor, "ceil": math.ceil, "sqrt": math.sqrt, "int32": int, "int64": int,
-    "rint": round, "trunc": math.trunc, "sorted": sorted, "zip": zip, "enumerate": enumerate,
-}  # fmt: skip
-_ASKED = ("predict", "predict_on_batch", "predict_classes", "predict_step")
-_MODELS = ("load_model", "model_from_json", "Sequential", "models.Model", "model_from_yaml")
 _TRUE = (Picture, Given, Function, Class, Instance, Module)
-
-
-class Scope:
-    """Where a name is looked up, the innermost first."""
-
-    def __init__(self, module: Module, chain: tuple[dict[str, Any], ...]) -> None:
-        self.module = module
-        self.chain = chain
-        self.shared: set[str] = set()
-        """Names that a ``global`` makes those of the module."""
-        self.returned: list[Any] = []
-        """By branches that ended before."""
-
-    def find(self, name: str) -> Any:
-        chain = () if name in self.shared else self.chain
-        for names in (*chain, self.module.names):
-            if name in names:
-                return names[name]
-        return External(f"builtins.{name}")
-
-    def set(self, name: str, value: Any) -> None:
-        local = self.chain and name not in self.shared
-        (self.chain[0] if local else self.module.names)[name] = value
 
 
 def truth(value: Any) -> bool | None:
@@ -87,16 +55,7 @@ def is_constant(value: Any) -> bool:
 
 
 class Evaluator:
-    """Evaluates expressions; how a script's own functions are followed is said by who runs it."""
-
-    facts: Facts
-
-    def __init__(self, facts: Facts) -> None:
-        self.facts = facts
-        self.asked: list[tuple[Any, str]] = []
-        """What the network was given, and where."""
-        self.sent: list[Any] = []
-        """What the car is told to steer."""
+    """Evaluates expressions; calls and statements are for who derives from it."""
 
     def follow(
         self, function: Function, given: Sequence[Any], named: Mapping[str, Any], where: str
@@ -133,7 +92,7 @@ class Evaluator:
 
     def _tuple(self, node: ast.Tuple | ast.List, scope: Scope) -> Any:
         found: list[Any] = []
-        for one in node.elts[:_MOST_ITEMS]:
+        for one in node.elts[:MOST_ITEMS]:
             if isinstance(one, ast.Starred):
                 inner = self.eval(one.value, scope)
                 if not isinstance(inner, list | tuple):
@@ -248,7 +207,7 @@ class Evaluator:
         if isinstance(left, Numbers) or isinstance(right, Numbers):
             return _of_numbers(call, left, right)
         numeric = [isinstance(value, int | float) for value in (left, right)]
-        if not all(numeric) and (sign not in "+*" or max(map(_size, (left, right))) > _MOST_ITEMS):
+        if not all(numeric) and (sign not in "+*" or max(map(_size, (left, right))) > MOST_ITEMS):
             return UNKNOWN
         try:
             return call(left, right)
@@ -331,7 +290,7 @@ class Evaluator:
             return arrays.unknown_of([among], where, "is gone through in a way that is not known")
         inner = Scope(scope.module, ({}, *scope.chain))
         found = []
-        for value in among[:_MOST_ITEMS]:
+        for value in among[:MOST_ITEMS]:
             self.assign(first.target, value, inner)
             found.append(self.eval(node.elt, inner))
         return found
@@ -366,110 +325,14 @@ class Evaluator:
         self, function: Any, given: list[Any], named: dict[str, Any], where: str,
         node: ast.AST, scope: Scope,
     ) -> Any:  # fmt: skip
-        """What a call gives."""
-        if isinstance(function, Function):
-            return self.follow(function, [*function.bound, *given], named, where)
-        if isinstance(function, Class):
-            made = Instance(function, {})
-            self.keep(made.names)
-            start = function.find("__init__")
-            if isinstance(start, Function):
-                self.follow(start, [made, *given], named, where)
-            return made
-        if isinstance(function, Instance):
-            method = function.kind.find("__call__")
-            if isinstance(method, Function):
-                return self.follow(method, [function, *given], named, where)
-        name = node.attr if isinstance(node, ast.Attribute) else getattr(node, "id", "")
-        values = [*given, *named.values()]
-        if name in ("emit", "send", "dumps"):
-            told = [value for value in values if isinstance(value, dict)]
-            self.sent += [value["steering_angle"] for value in told if "steering_angle" in value]
-        if self._is_asked(function, name, values):
-            first = given[0] if given else named.get("x", named.get("inputs", UNKNOWN))
-            self.asked.append((first, where))
-            return Answer()
-        arguments = Arguments(given, named, where)
-        if isinstance(function, Bound):
-            return self._method(function, arguments, scope)
-        if isinstance(function, External):
-            return self._library(function, arguments, values)
-        return arrays.unknown_of([function, *values], where, f"{name}(…) is not known here")
-
-    def keep(self, names: dict[str, Any]) -> None:
-        """Remember names that a branch may change."""
         raise NotImplementedError
-
-    def _is_asked(self, function: Any, name: str, values: list[Any]) -> bool:
-        """Whether this is the network being asked."""
-        if name in _ASKED and (not isinstance(function, Bound) or function.owner is None):
-            return True
-        pictures = any(isinstance(one, Picture | Unknown) for one in values)
-        path = function.path if isinstance(function, External) else ""
-        made = path.endswith("()") and any(word in path for word in _MODELS)
-        called_so = name in ("model", "net", "network") and isinstance(function, External | Unknown)
-        return pictures and (made or (called_so and any(isinstance(v, Picture) for v in values)))
-
-    def _method(self, function: Bound, given: Arguments, scope: Scope) -> Any:
-        owner, name = function.owner, function.name
-        python_2 = scope.module.source.python_2
-        if isinstance(owner, Picture):
-            return libraries.method(owner, name, given, self.facts, python_2=python_2)
-        if owner is Given.TELEMETRY and name in ("get", "__getitem__", "pop"):
-            return Given.ENCODED if given.get(0, default=None) == "image" else UNKNOWN
-        if isinstance(owner, Answer | Given):
-            return owner
-        if isinstance(owner, list) and name == "append" and len(owner) < _MOST_ITEMS:
-            owner.append(UNKNOWN if self.uncertain else given.get(0, default=None))
-            return None
-        if isinstance(owner, dict) and name == "get":
-            return owner.get(given.get(0, default=None), given.get(1, default=None))
-        return arrays.unknown_of([*given.given, *given.named.values()], given.where, f"{name}(…)")
-
-    uncertain = 0
-    """How many conditions that are not known lead here."""
-
-    def _library(self, function: External, given: Arguments, values: list[Any]) -> Any:
-        path = function.path
-        short = path.rpartition(".")[2]
-        if short in _FUNCTIONS and path.startswith(("builtins.", "math.", "numpy.")):
-            if values and isinstance(values[0], Answer) and short in ("float", "round"):
-                return values[0]
-            if values and all(is_constant(value) for value in values):
-                try:
-                    found = _FUNCTIONS[short](*given.given)
-                except (TypeError, ValueError, OverflowError):
-                    return UNKNOWN
-                return found if is_constant(found) else [*found][:_MOST_ITEMS]
-            if short in ("list", "tuple") and values and isinstance(values[0], list | tuple):
-                return values[0]
-            if short == "len" and isinstance(values[0], list | tuple | dict):
-                return len(values[0])
-        if path == "builtins.range" and all(isinstance(value, int) for value in values) and values:
-            found = range(*given.given)
-            return found if len(found) <= _MOST_ITEMS else UNKNOWN
-        if short in ("str", "repr", "squeeze") and values and isinstance(values[0], Answer):
-            return values[0]
-        if path == "builtins.map" and len(values) == 2 and isinstance(values[0], Function):
-            among = values[1] if isinstance(values[1], list | tuple) else [UNKNOWN]
-            return [self.follow(values[0], [one], {}, given.where) for one in among[:_MOST_ITEMS]]
-        for value in values:
-            if isinstance(value, Unknown) and value.reason:
-                return value
-        result = libraries.call(path, given, self.facts)
-        if result is not None:
-            return result
-        if any(value is Given.ENCODED for value in values):
-            return Given.ENCODED  # decoded from base64, put into a buffer
-        known = arrays.unknown_of(values, given.where, f"{path}(…) is not known here")
-        return known if known.reason else External(f"{path[:200]}()")
 
 
 def _is_small(value: Any) -> bool:
     if isinstance(value, int | float):
         return abs(value) < _MOST_NUMBER
     if isinstance(value, str | bytes | list | tuple):
-        return len(value) < _MOST_ITEMS
+        return len(value) < MOST_ITEMS
     return isinstance(value, Numbers)
 
 

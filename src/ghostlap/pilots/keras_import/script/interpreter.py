@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from ghostlap.base.errors import LegacyError
-from ghostlap.pilots.keras_import.script.expressions import Evaluator, Scope, truth
+from ghostlap.pilots.keras_import.script.calls import Caller
+from ghostlap.pilots.keras_import.script.expressions import truth
 from ghostlap.pilots.keras_import.script.libraries import Facts
 from ghostlap.pilots.keras_import.script.picture import Picture, Refused
 from ghostlap.pilots.keras_import.script.source import OPTIONS, read_source
@@ -24,6 +25,7 @@ from ghostlap.pilots.keras_import.script.values import (
     Function,
     Instance,
     Module,
+    Scope,
     Unknown,
 )
 
@@ -39,7 +41,7 @@ Signal = tuple[str, Any] | None
 """How a block ended: None (at its end), return, stop (an exception), break, continue."""
 
 
-class Interpreter(Evaluator):
+class Interpreter(Caller):
     """One walk through a script and the files beside it."""
 
     def __init__(self, script: Path, facts: Facts) -> None:

@@ -11,7 +11,6 @@ from typing import Any
 from ghostlap.base.errors import GhostlapError, LegacyError
 from ghostlap.data.vision.preprocessing import COLOUR_STEPS, Preprocessing
 from ghostlap.data.vision.steps import Shape, Step, crop_step
-from ghostlap.pilots.keras_import.script.expressions import Scope
 from ghostlap.pilots.keras_import.script.interpreter import Interpreter
 from ghostlap.pilots.keras_import.script.libraries import Facts
 from ghostlap.pilots.keras_import.script.picture import Line, Picture
@@ -22,6 +21,7 @@ from ghostlap.pilots.keras_import.script.values import (
     Class,
     Function,
     Given,
+    Scope,
     Unknown,
 )
 

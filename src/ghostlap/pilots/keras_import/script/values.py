@@ -176,3 +176,26 @@ def flat_numbers(value: Any) -> tuple[float, ...] | None:
         parts = [flat_numbers(one) for one in value]
         return None if None in parts else tuple(n for part in parts for n in part or ())
     return numbers_of(value)
+
+
+class Scope:
+    """Where a name is looked up, the innermost first."""
+
+    def __init__(self, module: Module, chain: tuple[dict[str, Any], ...]) -> None:
+        self.module = module
+        self.chain = chain
+        self.shared: set[str] = set()
+        """Names that a ``global`` makes those of the module."""
+        self.returned: list[Any] = []
+        """By branches that ended before."""
+
+    def find(self, name: str) -> Any:
+        chain = () if name in self.shared else self.chain
+        for names in (*chain, self.module.names):
+            if name in names:
+                return names[name]
+        return External(f"builtins.{name}")
+
+    def set(self, name: str, value: Any) -> None:
+        local = self.chain and name not in self.shared
+        (self.chain[0] if local else self.module.names)[name] = value
