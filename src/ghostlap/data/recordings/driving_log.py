@@ -267,6 +267,7 @@ class _Parser:
             layout = layout_of(self.name, cells, separator, self.choice)
         except RecordingError:  # to be raised again once there is a row to give advice by
             self.unclear_header = cells, separator
+            self.log.is_usual = False
             return
         self.log.is_usual &= layout.is_usual or (
             len(cells) == len(HEADER) and dataclasses.replace(layout, separator=",").is_usual
@@ -409,7 +410,9 @@ class _Parser:
         ):
             log.needs_break = True
         else:
-            log.open_line = min([log.lines[row] for row in undecided] + [last_line] * (not ended))
+            lines = [log.lines[row] for row in undecided] + [last_line] * (not ended)
+            # Rows that are taken away here may be what the commas above them were read by.
+            log.open_line = min([*lines, self.commas.first_line or lines[0]])
 
     def _doubtful(self) -> Set[int]:
         return self.ambiguous.keys() | self.unterminated.keys()

@@ -18,6 +18,8 @@ class Commas:
     def __init__(self) -> None:
         self.has_points = False
         """Some number of the log has a decimal point."""
+        self.first_line = 0
+        """Of the rows whose commas the whole log decides on; 0 where there are none."""
         self._extra_line = 0
         self._has_extra_beside_points = False
         self._rows = array("q")
@@ -28,6 +30,7 @@ class Commas:
         """Take note of the row that was added to a log last."""
         self.has_points = self.has_points or row.points
         if row.commas:
+            self.first_line = self.first_line or log.lines[-1]
             self._rows.append(len(log) - 1)
             self._plain.extend(row.plain or (math.nan,) * 4)
             if len(self._extra) < 2:
@@ -75,7 +78,7 @@ class Commas:
             message = "cells after the seventh are passed over"
             log.note(LogNote(self._extra_line, "columns", "", message))
         if self._rows and not self.has_points:  # what is recorded later would decide otherwise
-            log.open_line = log.lines[self._rows[0]]
+            log.open_line = self.first_line
         return left_out
 
 

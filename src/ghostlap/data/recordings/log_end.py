@@ -40,11 +40,15 @@ def end_log(path: Path, cut_off: Path) -> tuple[int, int]:
         return 0, NO_TIME
     log = read_log(path, may_be_empty=True)
     if not log.is_usual:
-        raise RecordingError(
+        message = (
             f"{path}: its columns or its encoding are not the simulator's, so no row can be added. "
-            f"Record into another folder, or go on with a copy: ghostlap doctor {path.parent} "
-            f"--fix {path.parent}-copy"
+            "Record into another folder"
         )
+        if len(log):
+            message += (
+                f", or go on with a copy: ghostlap doctor {path.parent} --fix {path.parent}-copy"
+            )
+        raise RecordingError(message if len(log) else f"{message}.")
     if log.needs_break:
         with path.open("ab") as file:
             file.write(b"\n")
