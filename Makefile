@@ -28,7 +28,7 @@ types: $(READY)
 
 # Two at once, each file by one: some tests share what a file's first one made.
 unit: $(READY)
-	$(BIN)/pytest -n 2 --dist loadfile
+	$(BIN)/pytest -n 2 --dist loadfile --hypothesis-profile repeatable
 
 # The slow tests too: pilots trained on recordings and driven, which takes minutes each.
 test-all: lint types
