@@ -22,6 +22,7 @@ from ghostlap.base.terminal import plain, say
 from ghostlap.data.doctor import checks, images
 from ghostlap.data.doctor.clean_copy import CleanCopy, check_out, write_clean_copy
 from ghostlap.data.doctor.findings import Finding, finding
+from ghostlap.data.formats.config import Columns
 from ghostlap.data.formats.readers import read_recording
 from ghostlap.data.recordings import Recording, require_images
 
@@ -43,9 +44,7 @@ class DoctorConfig(Options):
     fix: Path | None = None
     """Write a clean copy into this new folder; the original is never touched. Of several
     recordings, each gets a folder of its own in it."""
-    columns: tuple[str, ...] = ()
-    """Which column, key or feature holds what, where names do not tell: steering=angle:deg. See
-    ghostlap convert --help."""
+    columns: Columns = ()
 
 
 @dataclasses.dataclass(frozen=True)

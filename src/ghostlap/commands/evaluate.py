@@ -106,7 +106,7 @@ def _checked(config: EvaluateConfig) -> list[AgainstPerson]:
     pilot = Pilot.load(config.pilot)
     check_size(pilot, config)
     pilot.require_unsure(config.pilot, config.slow_when_unsure)
-    return compare(pilot, config.against)
+    return compare(pilot, config.against, config.columns)
 
 
 def check_size(pilot: Pilot, config: EvaluateConfig) -> None:

@@ -81,7 +81,9 @@ def _explain(config: ExplainConfig, console: Console) -> dict[str, Any]:
     pilot = Pilot.load(config.pilot)
     saliency = load_saliency(config.pilot)
     with console.status("reading frames …") as status:
-        sampled = sample_frames(config.recordings, config.frames, config.seed, pilot.preprocessing)
+        sampled = sample_frames(
+            config.recordings, config.frames, config.seed, pilot.preprocessing, config.columns
+        )
         if sampled.unfit:
             notes.append(
                 f"{sampled.unfit} pictures that were drawn are missing, broken or of another size "
@@ -214,6 +216,7 @@ def _video(config: ExplainConfig, out: Path, notes: list[str], console: Console)
     made = video(
         VideoConfig(
             config.recordings[0],
+            columns=config.columns,
             out=out / "saliency.mp4",
             pilot=config.pilot,
             saliency=True,

@@ -117,7 +117,7 @@ def _readings(config: ImportConfig, file: ModelFile) -> list[ScriptReading]:
         return []
     frame = config.frame_height_px, config.frame_width_px
     if config.like is not None:
-        frame = finder.frame_size(config.like)
+        frame = finder.frame_size(config.like, config.columns)
     version = file.keras_version
     oldest = file.major == 1 or version.startswith("2.0.")
     old = oldest or re.match(r"2\.[1-3](\.|$|-)", version) is not None
@@ -203,7 +203,7 @@ def _recipe(
     if config.like is None:
         frame = config.frame_height_px, config.frame_width_px
         return complete(config.given, shape, frame, rebuilt.scales_itself), [], None
-    frame = finder.frame_size(config.like)
+    frame = finder.frame_size(config.like, config.columns)
     recipes = list(candidates(config.given, shape, frame, rebuilt.scales_itself))
     if not recipes and not readings:
         raise LegacyError(
@@ -212,7 +212,7 @@ def _recipe(
         )
     if readings:
         recipes = [one.recipe for one in readings if one.channel_scale == readings[0].channel_scale]
-    moments = finder.draw_frames(config.like, frame, config.seed)
+    moments = finder.draw_frames(config.like, frame, config.seed, config.columns)
     tried = finder.try_recipes(network, recipes, moments)
     return tried[0].recipe, tried, moments.steering
 

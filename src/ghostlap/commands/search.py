@@ -27,6 +27,7 @@ from ghostlap.base.files import explained, named_in_errors, refuse_link, write_j
 from ghostlap.base.folder_lock import locked_folder
 from ghostlap.base.options import Count, Options, Positive, Range, Seed
 from ghostlap.base.terminal import plain, say, warn
+from ghostlap.data.formats.config import Columns
 from ghostlap.training.config import TrainConfig, recipe_named
 from ghostlap.training.search.folder import SEARCH_FILE, read_trials, save_trials
 from ghostlap.training.search.report import (
@@ -73,7 +74,8 @@ class SearchConfig(Options, error=TrainingError):
     """
 
     recordings: tyro.conf.Positional[tuple[Path, ...]] = ()
-    """Recording folders (driving_log.csv and IMG/)."""
+    """Recordings of any format."""
+    columns: Columns = ()
     out: Path = Path("runs/search")
     """Folder of the search: a table, plots, and a run folder for each trial."""
     trials: Count = 20
@@ -178,7 +180,9 @@ def _base_config(config: SearchConfig, dimensions: tuple[Dimension, ...]) -> Tra
     for dimension in dimensions:
         for value in dimension.examples():
             with_options(base, {dimension.name: value})
-    return dataclasses.replace(base, recordings=config.recordings, cache=config.cache)
+    return dataclasses.replace(
+        base, recordings=config.recordings, columns=config.columns, cache=config.cache
+    )
 
 
 def _warn_of_other_measures(dimensions: tuple[Dimension, ...], console: Console) -> None:

@@ -54,7 +54,7 @@ def video(config: VideoConfig, console: Console = console) -> dict[str, Any]:
         KeyboardInterrupt: after Ctrl-C, when what was encoded until then is in the file.
     """
     out = _out_of(config)
-    shots = shots_of(Path(config.folder), config.fps)
+    shots = shots_of(Path(config.folder), config.fps, config.columns)
     if config.seconds is not None:
         shots = shots.first(config.seconds)
     pilot = _pilot_of(config)

@@ -41,7 +41,11 @@ class SampledFrames:
 
 
 def sample_frames(
-    recordings: Sequence[Path], count: int, seed: int, spec: Preprocessing
+    recordings: Sequence[Path],
+    count: int,
+    seed: int,
+    spec: Preprocessing,
+    columns: Sequence[str] = (),
 ) -> SampledFrames:
     """Draw at most ``count`` frames of driving, evenly over the range of steering.
 
@@ -50,13 +54,14 @@ def sample_frames(
         count: largest number of frames.
         seed: seed of the draw.
         spec: the pilot's preprocessing, for the frames' size.
+        columns: ``--columns``, as :func:`~ghostlap.data.formats.readers.read_recording` has it.
 
     Raises:
         RecordingError: a recording cannot be read, or no picture drawn has this size.
     """
     import pandas as pd
 
-    read = [read_recording(path) for path in recordings]
+    read = [read_recording(path, columns) for path in recordings]
     for recording in read:
         require_images(recording)
     rows = pd.concat(

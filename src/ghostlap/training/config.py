@@ -12,6 +12,7 @@ import tyro
 from ghostlap.base.errors import TrainingError
 from ghostlap.base.options import Count, Options, Range, Seed
 from ghostlap.data.dataset import MIN_SPEED_SHARE
+from ghostlap.data.formats.config import Columns
 from ghostlap.data.loader import Order
 from ghostlap.data.splits import SplitBy
 from ghostlap.data.vision.preprocessing import SEED, Preprocessing
@@ -37,9 +38,7 @@ class TrainConfig(Options, error=TrainingError):
     """The run folder, made new; must not hold a run yet."""
     recipe: Literal["default", "seed003"] = "default"
     """Where the defaults of all other options come from."""
-    columns: tuple[str, ...] = ()
-    """Which column, key or feature holds what, where names do not tell: steering=angle:deg. See
-    ghostlap convert --help."""
+    columns: Columns = ()
 
     model: str = "pilotnet"
     """pilotnet, pilotnet_bn, pilotnet_small, pilotnet_residual, or package.module:function."""

@@ -134,6 +134,40 @@ def test_decimal_commas_are_mended(numbers: str, read: tuple[float, ...]) -> Non
     assert kinds(log) == ["mended"]
 
 
+@given(st.integers(2, 6), st.lists(st.tuples(st.floats(-1, 1), st.floats(0, 1), st.floats(0, 30)),
+                                   min_size=1, max_size=6))  # fmt: skip
+def test_decimal_commas_of_as_many_digits_for_every_number(
+    digits: int, driven: list[tuple[float, float, float]]
+) -> None:
+    written = [
+        [f"{value:.{digits}f}" for value in (steering, throttle, 0.0, speed_mph)]
+        for steering, throttle, speed_mph in driven
+    ]
+    log = parse("".join(row(numbers=",".join(one).replace(".", ","), index=index)
+                        for index, one in enumerate(written)))  # fmt: skip
+    assert [numbers_of(log, i) for i in range(len(log))] == [tuple(map(float, w)) for w in written]
+
+
+@pytest.mark.parametrize("digits", ["", ".2f", ".4f"])
+def test_decimal_commas_beside_the_number_of_the_lap_are_never_guessed(digits: str) -> None:
+    driven = [(0, 0, 0, 0.5 * index) for index in range(9)] + [(-0.15, 0.5, 0, 4.75)]
+    lines = [
+        row(
+            numbers=",".join(f"{value:{digits}}" for value in one).replace(".", ",") + ",1", index=i
+        )
+        for i, one in enumerate(driven)
+    ]
+    with pytest.raises(RecordingError, match="cannot be told from cells after the seventh") as told:
+        parse("".join(lines))
+    assert "With semicolons between cells it can be read" in str(told.value)
+    told_apart = ""
+    for line, numbers in zip(lines, driven, strict=True):
+        texts = [f"{value:{digits}}".replace(".", ",") for value in numbers]
+        told_apart += ";".join([*line.split(",")[:3], *texts, "1"]) + "\n"
+    log = parse(told_apart)
+    assert [numbers_of(log, i) for i in range(len(log))] == driven
+
+
 def test_a_spreadsheet_with_semicolons() -> None:
     cells = [*image_names(0), "-0,25", "1", "0", "30,19"]
     assert numbers_of(parse(";".join(cells) + "\n")) == (-0.25, 1, 0, 30.19)

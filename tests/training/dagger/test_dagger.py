@@ -644,6 +644,19 @@ def test_recordings_that_are_gone_are_named(pilot: Path, oval: str, original: Pa
     assert train.seen[1].recordings == (moved,)
 
 
+def test_recordings_of_columns_of_their_own_are_to_be_converted(
+    pilot: Path, oval: str, original: Path
+) -> None:
+    description = json.loads((pilot / "pilot.json").read_text())
+    description["training"]["columns"] = ["steering=4"]
+    write_json(pilot / "pilot.json", description)
+    with pytest.raises(DaggerError, match="ghostlap convert .* --columns steering=4 --out"):
+        improve(config_for(pilot, oval))
+    train = FakeTraining()
+    improve(config_for(pilot, oval, iterations=1, recordings=(original,)), train)
+    assert train.seen[1].columns == ()
+
+
 def test_a_pilot_that_does_not_say_how_it_was_trained(tmp_path: Path, oval: str) -> None:
     with pytest.raises(PilotError, match="does not say how the pilot was trained"):
         improve(config_for(make_pilot(tmp_path / "b", 0.0), oval))

@@ -517,6 +517,7 @@ def test_the_command_gives_the_same_config(recipe: str, monkeypatch: pytest.Monk
         recordings=(Path("my drive's"), Path("two")),
         out=Path("runs/s best"),
         cache=Path("c"),
+        columns=("steering=angle:deg", "center=the picture"),
     )
     assert _typed(train_command(config), monkeypatch) == config
 

@@ -13,6 +13,15 @@ from ghostlap.base.options import Options, Range
 
 MAX_FPS = 240
 
+Columns = Annotated[
+    tuple[str, ...],
+    tyro.conf.arg(
+        help="Which column, key or feature holds what, where names do not tell: "
+        "steering=angle:deg. See ghostlap convert --help."
+    ),
+]
+"""``--columns`` of every command that reads recordings."""
+
 
 @dataclasses.dataclass(frozen=True)
 class ConvertConfig(Options, error=ExchangeError):

@@ -115,7 +115,7 @@ def command(path: str, columns: Sequence[str]) -> str:
     folder = path.removesuffix("driving_log.csv").rstrip("/\\") or "."
     out = f"{os.path.splitext(os.path.basename(os.path.abspath(folder)))[0]}-converted"
     words = ["ghostlap", "convert", folder, "--columns", *columns, "--out", out]
-    return f"Say what is what (doctor, explore and train take --columns, too): {shlex.join(words)}"
+    return f"Say what is what (every command that reads takes --columns): {shlex.join(words)}"
 
 
 def parse_where(texts: Sequence[str]) -> dict[str, str]:

@@ -362,7 +362,7 @@ class _Parser:
 
     def _settle(self) -> set[int]:
         """Decide the ambiguous and possibly cut-off rows; the rows to leave out."""
-        left_out = self.commas.decide(self.log, self.ambiguous)
+        left_out = self.commas.decide(self.log, self.ambiguous, self.unreadable)
         doubtful = self._doubtful()
         speeds_mph, times_ms = self.log.numbers[3], self.log.times_ms
         for index, (readings, text) in self.ambiguous.items():
@@ -418,7 +418,7 @@ class _Parser:
         return self.ambiguous.keys() | self.unterminated.keys()
 
     def _no_row_error(self, lines: int) -> RecordingError:
-        if self.first_unreadable:
+        if self.first_unreadable and not any(one.kind == "ambiguous" for one in self.log.notes):
             number, text = self.first_unreadable
             cells = split_at(text, separator_of(text))
             share = "No row" if not len(self.log) else f"Only {len(self.log)} rows"
@@ -437,10 +437,10 @@ class _Parser:
                 message += ". " + command(self.name, suggestion(self.unknown_header, cells))
             return RecordingError(message)
         if self.log.notes:
-            note = self.log.notes[0]
+            note = min(self.log.notes, key=lambda one: one.kind != "ambiguous")
             return RecordingError(
                 f"{self.name}: no row can be read for certain. "
-                f"Line {note.line}: {note.message}. It reads {note.text!r}"
+                f"Line {note.line}: {note.message}." + f" It reads {note.text!r}" * bool(note.text)
             )
         if self.header_line:
             return RecordingError(

@@ -75,7 +75,7 @@ class Layout:
 
 def separator_of(text: str) -> str:
     """What parts the cells of a line: the most frequent of comma, semicolon and tab; or blanks."""
-    mark = max((",", ";", "\t"), key=text.count)
+    mark = max((";", "\t", ","), key=text.count)  # of as many, commas may be decimal ones
     return " " if mark not in text or _AFTER_A_BLANK.search(text) else mark
 
 

@@ -10,6 +10,10 @@ from ghostlap.data.recordings.log_row import LogRow, Numbers
 from ghostlap.data.recordings.log_table import DrivingLog, LogNote
 
 _ROW_BYTES = 48
+_CANNOT_TELL = (
+    "decimal commas cannot be told from cells after the seventh; left out. With semicolons between "
+    "cells it can be read"
+)
 
 
 class Commas:
@@ -22,6 +26,8 @@ class Commas:
         """Of the rows whose commas the whole log decides on; 0 where there are none."""
         self._extra_line = 0
         self._has_extra_beside_points = False
+        self._longer = array("q")  # rows of whole numbers, and cells after the seventh
+        self._widths: set[int] = set()
         self._rows = array("q")
         self._plain = array("d")  # four for each: how else it reads, NaN if not
         self._extra: set[tuple[str, ...]] = set()  # two of them at most
@@ -39,8 +45,11 @@ class Commas:
         elif row.extra:
             self._extra_line = self._extra_line or log.lines[-1]
             self._has_extra_beside_points |= row.points
+            if not self.has_points:
+                self._longer.append(len(log) - 1)
+                self._widths.add(len(row.extra))
 
-    def decide(self, log: DrivingLog, ambiguous: dict[int, Any]) -> set[int]:
+    def decide(self, log: DrivingLog, ambiguous: dict[int, Any], unreadable: int) -> set[int]:
         """Read the rows with commas as the whole log says.
 
         Commas are never decimal ones where numbers have decimal points, nor where all rows end
@@ -50,15 +59,26 @@ class Commas:
             log: gets the notes; rows that read otherwise are changed.
             ambiguous: rows whose decimal commas can be read in several ways; those that have none
                 after all are taken out.
+            unreadable: number of lines that are no rows.
 
         Returns:
             The rows to leave out.
         """
-        left_out = set()
+        left_out: set[int] = set()
         repeats = len(self._rows) > 1 and len(self._extra) == 1
         repeats &= all(1 <= len("".join(extra)) <= 2 for extra in self._extra)
         are_columns = self.has_points or (repeats and not any(map(math.isnan, self._plain)))
+        differ = unreadable or self._rows or len(self._widths) > 1
+        if self._longer and differ and not are_columns:
+            left_out.update(self._longer)
+            if 5 * len(self._longer) > len(self._rows):  # and those that can be read are chance
+                left_out.update(self._rows)
+            for row in sorted(left_out):
+                ambiguous.pop(row, None)
+                log.note(LogNote(log.lines[row], "ambiguous", "", _CANNOT_TELL))
         for at, row in enumerate(self._rows):
+            if row in left_out:
+                continue
             number, plain = log.lines[row], self._plain[4 * at : 4 * at + 4]
             if not are_columns:
                 if row not in ambiguous:
@@ -77,8 +97,9 @@ class Commas:
         if self._extra_line:
             message = "cells after the seventh are passed over"
             log.note(LogNote(self._extra_line, "columns", "", message))
-        if self._rows and not self.has_points:  # what is recorded later would decide otherwise
-            log.open_line = self.first_line
+        if not self.has_points and (self._rows or left_out):  # what is recorded later would differ
+            lines = [log.lines[row] for row in (*self._rows, *left_out)]
+            log.open_line = min(lines)
         return left_out
 
 

@@ -33,6 +33,7 @@ _NOT_FINITE = re.compile(r"[-+]?(nan|inf|infinity)", re.IGNORECASE)
 _WHOLE_NUMBER = re.compile(r"-?(0|[1-9]\d{0,6}|[1-9]E[-+]\d+)")
 _WHOLE_PART = re.compile(r"-?(0|[1-9]\d{0,6})")
 _FRACTION = re.compile(r"\d*[1-9](E[-+]\d+)?")
+_PADDED_FRACTION = re.compile(r"\d+(E[-+]\d+)?")
 # A minus sign, a decimal separator and a decimal slash of other cultures.
 _LOCAL_SIGNS = str.maketrans({"\u2212": "-", "\u066b": ".", "/": "."})
 
@@ -152,8 +153,9 @@ def _row(images: tuple[str, str, str], numbers: list[str], terminated: bool) -> 
     """A row of its cells, or None if its numbers are not four in any reading."""
     while len(numbers) > 4 and numbers[-1] == "":  # a spreadsheet's empty columns
         numbers = numbers[:-1]
-    if len(numbers) <= 4:
-        return row_of(images, numbers, terminated)
+    if len(numbers) <= 4 or any("," in cell for cell in numbers):  # nothing else parts the cells
+        row = row_of(images, numbers[:4], terminated or len(numbers) > 4)
+        return dataclasses.replace(row, extra=tuple(numbers[4:])) if row else None
     plain = _plain(numbers[:4])
     readings: tuple[Numbers, ...] = ()
     if not any("." in cell for cell in numbers[:4]):
@@ -202,16 +204,18 @@ def _decimal_comma_readings(cells: list[str]) -> Iterator[Numbers]:
     """The ways to read 5 to 8 cells as four numbers, each one cell or ``whole,fraction``.
 
     The simulator prints floats without needless zeros, steering in [-1, 1], pedals in [0, 1].
+    Eight cells may be those of another program, too, which prints as many digits for all: 0,50.
     """
     pairs = len(cells) - 4
     if not 1 <= pairs <= 4 or any("." in cell for cell in cells):
         return
+    fraction = _PADDED_FRACTION if pairs == 4 else _FRACTION
     for paired in itertools.combinations(range(4), pairs):
         rest = iter(cells)
         values = []
         for field in range(4):
             cell = next(rest)
-            value = _joined(cell, next(rest)) if field in paired else _single(cell)
+            value = _joined(cell, next(rest), fraction) if field in paired else _single(cell)
             if value is None:
                 break
             values.append(value)
@@ -225,8 +229,8 @@ def _single(cell: str) -> float | None:
     return float(cell) if _WHOLE_NUMBER.fullmatch(cell) else None
 
 
-def _joined(whole: str, fraction: str) -> float | None:
-    if not _WHOLE_PART.fullmatch(whole) or not _FRACTION.fullmatch(fraction):
+def _joined(whole: str, fraction: str, pattern: re.Pattern[str]) -> float | None:
+    if not _WHOLE_PART.fullmatch(whole) or not pattern.fullmatch(fraction):
         return None
     if "E" in fraction and len(whole.lstrip("-")) != 1:
         return None

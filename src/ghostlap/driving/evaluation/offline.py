@@ -34,18 +34,25 @@ class AgainstPerson:
     error: SteeringError
 
 
-def compare(pilot: Pilot, recordings: Sequence[Path]) -> list[AgainstPerson]:
+def compare(
+    pilot: Pilot, recordings: Sequence[Path], columns: Sequence[str] = ()
+) -> list[AgainstPerson]:
     """Show every center frame of each recording to the pilot; rows without one are left out.
+
+    Args:
+        pilot: to be shown them.
+        recordings: of any format.
+        columns: ``--columns``, as :func:`~ghostlap.data.formats.readers.read_recording` has it.
 
     Raises:
         RecordingError: a recording cannot be read, or all of its pictures are missing.
         ImageError: a picture is broken, or not of the size that the pilot was trained on.
     """
-    return [_compared(pilot, path) for path in recordings]
+    return [_compared(pilot, path, columns) for path in recordings]
 
 
-def _compared(pilot: Pilot, path: Path) -> AgainstPerson:
-    recording = read_recording(path)
+def _compared(pilot: Pilot, path: Path, columns: Sequence[str]) -> AgainstPerson:
+    recording = read_recording(path, columns)
     require_images(recording)
     frames = recording.frames[usable_rows(recording.frames)]
     frames = frames[[os.path.exists(picture) for picture in frames["center"]]]

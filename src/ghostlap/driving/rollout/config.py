@@ -11,6 +11,7 @@ import tyro
 from ghostlap.base.errors import EvaluationError
 from ghostlap.base.named import is_named
 from ghostlap.base.options import Count, Options, Positive, Range
+from ghostlap.data.formats.config import Columns
 from ghostlap.sim.scene.conditions import ConditionsKind
 
 Direction = Literal["both", "forward", "backward"]
@@ -52,6 +53,7 @@ class EvaluateConfig(Options, error=EvaluationError):
     against: tyro.conf.UseAppendAction[tuple[Path, ...]] = ()
     """Compare the pilot with a person's steering, too: the folder of a recording. May be repeated.
     How well a pilot imitates single pictures says little about how it drives."""
+    columns: Columns = ()
     line: Literal["centre", "right_lane"] = "centre"
     """What the expert drives on, for comparison."""
     smoothing_s: float = 0.0

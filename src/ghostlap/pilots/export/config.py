@@ -10,6 +10,7 @@ import tyro
 
 from ghostlap.base.errors import ExchangeError
 from ghostlap.base.options import Options, Range
+from ghostlap.data.formats.config import Columns
 
 ENDINGS = {"onnx": (".onnx",), "tflite": (".tflite",), "keras": (".keras", ".h5")}
 
@@ -34,6 +35,7 @@ class ExportConfig(Options, error=ExchangeError):
     """Recording to measure the exported network's loss on, and to calibrate int8 on."""
     frames: Annotated[int, Range(10)] = 400
     """Frames of the recording used at most, evenly over it: half to calibrate, half to measure."""
+    columns: Columns = ()
 
     def __post_init__(self) -> None:
         super().__post_init__()

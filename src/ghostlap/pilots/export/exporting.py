@@ -129,7 +129,7 @@ def _frames(pilot: Pilot, config: ExportConfig) -> tuple[NDArray[np.float32], _F
     from ghostlap.data.formats.readers import read_recording
     from ghostlap.data.recordings import require_images
 
-    recording = read_recording(config.recording)
+    recording = read_recording(config.recording, config.columns)
     require_images(recording)
     rows = recording.frames[usable_rows(recording.frames)]
     # Evenly among those whose picture is there: a tub may lack whole sessions.

@@ -11,6 +11,7 @@ import tyro
 
 from ghostlap.base.errors import LegacyError
 from ghostlap.base.options import Options, Range, Seed
+from ghostlap.data.formats.config import Columns
 from ghostlap.data.vision.preprocessing import Colour
 from ghostlap.data.vision.steps import INTERPOLATIONS, parse_step
 from ghostlap.pilots.keras_import.formula import parse_formula
@@ -49,6 +50,7 @@ class ImportConfig(Options, error=LegacyError):
     like: Path | None = None
     """Recording on which to find out the preprocessing that is not given otherwise, or to check
     what the script says."""
+    columns: Columns = ()
     crop: str | None = None
     """Rows of a frame to keep, as Python counts them: 60:-25; ':' keeps all. With columns:
     60:-25,20:300."""

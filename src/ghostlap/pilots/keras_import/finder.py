@@ -66,14 +66,14 @@ class Tried:
     """Mean absolute difference to the person's steering."""
 
 
-def frame_size(recording: Path) -> tuple[int, int]:
+def frame_size(recording: Path, columns: Sequence[str] = ()) -> tuple[int, int]:
     """Height and width of a recording's frames.
 
     Raises:
         RecordingError: there is no such recording.
         LegacyError: none of its first pictures can be read.
     """
-    for name in read_recording(recording).frames["center"][:50]:
+    for name in read_recording(recording, columns).frames["center"][:50]:
         try:
             height_px, width_px, _ = read_rgb(name).shape
         except Exception:  # the next may be whole
@@ -82,7 +82,9 @@ def frame_size(recording: Path) -> tuple[int, int]:
     raise LegacyError(f"--like {recording}: none of its first 50 pictures can be read.")
 
 
-def draw_frames(recording: Path, frame: tuple[int, int], seed: int) -> SampledFrames:
+def draw_frames(
+    recording: Path, frame: tuple[int, int], seed: int, columns: Sequence[str] = ()
+) -> SampledFrames:
     """Labelled frames across the range of steering.
 
     Raises:
@@ -97,7 +99,7 @@ def draw_frames(recording: Path, frame: tuple[int, int], seed: int) -> SampledFr
         height_px=frame[0],
         width_px=frame[1],
     )
-    moments = sample_frames([recording], _FRAMES, seed, spec)
+    moments = sample_frames([recording], _FRAMES, seed, spec, columns)
     if len(moments.frames) < 30 or moments.steering.std() < 0.02:
         raise LegacyError(
             f"--like {recording}: {len(moments.frames)} usable frames whose steering varies by "

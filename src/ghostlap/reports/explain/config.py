@@ -10,6 +10,7 @@ import tyro
 
 from ghostlap.base.errors import GhostlapError
 from ghostlap.base.options import Options, Range, Seed
+from ghostlap.data.formats.config import Columns
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,6 +29,7 @@ class ExplainConfig(Options):
     """The pilot's run folder."""
     recordings: Annotated[tuple[Path, ...], tyro.conf.Positional] = ()
     """Recording folders (driving_log.csv and IMG/), of frames as large as the pilot's."""
+    columns: Columns = ()
     out: Path | None = None
     """Folder for what is written. Without: explain/ in the run folder."""
     frames: Annotated[int, Range(2, 4096)] = 64

@@ -11,6 +11,7 @@ import tyro
 from ghostlap.base.errors import DatasetError
 from ghostlap.base.options import Count, Options, Seed
 from ghostlap.data.dataset import MIN_SPEED_SHARE
+from ghostlap.data.formats.config import Columns
 from ghostlap.data.splits import SplitBy
 from ghostlap.training.config import Bins, SpeedShare, SteeringCorrection, ValidationShare
 
@@ -26,9 +27,7 @@ class ExploreConfig(Options, error=DatasetError):
     """Recordings of any format. Several are looked at together."""
     out: Path = Path("explore")
     """Folder for the pictures and the page, index.html; an earlier explore in it is replaced."""
-    columns: tuple[str, ...] = ()
-    """Which column, key or feature holds what, where names do not tell: steering=angle:deg. See
-    ghostlap convert --help."""
+    columns: Columns = ()
 
     cameras: tuple[Literal["center", "left", "right"], ...] = ("center", "left", "right")
     """Views to learn from."""

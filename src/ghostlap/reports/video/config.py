@@ -10,6 +10,7 @@ import tyro
 
 from ghostlap.base.errors import VideoError
 from ghostlap.base.options import Options, Range
+from ghostlap.data.formats.config import Columns
 
 ENDING = ".mp4"
 
@@ -28,6 +29,7 @@ class VideoConfig(Options, error=VideoError):
 
     folder: Annotated[Path, tyro.conf.Positional]
     """A recording (driving_log.csv and IMG/), or any folder of JPEG or PNG pictures."""
+    columns: Columns = ()
     out: Path | None = None
     """The video, a file ending in .mp4. Without: beside the folder, with the folder's name."""
     fps: Annotated[float, Range(0.1, 1000)] | None = None

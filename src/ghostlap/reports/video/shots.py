@@ -6,6 +6,7 @@ import dataclasses
 import math
 import os
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -68,19 +69,20 @@ class Shots:
         )
 
 
-def shots_of(folder: Path, fps: float | None) -> Shots:
+def shots_of(folder: Path, fps: float | None, columns: Sequence[str] = ()) -> Shots:
     """The pictures of a recording, or of any folder.
 
     Args:
         folder: see :class:`ghostlap.reports.video.config.VideoConfig`; or the log of a recording.
         fps: pictures a second; None for the pace of the recording, or 60 for other folders.
+        columns: ``--columns``, as :func:`~ghostlap.data.formats.readers.read_recording` has it.
 
     Raises:
         VideoError: no such folder, or no picture in it.
         RecordingError: the log cannot be read, or none of its pictures is there.
     """
     if is_recording(folder):
-        return _shots_of_recording(folder, fps)
+        return _shots_of_recording(folder, fps, columns)
     if not folder.exists():
         raise VideoError(
             f"{folder}: no such folder. Give a recording ({LOG_NAME} and IMG/), or a folder of "
@@ -94,11 +96,11 @@ def shots_of(folder: Path, fps: float | None) -> Shots:
     return _shots_of_pictures(folder, fps or SEED_FPS)
 
 
-def _shots_of_recording(folder: Path, fps: float | None) -> Shots:
+def _shots_of_recording(folder: Path, fps: float | None, columns: Sequence[str]) -> Shots:
     from ghostlap.data.formats.readers import read_recording
     from ghostlap.data.recordings import require_images
 
-    recording = read_recording(folder)
+    recording = read_recording(folder, columns)
     require_images(recording)
     frames = recording.frames
     notes = []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import cast
@@ -13,8 +14,7 @@ from numpy.typing import NDArray
 
 from ghostlap.base.errors import DaggerError, PilotError
 from ghostlap.data.dataset import usable_rows
-from ghostlap.data.formats.readers import read_recording
-from ghostlap.data.recordings.driving_log import LOG_NAME
+from ghostlap.data.formats.readers import is_recording, read_recording
 from ghostlap.driving.rollout.config import EvaluateConfig
 from ghostlap.driving.rollout.plan import EpisodesTask, plan_pilot
 from ghostlap.pilots.pilot import PILOT_FILE, read_description
@@ -52,7 +52,7 @@ def original_training(config: DaggerConfig) -> TrainConfig:
         recordings: tuple[Path, ...] = ()
     else:
         recordings = config.recordings or training.recordings
-    gone = [path for path in recordings if not (path.is_file() or (path / LOG_NAME).is_file())]
+    gone = [path for path in recordings if not is_recording(path)]
     if gone:
         raise DaggerError(
             f"{config.pilot}: {len(gone)} of the {len(recordings)} recordings that the pilot was "
@@ -60,8 +60,16 @@ def original_training(config: DaggerConfig) -> TrainConfig:
             "with --recordings, all of them, or learn from the new frames alone with "
             "--without-original."
         )
+    if recordings and training.columns and not config.recordings:
+        copies = " ".join(f"{path}-copy" for path in recordings)
+        raise DaggerError(
+            f"{config.pilot}: was trained with --columns, and new recordings have the usual ones. "
+            "Bring the original recordings into those, each with ghostlap convert "
+            f"{recordings[0]} --columns {shlex.join(training.columns)} --out {recordings[0]}-copy; "
+            f"then name the copies: --recordings {copies}"
+        )
     return dataclasses.replace(
-        training, recordings=recordings, cache=config.cache or training.cache
+        training, recordings=recordings, columns=(), cache=config.cache or training.cache
     )
 
 

@@ -168,6 +168,8 @@ def train_command(config: TrainConfig) -> str:
             words += [f"--{flag}", *map(str, value)]
         else:
             words += [f"--{flag}", str(value)]
+    if config.columns:
+        words += ["--columns", *config.columns]
     if config.cache is not None:
         words += ["--cache", str(config.cache)]
     return shlex.join(words)
