@@ -11,6 +11,7 @@ The verbs of the command line, for a notebook; each has one config, whose fields
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -62,6 +63,10 @@ if TYPE_CHECKING:
     from ghostlap.training.fit import TrainResult
 
 __version__ = "0.1.0"
+
+# From 1.29 on ONNX Runtime keeps a number of the device in the home folder, and reports models to
+# Microsoft, unless this is set before its library is loaded.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 # Imported on first use, so that `import ghostlap` costs nothing that is not asked for.
 _HOME = {

@@ -117,3 +117,17 @@ def test_limits_are_said(raises: str, told: str) -> None:
     assert ended.returncode == 2
     assert told in said(ended)
     assert "What was finished before is kept." in said(ended)
+
+
+def test_asking_a_pilot_leaves_nothing_in_the_home_folder(tmp_path: Path) -> None:
+    code = (
+        "import numpy, ghostlap; pilot = ghostlap.Pilot.load('generalist'); "
+        "pilot.steer(numpy.zeros(pilot.preprocessing.frame_shape, numpy.uint8))"
+    )
+    names = ("HOME", "USERPROFILE", "LOCALAPPDATA", "XDG_CACHE_HOME")
+    environment = {**os.environ, **dict.fromkeys(names, str(tmp_path))}
+    environment.pop("ORT_DISABLE_TELEMETRY", None)
+    for variable in ("CI", "ORT_RUNNING_UNIT_TESTS"):  # silence it, too
+        environment.pop(variable, None)
+    subprocess.run([sys.executable, "-c", code], check=True, env=environment)
+    assert list(tmp_path.iterdir()) == []
