@@ -62,6 +62,9 @@ def all_jobs(material: Material) -> list[Job]:
     rec, oval = str(material.recording), str(material.track)
     return [
         Job("doctor --fix", ("doctor", rec, "--fix", "out"), 8),
+        Job(
+            "edit", ("edit", rec, "--drop", "3:6", "--split", "0.5", "--mirror", "--out", "out"), 8,
+        ),
         Job("convert tub", ("convert", rec, "--as", "tub", "--out", "out"), 8),
         Job("convert udacity", ("convert", str(material.tub), "--out", "out"), 6),
         Job("convert lerobot", ("convert", rec, "--as", "lerobot", "--out", "out"), 6),

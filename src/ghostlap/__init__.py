@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from ghostlap.commands.demo.config import DemoConfig
     from ghostlap.commands.doctor import DoctorConfig, doctor
     from ghostlap.commands.drive import drive
+    from ghostlap.commands.edit import EditConfig, edit
     from ghostlap.commands.evaluate import evaluate
     from ghostlap.commands.explain import explain
     from ghostlap.commands.explore import explore
@@ -78,6 +79,7 @@ _HOME = {
     "DemoConfig": "commands.demo.config",
     "DoctorConfig": "commands.doctor",
     "DriveConfig": "driving.server.config",
+    "EditConfig": "commands.edit",
     "EvaluateConfig": "driving.rollout.config",
     "ExplainConfig": "reports.explain.config",
     "ExploreConfig": "reports.explore.config",
@@ -101,6 +103,7 @@ _HOME = {
     "demo": "commands.demo.command",
     "doctor": "commands.doctor",
     "drive": "commands.drive",
+    "edit": "commands.edit",
     "evaluate": "commands.evaluate",
     "explain": "commands.explain",
     "explore": "commands.explore",
@@ -125,6 +128,7 @@ __all__ = [
     "DemoConfig",
     "DoctorConfig",
     "DriveConfig",
+    "EditConfig",
     "EvaluateConfig",
     "ExplainConfig",
     "ExploreConfig",
@@ -149,6 +153,7 @@ __all__ = [
     "demo",
     "doctor",
     "drive",
+    "edit",
     "evaluate",
     "explain",
     "explore",

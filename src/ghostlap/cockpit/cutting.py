@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-from pathlib import Path
-
 from ghostlap.base.errors import CockpitError
 from ghostlap.base.folder_lock import FolderLock, replacing_folder
 from ghostlap.cockpit.library import Library
-from ghostlap.data.recordings.driving_log import LOG_NAME
-from ghostlap.data.recordings.tables_beside import copy_tables
+from ghostlap.data.recordings.copying import Part, edit_line, rows_of_log, write_copy
 
 
 def cut(library: Library, name: str, first: int, last: int) -> str:
@@ -35,26 +30,10 @@ def cut(library: Library, name: str, first: int, last: int) -> str:
     new = library.new_recording(f"{folder.name.removesuffix('-cut')}-cut")
     try:
         with FolderLock(folder, CockpitError), replacing_folder(new, CockpitError) as unfinished:
-            (unfinished / "IMG").mkdir()
-            with (unfinished / LOG_NAME).open("w", encoding="utf-8", newline="") as new_log:
-                new_log.writelines(map(log.row_text, kept))
-            for i in kept:
-                for names in log.names:
-                    _share(folder, unfinished, names[i])
-            centers = [log.names[0][i] for i in kept]
-            copy_tables(folder, unfinished, dict(zip(centers, centers, strict=True)))
+            words = [folder.name, "--drop", f"{log.lines[first]}:{log.lines[last]}"]
+            done = edit_line(len(kept), len(log), words)
+            write_copy(unfinished, [Part(folder, rows_of_log(log, folder, kept))], done)
     except OSError as error:
         raise CockpitError(f"{name}: the cut cannot be written ({error.strerror}).") from error
     library.throw_away(name)
     return new.name
-
-
-def _share(folder: Path, target: Path, image: str) -> None:
-    for images in (folder / "IMG", folder / "img", folder):
-        source, place = images / image, target / "IMG" / image
-        if image and source.is_file() and not place.exists():
-            try:
-                os.link(source, place)
-            except OSError:  # another kind of disk
-                shutil.copyfile(source, place)
-            return

@@ -38,6 +38,7 @@ COMMANDS = {
         "demo.command:demo",
     ),
     "doctor": Command("what is wrong with a recording; --fix OUT writes a clean copy"),
+    "edit": Command("drop or keep rows of a recording, split, join or mirror it, as a new one"),
     "explore": Command("pictures of a recording to look at before training"),
     "record": Command("record the built-in expert in the embedded simulator", "sim"),
     "train": Command("train a pilot on recordings"),

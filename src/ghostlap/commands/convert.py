@@ -12,6 +12,8 @@ from ghostlap.base.errors import ExchangeError
 from ghostlap.base.terminal import say
 from ghostlap.data.formats.config import ConvertConfig
 from ghostlap.data.formats.frames import Moment, Source, new_folder, source_of
+from ghostlap.data.recordings import Recording
+from ghostlap.data.recordings.tables_beside import copy_tables, has_tables
 
 console = Console(stderr=True)
 
@@ -28,9 +30,11 @@ def convert(config: ConvertConfig, console: Console = console) -> dict[str, Any]
     Raises:
         GhostlapError: the source cannot be read, none of it can be used, or ``out`` is in use.
     """
-    source = _open(config)
+    recording, source = _open(config)
+    centers: list[str] = []
     with console.status("reading …") as status, new_folder(config.out) as folder:
-        moments = _counted(source, status)
+        moments = _counted(source, status, centers)
+        names: list[str] = []
         if config.to == "lerobot":
             from ghostlap.data.formats.lerobot_writing import write_lerobot
 
@@ -38,15 +42,21 @@ def convert(config: ConvertConfig, console: Console = console) -> dict[str, Any]
         elif config.to == "tub":
             from ghostlap.data.formats.tub import write_tub
 
-            written = write_tub(moments, folder, source.has_speed)
+            names = write_tub(moments, folder, source.has_speed)
+            written = len(names)
             if len(source.cameras) > 1:
                 source.notes.append("a tub has one camera: the side pictures are left out")
         else:
             from ghostlap.data.formats.udacity import write_udacity
 
-            written = write_udacity(moments, folder)
+            names = write_udacity(moments, folder)
+            written = len(names)
         if not written:
             raise ExchangeError(_nothing_left(config.source, source))
+        if names:
+            copy_tables(folder, [(recording.folder, dict(zip(centers, names, strict=True)))])
+        elif has_tables(recording.folder):
+            source.notes.append("a LeRobot dataset has no tables beside its log: they are left out")
     if source.left_out:
         source.notes.insert(
             0, f"{len(source.left_out)} of {source.total} rows are left out: {source.left_out[0]}"
@@ -63,7 +73,7 @@ def convert(config: ConvertConfig, console: Console = console) -> dict[str, Any]
     }
 
 
-def _open(config: ConvertConfig) -> Source:
+def _open(config: ConvertConfig) -> tuple[Recording, Source]:
     from ghostlap.data.formats.readers import read_recording
     from ghostlap.data.recordings import require_images
 
@@ -78,11 +88,12 @@ def _open(config: ConvertConfig) -> Source:
             f"{len(others)} rows were mended or passed over while reading; the first: "
             f"{recording.counts} {others[0].line}, {others[0].message}"
         )
-    return source
+    return recording, source
 
 
-def _counted(source: Source, status: Any) -> Iterator[Moment]:
+def _counted(source: Source, status: Any, centers: list[str]) -> Iterator[Moment]:
     for number, moment in enumerate(source.moments, 1):
+        centers.append(moment.name)
         if number % 100 == 0:
             status.update(f"{number} of {source.total} moments …")
         yield moment

@@ -169,6 +169,6 @@ def test_columns_are_read_by_their_names(tmp_path: Path) -> None:
 def test_a_copy_names_the_images_anew_and_keeps_strangers_columns(tmp_path: Path) -> None:
     write(tmp_path, "center,driver,pilot_steering,mood\nIMG/a.jpg,person,,ü\nb.jpg,pilot,0.5,x\n")
     (tmp_path / "copy").mkdir()
-    copy_tables(tmp_path, tmp_path / "copy", {"a.jpg": "z.jpg"})
+    copy_tables(tmp_path / "copy", [(tmp_path, {"a.jpg": "z.jpg"})])
     copied = (tmp_path / "copy" / WHO_DROVE.name).read_text(encoding="utf-8")
     assert copied == "center,driver,pilot_steering,mood\nz.jpg,person,,ü\n"

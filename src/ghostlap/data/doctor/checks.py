@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from ghostlap.data.dataset import MIN_SPEED_SHARE, slow_rows
 from ghostlap.data.doctor.findings import Finding, finding
 from ghostlap.data.recordings import Recording
+from ghostlap.data.recordings.tables_beside import edits_of
 
 LIMITS = {"steering": (-1.0, 1.0), "throttle": (0.0, 1.0), "brake": (0.0, 1.0)}
 """Bounds of the values; speed must be at least 0."""
@@ -38,6 +39,8 @@ def check_reading(recording: Recording) -> Iterator[Finding]:
     for kind, count in counts.items():
         first = next(note for note in recording.notes if note.kind == kind)
         yield finding(kind, count, f"{recording.counts} {first.line}: {first.message}")
+    if edits := edits_of(recording.folder):
+        yield finding("edited", len(edits), edits[-1])
 
 
 def bad_values(recording: Recording) -> NDArray[np.bool_]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -11,11 +11,8 @@ from numpy.typing import NDArray
 
 from ghostlap.base.errors import RecordingError
 from ghostlap.base.folder_lock import is_free, replacing_folder, tidy
-from ghostlap.data.recordings import CAMERAS, Recording
-from ghostlap.data.recordings.driving_log import LOG_NAME
-from ghostlap.data.recordings.image_names import NO_TIME, stamp_of, time_ms_of
-from ghostlap.data.recordings.log_row import row_text
-from ghostlap.data.recordings.tables_beside import copy_tables
+from ghostlap.data.recordings import Recording
+from ghostlap.data.recordings.copying import Part, Row, rows_of_recording, write_copy
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,8 +56,8 @@ def write_clean_copy(
         )
     try:
         with replacing_folder(out, RecordingError) as unfinished:
-            (unfinished / "IMG").mkdir()
-            _write(recording, unfinished, keep, usable_images, swap_sides)
+            rows = _kept(recording, keep, usable_images, swap_sides)
+            write_copy(unfinished, [Part(recording.folder, rows)])
     except OSError as error:
         raise RecordingError(
             f"{out}: the clean copy cannot be written ({error.strerror}). Nothing was left there."
@@ -88,39 +85,11 @@ def check_out(out: Path) -> None:
         )
 
 
-def _write(
-    recording: Recording,
-    folder: Path,
-    keep: NDArray[np.bool_],
-    usable_images: NDArray[np.bool_],
-    swap_sides: bool,
-) -> None:
-    columns = [recording.frames[camera].tolist() for camera in CAMERAS]
-    names = ("steering", "throttle", "brake", "speed_mph")
-    numbers = recording.frames[list(names)].to_numpy()
-    times_ms = recording.frames["time"].to_numpy("datetime64[ms]").astype(np.int64)
-    centers: dict[str, str] = {}
-    with (folder / LOG_NAME).open("w", encoding="utf-8", newline="\n") as log:
-        for row in np.flatnonzero(keep):
-            cells = []
-            for camera, paths in enumerate(columns):
-                if usable_images[row, camera]:
-                    source = Path(paths[row])
-                    target = folder / "IMG" / _name(source, CAMERAS[camera], int(times_ms[row]))
-                    if not target.exists():
-                        shutil.copyfile(source, target)
-                    cells.append(target.name)
-                else:
-                    cells.append("")
-            if swap_sides:
-                cells[1], cells[2] = cells[2], cells[1]
-            centers[Path(columns[0][row]).name] = cells[0]
-            log.write(row_text(cells, numbers[row]))
-    copy_tables(recording.folder, folder, centers)
-
-
-def _name(source: Path, camera: str, time_ms: int) -> str:
-    """An image's name, with its time added if only the tub's record has it."""
-    if time_ms == NO_TIME or time_ms_of(source.name) != NO_TIME:
-        return source.name
-    return f"{camera}_{source.stem}_{stamp_of(time_ms)}{source.suffix}"
+def _kept(
+    recording: Recording, keep: NDArray[np.bool_], usable: NDArray[np.bool_], swap_sides: bool
+) -> Iterator[Row]:
+    kept = np.flatnonzero(keep)
+    for row, line in zip(kept, rows_of_recording(recording, kept), strict=True):
+        center, left, right = np.where(usable[row], line.pictures, "").tolist()
+        sides = (right, left) if swap_sides else (left, right)
+        yield line._replace(pictures=(center, *sides))

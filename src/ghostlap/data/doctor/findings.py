@@ -42,6 +42,7 @@ _KINDS: dict[str, tuple[Severity, str, str]] = {
         "note", "records in which no person steered, passed over",
         "none needed; a pilot's driving is not to be cloned",
     ),
+    "edited": ("note", "edits that made this recording of others; the last one", "none needed"),
     # Values and times.
     "no-speed": (
         "note", "rows, none with a speed",

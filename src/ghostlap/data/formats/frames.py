@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import math
+import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -55,6 +56,8 @@ class Moment:
     """NaN where it is not known."""
     time_ms: int
     """Since 1970, or NO_TIME."""
+    name: str = ""
+    """File name of the center picture where it was read from."""
     begins: bool = False
     """Whether a stretch of driving begins, where the source says so itself."""
 
@@ -116,7 +119,8 @@ def _moments(recording: Recording, left_out: list[str]) -> Iterator[Moment]:
             left_out.append(f"{where}: {problem}")
             continue
         steering, throttle, brake, speed_mph = (float(value) for value in numbers[row])
-        yield Moment(pictures, steering, throttle, brake, speed_mph, int(times_ms[row]))
+        center = os.path.basename(paths[0])
+        yield Moment(pictures, steering, throttle, brake, speed_mph, int(times_ms[row]), center)
 
 
 def _bad_control(values: Iterable[float]) -> str:

@@ -27,7 +27,7 @@ SPEED_KEY = "enc/speed"
 _NOMINAL_STEP_MS = 1000 / 15
 
 
-def write_tub(moments: Iterable[Moment], folder: Path, has_speed: bool) -> int:
+def write_tub(moments: Iterable[Moment], folder: Path, has_speed: bool) -> list[str]:
     """Write moments into an empty folder; picture files are kept byte for byte.
 
     A tub has one camera and one pedal: side pictures are left out, and ``user/throttle`` is the
@@ -39,18 +39,19 @@ def write_tub(moments: Iterable[Moment], folder: Path, has_speed: bool) -> int:
         has_speed: write ``enc/speed``, in m/s.
 
     Returns:
-        How many records were written.
+        The name of each record's picture.
     """
     (folder / IMAGE_FOLDER).mkdir()
     created_at = time.time()
     session = f"{datetime.datetime.fromtimestamp(created_at):%y-%m-%d}_0"
     lines: list[bytes] = []
     catalogs: list[str] = []
-    count = 0
+    names: list[str] = []
     for count, moment in enumerate(moments, 1):
         picture = moment.pictures["center"]
         name = f"{count - 1}_cam_image_array_{picture.ending}"
         (folder / IMAGE_FOLDER / name).write_bytes(picture.data)
+        names.append(name)
         time_ms = moment.time_ms
         record: dict[str, Any] = {
             "_index": count - 1,
@@ -81,7 +82,7 @@ def write_tub(moments: Iterable[Moment], folder: Path, has_speed: bool) -> int:
         {"created_at": created_at, "sessions": sessions},
         {
             "paths": catalogs,
-            "current_index": count,
+            "current_index": len(names),
             "max_len": RECORDS_A_CATALOG,
             "deleted_indexes": [],
         },
@@ -89,7 +90,7 @@ def write_tub(moments: Iterable[Moment], folder: Path, has_speed: bool) -> int:
     (folder / MANIFEST_NAME).write_bytes(
         b"".join(json.dumps(one).encode() + b"\n" for one in about)
     )
-    return count
+    return names
 
 
 def _write_catalog(folder: Path, number: int, lines: list[bytes], created_at: float) -> str:

@@ -13,16 +13,18 @@ from ghostlap.data.recordings.image_names import NO_TIME, stamp_of
 _NOMINAL_HZ = 15
 
 
-def write_udacity(moments: Iterable[Moment], folder: Path) -> int:
+def write_udacity(moments: Iterable[Moment], folder: Path) -> list[str]:
     """Write moments into an empty folder; picture files are kept byte for byte.
 
     Returns:
-        How many rows were written. A moment without a time is named 1/15 s after the one before,
-        the first one as of 1970; one that is not later than the one before 1 ms after it.
+        The name of each row's center picture. A moment without a time is named 1/15 s after the
+        one before, the first one as of 1970; one that is not later than the one before 1 ms after
+        it.
     """
     images = folder / "IMG"
     images.mkdir()
-    last_ms, rows = -1, 0
+    last_ms = -1
+    names: list[str] = []
     names_in_use: set[int] = set()
     with (folder / LOG_NAME).open("w", encoding="utf-8", newline="\n") as log:
         for moment in moments:
@@ -42,5 +44,5 @@ def write_udacity(moments: Iterable[Moment], folder: Path) -> int:
                 cells.append(f"IMG/{name}" if name else "")
             numbers = (moment.steering, moment.throttle, moment.brake, moment.speed_mph)
             log.write(",".join([*cells, *(f"{number:.9g}" for number in numbers)]) + "\n")
-            rows += 1
-    return rows
+            names.append(cells[0].removeprefix("IMG/"))
+    return names

@@ -72,7 +72,7 @@ def read_driving_log(path: Path, choice: Choice) -> Recording:
     """
     log_path = path if path.is_file() else path / LOG_NAME
     log = read_log(log_path, choice=choice)
-    return recording_of(log, log_path.parent, _find_images(log_path.parent, log))
+    return recording_of(log, log_path.parent, find_images(log_path.parent, log))
 
 
 def recording_of(
@@ -133,8 +133,9 @@ def _missing_images_message(recording: Recording, count: int) -> str:
     )
 
 
-def _find_images(folder: Path, log: DrivingLog) -> Path:
-    """``IMG/`` as a rule; the folder itself or one in it if only there are images of the log."""
+def find_images(folder: Path, log: DrivingLog) -> Path:
+    """The folder of a log's images: ``IMG/`` as a rule; that of the log, or one in it, if only
+    there are images of it."""
     names = [name for column in log.names for name in column[:_PROBED_ROWS] if name]
     for images in (folder / "IMG", folder, *sorted(folder.iterdir())[:_PROBED_FOLDERS]):
         if any((images / name).is_file() for name in names):

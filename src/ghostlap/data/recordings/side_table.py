@@ -49,11 +49,24 @@ class SideTable:
     from. Strangers' columns may follow."""
     must: frozenset[str] = frozenset()
     """Columns without which a table that is there is not continued."""
+    turned: frozenset[str] = frozenset()
+    """Columns whose sign changes where left and right are exchanged."""
+    of_a_place: frozenset[str] = frozenset()
+    """Columns that nothing is known of where left and right are exchanged: no road is like that."""
 
     def plus(self, columns: Mapping[str, str]) -> SideTable:
         """The same table with further columns."""
         more = {**self.columns, **columns}
         return dataclasses.replace(self, columns=more, must=self.must | set(columns))
+
+    def mirrored(self, column: str, text: str) -> str:
+        """A cell's text where left and right are exchanged."""
+        if column in self.of_a_place:
+            return ""
+        try:
+            return f"{0 - float(text):{self.columns[column]}}" if column in self.turned else text
+        except ValueError:
+            return text
 
     @property
     def header(self) -> bytes:

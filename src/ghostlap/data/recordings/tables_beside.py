@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import csv
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, get_args
 
 from ghostlap.base.errors import RecordingError
+from ghostlap.base.files import read_start
 from ghostlap.data.recordings.image_names import image_name_of
 from ghostlap.data.recordings.side_table import SideTable
 
@@ -20,6 +21,7 @@ WHO_DROVE = SideTable(
     "where a person drove: recordings in which a person takes over from a pilot have one",
     {"driver": DRIVERS, "pilot_steering": ".6f"},
     must=frozenset({"driver", "pilot_steering"}),
+    turned=frozenset({"pilot_steering"}),
 )
 """Who drove at each moment. Udacity's columns hold what the car was steered, not by whom.
 ``pilot_steering`` is what the pilot would have steered, or did, in full locks, positive to the
@@ -32,6 +34,7 @@ PREDICTIONS = SideTable(
         "pilot_steering": ".6f", "pilot_speed_mph": ".4f", "pilot_spread": ".6f",
         "steering": ".4f", "throttle": ".4f", "latency_ms": ".2f", "lap": "g", "cte": ".4f",
     },
+    turned=frozenset({"pilot_steering", "steering", "cte"}),
 )  # fmt: skip
 """What a pilot said that drove in another simulator. ``pilot_…`` as the pilot said it, empty where
 it says none; ``steering`` and ``throttle`` as the car was told; ``lap`` and ``cte`` as the
@@ -45,13 +48,20 @@ GROUND_TRUTH = SideTable(
         "x_m": ".5f", "y_m": ".5f", "direction": "d", "conditions_seed": "d", "stretch": "d",
         "recovery": "d",
     },
+    turned=frozenset({"cte_m", "heading_error_rad"}),
+    of_a_place=frozenset({"track", "s_m", "x_m", "y_m", "direction"}),
 )  # fmt: skip
 """What only the simulator knows, in the conventions of :mod:`ghostlap.sim.track.track`. ``cte_m``
 and ``heading_error_rad`` are to the left in the driving direction; ``margin_m`` is the way to the
 nearer edge of the road, negative off it; ``conditions_seed`` is empty for the theme's own
 conditions; ``recovery`` is 1 where the car comes back to its line."""
 
-_TABLES = (WHO_DROVE, PREDICTIONS, GROUND_TRUTH)
+TABLES = (WHO_DROVE, PREDICTIONS, GROUND_TRUTH)
+
+EDITS = "edits.txt"
+"""A file in a recording that was made of others: how, a line for each step."""
+_MAX_EDITS_BYTES = 64 * 1024
+_AS_IT_IS: dict[str, Any] = {"encoding": "utf-8", "errors": "surrogateescape", "newline": ""}
 
 
 class WhoDrove(NamedTuple):
@@ -71,35 +81,91 @@ def read_who_drove(folder: str | os.PathLike[str]) -> dict[str, WhoDrove]:
     return {center: WhoDrove(*said) for center, *said in rows}
 
 
-def copy_tables(folder: Path, target: Path, centers: Mapping[str, str]) -> None:
-    """Copy what the tables beside a log say of some of its rows.
+def has_tables(folder: Path) -> bool:
+    """Whether a recording has any table beside its log."""
+    return any((folder / table.name).is_file() for table in TABLES)
+
+
+def copy_tables(
+    target: Path, sources: Iterable[tuple[Path, Mapping[str, str]]], *, mirror: bool = False
+) -> None:
+    """Copy what the tables beside logs say of some of their rows, and what was done to them before.
 
     Args:
-        folder: of the recording.
-        target: the new recording's.
-        centers: new names of the rows' center images, by those that they had.
+        target: folder of the new recording.
+        sources: folders of recordings, and new names of their rows' center images, by those that
+            they had.
+        mirror: left and right are exchanged; what is said of a place on a road is left out.
 
     Raises:
         RecordingError: a table holds a line that is no row.
         OSError: one cannot be read or written.
     """
-    for table in _TABLES:
-        if (folder / table.name).is_file():
-            _copy_rows(folder / table.name, target / table.name, centers)
+    sources = list(sources)
+    for table in TABLES:
+        there = [(folder / table.name, new) for folder, new in sources]
+        there = [(path, new) for path, new in there if path.is_file()]
+        if there:
+            with (target / table.name).open("w", **_AS_IT_IS) as file:
+                _copy_rows(table, there, csv.writer(file, lineterminator="\n"), mirror)
+    add_edits(target, [line for folder, _ in sources for line in edits_of(folder)])
 
 
-def _copy_rows(table: Path, target: Path, centers: Mapping[str, str]) -> None:
-    as_it_is: dict[str, Any] = {"encoding": "utf-8", "errors": "surrogateescape", "newline": ""}
-    with table.open(**as_it_is) as old, target.open("w", **as_it_is) as new:
-        rows = csv.reader(old)
-        writer = csv.writer(new, lineterminator="\n")
+def _copy_rows(
+    table: SideTable, sources: list[tuple[Path, Mapping[str, str]]], writer: Any, mirror: bool
+) -> None:
+    headers = [next((cells for _, cells in _rows(path)), []) for path, _ in sources]
+    columns = list(dict.fromkeys(name for header in headers for name in header))
+    if len(sources) == 1:
+        columns = headers[0]  # whatever it is
+    writer.writerow(columns)
+    seen: set[str] = set()
+    for (path, new), header in zip(sources, headers, strict=True):
+        for line, cells in _rows(path):
+            center = new.get(image_name_of(cells[0])) if cells and line > 0 else None
+            if center is None or center in seen:
+                continue
+            seen.add(center)
+            cells = [center, *cells[1:]]
+            if mirror:
+                cells[1:] = map(table.mirrored, header[1:], cells[1:])
+            if header != columns:
+                said = dict(zip(header, cells, strict=False))
+                cells = [said.get(name, "") for name in columns]
+            writer.writerow(cells)
+
+
+def _rows(path: Path) -> Iterator[tuple[int, list[str]]]:
+    """The rows of a table, with their places; the header is at 0."""
+    with path.open(**_AS_IT_IS) as file:
+        rows = csv.reader(file)
         try:
-            writer.writerow(next(rows, []))
-            for row in rows:
-                if row and (center := centers.get(image_name_of(row[0]))):
-                    writer.writerow([center, *row[1:]])
+            yield from enumerate(rows)
         except csv.Error as error:
             raise RecordingError(
-                f"{table}: line {rows.line_num} is no row ({error}). Mend it, or take the file out "
+                f"{path}: line {rows.line_num} is no row ({error}). Mend it, or take the file out "
                 "of the recording."
             ) from error
+
+
+def edits_of(folder: Path) -> list[str]:
+    """What was done to a recording before it became what it is, a line each, the first one first.
+
+    Raises:
+        OSError: the file cannot be read.
+    """
+    if not (folder / EDITS).is_file():
+        return []
+    text = read_start(folder / EDITS, _MAX_EDITS_BYTES).decode("utf-8", "replace")
+    return [line for line in text.splitlines() if line.strip()]
+
+
+def add_edits(folder: Path, lines: Iterable[str]) -> None:
+    """Add lines about what was done to a recording; its file is made when there is one.
+
+    Raises:
+        OSError: the file cannot be written.
+    """
+    if told := "".join(f"{' '.join(line.split())}\n" for line in lines):
+        with (folder / EDITS).open("a", encoding="utf-8", newline="") as file:
+            file.write(told)

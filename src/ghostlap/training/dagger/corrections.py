@@ -111,7 +111,7 @@ def write_learned(corrected: Corrected, folder: Path) -> None:
                 time=_FIRST_MOMENT + datetime.timedelta(seconds=float(time_s[row] + shift_s)),
             )
             centers[image_name_of(moment["center"])] = center
-    copy_tables(recording.folder, unfinished, centers)
+    copy_tables(unfinished, [(recording.folder, centers)])
     unfinished.rename(folder)
 
 
