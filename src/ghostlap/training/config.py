@@ -112,8 +112,8 @@ class TrainConfig(Options, error=TrainingError):
     """Continue the killed training in --out from its last whole epoch."""
     cache: Path | None = None
     """Folder for decoded frames; None is the user's cache folder (or $GHOSTLAP_CACHE)."""
-    workers: Count = 1
-    """Threads that make batches."""
+    workers: Count | None = None
+    """Threads that make batches; None: one where a processor trains, up to four for a GPU."""
 
     def to_json(self) -> dict[str, Any]:
         values = super().to_json()

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from rich.console import Console
 
+from ghostlap.base.platform import cores
 from ghostlap.base.terminal import warn
 from ghostlap.data.labels import steering_error
 from ghostlap.data.loader import BatchLoader, closing_stream
@@ -149,7 +150,10 @@ def _trained(
     if keras.backend.backend() == "tensorflow":  # Keras writes these logs with TensorFlow's help
         callbacks.append(keras.callbacks.TensorBoard(config.out / "tensorboard", write_graph=False))
     if not checkpoints.should_stop and checkpoints.epochs_done < config.epochs:
-        batches = loader.stream(checkpoints.epochs_done * steps_per_epoch, workers=config.workers)
+        workers = config.workers or _loader_threads()
+        batches = loader.stream(
+            checkpoints.epochs_done * steps_per_epoch, workers=workers, ahead=4 * workers
+        )
         with closing_stream(batches), progress.shown(), _as_os_error(config.out):
             trainer.fit(
                 batches,
@@ -166,6 +170,14 @@ def _trained(
     plot_history(checkpoints.history, config.out / "loss.png")
     plot_weights(config.out / WEIGHTS_FILE, config.out / "weights.png")
     return trainer, checkpoints
+
+
+def _loader_threads() -> int:
+    """Threads that make batches: more than four only get in each other's way (Python's lock)."""
+    from ghostlap.pilots.backend import keras
+
+    on_cpu = all(device.startswith("cpu") for device in keras.distribution.list_devices())
+    return 1 if on_cpu else max(1, min(cores() // 2, 4))
 
 
 @contextlib.contextmanager
