@@ -32,6 +32,7 @@ unit: $(READY)
 
 # The slow tests too: pilots trained on recordings and driven, which takes minutes each.
 test-all: lint types
+	@tools/setup_other_browsers.sh
 	$(BIN)/pytest -m 'slow or not slow'
 	$(BIN)/python -m benchmarks.attack --minutes 10
 

@@ -60,8 +60,9 @@ def test_no_tasks_no_results(processes: int) -> None:
     assert list(run_tasks(tasks.doubled, [], processes=processes)) == []
 
 
-def test_results_come_as_they_finish() -> None:
-    order = [index for index, _ in run_tasks(tasks.slow_first, [0, 1, 2], processes=2)]
+def test_results_come_as_they_finish(tmp_path: Path) -> None:
+    files = [tmp_path / name for name in "012"]
+    order = [index for index, _ in run_tasks(tasks.slow_first, files, processes=2)]
     assert order == [1, 2, 0]
 
 

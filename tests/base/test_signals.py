@@ -117,7 +117,7 @@ INHERITS = """
 def test_what_it_starts_itself_is_not_stopped_so() -> None:
     process = started(INHERITS, **stoppable())
     assert process.stdout is not None
-    assert "GHOSTLAP" not in process.stdout.readline()
+    assert "STOPS_WITH_ITS_INPUT" not in process.stdout.readline()
     process.wait(20)
     process.communicate()
 

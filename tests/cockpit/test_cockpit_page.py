@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
-import threading
 import time
 from collections.abc import Iterator
-from concurrent.futures import Future
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -15,13 +12,11 @@ from typing import Any
 import numpy as np
 import pytest
 from browser import open_browser
+from cockpits import PATIENCE_S, Cockpit
 from places import ROOT
 from recordings import make_recording
 from small_pilot import make_pilot
 
-from ghostlap.cockpit.app import App
-from ghostlap.cockpit.config import CockpitConfig
-from ghostlap.cockpit.simulator import EmbeddedSource
 from ghostlap.commands.doctor import examine
 from ghostlap.data.formats.readers import read_recording
 from ghostlap.data.recordings.tables_beside import read_who_drove
@@ -30,54 +25,9 @@ pytest.importorskip("playwright", reason="no package playwright, which drives a 
 from playwright.sync_api import Browser, ConsoleMessage, Page, expect
 
 PAGE = ROOT / "src" / "ghostlap" / "cockpit" / "page"
-PATIENCE_S = 60.0
-"""A busy machine is slow; nothing here measures time."""
 ROWS = 120
 
 expect.set_options(timeout=PATIENCE_S * 1000)
-
-
-class Cockpit:
-    """A server in a thread of its own, that can end and begin again at the same address."""
-
-    def __init__(self, folder: Path) -> None:
-        self.recordings, self.runs = folder / "recordings", folder / "runs"
-        self.port = 0
-
-    @property
-    def address(self) -> str:
-        return f"http://127.0.0.1:{self.port}/"
-
-    def start(self) -> None:
-        config = CockpitConfig(port=self.port, recordings=self.recordings, runs=self.runs)
-        simulator = EmbeddedSource(config)
-        started: Future[int] = Future()
-        self._loop = asyncio.new_event_loop()
-        self._stopping = asyncio.Event()
-
-        async def serve() -> None:
-            try:
-                async with App(config, simulator) as app:
-                    started.set_result(app.port)
-                    await self._stopping.wait()
-            except Exception as error:
-                if started.done():
-                    raise
-                started.set_exception(error)
-
-        self._thread = threading.Thread(target=lambda: self._loop.run_until_complete(serve()))
-        self._thread.start()
-        self.port = started.result(PATIENCE_S)
-
-    def stop(self) -> None:
-        self._loop.call_soon_threadsafe(self._stopping.set)
-        self._thread.join(PATIENCE_S)
-        assert not self._thread.is_alive()
-        self._loop.close()
-
-    def newest_recording(self) -> Path:
-        folders = [path for path in self.recordings.iterdir() if (path / "IMG").is_dir()]
-        return max(folders, key=lambda path: path.stat().st_mtime_ns)
 
 
 @pytest.fixture(scope="module")
