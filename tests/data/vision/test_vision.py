@@ -184,7 +184,10 @@ def test_what_opencv_would_take_besides_png_and_jpeg_is_not_decoded(
 ) -> None:
     picture = draw_frame(0.0)
     kind = np.float32 if ending in (".pfm", ".hdr") else np.uint8
-    _, data = cv2.imencode(ending, picture.astype(kind))
+    try:
+        _, data = cv2.imencode(ending, picture.astype(kind))
+    except cv2.error:
+        pytest.skip(f"OpenCV writes no {ending} here")
     assert cv2.imdecode(data, cv2.IMREAD_COLOR) is not None
     monkeypatch.setattr(cv2, "imdecode", not_decoded)
     with pytest.raises(ImageError, match="x: not a picture that can be decoded"):
