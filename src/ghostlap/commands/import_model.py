@@ -75,7 +75,7 @@ def _import_model(config: ImportConfig, console: Console) -> dict[str, Any]:
         rebuilt = rebuild(file, given_lambdas(config.lambdas), flipped, channel_scale)
         if readings:
             _show_script(readings[0], console)
-            config = _with_answers_scale(config, readings[0], console)
+            config = _with_answer(config, readings[0], rebuilt.network.output_shape[-1], console)
         network = _steering_only(rebuilt.network, config)
         status.update("finding out its preprocessing …")
         recipe, tried, frames = _recipe(config, network, rebuilt, readings)
@@ -133,10 +133,13 @@ def _show_script(reading: ScriptReading, console: Console) -> None:
         say(console, f"note: assumed, as the script does not say it: {reading.assumed}")
 
 
-def _with_answers_scale(
-    config: ImportConfig, reading: ScriptReading, console: Console
+def _with_answer(
+    config: ImportConfig, reading: ScriptReading, answers: int, console: Console
 ) -> ImportConfig:
-    """The factor between the model's answer and the steering, where the script has one."""
+    """Which of the model's answers is the steering, and the factor between, as the script says."""
+    if config.output is None and reading.output is not None and answers > 1:
+        say(console, f"the script steers by one of {answers} answers: --output {reading.output}")
+        config = dataclasses.replace(config, output=reading.output)
     factor = reading.steering_scale
     if config.steering_scale != 1 or factor is None or abs(factor - 1) < 1e-6:
         return config

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import re
 from pathlib import Path
 from typing import Any
@@ -13,11 +14,15 @@ from drive_scripts import FILES, drive, seen_by, write
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from rich.console import Console
 
 from ghostlap.base.errors import LegacyError
+from ghostlap.commands.import_model import import_model
 from ghostlap.data.vision.preprocessing import preprocess
+from ghostlap.pilots.keras_import.config import ImportConfig
 from ghostlap.pilots.keras_import.script.reading import ScriptReading, read_script
 from ghostlap.pilots.keras_import.script.source import MAX_BYTES
+from ghostlap.pilots.pilot import Pilot
 
 FRAME = (160, 320)
 
@@ -162,6 +167,46 @@ def test_what_was_understood_is_shown_line_by_line(tmp_path: Path) -> None:
     ]
     (reading,) = read_script(write(tmp_path, "steering in degrees"), FRAME)
     assert reading.steering_scale == pytest.approx(1 / 25)
+
+
+@pytest.mark.parametrize(
+    ("told", "output"),
+    [
+        ("steering_angle = float(model.predict(image)[0][0])", 0),
+        ("steering_angle = float(model.predict(image)[0][1])", 1),
+        ("steering_angle = float(model.predict(image)[0, 2])", 2),
+        ("throttle, steering_angle = model.predict(image)[0]", 1),
+        ("steering_angle, speed = model.predict(image)", 0),
+        ("out = model.predict(image)\n    steering_angle = float(out[1][0])", 1),
+        ("out = model.predict(image)[0]\n    steering_angle = out[0] * 0.5", 0),
+        ("steering_angle = float(model.predict(image))", None),
+        ("steering_angle = model.predict(image)[0][-1]", None),
+    ],
+)
+def test_which_answer_is_the_steering(told: str, output: int | None, tmp_path: Path) -> None:
+    script = tmp_path / "drive.py"
+    lines = "image = cv2.resize(np.asarray(image), (64, 64))[None]\n" + told.replace("\n    ", "\n")
+    script.write_text(drive(lines), encoding="utf-8")
+    assert read_script(script, FRAME)[0].output == output
+
+
+def test_the_answer_that_the_script_steers_by_is_taken(tmp_path: Path) -> None:
+    from ghostlap.pilots.backend import keras
+
+    layers = keras.layers
+    network = keras.Sequential([keras.Input((64, 64, 3)), layers.Flatten(), layers.Dense(2)])
+    network.save(tmp_path / "model.keras")
+    script = tmp_path / "drive.py"
+    lines = "image = cv2.resize(np.asarray(image), (64, 64))[None] / 255."
+    script.write_text(drive(f"{lines}\nthrottle, steering_angle = model.predict(image)[0]"))
+    config = ImportConfig(tmp_path / "model.keras", script=script, out=tmp_path / "run")
+    console = Console(file=io.StringIO(), width=200)
+    import_model(config, console)
+    assert "one of 2 answers: --output 1" in console.file.getvalue()  # type: ignore[attr-defined]
+    pilot = Pilot.load(tmp_path / "run")
+    frame = np.random.default_rng(0).integers(0, 256, (160, 320, 3), np.uint8)
+    seen = preprocess(frame, pilot.preprocessing)[None]
+    assert pilot.steer(frame) == pytest.approx(float(network(seen)[0, 1]), abs=1e-4)
 
 
 SIZES = st.tuples(st.integers(20, 90), st.integers(20, 90))

@@ -70,7 +70,8 @@ class ImportConfig(Options, error=LegacyError):
     """LAYER=SCALE,OFFSET, LAYER=x/127.5-1 or LAYER=60:135,20:300 (rows and columns that it keeps):
     what a Lambda layer does whose code is not known."""
     output: Annotated[int, Range(0)] | None = None
-    """Which of the network's answers is the steering, counted from 0, if it has several."""
+    """Which of the network's answers is the steering, counted from 0, if it has several and the
+    script does not say."""
     steering_scale: float = 1.0
     """Factor that makes its answer a steering in [-1, 1]; 0.04 for degrees of Udacity's car."""
     backend: Literal["tensorflow", "theano"] | None = None

@@ -273,7 +273,10 @@ class Evaluator:
         if owner is Given.ENCODED or isinstance(owner, Unknown):
             return owner
         if isinstance(owner, Answer):
-            place = key if isinstance(key, int) and key else owner.place
+            place = owner.place
+            for one in key if isinstance(key, tuple) else (key,):
+                if isinstance(one, int):  # 0 is as often the one picture of the batch
+                    place = one or place or 0
             return Answer(owner.scale, place)
         if isinstance(owner, Numbers) and isinstance(key, int | slice):
             owner = owner.values

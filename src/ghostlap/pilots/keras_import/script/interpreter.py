@@ -7,6 +7,7 @@ ends: what is done is counted, loops are gone through a bounded number of times.
 from __future__ import annotations
 
 import ast
+import dataclasses
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -203,10 +204,12 @@ class Interpreter(Caller):
         values = list(value) if isinstance(value, list | tuple) else None
         stars = any(isinstance(one, ast.Starred) for one in targets)
         if values is None or stars or len(values) != len(targets):
-            reason = value if isinstance(value, Unknown | Answer) else UNKNOWN
+            reason = value if isinstance(value, Unknown) else UNKNOWN
             if isinstance(value, Picture):
                 reason = Unknown(f"{scope.module.source.where(targets[0])}: it is taken apart")
             values = [reason] * len(targets)
+            if isinstance(value, Answer) and not stars:
+                values = [dataclasses.replace(value, place=i) for i in range(len(targets))]
         for target, one in zip(targets, values, strict=True):
             self.assign(target.value if isinstance(target, ast.Starred) else target, one, scope)
 

@@ -6,7 +6,7 @@ import ast
 import dataclasses
 import re
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from ghostlap.base.errors import GhostlapError, LegacyError
 from ghostlap.data.vision.preprocessing import COLOUR_STEPS, Preprocessing
@@ -28,6 +28,7 @@ from ghostlap.pilots.keras_import.script.values import (
 LEGACY_YUV = "what OpenCV up to 3.1 called YUV"
 _NAMED = re.compile(r"pre_?process|process_?(img|image|frame)|(img|image|frame)_?process", re.I)
 _TINY = 1e-9
+T = TypeVar("T")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,6 +44,8 @@ class ScriptReading:
     """Line by line."""
     steering_scale: float | None
     """What the answer is multiplied by on its way to the car; None if that was not understood."""
+    output: int | None
+    """Which of the network's numbers it steers by; None if that was not understood."""
     assumed: str
     """What was assumed that the script does not say; empty for nothing."""
 
@@ -100,14 +103,14 @@ def _read(script: Path, facts: Facts, assumed: str) -> ScriptReading:
         raise LegacyError(f"--script {script}: is nested too deeply. {OPTIONS}.") from None
     picture = _seen(walk, script)
     recipe, channel_scale = recipe_of(picture, facts.frame)
-    return ScriptReading(
-        picture, recipe, channel_scale, picture.log, _steering_scale(walk), assumed
-    )
+    answers = [answer for answer in walk.sent if isinstance(answer, Answer)]
+    scale = _the_one({answer.scale for answer in answers})
+    output = _the_one({answer.place for answer in answers if (answer.place or 0) >= 0})
+    return ScriptReading(picture, recipe, channel_scale, picture.log, scale, output, assumed)
 
 
-def _steering_scale(walk: Interpreter) -> float | None:
-    answers = {answer.scale for answer in walk.sent if isinstance(answer, Answer)}
-    return answers.pop() if len(answers) == 1 else None
+def _the_one(values: set[T]) -> T | None:
+    return values.pop() if len(values) == 1 else None
 
 
 def _without_handler(walk: Interpreter, script: Path) -> None:

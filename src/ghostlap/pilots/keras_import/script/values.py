@@ -49,7 +49,7 @@ class Answer:
 
     scale: float | None = 1.0
     place: int | None = None
-    """Which of its numbers."""
+    """Which of its numbers; None where the script does not say."""
 
 
 @dataclasses.dataclass(eq=False)
