@@ -6,14 +6,14 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: setup test test-all lint types unit attack windows demo generalist bench clean
+.PHONY: setup test test-all lint types unit attack windows demo docs pictures generalist bench clean
 
 setup: $(READY)
 
 $(READY): pyproject.toml constraints.txt tools/setup_browser.sh
 	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else f"Ghostlap needs Python 3.11 or newer, and $(PYTHON) is {sys.version.split()[0]}. Try: make setup PYTHON=python3.12")'
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[all,dev]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[all,dev,docs]'
 	@tools/setup_browser.sh $(BIN)/python
 	@touch $(READY)
 
@@ -50,6 +50,14 @@ windows: $(READY)
 # From nothing to a pilot that drives, with proof: some minutes; goes on where it was interrupted.
 demo: $(READY)
 	$(BIN)/ghostlap demo --out build/demo
+
+# The documentation's site, build/site/index.html; nothing in it is fetched from anywhere.
+docs: $(READY)
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
+
+# The documentation's pictures: some minutes, for the pilot that they show is trained first.
+pictures: $(READY)
+	$(BIN)/python tools/pictures.py docs/pictures
 
 # The pilot that comes along, recorded and trained anew: about half an hour on two cores.
 generalist: $(READY)

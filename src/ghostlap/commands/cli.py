@@ -167,20 +167,27 @@ def _explained(error: BaseException, command: str) -> str | None:
 
 
 def _run(name: str, arguments: list[str]) -> Any:
-    import tyro
-
     made_fit(arguments)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    function = function_of(name)
+    return function_of(name)(config_from(name, arguments))
+
+
+def config_from(name: str, arguments: list[str]) -> Any:
+    """The config of a command that its arguments ask for; nothing is run.
+
+    Raises:
+        SystemExit: they are not understood, or ask for help; it has been printed.
+    """
+    import tyro
+
     if name in _OF_A_PILOT:
         arguments = _pilot_by_place(arguments)
-    config = tyro.cli(
-        config_of(function),
+    return tyro.cli(
+        config_of(function_of(name)),
         prog=f"ghostlap {name}",
         args=arguments,
         **({"default": _recipe(arguments)} if name == "train" else {}),
     )
-    return function(config)
 
 
 def _pilot_by_place(arguments: list[str]) -> list[str]:

@@ -114,6 +114,10 @@ class Figure:
     in_table: bool = True
     means: str = ""
     """What a report says of it in large; "" where it stands in the report's table only."""
+    formula: str = ""
+    """For people: N interventions, T driven time, D progress along the centre line."""
+    source: str = ""
+    """Where the definition comes from; "" for one of ours."""
 
     def text(self, value: float) -> str:
         """A value in words, without its unit."""
@@ -141,63 +145,80 @@ def _km_each(distance_m: Any, count: Any) -> Any:
     return np.where(np.equal(count, 0), np.inf, each)
 
 
+_NVIDIA = "Bojarski et al. 2016, arXiv 1604.07316, section 7.1"
+
 _ALL = (
     Figure(
         "autonomy_percent", "autonomy", "%", 1,
         lambda all, _: autonomy_percent(all.interventions, all.elapsed_s),
         means="time driven without help",
+        formula="100 · max(0, 1 − 6 s · N / T)",
+        source=_NVIDIA,
     ),
     Figure(
         "interventions", "interv.", "", 0, lambda all, _: all.interventions, has_interval=False,
+        formula="N: off the road, standing for 3 s, or turned round",
     ),
     Figure(
         "off_road_per_km", "off road", "1/km", 2, lambda all, off: _a_km(off, all.distance_m),
         own=lambda drive: float((drive.intervention == Intervention.OFF_ROAD).sum()),
         means="times that the car left the road",
+        formula="how often the car's centre left the road / D",
     ),
     Figure(
         "mean_abs_cte_m", "mean |cte|", "m", 2, lambda all, cte: cte / all.elapsed_s,
         own=lambda drive: drive.over_time(np.abs(drive.cte_m)),
         means="distance from the centre line",
+        formula="∫ |cte| dt / T",
     ),
     Figure(
         "max_abs_cte_m", "max |cte|", "m", 2, lambda _, cte: cte,
         own=lambda drive: float(np.abs(drive.cte_m).max()), join=np.max, has_interval=False,
+        formula="max |cte|",
     ),
     Figure(
         "min_margin_m", "margin", "m", 2, lambda _, margin: margin,
         own=lambda drive: float(drive.margin_m.min()), join=np.min, has_interval=False,
+        formula="min of the way from the car's centre to the nearer edge",
     ),
     Figure(
         "mean_speed_mph", "speed", "mph", 1, lambda all, speed: speed / all.elapsed_s,
         own=lambda drive: drive.over_time(drive.speed_mph),
+        formula="∫ speed dt / T",
     ),
     Figure(
         "steering_rate_per_s", "steering rate", "1/s", 2,
         lambda all, rate2: np.sqrt(rate2 / np.maximum(all.steady_s, 1e-9)),
         own=_steering_rate2_s, means="full locks a second, RMS; low is smooth",
+        formula="√(∫ (d steering / dt)² dt / T without interventions)",
+        source="whiteness, arXiv 2301.12264",
     ),
     Figure(
         "laps", "laps", "", 0, lambda _, laps: laps, own=lambda drive: float(drive.laps[-1]),
         has_interval=False, in_table=False,
+        formula="whole laps done",
     ),
     Figure(
         "distance_km", "distance", "km", 1, lambda all, _: np.divide(all.distance_m, 1000),
         has_interval=False, in_table=False,
+        formula="D",
     ),
     Figure(
         "elapsed_s", "time", "s", 0, lambda all, _: all.elapsed_s,
         has_interval=False, in_table=False,
+        formula="T",
     ),
     Figure(
         "s_between_interventions", "time for each intervention", "s", 0,
         lambda all, _: np.divide(all.elapsed_s, all.interventions),
         has_interval=False, in_table=False,
+        formula="T / N; ∞ without any",
     ),
     Figure(
         "km_between_interventions", "distance for each intervention", "km", 2,
         lambda all, _: _km_each(all.distance_m, all.interventions),
         has_interval=False, in_table=False,
+        formula="D / N; ∞ without any",
     ),
 )  # fmt: skip
 
