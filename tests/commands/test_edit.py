@@ -296,7 +296,7 @@ def test_each_command_of_the_page_runs(
     (folder / "who_drove.csv").write_text(drove)
     monkeypatch.chdir(tmp_path)
     page = (ROOT / "docs" / "editing.md").read_text(encoding="utf-8")
-    commands = re.findall(r"^    ghostlap (edit .*)$", page, re.M)
+    commands = re.findall(r"^ghostlap (edit .*)$", page, re.M)
     assert len(commands) >= 9
     for command in commands:
         words = shlex.split(command)
