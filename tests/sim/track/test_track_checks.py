@@ -41,9 +41,9 @@ def eight(half_width_m: float = 3.5, points: int = 60) -> Track:
     )
 
 
-def refusal(track: Track) -> str:
+def refusal(track: Track, crossings: bool = False) -> str:
     with pytest.raises(TrackError) as caught:
-        check_track(track)
+        check_track(track, crossings=crossings)
     return str(caught.value)
 
 
@@ -146,7 +146,16 @@ def test_a_bend_tighter_than_the_half_width() -> None:
 def test_a_road_that_crosses_itself() -> None:
     message = refusal(eight())
     assert message.startswith("test: the road crosses or overlaps itself. At 0 m and at 305 m")
-    assert "bridges over the road are not possible" in message
+    assert message.endswith("need 7.0 m. Move these stretches apart.")
+    check_track(eight(), crossings=True)
+
+
+def test_a_crossing_at_a_flat_angle_is_refused() -> None:
+    flat = eight()
+    message = refusal(
+        dataclasses.replace(flat, points_m=flat.points_m * (12.0, 2.0)), crossings=True
+    )
+    assert message.endswith("apart, or let them cross at 30 degrees or more.")
 
 
 @given(st.floats(0.6, 6.0), st.integers(30, 200), st.floats(0, 2 * math.pi))

@@ -13,6 +13,7 @@ from places import SHARED
 
 from ghostlap.base.errors import TrackError
 from ghostlap.sim.track import track_file
+from ghostlap.sim.track.corner_path import Corner, line_through
 from ghostlap.sim.track.track import Edge, Floats, Surface
 from ghostlap.sim.track.track_file import track_from_csv
 
@@ -185,10 +186,29 @@ def test_a_line_that_is_no_loop(tmp_path: Path) -> None:
     assert "is not closed" in refusal(written(tmp_path, text_of(oval()[:80])))
 
 
-def test_a_line_that_crosses_itself(tmp_path: Path) -> None:
+def test_a_line_that_crosses_itself_on_the_level(tmp_path: Path) -> None:
+    """Suzuka does; the car's place goes by the way driven, not by the nearest stretch."""
     rows = oval()
     rows[:, 1] = 60 * np.sin(2 * np.arange(120) * (2 * np.pi / 120))
-    assert "crosses or overlaps itself" in refusal(written(tmp_path, text_of(rows)))
+    track = track_from_csv(written(tmp_path, text_of(rows)))
+    at_s_m = [track.locate(0.0, 0.0, 0.0, np.array(near_s_m)).s_m
+              for near_s_m in (track.length_m / 4 - 10, 3 * track.length_m / 4 - 10)]  # fmt: skip
+    assert track.position(np.array(at_s_m)) == pytest.approx(np.zeros((2, 2)), abs=0.05)
+    assert abs(at_s_m[0] - at_s_m[1]) == pytest.approx(track.length_m / 2, abs=1)
+
+
+def test_a_road_wider_than_a_bend_is_cut_on_the_inside_of_it(tmp_path: Path) -> None:
+    """Shanghai has such bends."""
+    corners = [Corner(0, 0, 40), Corner(250, 0, 6), Corner(120, 120, 40), Corner(0, 150, 60)]
+    line = line_through(corners)
+    rows = np.column_stack([line, np.full((len(line), 2), 7.5)])
+    track = track_from_csv(written(tmp_path, text_of(rows)))
+    bend = track.curvature(track.stations_s_m)
+    left_m, right_m = track.half_widths(track.stations_s_m)
+    assert 1 / bend.max() < 6
+    assert left_m[bend.argmax()] < 1 / bend.max()
+    assert right_m == pytest.approx(7.5)
+    assert np.isclose(left_m, 7.5).mean() > 0.9
 
 
 numbers = st.floats(-1e3, 1e3) | st.floats(allow_nan=True, allow_infinity=True)

@@ -25,21 +25,28 @@ NARROWEST_M = 0.5
 WIDEST_M = 30.0
 """Bounds of the width from the centre line to an edge."""
 
+FLATTEST_CROSSING_DEG = 30.0
+"""Smallest angle at which a road may cross itself on the level."""
+
 _CLOSEST_POINTS_M = 1e-3
 _MOST_STATIONS = 20_000
 _MOST_PAIRS = 5_000_000
 
 
-def check_track(track: Track) -> None:
+def check_track(track: Track, *, crossings: bool = False) -> None:
     """Raise :class:`~ghostlap.base.errors.TrackError` unless the track is one that can be driven.
 
     Refused are fewer than four points, numbers not finite or out of bounds, a place given twice in
     a row, a line that is not closed, a bend tighter than the road's half width on its inside, and a
-    road that crosses or overlaps itself.
+    road that overlaps itself.
+
+    Args:
+        track: a closed road.
+        crossings: whether the road may cross itself, on one level.
     """
     check_points(track)
     _check_bends(track)
-    _check_apart(track)
+    _check_apart(track, crossings)
 
 
 def check_points(track: Track) -> None:
@@ -157,7 +164,7 @@ def _check_bends(track: Track) -> None:
         )
 
 
-def _check_apart(track: Track) -> None:
+def _check_apart(track: Track, crossings: bool) -> None:
     """Check that the road never comes near enough to itself to overlap.
 
     A line that never bends tighter than a circle of the half width strays from itself at least as
@@ -188,14 +195,21 @@ def _check_apart(track: Track) -> None:
     apart_m = np.linalg.norm(place[first] - place[second], axis=1)
     short_m = needed_m - apart_m
     short_m[along_m <= math.pi * np.maximum(larger_m[first], larger_m[second])] = -math.inf
+    if crossings:
+        across = np.abs(np.sin(tangent[first] - tangent[second]))
+        short_m[across >= math.sin(math.radians(FLATTEST_CROSSING_DEG))] = -math.inf
     if len(short_m) and short_m.max() > 0:
         at = int(short_m.argmax())
         one, other = sorted((s_m[first[at]], s_m[second[at]]))
         raise TrackError(
             f"{track.name}: the road crosses or overlaps itself. At {one:.0f} m and at "
             f"{other:.0f} m its centre line is {apart_m[at]:.1f} m apart, where the road's widths "
-            f"need {needed_m[at]:.1f} m. Move these stretches apart; bridges over the road are "
-            "not possible."
+            f"need {needed_m[at]:.1f} m. Move these stretches apart"
+            + (
+                f", or let them cross at {FLATTEST_CROSSING_DEG:g} degrees or more."
+                if crossings
+                else "."
+            )
         )
 
 
