@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import json
 import os
 import sys
 import threading
@@ -9,8 +11,9 @@ import time
 from pathlib import Path
 from typing import Any
 
+from ghostlap.base.engine import Report
+from ghostlap.base.engine.travel import located
 from ghostlap.base.errors import GhostlapError
-from ghostlap.base.processes import Report
 
 
 class OddError(Exception):
@@ -91,3 +94,35 @@ def talking(folder: Path, report: Report) -> None:
     (folder / str(os.getpid())).touch()
     while True:
         report(1.0)
+
+
+@dataclasses.dataclass(frozen=True)
+class Travelling:
+    """A task with files."""
+
+    number: int
+    reads: tuple[Path, ...]
+    writes: Path
+
+
+def read_and_leave(task: Travelling, report: Report) -> tuple[dict[str, int], tuple[str, int]]:
+    """The sizes of what is read; which node's copy it was, and of when."""
+    folder, file = (located(path) for path in task.reads)
+    assert file.read_text() in ("b", "other")
+    here = located(task.writes)
+    (here / f"{task.number}.json").write_text(json.dumps([str(here), task.number]))
+    files = [path for path in folder.rglob("*") if path.is_file()]
+    sizes = {path.relative_to(folder).as_posix(): path.stat().st_size for path in files}
+    return sizes, (str(folder), (folder / "b.txt").stat().st_mtime_ns)
+
+
+def waiting_for_others(task: tuple[Path, int], report: Report) -> str:
+    """Says who worked; the later ones are done once somebody has joined late."""
+    folder, number = task
+    who = os.environ.get("GHOSTLAP_WHO", "from the start")
+    report(0.5)
+    (folder / who).touch()
+    while number > 3 and not (folder / "late").exists():
+        time.sleep(0.1)
+    report(0.5)
+    return who

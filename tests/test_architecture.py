@@ -82,9 +82,9 @@ def test_nothing_imports_in_a_circle() -> None:
 
 
 def test_children_are_started_in_one_way() -> None:
-    """``base.processes.python`` lets none import what lies in the current folder."""
+    """``base.engine.processes.python`` lets none import what lies in the current folder."""
     named = [name for name, path in MODULES.items() if "sys.executable" in path.read_text("utf-8")]
-    assert named == ["base.processes"]
+    assert named == ["base.engine.processes"]
 
 
 def test_the_tests_lie_where_what_they_test_lies() -> None:

@@ -15,8 +15,8 @@ from drives import make_drive, write_track
 from rich.console import Console
 from trainings import short_training
 
+from ghostlap.base.engine import run_tasks
 from ghostlap.base.errors import TrackError, TrainingError
-from ghostlap.base.processes import run_tasks
 from ghostlap.commands.train import train
 from ghostlap.data.vision.preprocessing import Preprocessing
 from ghostlap.driving.rollout.episode import EpisodesResult

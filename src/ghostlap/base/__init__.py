@@ -1,1 +1,1 @@
-"""What everything stands on: errors, files, folder locks, processes."""
+"""What everything stands on: errors, files, folder locks, the engine that runs tasks."""

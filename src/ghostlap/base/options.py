@@ -20,6 +20,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, NamedTuple, Self, Union
 
+import tyro
+
 from ghostlap.base.errors import GhostlapError
 
 EARLIER_NAMES = {
@@ -68,6 +70,8 @@ Count = Annotated[int, Range(1)]
 Port = Annotated[int, Range(0, 65535)]
 Seed = Annotated[int, Range(0, 2**63 - 1)]
 Share = Annotated[float, Range(0, 1)]
+Cluster = Annotated[str, tyro.conf.arg(metavar="ADDRESS")]
+"""Where a Ray cluster is that does the work; empty for this machine alone."""
 
 
 class Options:

@@ -8,8 +8,8 @@ import threading
 from pathlib import Path
 from typing import Any
 
+from ghostlap.base.engine.processes import python
 from ghostlap.base.platform import start_patiently
-from ghostlap.base.processes import python
 from ghostlap.cockpit.library import stamp_of
 
 _PATIENCE_S = 300.0

@@ -17,10 +17,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from ghostlap.base.engine.processes import python
 from ghostlap.base.errors import CockpitError
 from ghostlap.base.files import open_file, open_text
 from ghostlap.base.platform import kill_group, start_patiently
-from ghostlap.base.processes import python
 from ghostlap.base.signals import ask_to_stop, stoppable
 from ghostlap.cockpit.library import Library
 from ghostlap.pilots.pilot import PILOT_FILE

@@ -11,6 +11,7 @@ from typing import Any
 
 from rich.console import Console
 
+from ghostlap.base.engine import connected
 from ghostlap.base.errors import DaggerError
 from ghostlap.base.files import explained
 from ghostlap.base.folder_lock import locked_folder
@@ -90,6 +91,7 @@ def dagger(
     corrected = read_corrections(config.corrections, pilot)
     warn_of_speed(config.speed_limit, tracks, console)
     with (
+        connected(config.cluster),
         explained(DaggerError, "The same command goes on from there."),
         locked_folder(config.folder, DAGGER_FILE, "improvement", DaggerError),
     ):

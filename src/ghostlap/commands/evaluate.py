@@ -15,11 +15,11 @@ from typing import Any
 
 from rich.console import Console
 
+from ghostlap.base.engine import connected, run_tasks
 from ghostlap.base.errors import EvaluationError, PilotError
 from ghostlap.base.files import json_text, refuse_link, write_json
 from ghostlap.base.folder_lock import FolderLock
 from ghostlap.base.named import named_function
-from ghostlap.base.processes import run_tasks
 from ghostlap.base.terminal import progress_bar, say, warn
 from ghostlap.driving.evaluation.folder import EVALUATION_FILE, begin_folder, heading, keep
 from ghostlap.driving.evaluation.map_picture import save_map
@@ -79,7 +79,7 @@ def evaluate(config: EvaluateConfig, console: Console = console) -> dict[str, An
     tasks = plan_expert(config, tracks) + plan_pilot(config, tracks)
     for path in (config.folder.parent, config.folder):
         refuse_link(path)
-    with FolderLock(config.folder, EvaluationError):
+    with connected(config.cluster), FolderLock(config.folder, EvaluationError):
         finished = begin_folder(config, tasks)
         before = len(finished)
         began_s = time.perf_counter()
@@ -138,6 +138,7 @@ def _drive_the_rest(
             run_episodes,
             [tasks[index] for index in rest],
             processes=config.processes,
+            cluster=config.cluster,
             on_report=lambda place, metres: progress.advance(bar, metres * costs[place]),
         )
         with contextlib.closing(results):  # type: ignore[type-var]

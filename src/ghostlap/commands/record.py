@@ -15,11 +15,11 @@ from typing import Any
 import numpy as np
 from rich.console import Console
 
+from ghostlap.base.engine import connected, run_tasks
 from ghostlap.base.errors import RecordingError
 from ghostlap.base.files import write_json
 from ghostlap.base.folder_lock import FolderLock
 from ghostlap.base.platform import cores
-from ghostlap.base.processes import run_tasks
 from ghostlap.base.terminal import progress_bar, say
 from ghostlap.data.provenance import machine, versions
 from ghostlap.driving.expert_recording.config import RecordConfig
@@ -43,6 +43,8 @@ from ghostlap.sim.track.tracks import track_named
 console = Console(stderr=True, soft_wrap=True)
 
 _PUT_TOGETHER_EVERY_S = 5.0
+_NODES = 64
+"""Work is cut for so many processes where nobody knows how many nodes will join."""
 
 
 def record(config: RecordConfig, console: Console = console) -> dict[str, Any]:
@@ -66,7 +68,7 @@ def record(config: RecordConfig, console: Console = console) -> dict[str, Any]:
         SimulatorError: the expert cannot drive it.
     """
     config = dataclasses.replace(config, out=Path(config.out))
-    with FolderLock(config.out, RecordingError):
+    with connected(config.cluster), FolderLock(config.out, RecordingError):
         return _record(config, console)
 
 
@@ -116,7 +118,7 @@ def _record_missing(
 ) -> _Recorded:
     """Record the unfinished stretches, and keep log and truth up to date."""
     missing = [s for s in stretches if not Part(config.out, s.number).is_finished]
-    jobs = jobs_of(config, missing, config.processes or cores())
+    jobs = jobs_of(config, missing, config.processes or (_NODES if config.cluster else cores()))
     recorded = _Recorded()
     began_s = put_together_s = time.perf_counter()
     total_m = sum(stretch.length_m for stretch in stretches)
@@ -139,7 +141,13 @@ def _record_missing(
                 put_together_s = time.perf_counter()
 
         try:
-            for _ in run_tasks(record_job, jobs, processes=config.processes, on_report=show):
+            for _ in run_tasks(
+                record_job,
+                jobs,
+                processes=config.processes,
+                cluster=config.cluster,
+                on_report=show,
+            ):
                 pass
         except BaseException as error:
             there = what_is_there(config.out, stretches)

@@ -5,8 +5,9 @@ ghostlap search rec/lake --out runs/s --space learning_rate=1e-4..1e-2:log epoch
 
 Each trial trains with options that Optuna's tree-structured Parzen estimator (Bergstra et al.,
 NeurIPS 2011) draws from the space, and is judged by its lowest validation loss. What trial ``n``
-draws depends on the seed, ``n`` and the results before it, and on nothing else: a search that was
-stopped and called again comes to what it would have come to undisturbed.
+draws depends on the seed, ``n`` and the results before it (with ``--at-once``: before those drawn
+together), and on nothing else: a search that was stopped and called again comes to what it would
+have come to undisturbed, wherever its trials run.
 
 No trial is cut short for doing badly half way: the learning rate falls along a cosine over each
 trial's own length, so that losses half way through a long trial and a short one do not compare.
@@ -14,6 +15,7 @@ trial's own length, so that losses half way through a long trial and a short one
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import time
 from pathlib import Path
@@ -22,10 +24,11 @@ from typing import Annotated, Any, Literal
 import tyro
 from rich.console import Console
 
+from ghostlap.base.engine import Report, connected, run_tasks
 from ghostlap.base.errors import CacheError, GhostlapError, RecordingError, TrainingError
 from ghostlap.base.files import explained, named_in_errors, refuse_link, write_json
 from ghostlap.base.folder_lock import locked_folder
-from ghostlap.base.options import Count, Options, Positive, Range, Seed
+from ghostlap.base.options import Cluster, Count, Options, Positive, Range, Seed
 from ghostlap.base.terminal import plain, say, warn
 from ghostlap.data.formats.config import Columns
 from ghostlap.training.config import TrainConfig, recipe_named
@@ -45,7 +48,7 @@ from ghostlap.training.search.space import (
     train_command,
     with_options,
 )
-from ghostlap.training.search.trial import Trial, draw_options, run_trial
+from ghostlap.training.search.trial import Trial, TrialTask, draw_options, run_trial
 
 console = Console(stderr=True)
 
@@ -94,12 +97,17 @@ class SearchConfig(Options, error=TrainingError):
     """Recipe with the values of all other options."""
     set: tuple[str, ...] = ()
     """Other options that differ from the recipe, such as augment=none model=pilotnet_small."""
+    at_once: Count = 1
+    """Trials drawn together, without knowing each other's results; a cluster runs them at once."""
     timeout_s: Positive | None = None
     """Begin no trial after so many seconds; the one under way is finished."""
     seed: Seed = 0
     """Seed of the draws and of each training."""
     cache: Path | None = None
     """Folder for decoded frames; None is the user's cache folder (or $GHOSTLAP_CACHE)."""
+    cluster: Cluster = ""
+    """Ray cluster that trains in place of this machine: auto, or host:port of its head, as 'ray
+    start' says it. See docs/cluster.md."""
 
 
 def search(config: SearchConfig, console: Console = console) -> dict[str, Any]:
@@ -131,6 +139,7 @@ def search(config: SearchConfig, console: Console = console) -> dict[str, Any]:
     dimensions = parse_space(config.space)
     base = _base_config(config, dimensions)
     with (
+        connected(config.cluster),
         explained(TrainingError, "The same command goes on from there."),
         locked_folder(config.out, SEARCH_FILE, "search", TrainingError),
     ):
@@ -146,6 +155,7 @@ def search(config: SearchConfig, console: Console = console) -> dict[str, Any]:
             )
             raise
         finally:
+            trials.sort(key=lambda trial: trial.number)
             if trials:
                 write_table(trials, config.out / "trials.csv")
                 console.print(table(trials))
@@ -180,8 +190,11 @@ def _base_config(config: SearchConfig, dimensions: tuple[Dimension, ...]) -> Tra
     for dimension in dimensions:
         for value in dimension.examples():
             with_options(base, {dimension.name: value})
+    recordings = config.recordings
+    if config.cluster:  # nodes know no current folder of ours
+        recordings = tuple(path.resolve() for path in recordings)
     return dataclasses.replace(
-        base, recordings=config.recordings, columns=config.columns, cache=config.cache
+        base, recordings=recordings, columns=config.columns, cache=config.cache
     )
 
 
@@ -209,18 +222,25 @@ def _run_missing_trials(
     save_trials(config.out, searched, trials)  # marks the folder as a search's from the start
     if trials:
         say(console, f"{len(trials)} of {config.trials} trials are there already")
-    while len(trials) < config.trials:
+    done = {trial.number for trial in trials}
+    while missing := [number for number in range(config.trials) if number not in done]:
         if config.timeout_s is not None and time.perf_counter() - began_s > config.timeout_s:
             say(console, f"time is up after {len(trials)} of {config.trials} trials")
             return
-        number = len(trials)
-        options = draw_options(dimensions, config.seed, trials)
-        what = f"trial {number + 1}/{config.trials}: {options_text(options)} …"
-        with console.status(plain(what)):
-            trials.append(_finish_trial(config, base, number, options))
-        save_trials(config.out, searched, trials)
-        left_s = _seconds_left(trials, config, time.perf_counter() - began_s)
-        say(console, line(trials, config.trials, left_s))
+        tasks = _drawn_together(config, base, dimensions, trials, missing)
+        what = " · ".join(options_text(task.options) for task in tasks)
+        numbers = "+".join(str(task.number + 1) for task in tasks)
+        with console.status(plain(f"trial {numbers}/{config.trials}: {what} …")):
+            here = None if config.cluster else 1
+            results = run_tasks(finish_trial, tasks, processes=here, cluster=config.cluster)
+            with contextlib.closing(results):  # type: ignore[type-var]
+                for _, trial in results:
+                    trials.append(trial)
+                    done.add(trial.number)
+                    by_number = sorted(trials, key=lambda trial: trial.number)
+                    save_trials(config.out, searched, by_number)
+                    left_s = _seconds_left(trials, config, time.perf_counter() - began_s)
+                    say(console, line(trials, config.trials, left_s))
         if len(trials) >= _HOPELESS_AFTER and all(trial.error for trial in trials):
             raise TrainingError(
                 f"{config.out}: the first {len(trials)} trials all failed. The last: "
@@ -234,24 +254,47 @@ def _seconds_left(trials: list[Trial], config: SearchConfig, spent_s: float) -> 
     return left_s if config.timeout_s is None else min(left_s, config.timeout_s - spent_s + mean_s)
 
 
-def _finish_trial(
-    config: SearchConfig, base: TrainConfig, number: int, options: dict[str, Any]
-) -> Trial:
+def _drawn_together(
+    config: SearchConfig,
+    base: TrainConfig,
+    dimensions: tuple[Dimension, ...],
+    trials: list[Trial],
+    missing: list[int],
+) -> list[TrialTask]:
+    """The next trials to run, which all know the results of those drawn before them."""
+    first = missing[0] - missing[0] % config.at_once
+    known = sorted((one for one in trials if one.number < first), key=lambda one: one.number)
+    tasks = []
+    for number in missing:
+        if number < first + config.at_once:
+            options = draw_options(dimensions, config.seed, known, number)
+            out = config.out / f"trial-{number:03d}"
+            trial = dataclasses.replace(with_options(base, options), out=out)
+            tasks.append(TrialTask(trial, number, options, config.subset))
+    return tasks
+
+
+def finish_trial(task: TrialTask, report: Report) -> Trial:
+    """Run a trial, and leave its run folder and a log beside it.
+
+    Raises:
+        RecordingError, CacheError: what would befall every other trial too.
+    """
     began_s = time.perf_counter()
-    folder = config.out / f"trial-{number:03d}"
+    config = task.config_here
     loss, best_epoch, problem = None, None, None
-    path = folder.with_suffix(".log")
+    path = config.out.with_suffix(".log")
     refuse_link(path)
     with named_in_errors(path), path.open("a", encoding="utf-8") as log:
         try:
-            trial_config = dataclasses.replace(with_options(base, options), out=folder)
-            result = run_trial(trial_config, config.subset, Console(file=log, width=120))
+            result = run_trial(config, task.subset, Console(file=log, width=120))
             loss, best_epoch = result.val_loss, result.best_epoch
-        except (RecordingError, CacheError):  # would befall every other trial too
+        except (RecordingError, CacheError):
             raise
         except GhostlapError as error:
             problem = str(error)
-    return Trial(number, options, loss, best_epoch, time.perf_counter() - began_s, problem)
+    seconds = time.perf_counter() - began_s
+    return Trial(task.number, task.options, loss, best_epoch, seconds, problem)
 
 
 def _result(config: SearchConfig, base: TrainConfig, trials: list[Trial]) -> dict[str, Any]:
@@ -282,4 +325,5 @@ def _what_is_searched(config: SearchConfig) -> dict[str, Any]:
         "base": config.base,
         "set": list(config.set),
         "seed": config.seed,
+        "at_once": config.at_once,
     }

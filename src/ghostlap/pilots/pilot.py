@@ -22,6 +22,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ghostlap.base.engine.travel import located
 from ghostlap.base.errors import GhostlapError, PilotError
 from ghostlap.base.files import read_json
 from ghostlap.base.options import todays_names
@@ -250,9 +251,15 @@ def run_file(folder: Path, name: str) -> Path:
         name: name of the file, which need not exist.
     """
     along = BUILT_IN / folder.name
-    if str(folder) != folder.name or (folder / PILOT_FILE).exists() or not along.is_dir():
-        return folder / name
+    there = located(folder / PILOT_FILE).exists()
+    if str(folder) != folder.name or there or not along.is_dir():
+        return located(folder / name)
     return along / name
+
+
+def pilot_files(folder: Path) -> tuple[Path, ...]:
+    """The files of a run folder that driving needs, for nodes of a cluster."""
+    return tuple(path for name in (PILOT_FILE, ONNX_FILE) if (path := folder / name).exists())
 
 
 def read_description(folder: Path) -> dict[str, Any]:

@@ -19,9 +19,9 @@ from typing import Any
 import numpy as np
 import onnx
 
+from ghostlap.base.engine.processes import python
 from ghostlap.base.errors import ModelError, PilotError
 from ghostlap.base.files import replacing, write_json, write_text
-from ghostlap.base.processes import python
 from ghostlap.data.vision.preprocessing import Preprocessing
 from ghostlap.pilots.keras_files import write_keras
 from ghostlap.pilots.pilot import FORMAT, KERAS_FILE, ONNX_FILE, PILOT_FILE, Pilot

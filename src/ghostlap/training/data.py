@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from rich.console import Console
 
+from ghostlap.base.engine.travel import is_elsewhere
 from ghostlap.base.errors import DatasetError, ImageError
 from ghostlap.base.files import cache_folder
 from ghostlap.base.terminal import say, warn
@@ -56,7 +57,8 @@ def prepare_data(config: TrainConfig, console: Console) -> TrainingData:
         min_speed_share=config.min_speed_share,
         lead_s=config.lead_s,
     )
-    cache = FrameCache(config.cache or cache_folder(), preprocessing.frame_shape)
+    folder = config.cache if config.cache and not is_elsewhere() else cache_folder()
+    cache = FrameCache(folder, preprocessing.frame_shape)
     with console.status("decoding frames …") as status:
         located = cache.locate(
             samples.images, lambda done, n: status.update(f"decoding frames {done}/{n} …")

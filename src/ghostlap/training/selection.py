@@ -13,8 +13,8 @@ from typing import Any
 
 from rich.console import Console
 
+from ghostlap.base.engine import run_tasks
 from ghostlap.base.files import own_folder, read_json, replacing, write_json
-from ghostlap.base.processes import run_tasks
 from ghostlap.base.terminal import say
 from ghostlap.data.vision.preprocessing import Preprocessing
 from ghostlap.driving.metrics import Drive, in_words

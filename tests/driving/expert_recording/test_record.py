@@ -27,8 +27,8 @@ from rings import ring, ring_file
 from systems import linux, posix
 
 import ghostlap.commands.record as command
+from ghostlap.base.engine import Report
 from ghostlap.base.errors import FolderError, RecordingError, SimulatorError, TrackError
-from ghostlap.base.processes import Report
 from ghostlap.commands.doctor import DoctorConfig, doctor
 from ghostlap.commands.record import fingerprint_of
 from ghostlap.data.formats.readers import read_recording

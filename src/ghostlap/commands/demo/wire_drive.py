@@ -12,8 +12,8 @@ from typing import Any
 
 from rich.console import Console
 
+from ghostlap.base.engine.processes import python
 from ghostlap.base.errors import DemoError
-from ghostlap.base.processes import python
 from ghostlap.base.signals import ask_to_stop, stoppable
 from ghostlap.commands.sim import simulate
 from ghostlap.commands.sim_config import SimulateConfig

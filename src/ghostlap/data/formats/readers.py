@@ -9,6 +9,7 @@ takes every format.
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import os
 import shlex
@@ -16,6 +17,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from ghostlap.base.engine.travel import located
 from ghostlap.base.errors import RecordingError
 from ghostlap.data.formats.lerobot_format import INFO
 from ghostlap.data.formats.table import find_tables, read_table
@@ -79,10 +81,15 @@ def read_recording(
         RecordingError: nothing readable is there, or it cannot be read.
     """
     folder = Path(path)
-    reader = _reader_of(folder)
+    here = located(folder)
+    reader = _reader_of(here)
     if reader is None:
         raise RecordingError(_nothing_to_read(folder))
-    return reader.read(folder, choice_of(columns, where))
+    recording = reader.read(here, choice_of(columns, where))
+    if here == folder:
+        return recording
+    # What is said of it names the folder that the user knows.
+    return dataclasses.replace(recording, folder=folder / recording.folder.relative_to(here))
 
 
 def is_recording(path: str | os.PathLike[str]) -> bool:

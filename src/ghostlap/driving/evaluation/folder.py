@@ -46,7 +46,7 @@ _STRIPS = "interventions"
 _MOMENTS = "moments"
 _CLEARING = "clearing"
 """Stands in ``evaluation.json`` while what an earlier evaluation left is being removed."""
-_NO_DIFFERENCE = ("processes", "resume", "against", "columns")
+_NO_DIFFERENCE = ("processes", "cluster", "resume", "against", "columns")
 """Options that make no difference to what is driven."""
 
 

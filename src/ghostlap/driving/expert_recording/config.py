@@ -9,13 +9,13 @@ from typing import Annotated, Literal
 import tyro
 
 from ghostlap.base.errors import SimulatorError
-from ghostlap.base.options import Count, Options, Range, Share
+from ghostlap.base.options import Cluster, Count, Options, Range, Share
 from ghostlap.sim.scene.conditions import Conditions, ConditionsKind, Material, conditions_of
 from ghostlap.sim.track.track import Theme
 
 CameraName = Literal["center", "left", "right"]
 
-NOT_WHAT_IS_RECORDED = ("out", "processes", "resume")
+NOT_WHAT_IS_RECORDED = ("out", "processes", "cluster", "resume")
 """Options that make no difference to the recording's content."""
 
 
@@ -66,6 +66,9 @@ class RecordConfig(Options, error=SimulatorError):
     """Draws the conditions, where and how the car goes astray, and the unsteady hand."""
     processes: Count | None = None
     """How many record at once; as many as there are processor cores by default."""
+    cluster: Cluster = ""
+    """Ray cluster that works in place of processes here: auto, or host:port of its head, as 'ray
+    start' says it. See docs/cluster.md."""
     resume: bool = False
     """Finish the recording in --out; its options stand in its recording.json."""
 

@@ -47,10 +47,10 @@ class Part:
     @property
     def is_finished(self) -> bool:
         """Whether all of the stretch is recorded."""
-        return self.log.exists()
+        return self.log.exists() and self.truth.exists()
 
     def finish(self) -> None:
-        """Give the files their final names; the log comes last, and marks the stretch finished."""
+        """Give the files their final names; both together mark the stretch finished."""
         self.unfinished_truth.replace(self.truth)
         self.unfinished_log.replace(self.log)
 

@@ -13,13 +13,15 @@ import hashlib
 import json
 import math
 from collections.abc import Sequence
-from typing import Any
+from pathlib import Path
+from typing import Any, ClassVar
 
 import numpy as np
 
 from ghostlap.data.recordings.image_names import ms_of
 from ghostlap.driving.expert_recording.config import NOT_WHAT_IS_RECORDED, RecordConfig
 from ghostlap.sim.track.track import Track
+from ghostlap.sim.track.tracks import track_files
 from ghostlap.sim.vehicle import MPS_A_MPH
 
 STRETCH_M = 300.0
@@ -80,6 +82,19 @@ class Job:
 
     config: RecordConfig
     stretches: tuple[Stretch, ...]
+
+    entries: ClassVar = "*/*"
+    """What comes back from a node: pictures and parts, beside those that are there."""
+
+    @property
+    def reads(self) -> tuple[Path, ...]:
+        """Files that recording it opens."""
+        return track_files(dict.fromkeys(stretch.track for stretch in self.stretches))
+
+    @property
+    def writes(self) -> Path:
+        """Where it leaves pictures and parts."""
+        return self.config.out
 
     def __str__(self) -> str:
         first, last = self.stretches[0], self.stretches[-1]

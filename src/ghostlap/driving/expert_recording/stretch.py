@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
+from ghostlap.base.engine import Report
+from ghostlap.base.engine.travel import located
 from ghostlap.base.errors import RecordingError, SimulatorError
-from ghostlap.base.processes import Report
 from ghostlap.data.recordings.recorder import Recorder
 from ghostlap.data.recordings.side_table import Cell, SideLog
 from ghostlap.data.recordings.tables_beside import GROUND_TRUTH
-from ghostlap.driving.expert_recording.folder import Part
+from ghostlap.driving.expert_recording.folder import Part, begin_folder
 from ghostlap.driving.expert_recording.plan import Job, Stretch
 from ghostlap.driving.rollout.driver import ReferenceDriver
 from ghostlap.driving.rollout.rollout import ClosedLoop, Observer
@@ -39,7 +41,9 @@ _EPOCH = datetime.datetime(1970, 1, 1)
 
 def record_job(job: Job, report: Report) -> int:
     """Drive the stretches of a job; returns the moments recorded. Reports metres driven."""
-    return sum(record_stretch(job.config, stretch, report) for stretch in job.stretches)
+    config = dataclasses.replace(job.config, out=located(job.config.out))
+    begin_folder(config.out)
+    return sum(record_stretch(config, stretch, report) for stretch in job.stretches)
 
 
 def record_stretch(config: RecordConfig, stretch: Stretch, report: Report) -> int:

@@ -10,7 +10,7 @@ import tyro
 
 from ghostlap.base.errors import EvaluationError
 from ghostlap.base.named import is_named
-from ghostlap.base.options import Count, Options, Positive, Range
+from ghostlap.base.options import Cluster, Count, Options, Positive, Range
 from ghostlap.data.formats.config import Columns
 from ghostlap.sim.scene.conditions import ConditionsKind
 
@@ -75,6 +75,9 @@ class EvaluateConfig(Options, error=EvaluationError):
     What an earlier evaluation of that name left is replaced."""
     processes: Count | None = None
     """How many at once; None is one a core."""
+    cluster: Cluster = ""
+    """Ray cluster that works in place of processes here: auto, or host:port of its head, as 'ray
+    start' says it. See docs/cluster.md."""
     resume: bool = False
     """Go on with an interrupted evaluation of the same name and options."""
 

@@ -12,9 +12,11 @@ import numpy as np
 from ghostlap.driving.control import ControlConfig
 from ghostlap.driving.rollout.config import Direction, EvaluateConfig
 from ghostlap.driving.rollout.stress import NO_STRESS, STRESS_SUITE, Stress
+from ghostlap.pilots.pilot import pilot_files
 from ghostlap.sim.expert import Expert
 from ghostlap.sim.scene.conditions import Conditions, conditions_of
 from ghostlap.sim.track.track import Track
+from ghostlap.sim.track.tracks import track_files
 from ghostlap.sim.vehicle import MPS_A_MPH
 from ghostlap.sim.world import Start
 
@@ -94,6 +96,12 @@ class EpisodesTask:
     def whole_m(self) -> float:
         """Way to go, all cars together."""
         return self.length_m * self.laps * len(self.episodes)
+
+    @property
+    def reads(self) -> tuple[Path, ...]:
+        """Files that driving it opens."""
+        pilot = pilot_files(self.driver) if isinstance(self.driver, Path) else ()
+        return *track_files([self.track]), *pilot
 
     def __str__(self) -> str:
         who = "the expert" if self.by_expert else str(self.driver)

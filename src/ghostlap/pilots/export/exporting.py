@@ -14,10 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 from rich.console import Console
 
+from ghostlap.base.engine.processes import python
 from ghostlap.base.errors import ExchangeError, ImageError
 from ghostlap.base.files import write_json
 from ghostlap.base.folder_lock import replacing_output
-from ghostlap.base.processes import python
 from ghostlap.base.terminal import plain, say
 from ghostlap.data.labels import SPEED_UNIT_MPH, steering_error
 from ghostlap.data.vision.preprocessing import Rgb, preprocess, read_rgb

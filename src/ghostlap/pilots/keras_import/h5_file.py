@@ -15,9 +15,9 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
+from ghostlap.base.engine.processes import python
 from ghostlap.base.errors import LegacyError
 from ghostlap.base.files import open_file
-from ghostlap.base.processes import python
 from ghostlap.pilots.keras_import.h5_child import MAX_TEXT_BYTES, MAX_WEIGHT_BYTES
 
 Array = NDArray[np.float32]

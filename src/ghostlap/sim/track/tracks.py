@@ -8,11 +8,13 @@ the second track's widths and kinds of bends on a line of its own.
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ghostlap.base.engine.travel import located
 from ghostlap.base.errors import TrackError
 from ghostlap.sim.track.corner_path import Corner, line_through, point_spacing_m
 from ghostlap.sim.track.hills import Hills
@@ -58,13 +60,19 @@ def track_named(name: str) -> Track:
         return TRACKS[name]()
     if name.startswith(RANDOM_PREFIX):
         return random_track(random_track_from_name(name))
-    if name.lower().endswith(".csv") or os.path.isfile(name):
-        return track_from_csv(Path(name))
+    path = located(Path(name))
+    if name.lower().endswith(".csv") or path.is_file():
+        return track_from_csv(path)
     raise TrackError(
         f"There is no track {name!r}. Known are {', '.join(TRACKS)}, random:SEED (say, random:7 "
         "or random:7,length=1200,twist=0.5,hills=0.3), and files like circuits/Spa.csv with "
         "columns x_m,y_m,w_tr_right_m,w_tr_left_m."
     )
+
+
+def track_files(names: Iterable[str]) -> tuple[Path, ...]:
+    """The files among tracks' names, for nodes of a cluster."""
+    return tuple(Path(name) for name in names if name not in TRACKS and os.path.isfile(name))
 
 
 def lake() -> Track:

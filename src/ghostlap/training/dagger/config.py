@@ -9,14 +9,14 @@ from typing import Annotated, Literal
 import tyro
 
 from ghostlap.base.errors import DaggerError
-from ghostlap.base.options import Count, Options, Range, Seed, Share
+from ghostlap.base.options import Cluster, Count, Options, Range, Seed, Share
 from ghostlap.driving.rollout.config import file_name_of
 from ghostlap.sim.scene.conditions import ConditionsKind
 
 FIRST_DRIVEN_SEED = 10_000_000
 """Seeds of what is driven for new data begin here, far from those that pilots are judged by."""
 
-NO_DIFFERENCE = ("iterations", "processes", "resume", "cache")
+NO_DIFFERENCE = ("iterations", "processes", "cluster", "resume", "cache")
 """Options with which the same improvement may be continued."""
 
 
@@ -87,6 +87,9 @@ class DaggerConfig(Options, error=DaggerError):
     """Seed of what is driven, and of who drives when."""
     processes: Count | None = None
     """How many drive at once; None is one a core."""
+    cluster: Cluster = ""
+    """Ray cluster that works in place of processes here: auto, or host:port of its head, as 'ray
+    start' says it. See docs/cluster.md."""
     cache: Path | None = None
     """Folder for decoded frames; None is the one that the pilot was trained with."""
     resume: bool = False

@@ -10,8 +10,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from ghostlap.base.engine import Report
+from ghostlap.base.engine.travel import located
 from ghostlap.base.files import remove
-from ghostlap.base.processes import Report
 from ghostlap.data.recordings.recorder import Recorder
 from ghostlap.data.recordings.tables_beside import WHO_DROVE
 from ghostlap.driving.evaluation.results import drive_name
@@ -63,6 +64,16 @@ class LabelTask:
     """Where the recordings go."""
 
     @property
+    def reads(self) -> tuple[Path, ...]:
+        """Files that driving it opens."""
+        return self.episodes.reads
+
+    @property
+    def writes(self) -> Path:
+        """Where it leaves recordings."""
+        return self.folder
+
+    @property
     def recordings(self) -> tuple[Path, ...]:
         """The folder of each episode's recording."""
         names = [drive_name(self.episodes, episode) for episode in self.episodes.episodes]
@@ -92,6 +103,7 @@ def drive_and_label(task: LabelTask, report: Report) -> int:
     Raises:
         RecordingError: the folder cannot be written, or the disk is full.
     """
+    task = dataclasses.replace(task, folder=located(task.folder))
     unfinished = [path.with_name(f".{path.name}.part") for path in task.recordings]
     for path in (*unfinished, *task.recordings):
         remove(path, task.folder)

@@ -49,6 +49,7 @@ def resumed_config(config: DaggerConfig) -> DaggerConfig:
         pilot=config.pilot,  # as it is written now, or table and pictures would name it otherwise
         out=config.folder,
         processes=config.processes,
+        cluster=config.cluster,
         cache=config.cache or begun.cache,
         simulation=config.simulation,  # what stands in a folder is never imported
     )

@@ -16,9 +16,9 @@ from typing import Any
 
 from rich.console import Console
 
+from ghostlap.base.engine import run_tasks
 from ghostlap.base.errors import EvaluationError
 from ghostlap.base.files import named_in_errors, own_folder, refuse_link
-from ghostlap.base.processes import run_tasks
 from ghostlap.base.terminal import plain, say
 from ghostlap.driving.evaluation.folder import EVALUATION_FILE
 from ghostlap.driving.rollout.config import EvaluateConfig
@@ -127,7 +127,11 @@ class Loop:
 
                 show(0, 0.0)
                 done = run_tasks(
-                    drive_and_label, missing, processes=self.config.processes, on_report=show
+                    drive_and_label,
+                    missing,
+                    processes=self.config.processes,
+                    cluster=self.config.cluster,
+                    on_report=show,
                 )
                 with contextlib.closing(done):  # type: ignore[type-var]
                     for _ in done:

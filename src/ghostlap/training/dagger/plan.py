@@ -208,4 +208,5 @@ def evaluation_of(config: DaggerConfig, pilot: Path) -> EvaluateConfig:
         simulation=config.simulation,
         name="dagger",
         processes=config.processes,
+        cluster=config.cluster,
     )

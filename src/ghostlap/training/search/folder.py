@@ -36,7 +36,7 @@ def read_trials(out: Path, search: dict[str, Any]) -> list[Trial]:
         return []
     try:
         saved = todays_names(read_json(path, MAX_RESULTS_BYTES))
-        before = dict(saved["search"])
+        before = {"at_once": 1, **saved["search"]}  # an earlier version did not know of it
         trials = [Trial.from_json(values) for values in saved["trials"]]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise TrainingError(f"{path}: cannot be read ({error}). Name another --out.") from error

@@ -23,8 +23,7 @@ from ghostlap.training.config import TrainConfig
 from ghostlap.training.data import prepare_data
 from ghostlap.training.run_folder import check_run_folder
 from ghostlap.training.search.space import Dimension
-
-"""Trains as the config says on a share of the training samples; :func:`run_trial` is one."""
+from ghostlap.training.task import TrainingTask
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,23 +52,37 @@ class Trial:
         return cls(**{**values, "options": options})
 
 
+@dataclasses.dataclass(frozen=True)
+class TrialTask(TrainingTask):
+    """A trial to run: a training, its number and what was drawn for it."""
+
+    number: int
+    options: dict[str, Any]
+    subset: float
+
+    def __str__(self) -> str:
+        return f"trial {self.number}"
+
+
 def draw_options(
-    dimensions: Sequence[Dimension], seed: int, trials: Sequence[Trial]
+    dimensions: Sequence[Dimension], seed: int, trials: Sequence[Trial], number: int | None = None
 ) -> dict[str, Any]:
-    """The options for the next trial.
+    """The options for a trial.
 
     Args:
         dimensions: what to search over.
         seed: of the search.
         trials: all before it. Failed ones count as worse than any other, so that the search keeps
             away from, say, learning rates at which the loss runs off.
+        number: of the trial; as many as there are before it, by default.
     """
     import optuna
 
+    number = len(trials) if number is None else number
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     # A sampler for each trial: one that lived on would start over with the same random numbers
     # when a search is continued by another process.
-    sampler_seed = int(np.random.SeedSequence([seed, len(trials)]).generate_state(1)[0])
+    sampler_seed = int(np.random.SeedSequence([seed, number]).generate_state(1)[0])
     study = optuna.create_study(sampler=optuna.samplers.TPESampler(seed=sampler_seed))
     distributions = {dimension.name: dimension.distribution() for dimension in dimensions}
     state = optuna.trial.TrialState

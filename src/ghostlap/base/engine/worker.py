@@ -1,4 +1,4 @@
-"""What a process of :func:`ghostlap.base.processes.run_tasks` does: tasks in, results out.
+"""What a process of :func:`ghostlap.base.engine.run_tasks` does: tasks in, results out.
 
 It ends when its standard input does, also in the middle of a task, and says nothing about that.
 """
@@ -13,8 +13,8 @@ import threading
 import traceback
 from typing import BinaryIO, NoReturn
 
+from ghostlap.base.engine.tasks import Report, not_passable
 from ghostlap.base.errors import ProcessError
-from ghostlap.base.processes import Report, not_passable
 from ghostlap.base.terminal import open_streams
 
 
@@ -38,7 +38,7 @@ def work() -> NoReturn:
                 os._exit(0)
 
         while True:
-            send(_answer(waiting.get(), lambda amount: send(pickle.dumps(("report", amount)))))
+            send(answer_to(waiting.get(), lambda amount: send(pickle.dumps(("report", amount)))))
     except BaseException:
         traceback.print_exc()
     finally:
@@ -54,11 +54,12 @@ def _receive(tasks: BinaryIO, waiting: queue.SimpleQueue[bytes]) -> None:
         os._exit(0)
 
 
-def _answer(work: bytes, report: Report) -> bytes:
+def answer_to(work: bytes, report: Report) -> bytes:
+    """What comes of packed work, packed: a result, or an error that can be passed on."""
     try:
         function, task = pickle.loads(work)
     except Exception as error:
-        return _failed(
+        return failed(
             ProcessError(
                 f"the work cannot be loaded in another process ({type(error).__name__}: {error}). "
                 "Functions and classes must be importable, so not defined in a notebook or a "
@@ -68,15 +69,16 @@ def _answer(work: bytes, report: Report) -> bytes:
     try:
         result = function(task, report)
     except Exception as error:
-        return _failed(_passable(error))
+        return failed(_passable(error))
     try:
         packed = pickle.dumps(result)
     except Exception as error:
-        return _failed(not_passable(type(result).__name__, error))
+        return failed(not_passable(type(result).__name__, error))
     return pickle.dumps(("result", (type(result).__name__, packed)))
 
 
-def _failed(error: Exception) -> bytes:
+def failed(error: Exception) -> bytes:
+    """An error in place of a result, packed."""
     return pickle.dumps(("failed", error))
 
 

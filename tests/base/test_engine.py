@@ -16,9 +16,10 @@ import tasks
 from places import TESTS
 from systems import posix
 
+from ghostlap.base.engine import run_tasks
+from ghostlap.base.engine.processes import python
 from ghostlap.base.errors import GhostlapError, ProcessError
 from ghostlap.base.platform import cores
-from ghostlap.base.processes import python, run_tasks
 
 ON_ONE_AND_TWO = pytest.mark.parametrize("processes", [1, 2])
 
@@ -87,7 +88,7 @@ def test_a_script_needs_no_main_guard(tmp_path: Path) -> None:
     script.write_text(
         "import sys; sys.path.insert(0, sys.argv[1])\n"
         "import tasks\n"
-        "from ghostlap.base.processes import run_tasks\n"
+        "from ghostlap.base.engine import run_tasks\n"
         "print(sorted(r for _, r in run_tasks(tasks.doubled, [1, 2, 3], processes=2)))\n"
     )
     ended = subprocess.run(
@@ -102,7 +103,7 @@ def test_a_script_needs_no_main_guard(tmp_path: Path) -> None:
 def test_a_function_of_the_script_itself_is_refused(tmp_path: Path) -> None:
     script = tmp_path / "script.py"
     script.write_text(
-        "from ghostlap.base.processes import run_tasks\n"
+        "from ghostlap.base.engine import run_tasks\n"
         "def mine(task, report): return task\n"
         "list(run_tasks(mine, [1, 2], processes=2))\n"
     )
@@ -192,7 +193,7 @@ def test_no_process_outlives_its_parent(how: int, tmp_path: Path) -> None:
     code = (
         "import sys, pathlib; sys.path.insert(0, sys.argv[1])\n"
         "import tasks\n"
-        "from ghostlap.base.processes import run_tasks\n"
+        "from ghostlap.base.engine import run_tasks\n"
         "folder = pathlib.Path(sys.argv[2])\n"
         "list(run_tasks(tasks.long_work, [folder, folder], processes=2))\n"
     )
@@ -218,7 +219,7 @@ def test_processes_end_without_a_word_when_their_parent_is_killed(
     code = (
         "import sys, pathlib; sys.path.insert(0, sys.argv[1])\n"
         "import tasks\n"
-        "from ghostlap.base.processes import run_tasks\n"
+        "from ghostlap.base.engine import run_tasks\n"
         "folder = pathlib.Path(sys.argv[2])\n"
         f"list(run_tasks(tasks.{work}, [folder, folder], processes=2))\n"
     )

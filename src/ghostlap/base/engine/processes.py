@@ -1,10 +1,4 @@
-"""Plain functions over plain tasks, on several processes at once.
-
-    >>> for index, result in run_tasks(drive_episode, episodes, processes=2):
-    ...     results[index] = result
-
-The function and its tasks must be picklable, and the function importable: not defined in a notebook
-or a script. Nothing else is asked of them, so that a cluster can take the place of the processes.
+"""Tasks on several processes of this machine.
 
 Each process is a fresh interpreter that imports what the function needs and nothing else. In
 particular it does not import the caller's main module again, as :mod:`multiprocessing` does: a
@@ -23,31 +17,16 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, TypeVar
+from typing import Any
 
+from ghostlap.base.engine.tasks import ONE_THREAD, name_of, packed_work, unpacked
 from ghostlap.base.errors import ProcessError
-from ghostlap.base.platform import APART, cores
-
-Task = TypeVar("Task")
-Result = TypeVar("Result")
-
-Report = Callable[[float], None]
-"""Called by a function at work to say how much it has done since its last report."""
-
-_ONE_THREAD = dict.fromkeys(
-    [
-        "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS",
-        "NUMEXPR_NUM_THREADS", "OPENCV_FOR_THREADS_NUM",
-        "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS",
-    ],
-    "1",
-)  # fmt: skip
+from ghostlap.base.platform import APART
 
 _CHILD = (
     "import json, sys; sys.path[:] = json.loads(sys.argv[1]); "
-    "from ghostlap.base.worker import work; work()"
+    "from ghostlap.base.engine.worker import work; work()"
 )
-_NAME_LENGTH = 200
 _ENDING_S = 5.0
 _LOOK_UP_S = 1.0
 
@@ -60,60 +39,13 @@ def python(*arguments: str) -> list[str]:
     return [sys.executable, "-P", *arguments]
 
 
-def run_tasks(
-    function: Callable[[Task, Report], Result],
-    tasks: Sequence[Task],
-    *,
-    processes: int | None = None,
-    on_report: Callable[[int, float], None] | None = None,
-) -> Iterator[tuple[int, Result]]:
-    """Call ``function(task, report)`` for each task; yield ``(index, result)`` as they finish.
-
-    Tasks begin in their order. Closing the iterator, as Ctrl-C or an error in the loop over it
-    does, ends all processes at once, in the middle of what they are doing.
-
-    Args:
-        function: importable by its name. What it keeps in its module (a cache, say) lives as long
-            as the process, so from one task to the next.
-        tasks: their ``str`` names them in errors.
-        processes: cores by default; never more than there are tasks. 1 calls the function here,
-            in this very process, with its threads as they are.
-        on_report: called here with a task's index and what its function reported.
-
-    Raises:
-        ProcessError: a process was killed, or a task, the function, its result or its error cannot
-            be passed between processes.
-        Exception: whatever a function raised, with a note that names its task.
-    """
-    processes = cores() if processes is None else processes
-    if processes < 1:
-        raise ProcessError(f"processes must be at least 1. Got {processes}.")
-    tell = on_report or (lambda index, amount: None)
-    if processes == 1:
-        return _run_here(function, tasks, tell)
-    return _run_in_processes(function, tasks, min(processes, len(tasks)), tell)
-
-
-def _run_here(
-    function: Callable[[Task, Report], Result],
-    tasks: Sequence[Task],
-    tell: Callable[[int, float], None],
-) -> Iterator[tuple[int, Result]]:
-    for index, task in enumerate(tasks):
-        try:
-            result = function(task, lambda amount, index=index: tell(index, amount))  # type: ignore[misc]
-        except Exception as error:
-            error.add_note(f"in {_name(tasks, index)}")
-            raise
-        yield index, result
-
-
-def _run_in_processes(
-    function: Callable[[Task, Report], Result],
-    tasks: Sequence[Task],
+def run_in_processes(
+    function: Callable[..., Any],
+    tasks: Sequence[Any],
     processes: int,
     tell: Callable[[int, float], None],
-) -> Iterator[tuple[int, Result]]:
+) -> Iterator[tuple[int, Any]]:
+    """As :func:`ghostlap.base.engine.run_tasks`, on so many processes."""
     waiting = list(range(len(tasks)))[::-1]
     messages: queue.SimpleQueue[tuple[_Process, str, Any]] = queue.SimpleQueue()
     team: list[_Process] = []
@@ -127,7 +59,7 @@ def _run_in_processes(
             if kind == "report":
                 tell(process.index, content)
             elif kind == "failed":
-                content.add_note(f"in {_name(tasks, process.index)}")
+                content.add_note(f"in {name_of(tasks, process.index)}")
                 raise content
             elif kind == "ended":
                 raise ProcessError(_why_ended(process, tasks))
@@ -153,7 +85,7 @@ class _Process:
             python("-c", _CHILD, json.dumps(sys.path)),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            env={**os.environ, **_ONE_THREAD},
+            env={**os.environ, **ONE_THREAD},
             **APART,
         )
         self._messages = messages
@@ -163,13 +95,7 @@ class _Process:
     def give(self, function: Callable[..., Any], tasks: Sequence[Any], index: int) -> None:
         """Let it work on a task; its messages are about this one from now on."""
         self.index = index
-        try:
-            work = pickle.dumps((function, tasks[index]))
-        except Exception as error:
-            raise ProcessError(
-                f"{_name(tasks, index)} cannot be passed to another process ({error}). Use "
-                "functions and classes of a module, and plain data, or one process."
-            ) from error
+        work = packed_work(function, tasks, index)
         assert self._child.stdin is not None
         with contextlib.suppress(OSError):  # it has ended: its listener says so
             pickle.dump(work, self._child.stdin)
@@ -200,7 +126,7 @@ class _Process:
             while True:
                 kind, content = pickle.load(self._child.stdout)
                 if kind == "result":
-                    kind, content = _unpacked(*content)
+                    kind, content = unpacked(*content)
                 self._messages.put((self, kind, content))
         except Exception:  # however its words break off: nothing more is to come
             self._messages.put((self, "ended", None))
@@ -216,22 +142,6 @@ def _next(
             continue
 
 
-def _unpacked(type_name: str, packed: bytes) -> tuple[str, Any]:
-    """The result that was passed here, or that it cannot be."""
-    try:
-        return "result", pickle.loads(packed)
-    except Exception as error:
-        return "failed", not_passable(type_name, error)
-
-
-def not_passable(type_name: str, error: Exception) -> ProcessError:
-    """What is told of a result that cannot be passed between processes."""
-    return ProcessError(
-        f"a result of type {type_name} cannot be passed between processes "
-        f"({type(error).__name__}: {error}). Return plain data."
-    )
-
-
 def _why_ended(process: _Process, tasks: Sequence[Any]) -> str:
     status = process.wait()
     if status is None:
@@ -239,13 +149,6 @@ def _why_ended(process: _Process, tasks: Sequence[Any]) -> str:
     else:
         how = f"killed by signal {-status}" if status < 0 else f"exit status {status}"
     return (
-        f"{_name(tasks, process.index)}: its process ended before its time ({how}). The system "
+        f"{name_of(tasks, process.index)}: its process ended before its time ({how}). The system "
         "kills processes when memory runs out: use fewer processes, or close other programs."
     )
-
-
-def _name(tasks: Sequence[Any], index: int) -> str:
-    text = str(tasks[index])
-    if len(text) > _NAME_LENGTH:
-        text = text[:_NAME_LENGTH] + "…"
-    return f"task {index + 1} of {len(tasks)}, {text}"

@@ -1,0 +1,379 @@
+"""Tasks on the nodes of a Ray cluster: Ray Core's tasks alone, no file system in common.
+
+A node that dies, or a process that is killed there, costs its tasks another try; nodes that join
+are given tasks too. The driver sends what tasks read to nodes that lack it, and writes what they
+leave; so a driver that was killed goes on as on one machine.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pickle
+import platform
+import re
+import signal
+import socket
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from ghostlap.base.engine.tasks import ONE_THREAD, name_of, packed_work, unpacked
+from ghostlap.base.engine.travel import Parcel, deliver, parcel_of, reads_of
+from ghostlap.base.errors import ProcessError
+from ghostlap.base.platform import STOP_SIGNALS
+
+TRIES = 5
+"""So often a task is begun, if its process or its node is lost again and again."""
+
+_LOOK_UP_S = 0.2
+_COUNT_CORES_S = 5.0
+_FEWEST_AT_ONCE = 16
+"""Tasks in Ray's queue; more than there are cores, for nodes that join."""
+_REACH_S = 5.0
+_HTTP2_SETTINGS = b"\4"
+_HTTP2_HELLO = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0" + _HTTP2_SETTINGS + bytes(5)
+"""What Ray's head answers to, as all of gRPC; for anything else Ray itself waits for minutes."""
+_ANSWER_S = 120.0
+_REPORTS_A_S = 200.0
+_PACKAGES = ("ghostlap", "ray")
+_THREADS = {name: one for name, one in ONE_THREAD.items() if not name.startswith("TF_")}
+"""TensorFlow keeps as many threads as it has here, because sums depend on their number."""
+
+
+def _ray() -> Any:
+    try:
+        import ray
+    except ModuleNotFoundError as error:
+        raise ProcessError(
+            f"--cluster needs the package {error.name}, which is not installed. Install Ghostlap "
+            "with it: pip install 'ghostlap[cluster]'"
+        ) from error
+    return ray
+
+
+@contextlib.contextmanager
+def connection(address: str) -> Iterator[Any]:
+    """Be connected to a cluster all nodes of which have this machine's versions.
+
+    Within a connection it stays as it is.
+
+    Raises:
+        ProcessError: there is no cluster, it lets nobody in, or a node has other versions.
+    """
+    ray = _ray()
+    if ray.is_initialized():
+        already = ray.get_runtime_context().gcs_address
+        if address not in ("auto", already):
+            raise ProcessError(f"--cluster {address}: this process is connected to {already}.")
+        yield ray
+        return
+    handlers = {number: signal.getsignal(number) for number in STOP_SIGNALS}
+    try:
+        try:
+            _connect(ray, _reachable(address))
+        finally:  # Ray has taken SIGTERM for itself
+            for number, handler in handlers.items():
+                with contextlib.suppress(ValueError, TypeError):  # no main thread; not Python's
+                    signal.signal(number, handler)
+        _check_nodes(ray)
+        yield ray
+    finally:
+        ray.shutdown()
+
+
+def _reachable(address: str) -> str:
+    """The address, at which something listens."""
+    named = os.environ.get("RAY_ADDRESS", "") if address == "auto" else address
+    if not named:
+        return "auto"
+    if not re.fullmatch(r"[\w.-]+:\d{1,5}|\[[0-9a-fA-F:]+\]:\d{1,5}", named):
+        whose = f"--cluster {address}" if named == address else f"RAY_ADDRESS={named}"
+        raise ProcessError(
+            f"{whose}: must be auto or host:port, as 'ray start --head' says it, on a machine that "
+            "is a node of the cluster."
+        )
+    host, _, port = named.rpartition(":")
+    try:
+        with socket.create_connection((host.strip("[]"), int(port)), _REACH_S) as there:
+            if not os.environ.get("RAY_USE_TLS", "0").strip("0"):
+                there.sendall(_HTTP2_HELLO)
+                if there.recv(4)[3:] != _HTTP2_SETTINGS:
+                    raise OSError("what listens there is something else")
+    except (OSError, OverflowError) as error:
+        raise ProcessError(
+            f"--cluster {named}: no cluster answers there ({error}). Begin one with 'ray start "
+            "--head' (docs/cluster.md), or leave out --cluster."
+        ) from error
+    return named
+
+
+def _connect(ray: Any, address: str) -> None:
+    try:
+        ray.init(address=address, log_to_driver=False, configure_logging=False)
+    except ray.exceptions.AuthenticationError as error:
+        raise ProcessError(
+            f"--cluster {address}: the cluster asks for a token, and has none of ours "
+            f"({_first_line(error)}). RAY_AUTH_TOKEN_PATH names the file that holds it."
+        ) from error
+    except ConnectionError as error:
+        raise ProcessError(
+            f"--cluster {address}: there is no cluster on this machine ({_first_line(error)}). "
+            "Begin one with 'ray start --head', or join one with 'ray start --address host:port' "
+            "(docs/cluster.md), or leave out --cluster."
+        ) from error
+    except (RuntimeError, ValueError, ray.exceptions.RayError) as error:
+        raise ProcessError(
+            f"--cluster {address}: cannot be joined ({' '.join(str(error).split())}). This machine "
+            "must be a node of it ('ray start --address host:port', --num-cpus 0 if it shall do no "
+            "work), with the same Ray and Python."
+        ) from error
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
+
+
+def _versions() -> dict[str, str]:
+    python = ".".join(platform.python_version_tuple()[:2])
+    return {"python": python, **{name: version(name) for name in _PACKAGES}}
+
+
+def _by_value() -> tuple[Callable[..., Any], Callable[..., Any]]:
+    """Functions for nodes that may have no Ghostlap, or another one: Ray sends their code along."""
+
+    def versions_there(packages: Sequence[str]) -> dict[str, str]:
+        import platform
+        from importlib.metadata import PackageNotFoundError, version
+
+        found = {"python": ".".join(platform.python_version_tuple()[:2])}
+        for name in packages:
+            try:
+                found[name] = version(name)
+            except PackageNotFoundError:
+                found[name] = "none"
+        return found
+
+    def begin(
+        wanted: Mapping[str, str], environment: Mapping[str, str], paths: Any, work: Any
+    ) -> Any:
+        import os
+        import sys
+
+        found = versions_there([name for name in wanted if name != "python"])
+        if found != wanted:
+            return "other", (found, os.uname().nodename)
+        os.environ.update(environment)
+        # Ray lets nodes import from the driver's current folder, which may be a stranger's here.
+        sys.path[:] = [path for path in sys.path if path not in paths]
+        from ghostlap.base.engine.node import Work, work_on
+
+        return work_on(Work(*work))
+
+    return versions_there, begin
+
+
+def _check_nodes(ray: Any) -> None:
+    """Ask each node for its versions."""
+    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy as On
+
+    ask = ray.remote(num_cpus=0, max_retries=0)(_by_value()[0])
+    asked = {
+        ask.options(scheduling_strategy=On(node["NodeID"], soft=False)).remote(_PACKAGES): node
+        for node in ray.nodes()
+        if node["Alive"]
+    }
+    ready, _ = ray.wait(list(asked), num_returns=len(asked), timeout=_ANSWER_S)
+    for answer in ready:
+        with contextlib.suppress(ray.exceptions.RayError):  # it has left meanwhile
+            node = asked[answer]
+            name = f"{node['NodeManagerHostname']} ({node['NodeManagerAddress']})"
+            _check_versions(ray.get(answer), name)
+
+
+def _check_versions(found: Mapping[str, str], node: str) -> None:
+    differing = [
+        f"{name} {found[name]} there, {wanted} here"
+        for name, wanted in _versions().items()
+        if found[name] != wanted
+    ]
+    if differing:
+        raise ProcessError(
+            f"node {node}: {'; '.join(differing)}. Install the same on every node "
+            "(docs/cluster.md)."
+        )
+
+
+def run_on_cluster(
+    function: Callable[..., Any],
+    tasks: Sequence[Any],
+    tell: Callable[[int, float], None],
+    address: str,
+    cores_each: int,
+    gpus_each: float,
+) -> Iterator[tuple[int, Any]]:
+    """As :func:`ghostlap.base.engine.run_tasks`, on a cluster."""
+    if not tasks:
+        return
+    with connection(address) as ray:
+        team = _Team(ray, function, tasks, tell, cores_each, gpus_each)
+        try:
+            yield from team.results()
+        except ray.exceptions.RayError as error:
+            raise ProcessError(
+                f"--cluster {address}: {type(error).__name__}, {_first_line(error)}"
+            ) from error
+        finally:
+            team.end()
+
+
+class _Team:
+    """The nodes at work on tasks."""
+
+    def __init__(
+        self, ray: Any, function: Callable[..., Any], tasks: Sequence[Any],
+        tell: Callable[[int, float], None], cores_each: int, gpus_each: float,
+    ) -> None:  # fmt: skip
+        from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy as On
+
+        from ghostlap.base.engine.node import Desk
+
+        self._ray, self._function, self._tasks, self._tell = ray, function, tasks, tell
+        self._needs = {"CPU": cores_each, "GPU": gpus_each}
+        here = ray.get_runtime_context().get_node_id()
+        self._desk = ray.remote(Desk).options(
+            num_cpus=0, scheduling_strategy=On(here, soft=False)
+        ).remote()  # fmt: skip
+        self._begin = ray.remote(num_cpus=cores_each, num_gpus=gpus_each, max_retries=0)(
+            _by_value()[1]
+        )
+        backend = {name: os.environ[name] for name in ("KERAS_BACKEND",) if name in os.environ}
+        self._environment = {**_THREADS, **backend}
+        self._waiting = deque(range(len(tasks)))
+        self._running: dict[Any, int] = {}
+        self._tries = [0] * len(tasks)
+        self._told = [0.0] * len(tasks)
+        self._parcels: dict[Path, Parcel] = {}
+        self._chunks: dict[str, list[Any]] = {}
+        self._at_once, self._counted_s = 0, -_COUNT_CORES_S
+        self._lost: dict[int, Exception] = {}
+
+    def results(self) -> Iterator[tuple[int, Any]]:
+        """Of all tasks, as they finish.
+
+        Raises:
+            ProcessError: some are lost again and again; the others are finished then.
+        """
+        self._check_needs()
+        while self._waiting or self._running:
+            while self._waiting and len(self._running) < self._most_at_once():
+                self._submit(self._waiting.popleft())
+            ready, _ = self._ray.wait(
+                list(self._running), num_returns=len(self._running), timeout=_LOOK_UP_S
+            )
+            self._pass_on_reports()
+            for answer in ready:
+                yield from self._result(self._running.pop(answer), answer)
+        self._pass_on_reports()
+        if self._lost:
+            index, reason = next(iter(self._lost.items()))
+            raise ProcessError(
+                f"{name_of(self._tasks, index)}: lost {TRIES} times, the last time because "
+                f"{_first_line(reason)} ({len(self._lost)} of {len(self._tasks)} tasks were lost "
+                "so, the others are finished). Nodes kill processes when memory runs out: give "
+                "nodes more memory, or 'ray start' them with fewer --num-cpus."
+            )
+
+    def end(self) -> None:
+        """End what is still at work."""
+        for answer in self._running:
+            with contextlib.suppress(Exception):
+                self._ray.cancel(answer, force=True)
+        with contextlib.suppress(Exception):
+            self._ray.kill(self._desk)
+
+    def _check_needs(self) -> None:
+        nodes = [node["Resources"] for node in self._ray.nodes() if node["Alive"]]
+        for what, needed in self._needs.items():
+            most = max((node.get(what, 0.0) for node in nodes), default=0.0)
+            if most < needed:
+                raise ProcessError(
+                    f"a task needs {needed:g} {what} of a node, and none of the {len(nodes)} nodes "
+                    f"has more than {most:g}. Add nodes with 'ray start --address', or ask for "
+                    "less."
+                )
+
+    def _most_at_once(self) -> int:
+        if time.monotonic() - self._counted_s > _COUNT_CORES_S:
+            cores = self._ray.cluster_resources().get("CPU", 0.0)
+            self._at_once = max(_FEWEST_AT_ONCE, int(2 * cores / self._needs["CPU"]))
+            self._counted_s = time.monotonic()
+        return self._at_once
+
+    def _submit(self, index: int) -> None:
+        task = self._tasks[index]
+        parcels = [self._parcel(path) for path in reads_of(task)]
+        work = (
+            packed_work(self._function, self._tasks, index),
+            [(one.key, str(one.path), one.path.is_dir()) for one in parcels],
+            {one.key: self._chunks[one.key] for one in parcels if one.key in self._chunks},
+            getattr(task, "writes", None),
+            self._desk,
+            (index, self._tries[index]),
+            max(1.0, self._at_once / _REPORTS_A_S),
+        )
+        answer = self._begin.remote(_versions(), self._environment, [os.getcwd()], work)
+        self._running[answer] = index
+
+    def _parcel(self, path: Path) -> Parcel:
+        if path not in self._parcels:
+            self._parcels[path] = parcel_of(path)
+        return self._parcels[path]
+
+    def _result(self, index: int, answer: Any) -> Iterator[tuple[int, Any]]:
+        try:
+            kind, content = self._ray.get(answer)
+        except self._ray.exceptions.RayTaskError:
+            raise  # of our own code
+        except self._ray.exceptions.RayError as error:
+            self._try_again(index, error)
+            return
+        if kind == "other":
+            _check_versions(*content)
+        if kind == "lacks":
+            for parcel in self._parcels.values():
+                if parcel.key in content and parcel.key not in self._chunks:
+                    self._chunks[parcel.key] = [self._ray.put(one) for one in parcel.chunks()]
+            self._waiting.appendleft(index)
+            return
+        message, left, pieces = content
+        kind, result = pickle.loads(message)
+        if kind == "result":
+            kind, result = unpacked(*result)
+        if kind == "failed":
+            result.add_note(f"in {name_of(self._tasks, index)}")
+            raise result
+        task = self._tasks[index]
+        if (folder := getattr(task, "writes", None)) is not None:
+            deliver(left, pieces, folder, getattr(task, "entries", "*"))
+        self._pass_on_reports()
+        yield index, result
+
+    def _try_again(self, index: int, error: Exception) -> None:
+        self._tries[index] += 1
+        self._tell(index, -self._told[index])
+        self._told[index] = 0.0
+        if self._tries[index] < TRIES:
+            self._waiting.appendleft(index)
+        else:
+            self._lost[index] = error
+
+    def _pass_on_reports(self) -> None:
+        for (index, tried), amounts in self._ray.get(self._desk.taken.remote()):
+            if tried == self._tries[index]:
+                self._told[index] += sum(amounts)
+                for amount in amounts:
+                    self._tell(index, amount)

@@ -1,0 +1,68 @@
+"""Ray clusters of real nodes on this machine, which have neither caches nor paths in common."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from places import ROOT, TESTS
+
+STORE_BYTES = 80 * 2**20
+
+
+class Nodes:
+    """A head without cores, where the driver is, and nodes with one core each."""
+
+    def __init__(self, folder: Path, nodes: int) -> None:
+        from ray.cluster_utils import Cluster
+
+        self._folder, self._made = folder, 0
+        self.cluster = Cluster(
+            initialize_head=True,
+            head_node_args={
+                "num_cpus": 0, "object_store_memory": STORE_BYTES, "include_dashboard": False,
+                "env_vars": self._environment(),
+            },
+        )  # fmt: skip
+        self.nodes = [self.add() for _ in range(nodes)]
+
+    @property
+    def address(self) -> str:
+        return str(self.cluster.address)
+
+    def add(self, **more: str) -> Any:
+        """Let a node join."""
+        return self.cluster.add_node(
+            num_cpus=1,
+            object_store_memory=STORE_BYTES,
+            env_vars={**self._environment(), **more},
+        )
+
+    def kill(self, node: Any) -> None:
+        """End a node as a power cut does."""
+        self.cluster.remove_node(node, allow_graceful=False)
+
+    def _environment(self) -> dict[str, str]:
+        self._made += 1
+        cache = self._folder / f"node-{self._made}"
+        cache.mkdir(parents=True)
+        return {
+            "GHOSTLAP_CACHE": str(cache),
+            "PYTHONPATH": os.pathsep.join([str(ROOT / "src"), str(TESTS)]),
+            "RAY_USAGE_STATS_ENABLED": "0",
+        }
+
+
+@contextlib.contextmanager
+def nodes_of(folder: Path, nodes: int) -> Iterator[Nodes]:
+    """A cluster for as long as this context lasts."""
+    pytest.importorskip("ray", reason="Ray, the extra 'cluster', is not installed")
+    started = Nodes(folder, nodes)
+    try:
+        yield started
+    finally:
+        started.cluster.shutdown()

@@ -1,0 +1,136 @@
+"""Commands on a cluster of real one-core nodes come to the same bytes as on this machine."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from clusters import Nodes, nodes_of
+from drives import TINY, make_pilot, write_track
+from recordings import make_recording
+from rich.console import Console
+from trainings import add_to_description
+
+from ghostlap.commands.dagger import dagger
+from ghostlap.commands.evaluate import evaluate
+from ghostlap.commands.record import record
+from ghostlap.commands.search import SearchConfig, search
+from ghostlap.data.vision.preprocessing import SEED
+from ghostlap.driving.expert_recording.config import RecordConfig
+from ghostlap.driving.rollout.config import EvaluateConfig
+from ghostlap.training.config import TrainConfig
+from ghostlap.training.dagger.config import DaggerConfig
+
+pytest.importorskip("ray", reason="Ray, the extra 'cluster', is not installed")
+
+QUIET = Console(quiet=True)
+SIZE = (TINY.frame_width_px, TINY.frame_height_px)
+_TIMES = {"seconds", "real_time_factor", "real_time_factor_a_process"}
+_WHERE = {"processes", "cluster", "out", "name", "cache"}
+
+
+@pytest.fixture(scope="module")
+def nodes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nodes]:
+    with nodes_of(tmp_path_factory.mktemp("nodes"), 2) as started:
+        yield started
+
+
+@pytest.fixture(scope="module")
+def oval(tmp_path_factory: pytest.TempPathFactory) -> str:
+    return str(write_track(tmp_path_factory.mktemp("tracks") / "oval.csv"))
+
+
+@pytest.fixture(autouse=True)
+def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GHOSTLAP_CACHE", str(tmp_path / "cache"))
+
+
+def content_of(folder: Path) -> dict[str, Any]:
+    """Every file by its name: JSON without times and places; no logs and tables of times."""
+    found: dict[str, Any] = {}
+    for path in sorted(folder.rglob("*")):
+        name = path.relative_to(folder).as_posix()
+        if path.is_file() and not name.endswith((".log", "log.txt", "trials.csv", ".v2")):
+            found[name] = path.read_bytes()
+            if name.endswith((".json", ".jsonl")):
+                text = found[name].decode().replace(str(folder), "HERE")
+                lines = text.splitlines() if name.endswith("l") else [text]
+                found[name] = [without_times(json.loads(line)) for line in lines]
+    return found
+
+
+def without_times(values: Any) -> Any:
+    if isinstance(values, dict):
+        return {
+            name: without_times(value)
+            for name, value in values.items()
+            if name not in _TIMES | _WHERE
+        }
+    return [without_times(value) for value in values] if isinstance(values, list) else values
+
+
+def evaluation(pilot: Path, oval: str, **options: Any) -> EvaluateConfig:
+    usual: dict[str, Any] = {
+        "track": (oval,), "seeds": 3, "seconds": 4.0, "size": SIZE, "speed_limit": 25.0,
+    }  # fmt: skip
+    return EvaluateConfig(pilot=pilot, **{**usual, **options})
+
+
+def test_an_evaluation_comes_to_the_same_bytes(nodes: Nodes, oval: str, tmp_path: Path) -> None:
+    pilot = make_pilot(tmp_path / "run", steering=0.1)
+    evaluate(evaluation(pilot, oval, processes=1, name="here"), QUIET)
+    evaluate(evaluation(pilot, oval, cluster=nodes.address, name="there"), QUIET)
+    here, there = (content_of(pilot / "evaluate" / name) for name in ("here", "there"))
+    finished = [sorted(content.pop("finished.jsonl"), key=str) for content in (here, there)]
+    assert finished[0] == finished[1]
+    assert here == there
+
+
+def test_a_recording_comes_to_the_same_bytes(nodes: Nodes, oval: str, tmp_path: Path) -> None:
+    config = RecordConfig(
+        track=(oval,), laps=1, size=(64, 32), rate_hz=2.0, variants=2, recovery=0.2, noise=0.1,
+        out=tmp_path / "here",
+    )  # fmt: skip
+    record(dataclasses.replace(config, processes=1), QUIET)
+    record(dataclasses.replace(config, out=tmp_path / "there", cluster=nodes.address), QUIET)
+    assert content_of(tmp_path / "here") == content_of(tmp_path / "there")
+
+
+@pytest.mark.slow
+def test_an_improvement_comes_to_the_same_bytes(nodes: Nodes, oval: str, tmp_path: Path) -> None:
+    original = make_recording(tmp_path / "rec", rows=12, side_cameras=False)
+    training = TrainConfig(
+        recordings=(original,), out=tmp_path / "run", cameras=("center",), batch_size=10
+    )
+    pilot = make_pilot(training.out, 0.1, SEED)
+    add_to_description(pilot, {"training": {**training.to_json(), "training_samples": 12}})
+
+    def improved(out: str, **options: Any) -> dict[str, Any]:
+        config = DaggerConfig(
+            pilot=pilot, track=(oval,), iterations=1, metres=30.0, seeds=2, epochs=1,
+            speed_limit=25.0, out=tmp_path / out, **options,
+        )  # fmt: skip
+        dagger(config, QUIET)
+        return content_of(config.folder)
+
+    assert improved("here", processes=1) == improved("there", cluster=nodes.address)
+
+
+@pytest.mark.slow
+def test_a_search_comes_to_the_same_bytes(
+    nodes: Nodes, small_recording: Path, tmp_path: Path
+) -> None:
+    config = SearchConfig(
+        recordings=(small_recording,), out=tmp_path / "here", trials=4, at_once=2,
+        space=("learning_rate=1e-4..1e-2:log", "steps_per_epoch=2..3"), set=("epochs=2",),
+    )  # fmt: skip
+    search(config, QUIET)
+    search(dataclasses.replace(config, out=tmp_path / "there", cluster=nodes.address), QUIET)
+    here, there = content_of(tmp_path / "here"), content_of(tmp_path / "there")
+    assert here.keys() == there.keys()
+    differing = [name for name in here if here[name] != there[name]]
+    assert not differing
