@@ -34,6 +34,7 @@ unit: $(READY)
 test-all: lint types
 	@tools/setup_other_browsers.sh
 	$(BIN)/pytest -m 'slow or not slow'
+	$(MAKE) windows
 	$(BIN)/python -m benchmarks.attack --minutes 10
 
 # Kills, full disks, hostile clients, pages and files, fuzzing: what is lost, hangs, falls, gets in.

@@ -24,6 +24,8 @@ import sys
 import sysconfig
 import time
 import tomllib
+import urllib.error
+import urllib.request
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -242,6 +244,20 @@ def smoke() -> None:
     on_windows(clone, "convert", out / "drive", "--as", "lerobot", "--out", out / "lerobot")
     on_windows(clone, "convert", out / "lerobot", "--as", "udacity", "--out", out / "back")
     on_windows(clone, "doctor", out / "back", "--fix", out / "clean")
+    lap, few = out / "demo" / "recording", ("--epochs", 1, "--steps-per-epoch", 3)
+    on_windows(clone, "train", lap, "--out", out / "train", *few)
+    on_windows(clone, "search", lap, "--out", out / "search", "--trials", 1,
+               "--space", "steps_per_epoch=2..3", "--set", "epochs=1")  # fmt: skip
+    on_windows(clone, "import", out / "train" / "model.h5", "--out", out / "imported",
+               "--crop", "60:135", "--colour", "yuv", "--blur", 3, "--scale", "x/255")  # fmt: skip
+    on_windows(clone, "explain", pilot, lap, "--frames", 8, "--video-s", 1)
+    on_windows(clone, "export", pilot, "--out", out / "a.onnx")
+    on_windows(clone, "dagger", pilot, "--out", out / "dagger", "--iterations", 1, "--seeds", 1,
+               "--metres", 60, "--no-control", *few)  # fmt: skip
+    with stopped_afterwards(clone, "sim", "--page-port", port):
+        page = fetched(f"http://127.0.0.1:{port}/")
+        if b"<title>Ghostlap" not in page:
+            sys.exit(f"the cockpit's page is {page[:200]!r}")
     windows_python(clone, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--timeout", 300,
                    *(clone / "tests" / name for name in TESTS))  # fmt: skip
     print("make windows: all went well")
@@ -273,6 +289,15 @@ def stopped_afterwards(clone: Path, *arguments: object) -> Iterator[None]:
             sys.exit(f"{arguments[0]}: exit status {process.returncode}")
     finally:
         process.kill()
+
+
+def fetched(address: str) -> bytes:
+    """What is served there, once something is."""
+    for _ in range(STEP_S):
+        with contextlib.suppress(urllib.error.URLError, ConnectionError):
+            return bytes(urllib.request.urlopen(address, timeout=60).read())
+        time.sleep(1)
+    sys.exit(f"nothing answers at {address}")
 
 
 def of(clone: Path) -> dict[str, str]:

@@ -14,6 +14,7 @@ COMMANDS = {
     "explore": ["REC", "--out", "OUT"],
     "train": ["REC", "--out", "OUT"],
     "search": ["REC", "--out", "OUT", "--trials", "1"],
+    "edit": ["REC", "--drop", "0:5", "--out", "OUT"],
     "convert": ["REC", "--out", "OUT"],
     "video": ["REC", "--out", "OUT.mp4"],
     "evaluate": ["RUN", "--against", "REC"],

@@ -21,6 +21,7 @@ from ghostlap.base.errors import ImageError, RecordingError
 from ghostlap.base.folder_lock import is_free, replacing_folder, tidy
 from ghostlap.base.options import Options
 from ghostlap.base.terminal import say
+from ghostlap.data.formats.config import Columns
 from ghostlap.data.formats.readers import read_recording
 from ghostlap.data.recordings import Recording
 from ghostlap.data.recordings.copying import Part, edit_line, rows_of_recording, write_copy
@@ -61,9 +62,7 @@ class EditConfig(Options, error=RecordingError):
     """Exchange left and right in pictures, cameras, steering and tables."""
     out: Path | None = None
     """A folder that is not there yet, or empty; beside the recording, with -edited, by default."""
-    columns: tuple[str, ...] = ()
-    """Which column, key or feature holds what, where names do not tell: steering=angle:deg. See
-    ghostlap convert --help."""
+    columns: Columns = ()
 
     def sources(self) -> tuple[Path, ...]:
         """The recordings that the new one is made of."""
