@@ -23,6 +23,8 @@ if sys.version_info < (3, 11):  # noqa: UP036 - pip keeps it out, a copy of the 
 
 if TYPE_CHECKING:
     from ghostlap.base.errors import GhostlapError
+    from ghostlap.commands.benchmark import benchmark
+    from ghostlap.commands.compare import compare
     from ghostlap.commands.convert import convert
     from ghostlap.commands.dagger import dagger
     from ghostlap.commands.demo.command import demo
@@ -49,6 +51,7 @@ if TYPE_CHECKING:
     from ghostlap.data.recordings.recorder import Recorder
     from ghostlap.data.vision.augmentation import Augmentation, RandomRange
     from ghostlap.data.vision.preprocessing import Preprocessing, preprocess, read_rgb
+    from ghostlap.driving.benchmark.config import BenchmarkConfig, CompareConfig
     from ghostlap.driving.expert_recording.config import RecordConfig
     from ghostlap.driving.rollout.config import EvaluateConfig
     from ghostlap.driving.server.config import DriveConfig
@@ -74,6 +77,8 @@ _HOME = {
     "RECIPES": "training.config",
     "Augmentation": "data.vision.augmentation",
     "RandomRange": "data.vision.augmentation",
+    "BenchmarkConfig": "driving.benchmark.config",
+    "CompareConfig": "driving.benchmark.config",
     "ConvertConfig": "data.formats.config",
     "DaggerConfig": "training.dagger.config",
     "DemoConfig": "commands.demo.config",
@@ -98,6 +103,8 @@ _HOME = {
     "TrainResult": "training.fit",
     "VideoConfig": "reports.video.config",
     "balance": "data.dataset",
+    "benchmark": "commands.benchmark",
+    "compare": "commands.compare",
     "convert": "commands.convert",
     "dagger": "commands.dagger",
     "demo": "commands.demo.command",
@@ -123,6 +130,8 @@ _HOME = {
 __all__ = [
     "RECIPES",
     "Augmentation",
+    "BenchmarkConfig",
+    "CompareConfig",
     "ConvertConfig",
     "DaggerConfig",
     "DemoConfig",
@@ -148,6 +157,8 @@ __all__ = [
     "TrainResult",
     "VideoConfig",
     "balance",
+    "benchmark",
+    "compare",
     "convert",
     "dagger",
     "demo",

@@ -16,7 +16,11 @@ from ghostlap.commands.cli import COMMANDS, config_of, function_of
 from ghostlap.training.fit import TrainResult
 
 UNTIL_STOPPED = {"drive", "simulate"}
-LONG = {"demo": "a whole demo, which tests/commands/test_demo.py runs"}
+LONG = {
+    "demo": "a whole demo, which tests/commands/test_demo.py runs",
+    "benchmark": "a whole suite; tests/driving/benchmark runs a small one",
+    "compare": "needs the results of two",
+}
 VERBS = sorted(
     name
     for name in ghostlap.__all__

@@ -57,6 +57,10 @@ class EvaluationError(GhostlapError):
     """A pilot cannot be evaluated as asked."""
 
 
+class BenchmarkError(GhostlapError):
+    """A policy cannot be measured as asked, or results cannot be read or compared."""
+
+
 class ProcessError(GhostlapError):
     """Work cannot be passed to another process, or a process ended before its time."""
 

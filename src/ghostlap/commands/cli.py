@@ -46,6 +46,12 @@ COMMANDS = {
     "evaluate": Command(
         "drive a pilot in the embedded simulator and measure how well it drives", "sim",
     ),
+    "benchmark": Command(
+        "any policy measured by a frozen suite: one page, one JSON, the same for everybody", "sim",
+    ),
+    "compare": Command(
+        "results of benchmark side by side: who drives better, by how much, and where", "sim,video",
+    ),
     "report": Command(
         "one page about a run: does it drive, where, worst moments, data, training", "all",
     ),

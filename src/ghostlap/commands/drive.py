@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any
 
 import cv2
@@ -21,6 +21,7 @@ from ghostlap.base.memory import unsearched
 from ghostlap.base.signals import until_asked
 from ghostlap.base.terminal import native_words_dropped, say
 from ghostlap.commands.cockpit import check_installed, check_no_loop
+from ghostlap.driving.donkey.client import drive_donkey
 from ghostlap.driving.server.config import PORT, DriveConfig
 from ghostlap.driving.server.console import DriveConsole, summary_line
 from ghostlap.driving.server.drive_recorder import Recordings
@@ -68,7 +69,8 @@ def drive(config: DriveConfig, console: Console = console) -> dict[str, Any]:
     pilot.predict(np.zeros(pilot.preprocessing.frame_shape, np.uint8))  # the first one takes longer
     predict = predict_with(pilot, config.limits.image_side_px)
     stats = Stats()
-    shown = DriveConsole(stats, console, "waiting for the simulator: choose Autonomous Mode there")
+    waiting_for = "waiting for the simulator: choose Autonomous Mode there"
+    shown = DriveConsole(stats, console, waiting_for)
 
     def count_lost() -> None:
         stats.not_recorded += 1
@@ -80,13 +82,29 @@ def drive(config: DriveConfig, console: Console = console) -> dict[str, Any]:
             recordings = Recordings(config.record, shown.say, count_lost)
             stack.callback(recordings.close)
         page = _page_of(config) if config.cockpit else None
-        asyncio.run(_serve(config, predict, shown.say, stats, recordings, page))
+        if config.simulator == "donkey":
+            shape = pilot.preprocessing.frame_shape
+            asyncio.run(_join(drive_donkey(config, predict, shown.say, stats, shape)))
+        else:
+            asyncio.run(_serve(config, predict, shown.say, stats, recordings, page))
     if stats.answered:
         say(
             console,
             f"{stats.answered} frames, {summary_line(stats, 0).partition('   ')[2].strip()}",
         )
     return _result(config, stats)
+
+
+async def _join(driving: Coroutine[Any, Any, None]) -> None:
+    """Drive until that is over, or somebody asks to stop."""
+    drives, asked = asyncio.ensure_future(driving), asyncio.ensure_future(until_asked())
+    await asyncio.wait({drives, asked}, return_when=asyncio.FIRST_COMPLETED)
+    if drives.done():
+        asked.cancel()
+        drives.result()
+    else:
+        drives.cancel()
+    await asyncio.gather(drives, asked, return_exceptions=True)
 
 
 async def _serve(

@@ -11,6 +11,7 @@ import dataclasses
 import json
 import time
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from rich.console import Console
@@ -80,11 +81,13 @@ def evaluate(config: EvaluateConfig, console: Console = console) -> dict[str, An
     for path in (config.folder.parent, config.folder):
         refuse_link(path)
     with connected(config.cluster), FolderLock(config.folder, EvaluationError):
-        finished = begin_folder(config, tasks)
+        finished = begin_folder(config.folder, heading(config), tasks, config.resume)
         before = len(finished)
         began_s = time.perf_counter()
         try:
-            _drive_the_rest(config, tasks, finished, console)
+            drive_the_rest(
+                config.folder, config.processes, config.cluster, tasks, finished, console
+            )
         finally:  # Ctrl-C, or an error in one episode: what is finished is kept
             seconds = time.perf_counter() - began_s
             speed = _real_time(finished[before:], seconds)
@@ -124,10 +127,24 @@ def check_size(pilot: Pilot, config: EvaluateConfig) -> None:
         )
 
 
-def _drive_the_rest(
-    config: EvaluateConfig, tasks: Sequence[EpisodesTask], finished: Finished, console: Console
+def drive_the_rest(
+    folder: Path,
+    processes: int | None,
+    cluster: str | None,
+    tasks: Sequence[EpisodesTask],
+    finished: Finished,
+    console: Console,
 ) -> None:
-    """Drive all tasks that are not in ``finished``, and keep each there and on disk."""
+    """Drive all tasks that are not in ``finished``, and keep each there and in a folder.
+
+    Args:
+        folder: where results are kept.
+        processes: how many drive at once; None is one a core.
+        cluster: whose nodes drive; None for this machine.
+        tasks: all of them.
+        finished: those that have been driven; the others are added.
+        console: where progress is shown.
+    """
     done = [task for task, _ in finished]
     rest = [index for index, task in enumerate(tasks) if task not in done]
     costs = [_EXPERTS_SHARE if tasks[index].by_expert else 1.0 for index in rest]
@@ -137,14 +154,14 @@ def _drive_the_rest(
         results = run_tasks(
             run_episodes,
             [tasks[index] for index in rest],
-            processes=config.processes,
-            cluster=config.cluster,
+            processes=processes,
+            cluster=cluster,
             on_report=lambda place, metres: progress.advance(bar, metres * costs[place]),
         )
         with contextlib.closing(results):  # type: ignore[type-var]
             for place, result in results:
                 task = tasks[rest[place]]
-                finished.append((task, keep(config.folder, rest[place], task, result)))
+                finished.append((task, keep(folder, rest[place], task, result)))
 
 
 def warn_of_speed(speed_limit_mph: float, tracks: Sequence[Track], console: Console) -> None:

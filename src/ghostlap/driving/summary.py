@@ -32,7 +32,7 @@ class Summary:
     seeds: int
 
 
-def _sums(drive: Drive) -> list[float]:
+def sums_of(drive: Drive) -> list[float]:
     """:class:`Totals` of one drive, and what each figure needs besides."""
     fell = drive.intervention != Intervention.NONE
     return [
@@ -69,7 +69,14 @@ def summarise(drives: Sequence[Drive], seeds: Sequence[int], draw_seed: int = 0)
             "A summary needs at least one drive, and a seed for each. "
             f"Got {len(drives)} drives and {len(seeds)} seeds."
         )
-    table = np.array([_sums(drive) for drive in drives])
+    return summary_of([sums_of(drive) for drive in drives], seeds, draw_seed)
+
+
+def summary_of(
+    sums: Sequence[Sequence[float]], seeds: Sequence[int], draw_seed: int = 0
+) -> Summary:
+    """:func:`summarise`, of what :func:`sums_of` says of each drive."""
+    table = np.array(sums)
     clusters, cluster = np.unique(np.asarray(seeds), return_inverse=True)
     of_cluster = np.zeros((len(clusters), table.shape[1]))
     np.add.at(of_cluster, cluster, table)
@@ -91,7 +98,7 @@ def summarise(drives: Sequence[Drive], seeds: Sequence[int], draw_seed: int = 0)
     return Summary(
         figures={one.name: float(_figure(one, index, whole)) for index, one in figures},
         interval=interval,
-        episodes=len(drives),
+        episodes=len(table),
         seeds=len(clusters),
     )
 

@@ -78,31 +78,37 @@ def _what_drives(config: EvaluateConfig) -> bytes:
     return str(config.pilot).encode()
 
 
-def begin_folder(config: EvaluateConfig, tasks: Sequence[EpisodesTask]) -> Finished:
+def begin_folder(
+    folder: Path, now: dict[str, Any], tasks: Sequence[EpisodesTask], resume: bool
+) -> Finished:
     """Make the folder ready.
 
+    Args:
+        folder: of the evaluation.
+        now: what it rests on, see :func:`heading`.
+        tasks: all that is to be driven.
+        resume: go on with what was begun there.
+
     Returns:
-        With ``--resume``, what had been finished before; else nothing, and what an earlier
+        With ``resume``, what had been finished before; else nothing, and what an earlier
         evaluation of that name left is removed.
 
     Raises:
         EvaluationError: the folder holds something else, or nothing that can be resumed.
     """
-    folder = config.folder
-    if config.resume:
-        return _finished_before(config, tasks)
+    if resume:
+        return _finished_before(folder, now, tasks)
     if not (folder / EVALUATION_FILE).exists() and not is_free(folder):
         raise EvaluationError(
             f"{folder}: the folder is not empty, and no evaluation wrote it. Take another --name."
         )
-    _clear(config)
+    _clear(folder, now)
     return []
 
 
-def _clear(config: EvaluateConfig) -> None:
+def _clear(folder: Path, now: dict[str, Any]) -> None:
     """Remove what an earlier evaluation left; a kill on the way leaves what can be resumed."""
-    folder = config.folder
-    begun = {"complete": False, **heading(config)}
+    begun = {"complete": False, **now}
     write_json(folder / EVALUATION_FILE, {**begun, _CLEARING: True})
     pictures = folder.glob("map-*.png")
     for path in (folder / FINISHED_FILE, *_subfolders(folder), *pictures):
@@ -136,7 +142,7 @@ def keep(folder: Path, index: int, task: EpisodesTask, result: EpisodesResult) -
         pictures. Figures can so be computed again from the files, to the last bit.
     """
     for episode, drive in zip(task.episodes, result.drives, strict=True):
-        save_drive(drive, _drive_file(folder, drive_name(task, episode)))
+        save_drive(drive, drive_file(folder, drive_name(task, episode)))
     for incident in result.incidents:
         episode, drive = task.episodes[incident.episode], result.drives[incident.episode]
         save_strip(
@@ -154,6 +160,8 @@ def keep(folder: Path, index: int, task: EpisodesTask, result: EpisodesResult) -
         "not_a_number": result.not_a_number,
         "out_of_range": result.out_of_range,
         "seconds": result.seconds,
+        "faults": dict(result.faults),
+        "problem": result.problem,
     }
     path = folder / FINISHED_FILE
     with named_in_errors(path), open(path, "a", encoding="utf-8", newline="") as file:
@@ -169,20 +177,22 @@ def moment_name(drive: str, row: int) -> str:
 def _read_back(folder: Path, task: EpisodesTask, line: dict[str, Any]) -> EpisodesResult:
     names = [drive_name(task, episode) for episode in task.episodes]
     return EpisodesResult(
-        drives=tuple(read_drive(_drive_file(folder, name)) for name in names),
+        drives=tuple(read_drive(drive_file(folder, name)) for name in names),
         incidents=(),
         not_a_number=tuple(line["not_a_number"]),
         out_of_range=tuple(line["out_of_range"]),
         seconds=line["seconds"],
+        faults=line.get("faults", {}),
+        problem=line.get("problem", ""),
     )
 
 
-def _drive_file(folder: Path, name: str) -> Path:
+def drive_file(folder: Path, name: str) -> Path:
+    """Where the moments of a drive are written."""
     return folder / _DRIVES / f"{name}.csv"
 
 
-def _finished_before(config: EvaluateConfig, tasks: Sequence[EpisodesTask]) -> Finished:
-    folder = config.folder
+def _finished_before(folder: Path, now: dict[str, Any], tasks: Sequence[EpisodesTask]) -> Finished:
     path = folder / EVALUATION_FILE
     try:
         begun = read_json(path, MAX_RESULTS_BYTES)
@@ -196,7 +206,6 @@ def _finished_before(config: EvaluateConfig, tasks: Sequence[EpisodesTask]) -> F
             f"{path}: cannot be read ({type(error).__name__}: {error}), so nothing can be "
             "resumed. Leave out --resume."
         ) from error
-    now = heading(config)
     changed = [
         f"{option} was {begun_config.get(option)!r}, now {value!r}"
         for option, value in now["config"].items()
@@ -210,7 +219,7 @@ def _finished_before(config: EvaluateConfig, tasks: Sequence[EpisodesTask]) -> F
             "its options, or leave out --resume to begin again, or take another --name."
         )
     if begun.get(_CLEARING):
-        _clear(config)
+        _clear(folder, now)
     _make_subfolders(folder)
     return [
         (tasks[line["task"]], _read_back(folder, tasks[line["task"]], line))

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, cast
 
 from ghostlap.base.errors import EvaluationError, GhostlapError
 from ghostlap.base.named import named_function
 from ghostlap.driving.metrics import Drive
+from ghostlap.driving.policies.foreign import Foreign
 from ghostlap.driving.rollout.driver import Driver, PilotDriver, ReferenceDriver, view_of
 from ghostlap.driving.rollout.incidents import Incident, incidents_of, worst_of
 from ghostlap.driving.rollout.observers import AnswerCounter, DriveLog, Progress
 from ghostlap.driving.rollout.plan import EpisodesTask
-from ghostlap.driving.rollout.policy import PolicyDriver
+from ghostlap.driving.rollout.policy import ForeignDriver, PolicyDriver
 from ghostlap.driving.rollout.rollout import ClosedLoop, rollout
+from ghostlap.driving.rollout.seen_through import SeenThrough
 from ghostlap.pilots.pilot import Pilot
 from ghostlap.sim.expert import Expert
 from ghostlap.sim.simulation import Simulation
@@ -39,6 +41,10 @@ class EpisodesResult:
     """Real time that the drives took, scenery included."""
     worst: Incident | None = None
     """What was seen where a car was farthest from the middle; None for the expert."""
+    faults: Mapping[str, int] = dataclasses.field(default_factory=dict)
+    """What a policy in another process should not have done, and how often."""
+    problem: str = ""
+    """Why that process was ended, in words."""
 
 
 def run_episodes(task: EpisodesTask, report: Callable[[float], None]) -> EpisodesResult:
@@ -63,15 +69,22 @@ def run_episodes(task: EpisodesTask, report: Callable[[float], None]) -> Episode
     )
     rollout(loop, task.seconds)
     progress.finish()
-    drives = log.drives()
+    drives, unseen = log.drives(), task.by_expert or not task.moments
     return EpisodesResult(
         drives=drives,
-        incidents=() if task.by_expert else incidents_of(simulation, task.episodes, drives),
+        incidents=() if unseen else incidents_of(simulation, task.episodes, drives),
         not_a_number=tuple(answers.not_a_number.tolist()),
         out_of_range=tuple(answers.out_of_range.tolist()),
         seconds=time.perf_counter() - began_s,
-        worst=None if task.by_expert else worst_of(simulation, task.episodes, drives),
+        worst=None if unseen else worst_of(simulation, task.episodes, drives),
+        **_troubles(driver),
     )
+
+
+def _troubles(driver: Driver) -> dict[str, Any]:
+    if not isinstance(driver, ForeignDriver):
+        return {}
+    return {"faults": dict(driver.talk.faults), "problem": driver.talk.problem}
 
 
 def simulation_and_driver(task: EpisodesTask) -> tuple[Simulation, Driver]:
@@ -85,6 +98,10 @@ def simulation_and_driver(task: EpisodesTask) -> tuple[Simulation, Driver]:
     if isinstance(task.driver, Expert):
         expert = ReferenceDriver(track_named(task.track), task.driver, cars)
         return simulation_of(task, cameras=()), expert
+    if isinstance(task.driver, Foreign):
+        simulation = simulation_of(task)
+        shape = simulation.frames().shape[2:]
+        return simulation, ForeignDriver(task.driver, task.control, shape)
     if isinstance(task.driver, str):
         policy = named_function(task.driver, "the pilot", EvaluationError)
         return simulation_of(task), PolicyDriver(policy, task.control, cars, task.driver)
@@ -104,7 +121,13 @@ def simulation_of(task: EpisodesTask, **view: Any) -> Simulation:
     """
     make = simulation_class(task.simulation, EvaluationError)
     starts = [episode.start for episode in task.episodes]
-    return make(track_named(task.track), task.conditions, starts, **view)
+    track, picture = track_named(task.track), task.stress.picture
+    if not picture or not view.get("cameras", ("center",)):
+        return make(track, task.conditions, starts, **view)
+    rows = view.pop("rows", None)  # what is drawn onto a picture must not depend on its rows
+    whole = make(track, task.conditions, starts, **view)
+    seeds = [2 * episode.seed + (episode.start.direction > 0) for episode in task.episodes]
+    return cast(Simulation, SeenThrough(whole, picture, seeds, rows))
 
 
 def simulation_class(name: str, error: type[GhostlapError]) -> Callable[..., Simulation]:

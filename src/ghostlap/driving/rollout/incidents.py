@@ -79,7 +79,7 @@ def _seen(
     """The frames around each chosen episode and row, at least one."""
     rows = [rows_around(drives[episode], row) for episode, row in chosen]
     starts = [
-        _start_at(drives[episode], row, episodes[episode].start.direction)
+        start_at(drives[episode], row, episodes[episode].start.direction)
         for (episode, _), around in zip(chosen, rows, strict=True)
         for row in around
     ]
@@ -110,7 +110,8 @@ def rows_around(drive: Drive, row: int) -> tuple[int, ...]:
     return tuple(int(at) for at in np.unique(np.clip(wanted, first, last)))
 
 
-def _start_at(drive: Drive, row: int, direction: int) -> Start:
+def start_at(drive: Drive, row: int, direction: int) -> Start:
+    """The place of a row of a drive in that direction, to take pictures from."""
     return Start(
         s_m=float(drive.s_m[row]),
         direction=direction,

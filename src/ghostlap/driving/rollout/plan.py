@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from ghostlap.driving.control import ControlConfig
+from ghostlap.driving.policies.foreign import Foreign
 from ghostlap.driving.rollout.config import Direction, EvaluateConfig
 from ghostlap.driving.rollout.stress import NO_STRESS, STRESS_SUITE, Stress
 from ghostlap.pilots.pilot import pilot_files
@@ -76,8 +77,8 @@ class EpisodesTask:
     track: str
     conditions: Conditions
     episodes: tuple[Episode, ...]
-    driver: Path | str | Expert
-    """A pilot's run folder, a function's name, or the expert."""
+    driver: Path | str | Expert | Foreign
+    """A pilot's run folder, a function's name, the expert, or a policy in another process."""
     control: ControlConfig
     laps: int
     seconds: float
@@ -87,6 +88,8 @@ class EpisodesTask:
     stress: Stress = NO_STRESS
     simulation: str = ""
     """``package.module:class`` of the user's own simulation; empty for the embedded one."""
+    moments: bool = True
+    """Whether frames are taken around interventions and the worst moment."""
 
     @property
     def by_expert(self) -> bool:

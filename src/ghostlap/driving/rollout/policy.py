@@ -1,4 +1,4 @@
-"""A pilot that is any Python callable: ``ghostlap evaluate my_module:policy``.
+"""A pilot that is any Python callable: ``ghostlap evaluate my_module:policy``; or a process.
 
     def policy(frame, speed_mph):      # RGB, uint8 (160, 320, 3); a float
         return steering                # in [-1, 1], positive to the right
@@ -16,6 +16,7 @@ import numpy as np
 from ghostlap.base.errors import EvaluationError
 from ghostlap.data.vision.preprocessing import Rgb
 from ghostlap.driving.control import ControlConfig, Controller
+from ghostlap.driving.policies.foreign import Foreign, talk_with
 from ghostlap.driving.rollout.driver import Driver, Floats
 from ghostlap.sim.simulation import Simulation
 
@@ -74,3 +75,20 @@ class PolicyDriver(Driver):
                 f"(frame, speed_mph). Got {answer!r:.80}."
             )
         return float(numbers[0]), float(numbers[1]) if len(numbers) == 2 else float("nan")
+
+
+class ForeignDriver(PolicyDriver):
+    """A policy in another process, asked for one car.
+
+    Args:
+        policy: which, and its limits.
+        control: how its answers are carried out.
+        shape: of the frames, ``(height, width, 3)``.
+    """
+
+    def __init__(
+        self, policy: Foreign, control: ControlConfig, shape: tuple[int, int, int]
+    ) -> None:
+        self.talk = talk_with(policy)
+        self.talk.begin(shape)
+        super().__init__(self.talk, control, 1, policy.name)

@@ -19,6 +19,8 @@ class Stress:
     name: str = "none"
     changes: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     """Fields of :class:`Conditions`, and what they are replaced with."""
+    picture: Mapping[str, float] = dataclasses.field(default_factory=dict)
+    """What is done to each picture, and how much: :mod:`ghostlap.driving.rollout.seen_through`."""
     delay_s: float = 0.0
     """A command takes effect so much later."""
     drop_every: int = 0
@@ -28,7 +30,7 @@ class Stress:
     @property
     def is_seen(self) -> bool:
         """Whether only pictures are changed, which means nothing to the expert."""
-        return bool(self.changes)
+        return bool(self.changes or self.picture)
 
     def applied(self, conditions: Conditions) -> Conditions:
         return dataclasses.replace(conditions, **self.changes)

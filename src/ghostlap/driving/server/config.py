@@ -14,6 +14,8 @@ from ghostlap.driving.control import ControlConfig
 
 PORT = 4567
 """The only one that the simulator connects to."""
+DONKEY_PORT = 9091
+"""Where DonkeySim listens."""
 
 _Amount = Annotated[int, Above0]
 
@@ -48,6 +50,11 @@ class DriveConfig(Options, error=DriveError):
 
     pilot: tyro.conf.Positional[Path]
     """The pilot's run folder."""
+    simulator: Literal["udacity", "donkey"] = "udacity"
+    """Which simulator: Udacity's connects here. Ghostlap connects to DonkeySim, which must be
+    running on this machine, on port 9091."""
+    scene: str = ""
+    """DonkeySim's scene to load, if it asks which; the first that it has by default."""
     speed_limit: Annotated[float, Range(0, 30, excluding=(0,), unit="mph")] = 20.0
     """Speed to hold, in mph, up to 30, which is all that the simulator's car can do."""
     throttle: Literal["pi", "seed"] = "pi"
@@ -74,7 +81,8 @@ class DriveConfig(Options, error=DriveError):
     host: str = "127.0.0.1"
     """Network interface to listen on; 0.0.0.0 lets other machines in, whoever they are."""
     port: Port = PORT
-    """The simulator only ever connects to 4567; 0 takes any that is free."""
+    """Udacity's simulator only ever connects to 4567; 0 takes any that is free. DonkeySim
+    listens on 9091."""
     wake_after_s: Positive = 1.0
     """A simulator that has been silent for so long is asked for a frame."""
     late_after_s: Positive = 0.5
@@ -85,6 +93,16 @@ class DriveConfig(Options, error=DriveError):
     def __post_init__(self) -> None:
         super().__post_init__()
         self.control()
+        if self.simulator != "donkey":
+            return
+        if self.port == PORT:
+            object.__setattr__(self, "port", DONKEY_PORT)
+        for option in ("record", "cockpit"):
+            if getattr(self, option):
+                raise DriveError(
+                    f"--{option} is for Udacity's simulator; with --simulator donkey it is not "
+                    "there yet. Leave it out."
+                )
 
     def control(self) -> ControlConfig:
         """How the pilot's answers are carried out."""

@@ -40,12 +40,11 @@ _HAPPENED: dict[int, str] = {
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class WorstMoment:
-    """A moment of an evaluation of which frames were kept."""
+class Moment:
+    """A moment of a drive, and what was seen around it."""
 
     number: int
     """On the page, from 1."""
-    evaluation: Evaluation
     episode: EvaluatedEpisode
     drive: Drive
     row: int
@@ -89,6 +88,13 @@ class WorstMoment:
         ]
 
 
+@dataclasses.dataclass(frozen=True, eq=False)
+class WorstMoment(Moment):
+    """A moment of an evaluation of which frames were kept."""
+
+    evaluation: Evaluation
+
+
 def find_moments(found: Sequence[Evaluation]) -> list[WorstMoment]:
     """The worst moments of which frames were kept, numbered as on the page.
 
@@ -117,7 +123,7 @@ def find_moments(found: Sequence[Evaluation]) -> list[WorstMoment]:
             episode, drive, row, file = moment
             frames = _frames(file, len(rows_around(drive, row)))
             if frames:
-                chosen.append(WorstMoment(len(chosen) + 1, one, episode, drive, row, frames))
+                chosen.append(WorstMoment(len(chosen) + 1, episode, drive, row, frames, one))
     return chosen
 
 

@@ -1,0 +1,1 @@
+"""Frozen suites of drives, by which any policy is measured alike."""

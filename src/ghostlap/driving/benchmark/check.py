@@ -1,0 +1,121 @@
+"""Whether a result is what its policy drives: reckoned and driven again."""
+
+from __future__ import annotations
+
+import dataclasses
+import random
+import tempfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from ghostlap.driving.benchmark.result import (
+    COLUMNS,
+    episode_json,
+    fingerprint,
+    followed,
+    hash_of,
+    key_of,
+)
+from ghostlap.driving.benchmark.suite import suite_named
+from ghostlap.driving.evaluation.results import read_drive, save_drive
+from ghostlap.driving.policies.policy import Policy
+from ghostlap.driving.rollout.episode import EpisodesResult
+from ghostlap.driving.rollout.plan import EpisodesTask
+
+TOLERANCE = {"elapsed_s": 1e-3, "interventions": 1.0, "distance_m": 20.0, "of_mean_abs_cte_m": 5.0}
+"""How far sums of a drive may be off on another machine, whose pictures differ in their last bits;
+of the cross-track error the integral over time, in m s."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Checked:
+    """What came of a check."""
+
+    problems: tuple[str, ...]
+    """Why the result is not what it says; none if it is."""
+    driven: int
+    """Drives driven again."""
+    same_bytes: int
+    """Of these, to the last byte as in the result; the others within :data:`TOLERANCE`."""
+
+
+def problems_on_paper(result: dict[str, Any]) -> list[str]:
+    """What does not follow from the result's own drives.
+
+    Raises:
+        BenchmarkError: its suite is unknown here.
+    """
+    suite = suite_named(result["suite"]["name"])
+    problems = []
+    if suite.blake2b != result["suite"]["blake2b"]:
+        problems.append(f"the suite {suite.name} that it was measured by is not the one here")
+    if fingerprint(result) != result["fingerprint"]:
+        problems.append("its fingerprint is not that of what stands in it, so it was edited")
+    known = {scenario.name for scenario in suite.scenarios}
+    if {one["scenario"] for one in result["episodes"]} - known:
+        return [*problems, "it has drives that the suite has not"]
+    again = followed(suite, result["episodes"])
+    problems += [
+        f"its {name} do not follow from its drives" for name in again if again[name] != result[name]
+    ]
+    return problems
+
+
+def drive_again(
+    result: dict[str, Any],
+    policy: Policy,
+    count: int,
+    drive: Callable[[Sequence[EpisodesTask]], Sequence[EpisodesResult]],
+) -> Checked:
+    """Drive some of a result's drives again, drawn by chance, and compare.
+
+    Args:
+        result: as it was read.
+        policy: that it is said to be of.
+        count: of drives.
+        drive: drives tasks and gives their results, in order.
+    """
+    problems = problems_on_paper(result)
+    suite = suite_named(result["suite"]["name"])
+    if policy.blake2b != result["policy"]["blake2b"]:
+        problems.append(f"it is of another policy than {policy.name}, or of another state of it")
+    tasks = {_key(task): task for task in suite.tasks(policy)}
+    told = {key_of(one): one for one in result["episodes"]}
+    if set(tasks) != set(told) or len(told) != len(result["episodes"]):
+        problems.append("its drives are not those of the suite")
+    both = [key for key in tasks if key in told]
+    # Nobody may know beforehand which: by the system's own chance, not by a seed.
+    chosen = random.SystemRandom().sample(both, min(count, len(both)))
+    same = 0
+    for key, driven in zip(chosen, drive([tasks[key] for key in chosen]), strict=True):
+        blake2b, episode = _as_kept(tasks[key], driven)
+        if blake2b == told[key]["drive_blake2b"] and episode["sums"] == told[key]["sums"]:
+            same += 1
+        elif off := _off(episode["sums"], told[key]["sums"]):
+            problems.append(f"{', '.join(map(str, key))}: driven again, {off}")
+    return Checked(tuple(problems), len(chosen), same)
+
+
+def _key(task: EpisodesTask) -> tuple[str, str, int, str]:
+    (episode,) = task.episodes
+    return task.stress.name, task.track, episode.seed, episode.way
+
+
+def _as_kept(task: EpisodesTask, result: EpisodesResult) -> tuple[str, dict[str, Any]]:
+    """Hash and sums of a drive as it is read back from its file."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "drive.csv"
+        save_drive(result.drives[0], path)
+        kept = dataclasses.replace(result, drives=(read_drive(path),))
+        return hash_of(path), episode_json(task, kept)
+
+
+def _off(found: Sequence[float], told: Sequence[float]) -> str:
+    """The first sum that is too far off, in words; "" if none is."""
+    for name, most in TOLERANCE.items():
+        at = COLUMNS.index(name)
+        if not abs(found[at] - told[at]) <= most:
+            words = name.removeprefix("of_").replace("_", " ")
+            return f"{words}: {found[at]:.3f}, and the result says {told[at]:.3f}"
+    return ""

@@ -1,0 +1,1 @@
+"""DonkeySim (Self Driving Sandbox), which a pilot joins as a client: JSON over TCP, port 9091."""

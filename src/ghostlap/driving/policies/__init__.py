@@ -1,0 +1,1 @@
+"""Policies of all kinds: who drives, whatever it was trained or written with."""

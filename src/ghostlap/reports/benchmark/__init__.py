@@ -1,0 +1,1 @@
+"""Pages about results of ``ghostlap benchmark``: of one, and of several side by side."""

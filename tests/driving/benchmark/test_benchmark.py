@@ -1,0 +1,296 @@
+"""The yardstick: the same for everybody, to the byte; nothing edited passes for measured."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import io
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import small_suite
+from rich.console import Console
+from small_pilot import make_pilot
+
+import ghostlap.commands.benchmark as command
+from ghostlap.base.errors import BenchmarkError, PilotError
+from ghostlap.base.files import remove
+from ghostlap.commands.benchmark import benchmark
+from ghostlap.driving.benchmark import suite
+from ghostlap.driving.benchmark.config import BenchmarkConfig
+from ghostlap.driving.benchmark.result import fingerprint, followed
+from ghostlap.driving.policies.policy import policy_of
+from ghostlap.driving.rollout.episode import run_episodes
+from ghostlap.driving.rollout.seen_through import PICTURE_CHANGES, SeenThrough
+from ghostlap.sim.track.tracks import track_named
+
+QUIET = Console(file=io.StringIO())
+V1 = "6112a0"
+"""Of what the suite v1 drives. It never changes: what would change it becomes a suite v2."""
+
+MODULE = """
+import os, time
+
+def straight(frame, speed_mph):
+    return 0.0
+
+def not_a_number(frame, speed_mph):
+    return float("nan")
+
+def text(frame, speed_mph):
+    return "left"
+
+def crashes(frame, speed_mph):
+    raise ValueError("out of road")
+
+def exits(frame, speed_mph):
+    os._exit(0)
+
+def hangs(frame, speed_mph):
+    time.sleep(1000)
+"""
+
+
+@pytest.fixture(autouse=True)
+def _here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "mine.py").write_text(MODULE, encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture
+def small(monkeypatch: pytest.MonkeyPatch) -> None:
+    small_suite.use(monkeypatch)
+
+
+def measured(*policies: str, **options: Any) -> list[dict[str, Any]]:
+    config = BenchmarkConfig(policies, processes=1, **options)
+    results: list[dict[str, Any]] = benchmark(config, QUIET)["results"]
+    return results
+
+
+@pytest.mark.parametrize(("name", "drives"), [("v1", 632), ("v1-quick", 134)])
+def test_the_suite_is_whole(name: str, drives: int) -> None:
+    found = suite.suite_named(name)
+    tasks = found.tasks(policy_of("expert"))
+    assert len(tasks) == drives
+    assert {scenario.group for scenario in found.scenarios} == set(found.groups)
+    graded = [one for one in found.scenarios if one.group == "graded"]
+    assert len(graded) == 36
+    for scenario in found.scenarios:
+        assert set(scenario.stress.picture) <= set(PICTURE_CHANGES)
+
+
+def test_the_suite_v1_is_frozen() -> None:
+    tasks = suite.suite_named("v1").tasks(policy_of("expert"))
+    digest = hashlib.blake2b(digest_size=3)
+    for name in sorted({task.track for task in tasks}):
+        track = track_named(name)
+        for values in (track.points_m, track.half_left_m, track.elevation_m):
+            digest.update((np.round(values, 3) + 0.0).tobytes())
+    for task in tasks:
+        digest.update(f"{task.conditions} {task.stress} {task.seconds} {task.control}".encode())
+        digest.update(repr(task.episodes).encode())
+    assert digest.hexdigest() == V1, "v1 must drive what it always drove: make another suite"
+
+
+@pytest.mark.usefixtures("small")
+def test_measured_again_the_files_have_the_same_bytes(tmp_path: Path) -> None:
+    make_pilot(tmp_path / "a")
+    (first,) = measured("a")
+    files = [Path(first[name]) for name in ("file", "page")]
+    before = [file.read_bytes() for file in files]
+    assert [one["scenario"] for one in first["episodes"]] == ["road", "road", "rain", "rain"]
+    assert {one["group"] for one in first["groups"]} == {"plain", "wet"}
+    (again,) = measured("a", out=tmp_path / "elsewhere")
+    assert [Path(again[name]).read_bytes() for name in ("file", "page")] == before
+    assert str(tmp_path) not in before[0].decode()
+    assert again["fingerprint"] in before[1].decode()
+
+
+@pytest.mark.usefixtures("small")
+def test_an_interrupted_one_goes_on_to_the_same_bytes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_pilot(tmp_path / "a")
+    (whole,) = measured("a", out=tmp_path / "whole")
+    driven: list[Any] = []
+
+    def stops(task: Any, report: Callable[[float], None]) -> Any:
+        if len(driven) == 3:
+            raise KeyboardInterrupt
+        driven.append(task)
+        return run_episodes(task, report)
+
+    with monkeypatch.context() as patch:
+        patch.setattr("ghostlap.commands.evaluate.run_episodes", stops)
+        with pytest.raises(KeyboardInterrupt):
+            measured("a")
+    driven.clear()
+    (resumed,) = measured("a", resume=True)
+    assert Path(resumed["file"]).read_bytes() == Path(whole["file"]).read_bytes()
+    make_pilot(tmp_path / "b")
+    with pytest.raises(BenchmarkError, match="nothing to resume"):
+        measured("b", resume=True)
+
+
+FAULTS: dict[str, tuple[str, dict[str, Any]]] = {
+    "not_a_number": ("not a number", {}),
+    "text": ("text", {"answer_s": 1.0}),
+    "crashes": ("crashed", {}),
+    "exits": ("crashed", {}),
+    "hangs": ("late", {"answer_s": 1.0}),
+}
+
+
+@pytest.mark.usefixtures("small")
+def test_whatever_a_policy_does_the_suite_goes_on_and_it_is_scored(tmp_path: Path) -> None:
+    told = io.StringIO()
+    for name, (fault, options) in FAULTS.items():
+        config = BenchmarkConfig((f"mine:{name}",), processes=1, **options)
+        (result,) = benchmark(config, Console(file=told, width=500))["results"]
+        assert result["score"]["autonomy_percent"] == 0.0, name
+        assert all(fault in one["faults"] for one in result["episodes"]), name
+        assert all(one["interventions"] >= 1 for one in result["lines"]), name
+        assert f"{fault}: in 4 drives" in Path(result["page"]).read_text(encoding="utf-8")
+    text = told.getvalue()
+    assert "ended before its time (exit status 1): ValueError: out of road: ended in 4 of 4" in text
+    assert "mine:hangs did not answer within 1 s" in text
+
+
+@pytest.mark.usefixtures("small")
+def test_a_policy_that_cannot_start_does_not_keep_the_others_from_it(tmp_path: Path) -> None:
+    make_pilot(tmp_path / "a")
+    (tmp_path / "broken.py").write_text("import no_such_library\n", encoding="utf-8")
+    with pytest.raises(BenchmarkError, match="broken:policy: cannot be started: it ended before"):
+        measured("broken:policy", "a")
+    assert (tmp_path / "benchmark" / "v1" / "a" / "result.json").exists()
+
+
+@pytest.mark.usefixtures("small")
+def test_a_model_file_drives_as_its_run_folder(tmp_path: Path, trained: Any) -> None:
+    from ghostlap.commands.export import export
+    from ghostlap.pilots.export.config import ExportConfig
+
+    export(ExportConfig(trained.out, out=tmp_path / "raw.onnx"), QUIET)
+    export(ExportConfig(trained.out, to="keras", out=tmp_path / "net.h5"), QUIET)
+    of_run, of_file, imported = measured(str(trained.out), "raw.onnx", "net.h5")
+    for other in (of_file, imported):
+        for one, two in zip(of_run["episodes"], other["episodes"], strict=True):
+            assert np.allclose(one["sums"][:3], two["sums"][:3], atol=0.5)
+    assert (of_file["policy"]["kind"], imported["policy"]["kind"]) == ("model file", "run folder")
+
+
+@pytest.mark.usefixtures("small")
+def test_a_model_without_its_preprocessing_is_told_how_to_come_by_it(tmp_path: Path) -> None:
+    (tmp_path / "lone.h5").write_bytes(b"x")
+    with pytest.raises(BenchmarkError, match="ghostlap import lone.h5 --like RECORDING --out"):
+        measured("lone.h5")
+
+
+def edit_score(result: dict[str, Any]) -> None:
+    result["score"]["autonomy_percent"] = 99.9
+
+
+def edit_line(result: dict[str, Any]) -> None:
+    result["lines"][0]["mean_abs_cte_m"] = 0.01
+    result["fingerprint"] = fingerprint(result)
+
+
+def edit_drives(result: dict[str, Any]) -> None:
+    """As one who knows how the file is made."""
+    for one in result["episodes"]:
+        one["sums"][result["columns"].index("interventions")] = 0.0
+        one["sums"][result["columns"].index("of_mean_abs_cte_m")] /= 10
+    result |= followed(small_suite.SMALL, result["episodes"])
+    result["fingerprint"] = fingerprint(result)
+
+
+def leave_out(result: dict[str, Any]) -> None:
+    del result["episodes"][-1]
+    result |= followed(small_suite.SMALL, result["episodes"])
+    result["fingerprint"] = fingerprint(result)
+
+
+EDITS = {
+    edit_score: "its fingerprint is not that of what stands in it",
+    edit_line: "its lines do not follow from its drives",
+    edit_drives: "driven again, ",
+    leave_out: "its drives are not those of the suite",
+}
+
+
+@pytest.mark.usefixtures("small")
+def test_the_check_finds_what_was_edited(tmp_path: Path) -> None:
+    (result,) = measured("mine:straight")
+    file = Path(result["file"])
+    config = BenchmarkConfig(("mine:straight",), check=file, processes=1, drives=4)
+    checked = benchmark(config, QUIET)
+    assert checked == {"problems": (), "driven": 4, "same_bytes": 4}
+    whole = file.read_text(encoding="utf-8")
+    config = dataclasses.replace(config, drives=1)
+    for edit, words in EDITS.items():
+        values = json.loads(whole)
+        edit(values)
+        file.write_text(json.dumps(values), encoding="utf-8")
+        with pytest.raises(BenchmarkError, match=words):
+            benchmark(config, QUIET)
+    file.write_text(whole, encoding="utf-8")
+    (tmp_path / "other.py").write_text(MODULE + "\n# another\n", encoding="utf-8")
+    other = BenchmarkConfig(("other:straight",), check=file, processes=1, drives=0)
+    with pytest.raises(BenchmarkError, match="of another policy than other:straight"):
+        benchmark(other, QUIET)
+    with pytest.raises(BenchmarkError, match="a result alone never says what is to be run"):
+        benchmark(BenchmarkConfig(check=file), QUIET)
+
+
+@pytest.mark.parametrize(
+    "content", ["", "[]", "{}", '{"format": 2}', '{"format": 1, "fingerprint": 3}']
+)
+def test_a_file_that_is_no_result(content: str, tmp_path: Path) -> None:
+    (tmp_path / "x.json").write_text(content, encoding="utf-8")
+    with pytest.raises(BenchmarkError, match="is no result of 'ghostlap benchmark'"):
+        benchmark(BenchmarkConfig(("expert",), check=tmp_path / "x.json"), QUIET)
+
+
+def test_what_cannot_be_measured(tmp_path: Path) -> None:
+    with pytest.raises(BenchmarkError, match="There is no suite 'v9' here. Known are v1"):
+        measured("expert", suite="v9")
+    with pytest.raises(BenchmarkError, match="Name a policy"):
+        BenchmarkConfig()
+    with pytest.raises(BenchmarkError, match="--name names one policy, and 2 are given"):
+        BenchmarkConfig(("expert", "generalist"), name="x")
+    with pytest.raises(BenchmarkError, match="each with a --name of its own"):
+        measured("expert", "expert")
+    with pytest.raises(PilotError, match="no such run folder"):
+        measured("runs/nothing")
+    with pytest.raises(BenchmarkError, match="there is no such result"):
+        benchmark(BenchmarkConfig(("expert",), check=tmp_path / "none.json"), QUIET)
+    (tmp_path / "benchmark" / "v1-quick" / "expert").mkdir(parents=True)
+    page = tmp_path / "benchmark" / "v1-quick" / "expert" / command.PAGE_FILE
+    page.write_text("mine", encoding="utf-8")
+    with pytest.raises(Exception, match="not made by 'ghostlap benchmark'"):
+        measured("expert", quick=True)
+    remove(page, page.parent)
+
+
+class Still:
+    """A simulation that does not move."""
+
+    time_s = 3.0
+
+    def frames(self) -> np.ndarray:
+        return np.full((2, 1, 40, 60, 3), 100, np.uint8)
+
+
+def test_the_same_moment_is_seen_the_same_whatever_rows_are_kept() -> None:
+    changes = dict.fromkeys(PICTURE_CHANGES, 3.0) | {"contrast": 0.5}
+    whole = SeenThrough(Still(), changes, [1, 2], None).frames()  # type: ignore[arg-type]
+    part = SeenThrough(Still(), changes, [1, 2], (10, 30)).frames()  # type: ignore[arg-type]
+    assert np.array_equal(whole[:, :, 10:30], part)
+    assert not np.array_equal(whole[0], whole[1]), "each drive has its own rain"
+    alone = SeenThrough(Still(), {}, [1, 2], None).frames()  # type: ignore[arg-type]
+    assert (alone == 100).all()
