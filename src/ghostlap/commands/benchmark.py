@@ -15,10 +15,10 @@ from typing import Any
 
 from rich.console import Console
 
+from ghostlap.base.engine import connected, run_tasks
 from ghostlap.base.errors import BenchmarkError, GhostlapError
 from ghostlap.base.files import read_json, refuse_link, write_json
 from ghostlap.base.folder_lock import FolderLock, replacing_output
-from ghostlap.base.processes import run_tasks
 from ghostlap.base.terminal import progress_bar, say, warn
 from ghostlap.commands.evaluate import drive_the_rest
 from ghostlap.data.vision.preprocessing import Preprocessing
@@ -89,7 +89,7 @@ def _policy(text: str, config: BenchmarkConfig) -> Policy:
     path = Path(text)
     if path.suffix.lower() in KERAS_ENDINGS and path.is_file():
         text = str(_imported(path, config.out / "imported"))
-    return policy_of(
+    policy = policy_of(
         text,
         config.name or "",
         frames=config.frames,
@@ -97,6 +97,12 @@ def _policy(text: str, config: BenchmarkConfig) -> Policy:
         start_s=config.start_s,
         memory_gib=config.memory_gib,
     )
+    if config.cluster and isinstance(policy.driver, Foreign):
+        raise BenchmarkError(
+            f"{policy.name}: drives in a process on this machine, which a cluster's nodes have not. "
+            "Leave out --cluster."
+        )
+    return policy
 
 
 def _imported(model: Path, out: Path) -> Path:
@@ -147,10 +153,10 @@ def _measure(
     rests_on = {"suite": suite.name, "suite_blake2b": suite.blake2b, "frames": config.frames}
     heading = {"config": rests_on, "network_blake2b": policy.blake2b}
     finished: Finished = []
-    with FolderLock(folder, BenchmarkError):
+    with connected(config.cluster), FolderLock(folder, BenchmarkError):
         finished = begin_folder(folder, heading, tasks, config.resume)
         try:
-            drive_the_rest(folder, config.processes, tasks, finished, console)
+            drive_the_rest(folder, config.processes, config.cluster, tasks, finished, console)
         finally:
             if len(finished) < len(tasks):
                 say(
@@ -231,7 +237,9 @@ def _check(config: BenchmarkConfig, path: Path, console: Console) -> dict[str, A
         with progress_bar(console, "{task.percentage:.0f} %") as progress:
             bar = progress.add_task("driving again", total=len(tasks))
             results = {}
-            for place, driven in run_tasks(run_episodes, tasks, processes=config.processes):
+            for place, driven in run_tasks(
+                run_episodes, tasks, processes=config.processes, cluster=config.cluster
+            ):
                 results[place] = driven
                 progress.advance(bar)
         return [results[place] for place in range(len(tasks))]

@@ -130,7 +130,7 @@ def check_size(pilot: Pilot, config: EvaluateConfig) -> None:
 def drive_the_rest(
     folder: Path,
     processes: int | None,
-    cluster: str | None,
+    cluster: str,
     tasks: Sequence[EpisodesTask],
     finished: Finished,
     console: Console,
@@ -140,7 +140,7 @@ def drive_the_rest(
     Args:
         folder: where results are kept.
         processes: how many drive at once; None is one a core.
-        cluster: whose nodes drive; None for this machine.
+        cluster: whose nodes drive; empty for this machine.
         tasks: all of them.
         finished: those that have been driven; the others are added.
         console: where progress is shown.

@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 import tyro
 
 from ghostlap.base.errors import BenchmarkError
-from ghostlap.base.options import Count, Options, Positive, Range
+from ghostlap.base.options import Cluster, Count, Options, Positive, Range
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,6 +39,9 @@ class BenchmarkConfig(Options, error=BenchmarkError):
     """Go on with what was interrupted."""
     processes: Count | None = None
     """How many drive at once; None is one a core."""
+    cluster: Cluster = ""
+    """Ray cluster that drives in place of processes here; for run folders and the expert, since
+    other policies are on this machine alone. See docs/cluster.md."""
     frames: Literal["raw", "jpeg"] = "raw"
     """How frames are sent to a process: as they are, or compressed (quality 95)."""
     answer_s: Positive = 5.0

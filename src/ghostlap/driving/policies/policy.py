@@ -12,10 +12,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
+from ghostlap.base.engine.processes import python
 from ghostlap.base.errors import BenchmarkError
 from ghostlap.base.files import read_file
 from ghostlap.base.named import is_named
-from ghostlap.base.processes import python
 from ghostlap.driving.policies.foreign import Foreign
 from ghostlap.pilots.onnx_check import MAX_FILE_BYTES, read_network
 from ghostlap.pilots.pilot import ONNX_FILE, Pilot, read_description, run_file
