@@ -99,7 +99,7 @@ def _policy(text: str, config: BenchmarkConfig) -> Policy:
     )
     if config.cluster and isinstance(policy.driver, Foreign):
         raise BenchmarkError(
-            f"{policy.name}: drives in a process on this machine, which a cluster's nodes have not. "
+            f"{policy.name}: drives in a process here, which a cluster's nodes have not. "
             "Leave out --cluster."
         )
     return policy
