@@ -101,7 +101,9 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installed]:
     installed = Installed(folder)
     constraints = ("-c", ROOT / "constraints.txt")
     python = installed.programs / "python"
-    run(python, "-m", "pip", "install", "-q", *constraints, f"{wheel}[all]")
+    # Where PYTHONPATH names the source, pip would take that for an installed one.
+    env = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    run(python, "-m", "pip", "install", "-q", *constraints, f"{wheel}[all]", env=env)
     installed.empty.mkdir()
     yield installed
     shutil.rmtree(folder)  # it has gigabytes

@@ -244,8 +244,8 @@ def smoke() -> None:
     on_windows(clone, "convert", out / "drive", "--as", "lerobot", "--out", out / "lerobot")
     on_windows(clone, "convert", out / "lerobot", "--as", "udacity", "--out", out / "back")
     on_windows(clone, "doctor", out / "back", "--fix", out / "clean")
-    lap, few = out / "demo" / "recording", ("--epochs", 1, "--steps-per-epoch", 3)
-    on_windows(clone, "train", lap, "--out", out / "train", *few)
+    lap = out / "demo" / "recording"
+    on_windows(clone, "train", lap, "--out", out / "train", "--epochs", 1, "--steps-per-epoch", 3)
     on_windows(clone, "search", lap, "--out", out / "search", "--trials", 1,
                "--space", "steps_per_epoch=2..3", "--set", "epochs=1")  # fmt: skip
     on_windows(clone, "import", out / "train" / "model.h5", "--out", out / "imported",
@@ -253,7 +253,7 @@ def smoke() -> None:
     on_windows(clone, "explain", pilot, lap, "--frames", 8, "--video-s", 1)
     on_windows(clone, "export", pilot, "--out", out / "a.onnx")
     on_windows(clone, "dagger", pilot, "--out", out / "dagger", "--iterations", 1, "--seeds", 1,
-               "--metres", 60, "--no-control", *few)  # fmt: skip
+               "--metres", 60, "--no-control", "--epochs", 1)  # fmt: skip
     with stopped_afterwards(clone, "sim", "--page-port", port):
         page = fetched(f"http://127.0.0.1:{port}/")
         if b"<title>Ghostlap" not in page:
