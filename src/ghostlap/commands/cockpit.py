@@ -11,7 +11,7 @@ from typing import Any
 from rich.console import Console
 
 from ghostlap.base.errors import CockpitError, GhostlapError
-from ghostlap.base.memory import unsearched
+from ghostlap.base.promptness import prompt_threads
 from ghostlap.base.signals import until_asked
 from ghostlap.base.terminal import say, warn
 from ghostlap.cockpit.config import CockpitConfig
@@ -40,7 +40,7 @@ def cockpit(config: CockpitConfig, console: Console = console) -> dict[str, Any]
 
     say(console, f"making {config.track} …")
     simulator = EmbeddedSource(config)
-    with unsearched():
+    with prompt_threads():
         asyncio.run(_serve(simulator, config, console))
     return {"recordings": simulator.recorded}
 

@@ -17,7 +17,7 @@ import numpy as np
 from rich.console import Console
 
 from ghostlap.base.errors import DriveError
-from ghostlap.base.memory import unsearched
+from ghostlap.base.promptness import prompt_threads
 from ghostlap.base.signals import until_asked
 from ghostlap.base.terminal import native_words_dropped, say
 from ghostlap.commands.cockpit import check_installed, check_no_loop
@@ -76,7 +76,7 @@ def drive(config: DriveConfig, console: Console = console) -> dict[str, Any]:
         stats.not_recorded += 1
 
     # libjpeg and libpng write a line for each damaged picture, whoever sends it.
-    with unsearched(), native_words_dropped(), shown, contextlib.ExitStack() as stack:
+    with prompt_threads(), native_words_dropped(), shown, contextlib.ExitStack() as stack:
         recordings = None
         if config.record is not None:
             recordings = Recordings(config.record, shown.say, count_lost)
