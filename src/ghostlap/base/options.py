@@ -158,6 +158,28 @@ def misfit(kind: type, values: Mapping[str, Any]) -> str:
     return ""
 
 
+def differing(
+    before: Mapping[str, Any],
+    now: Mapping[str, Any],
+    ignored: Sequence[str] = (),
+    kind: type | None = None,
+) -> str:
+    """How options differ from those that something began with, for people; "" if they do not.
+
+    Args:
+        before: values as JSON has them; an earlier version named fewer.
+        now: values that are asked for.
+        ignored: options that make no difference.
+        kind: dataclass with the defaults of what is not named in ``before``.
+    """
+    defaults = {field.name: field.default for field in dataclasses.fields(kind)} if kind else {}
+    return "; ".join(
+        f"{name} was {was}, now {value}"
+        for name, value in now.items()
+        if name not in ignored and (was := before.get(name, defaults.get(name))) != value
+    )
+
+
 def _hints(kind: Any) -> dict[str, Any]:
     """The types of a dataclass's fields, with what is annotated to them."""
     return _read_hints(kind)

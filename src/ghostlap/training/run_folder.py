@@ -13,6 +13,7 @@ from typing import Any
 from ghostlap.base.errors import GhostlapError, TrainingError
 from ghostlap.base.files import read_json, refuse_link, write_json
 from ghostlap.base.folder_lock import is_free
+from ghostlap.base.options import differing
 from ghostlap.data.provenance import versions
 from ghostlap.pilots.pilot import PILOT_FILE, read_description
 from ghostlap.training.config import (
@@ -127,15 +128,7 @@ def _resumed_config(config: TrainConfig) -> TrainConfig:
     if config.recordings and config.to_json() != saved.to_json():
         raise TrainingError(
             f"{config.out}: a training is resumed with the options that it began with. Differing: "
-            f"{_differences(saved.to_json(), config.to_json())}. "
+            f"{differing(saved.to_json(), config.to_json())}. "
             f"'ghostlap train --resume --out {config.out}' takes them all from the run folder."
         )
     return saved
-
-
-def _differences(before: dict[str, Any], now: dict[str, Any]) -> str:
-    return "; ".join(
-        f"{name} was {before[name]}, now {now[name]}"
-        for name in before
-        if before[name] != now[name]
-    )

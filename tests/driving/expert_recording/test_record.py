@@ -552,7 +552,7 @@ def test_an_unfinished_recording_is_not_begun_anew_or_changed(tmp_path: Path) ->
     ):
         record(small(out), QUIET)
     with pytest.raises(
-        RecordingError, match="Differing: --laps was 1, now 3; --size was .32, 16., now .64, 32."
+        RecordingError, match="Differing: laps was 1, now 3; size was .32, 16., now .64, 32."
     ):
         record(small(out, laps=3, size=(64, 32), resume=True), QUIET)
     (out / ABOUT_NAME).write_text("{")

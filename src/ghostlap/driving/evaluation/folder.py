@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import hashlib
 import inspect
 import json
@@ -29,6 +28,7 @@ from ghostlap.base.files import (
 )
 from ghostlap.base.folder_lock import is_free
 from ghostlap.base.named import named_function
+from ghostlap.base.options import differing
 from ghostlap.data.provenance import machine, versions
 from ghostlap.driving.evaluation.results import Finished, drive_name, read_drive, save_drive
 from ghostlap.driving.rollout.config import EvaluateConfig
@@ -48,10 +48,6 @@ _CLEARING = "clearing"
 """Stands in ``evaluation.json`` while what an earlier evaluation left is being removed."""
 _NO_DIFFERENCE = ("processes", "cluster", "resume", "against", "columns")
 """Options that make no difference to what is driven."""
-
-
-_DEFAULTS = {field.name: field.default for field in dataclasses.fields(EvaluateConfig)}
-"""Defaults of options: an evaluation of an earlier version does not name the later ones."""
 
 
 def heading(config: EvaluateConfig) -> dict[str, Any]:
@@ -206,16 +202,12 @@ def _finished_before(folder: Path, now: dict[str, Any], tasks: Sequence[Episodes
             f"{path}: cannot be read ({type(error).__name__}: {error}), so nothing can be "
             "resumed. Leave out --resume."
         ) from error
-    changed = [
-        f"{option} was {begun_config.get(option)!r}, now {value!r}"
-        for option, value in now["config"].items()
-        if option not in _NO_DIFFERENCE and begun_config.get(option, _DEFAULTS.get(option)) != value
-    ]
+    changed = differing(begun_config, now["config"], _NO_DIFFERENCE, EvaluateConfig)
     if network != now["network_blake2b"]:
-        changed.append("the pilot has been trained anew")
+        changed = changed or "the pilot has been trained anew"
     if changed:
         raise EvaluationError(
-            f"{folder}: what was begun there is another evaluation ({'; '.join(changed)}). Use "
+            f"{folder}: what was begun there is another evaluation ({changed}). Use "
             "its options, or leave out --resume to begin again, or take another --name."
         )
     if begun.get(_CLEARING):

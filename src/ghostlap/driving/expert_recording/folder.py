@@ -18,6 +18,7 @@ from typing import Any, BinaryIO
 from ghostlap.base.errors import RecordingError
 from ghostlap.base.files import own_folder, read_json, remove, replacing
 from ghostlap.base.folder_lock import is_free
+from ghostlap.base.options import differing
 from ghostlap.data.recordings.driving_log import LOG_NAME
 from ghostlap.data.recordings.image_names import image_name_of
 from ghostlap.data.recordings.tables_beside import GROUND_TRUTH
@@ -147,15 +148,11 @@ def _resumed(config: RecordConfig) -> RecordConfig:
     if complete:
         raise RecordingError(f"{config.out}: the recording there is complete. Name another --out.")
     before, now, untold = saved.to_json(), config.to_json(), RecordConfig().to_json()
-    differing = [
-        f"--{name.replace('_', '-')} was {before[name]}, now {now[name]}"
-        for name in before
-        if name not in NOT_WHAT_IS_RECORDED and now[name] not in (before[name], untold[name])
-    ]
-    if differing:
+    left = [name for name in now if now[name] == untold.get(name)]
+    if changed := differing(before, now, (*NOT_WHAT_IS_RECORDED, *left)):
         raise RecordingError(
             f"{config.out}: a recording is resumed with the options that it began with. Differing: "
-            f"{'; '.join(differing)}. 'ghostlap record --resume --out {config.out}' takes them all "
+            f"{changed}. 'ghostlap record --resume --out {config.out}' takes them all "
             f"from its {ABOUT_NAME}."
         )
     return dataclasses.replace(

@@ -133,5 +133,4 @@ class DaggerConfig(Options, error=DaggerError):
         return self.beta * self.beta_decay ** (iteration - 1)
 
 
-DEFAULTS = {field.name: field.default for field in dataclasses.fields(DaggerConfig)}
 """Defaults of options, for a ``dagger.json`` of an earlier version, which lacks later ones."""

@@ -9,14 +9,11 @@ from typing import Any
 
 from ghostlap.base.errors import DaggerError
 from ghostlap.base.files import MAX_RESULTS_BYTES, read_json, write_json
+from ghostlap.base.options import differing
 from ghostlap.data.provenance import machine, versions
 from ghostlap.pilots.onnx_check import read_network
 from ghostlap.pilots.pilot import ONNX_FILE, run_file
-from ghostlap.training.dagger.config import (
-    DEFAULTS,
-    NO_DIFFERENCE,
-    DaggerConfig,
-)
+from ghostlap.training.dagger.config import NO_DIFFERENCE, DaggerConfig
 from ghostlap.training.dagger.results import Measured, Row
 
 DAGGER_FILE = "dagger.json"
@@ -66,16 +63,12 @@ def kept_in(config: DaggerConfig) -> Kept:
     if saved is None:
         return Kept()
     before, now = dict(saved["config"]), what_is_improved(config)
-    changed = [
-        f"{name} was {before.get(name)!r}, now {value!r}"
-        for name, value in now["config"].items()
-        if name not in (*NO_DIFFERENCE, "out") and before.get(name, DEFAULTS.get(name)) != value
-    ]
+    changed = differing(before, now["config"], (*NO_DIFFERENCE, "out"), DaggerConfig)
     if saved["network_blake2b"] != now["network_blake2b"]:
-        changed.append("the pilot has been trained anew")
+        changed = changed or "the pilot has been trained anew"
     if changed:
         raise DaggerError(
-            f"{folder}: what was begun there had other options ({'; '.join(changed)}). Use its "
+            f"{folder}: what was begun there had other options ({changed}). Use its "
             f"options ('ghostlap dagger {config.pilot} --out {folder} --resume' takes them), or "
             "name another --out."
         )

@@ -13,7 +13,7 @@ from typing import Any
 
 from ghostlap.base.errors import TrainingError
 from ghostlap.base.files import MAX_RESULTS_BYTES, read_json, write_json
-from ghostlap.base.options import todays_names
+from ghostlap.base.options import differing, todays_names
 from ghostlap.data.provenance import versions
 from ghostlap.training.search.trial import Trial
 
@@ -40,15 +40,10 @@ def read_trials(out: Path, search: dict[str, Any]) -> list[Trial]:
         trials = [Trial.from_json(values) for values in saved["trials"]]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise TrainingError(f"{path}: cannot be read ({error}). Name another --out.") from error
-    differing = [
-        f"{name} was {before.get(name)}, now {value}"
-        for name, value in search.items()
-        if before.get(name) != value
-    ]
-    if differing:
+    if changed := differing(before, search):
         raise TrainingError(
             f"{out}: a search is continued with the options that it began with. Differing: "
-            f"{'; '.join(differing)}. Name another --out for another search."
+            f"{changed}. Name another --out for another search."
         )
     return trials
 
