@@ -1,4 +1,4 @@
-"""``python -m benchmarks train|sim|drive|cockpit``: this machine, beside its limit."""
+"""``python -m benchmarks train|sim|drive|cockpit|cluster``: this machine, beside its limit."""
 
 from __future__ import annotations
 

@@ -8,6 +8,7 @@ differ from one minute to the next.
     python -m benchmarks sim --out sim.json
     python -m benchmarks drive runs/a
     python -m benchmarks cockpit
+    python -m benchmarks cluster --repeats 40
 """
 
 from __future__ import annotations
@@ -34,11 +35,12 @@ class BenchConfig:
     batch, physics, recording, start. drive: from telemetry sent to steer received by simulators
     that behave as Unity's, one and eight at once; start, memory. cockpit: from a key
     to the picture in a headless browser, with nobody and with ten watching; processors' shares.
+    cluster: episodes on one-core Ray nodes of this machine, beside processes.
 
     Example: python -m benchmarks train ../shared/data/udacity-track1 --out bench.json
     """
 
-    what: Annotated[Literal["train", "sim", "drive", "cockpit"], tyro.conf.Positional]
+    what: Annotated[Literal["train", "sim", "drive", "cockpit", "cluster"], tyro.conf.Positional]
     """What to measure."""
     folder: Annotated[Path | None, tyro.conf.Positional] = None
     """train: a recording to train on. drive: the run folder of a pilot."""
@@ -49,7 +51,7 @@ class BenchConfig:
     repeats: int = 25
     """Steps, batches and frames that each median is over; fewer for what takes seconds, a hundred
     times as many for round trips to the drive server, four times for presses in the cockpit (60 at
-    least)."""
+    least). cluster: episodes of a minute."""
     laps: int = 4
     """sim: laps of the lake to record."""
     frames: int = 200_000
@@ -83,6 +85,11 @@ def bench(config: BenchConfig) -> dict[str, Any]:
 
         figures |= cockpit.measure(config.repeats, console)
         show(figures, console)
+    elif config.what == "cluster":
+        from benchmarks import cluster
+
+        figures |= cluster.measure(config.repeats, console)
+        cluster.show(figures, console)
     else:
         from benchmarks import sim
         from benchmarks.sim_tables import show

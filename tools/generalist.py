@@ -54,10 +54,14 @@ def main() -> None:
     """Record what is missing, train what is not trained, install if asked to."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, default=Path("build/generalist"))
+    parser.add_argument("--cluster", default="", help="address of a Ray cluster that records")
     parser.add_argument("--install", action="store_true", help="replace the package's copy")
     arguments = parser.parse_args()
     began_s = time.perf_counter()
-    recordings = [_recorded(name, config, arguments.out) for name, config in RECORDINGS.items()]
+    recordings = [
+        _recorded(name, dataclasses.replace(config, cluster=arguments.cluster), arguments.out)
+        for name, config in RECORDINGS.items()
+    ]
     run = _trained(tuple(recordings), arguments.out)
     print(f"{run}: recorded and trained in {(time.perf_counter() - began_s) / 60:.1f} min")
     if arguments.install:

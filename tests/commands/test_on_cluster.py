@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,6 +17,7 @@ from recordings import make_recording
 from rich.console import Console
 from trainings import add_to_description
 
+from ghostlap.base.engine.processes import python
 from ghostlap.commands.dagger import dagger
 from ghostlap.commands.evaluate import evaluate
 from ghostlap.commands.record import record
@@ -134,3 +137,32 @@ def test_a_search_comes_to_the_same_bytes(
     assert here.keys() == there.keys()
     differing = [name for name in here if here[name] != there[name]]
     assert not differing
+
+
+@pytest.mark.slow
+def test_a_node_and_the_driver_killed_in_the_middle(oval: str, tmp_path: Path) -> None:
+    """Begun there, finished here: the same bytes, and nothing recorded twice that was finished."""
+    options = ["--track", oval, "--laps", "3", "--size", "64", "32", "--rate-hz", "4"]
+    there, here = (tmp_path / name for name in ("there", "here"))
+    command = python("-m", "ghostlap", "record", *options)
+    with nodes_of(tmp_path / "nodes", 2) as nodes:
+        driver = subprocess.Popen([*command, "--out", str(there), "--cluster", nodes.address])
+
+        def wait_for_parts(count: int) -> list[Path]:
+            while len(parts := list((there / "parts").glob("*.log.csv"))) < count:
+                assert driver.poll() is None
+                time.sleep(0.1)
+            return parts
+
+        wait_for_parts(1)
+        nodes.kill(nodes.nodes[0])
+        wait_for_parts(3)
+        driver.kill()
+        driver.wait()
+        logs = [path.read_text() for path in (there / "parts").glob("*[0-9].log.csv")]
+        pictures = [there / row.split(",")[0] for log in logs for row in log.splitlines()]
+        finished = {path: path.stat().st_mtime_ns for path in pictures}
+        record(RecordConfig(out=there, resume=True, processes=1), QUIET)
+    subprocess.run([*command, "--out", str(here), "--processes", "1"], check=True)
+    assert content_of(there) == content_of(here)
+    assert {path: path.stat().st_mtime_ns for path in finished} == finished

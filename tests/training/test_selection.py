@@ -69,7 +69,7 @@ def select(oval: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Select
         driven: list[str] = []
 
         def fake_run(
-            function: object, tasks: Sequence[EpisodesTask]
+            function: object, tasks: Sequence[EpisodesTask], cluster: str
         ) -> Iterator[tuple[int, EpisodesResult]]:
             for index, task in reversed(list(enumerate(tasks))):
                 assert isinstance(task.driver, Path)

@@ -6,7 +6,6 @@ ghostlap dagger runs/a --corrections my-corrections
 
 from __future__ import annotations
 
-import logging
 from typing import Any
 
 from rich.console import Console
@@ -29,6 +28,7 @@ from ghostlap.training.dagger.plan import evaluation_of, original_training
 from ghostlap.training.dagger.plots import plot_iterations
 from ghostlap.training.dagger.results import Row, best_of, rank, table_of, write_table
 from ghostlap.training.fit import TrainResult
+from ghostlap.training.task import forget_networks
 
 TABLE_FILE = "iterations.csv"
 PICTURE_FILE = "dagger.png"
@@ -41,11 +41,7 @@ console = Console(stderr=True, soft_wrap=True)
 
 def train_one_of_many(config: TrainConfig, console: Console) -> TrainResult:
     """Train in a process that has trained before, and will again."""
-    from ghostlap.pilots.backend import keras
-
-    keras.utils.clear_session()  # the network before it is not needed any more
-    # From the sixth network on TensorFlow would warn that they are built again and again.
-    logging.getLogger("tensorflow").setLevel(logging.ERROR)
+    forget_networks()
     return train(config, console)
 
 

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 import tyro
 
 from ghostlap.base.errors import TrainingError
-from ghostlap.base.options import Count, Options, Range, Seed
+from ghostlap.base.options import Cluster, Count, Options, Range, Seed
 from ghostlap.data.dataset import MIN_SPEED_SHARE
 from ghostlap.data.formats.config import Columns
 from ghostlap.data.loader import Order
@@ -114,9 +114,21 @@ class TrainConfig(Options, error=TrainingError):
     """Folder for decoded frames; None is the user's cache folder (or $GHOSTLAP_CACHE)."""
     workers: Count | None = None
     """Threads that make batches; None: one where a processor trains, up to four for a GPU."""
+    seeds: Count = 1
+    """Train so many pilots, of this seed and the next ones; say how far they differ, and keep the
+    one that drives the embedded simulator best. Each has a run folder in --out."""
+    cluster: Cluster = ""
+    """Ray cluster that works in place of this machine where something repeats, with --seeds or
+    --select-by driving: auto, or host:port of its head. See docs/cluster.md."""
+    task_cores: Count = 1
+    """On a cluster: cores of a node for each of several trainings."""
+    task_gpus: Annotated[float, Range(0)] = 0.0
+    """On a cluster: GPUs of a node for each of several trainings; with 0.5 two share one."""
 
     def to_json(self) -> dict[str, Any]:
         values = super().to_json()
+        for where in ("cluster", "task_cores", "task_gpus"):
+            del values[where]
         if self.init is not None:  # which may be the name of a pilot that comes along
             values["init"] = str(run_file(self.init, PILOT_FILE).parent.resolve())
         return values

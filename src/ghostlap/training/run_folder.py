@@ -124,7 +124,10 @@ def _resumed_config(config: TrainConfig) -> TrainConfig:
             f"not run. If it is yours, name it yourself: '{resume_command(saved)}'."
         )
     # Where things lie and how many threads there are may have changed; the result does not.
-    saved = dataclasses.replace(saved, resume=True, cache=config.cache, workers=config.workers)
+    where = ("cache", "workers", "cluster", "task_cores", "task_gpus")
+    saved = dataclasses.replace(
+        saved, resume=True, **{name: getattr(config, name) for name in where}
+    )
     if config.recordings and config.to_json() != saved.to_json():
         raise TrainingError(
             f"{config.out}: a training is resumed with the options that it began with. Differing: "

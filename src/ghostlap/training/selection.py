@@ -101,30 +101,43 @@ def select_by_driving(
         if (path := _weights_file(checkpoints.folder, epoch)).exists()
     }
     weights.setdefault(checkpoints.best_epoch, checkpoints.folder / BEST_FILE)
-    driven = _driven_before(checkpoints.folder)
+    driven = driven_before(checkpoints.folder)
     tasks: dict[int, list[EpisodesTask]] = {}
     for epoch in sorted(set(weights) - set(driven)):
         trainer.load_weights(weights[epoch])
         pilot = checkpoints.folder / f"candidate-{epoch:04d}"
         _save_candidate(trainer.network, pilot, preprocessing, config.outputs)
-        tasks[epoch] = _tasks(config, pilot)
-    _drive(tasks, driven, checkpoints.folder, console)
-    best = min(weights, key=lambda epoch: _rank(driven[epoch]))
+        tasks[epoch] = tasks_of(config, pilot)
+    drive_each(tasks, driven, checkpoints.folder, "epoch", config.cluster, console)
+    best = min(weights, key=lambda epoch: rank(driven[epoch]))
     trainer.load_weights(weights[best])
     return Selection(best, [{"epoch": epoch, **driven[epoch]} for epoch in sorted(weights)])
 
 
-def _drive(
+def drive_each(
     tasks: Mapping[int, list[EpisodesTask]],
     driven: dict[int, dict[str, float]],
     folder: Path,
+    kind: str,
+    cluster: str,
     console: Console,
 ) -> None:
-    """Drive each candidate's tasks, and note in ``driven`` and on disk how it did."""
+    """Drive each candidate's tasks, and note in ``driven`` and on disk how it did.
+
+    Args:
+        tasks: by the candidate's number.
+        driven: figures by the number; those of ``tasks`` are added.
+        folder: where ``DRIVING_FILE`` is written.
+        kind: what is numbered, an epoch or a seed.
+        cluster: see :func:`ghostlap.base.engine.run_tasks`.
+        console: where it is said.
+    """
     of_task = [(epoch, task) for epoch, its_tasks in tasks.items() for task in its_tasks]
     drives: dict[int, list[tuple[int, Drive]]] = {epoch: [] for epoch in tasks}
     with console.status(f"{len(tasks)} candidates drive …"):
-        for index, result in run_tasks(run_episodes, [task for _, task in of_task]):
+        for index, result in run_tasks(
+            run_episodes, [task for _, task in of_task], cluster=cluster
+        ):
             epoch, task = of_task[index]
             seeds = [episode.seed for episode in task.episodes]
             drives[epoch] += zip(seeds, result.drives, strict=True)
@@ -136,15 +149,17 @@ def _drive(
                 write_json(folder / DRIVING_FILE, driven)
                 say(
                     console,
-                    f"epoch {epoch:>3} drives with {in_words(driven[epoch])}",
+                    f"{kind} {epoch:>3} drives with {in_words(driven[epoch])}",
                 )
 
 
-def _rank(figures: Mapping[str, float]) -> tuple[float, float]:
+def rank(figures: Mapping[str, float]) -> tuple[float, float]:
+    """A key that sorts the best driver first."""
     return -figures["autonomy_percent"], figures["mean_abs_cte_m"]
 
 
-def _tasks(config: TrainConfig, pilot: Path) -> list[EpisodesTask]:
+def tasks_of(config: TrainConfig, pilot: Path) -> list[EpisodesTask]:
+    """What a candidate drives."""
     evaluation = EvaluateConfig(
         pilot=pilot,
         track=(config.select_track,),
@@ -175,7 +190,8 @@ def _weights_file(folder: Path, epoch: int) -> Path:
     return folder / f"candidate-{epoch:04d}.weights.h5"
 
 
-def _driven_before(folder: Path) -> dict[int, dict[str, float]]:
+def driven_before(folder: Path) -> dict[int, dict[str, float]]:
+    """The figures of candidates that have driven, by their number."""
     try:
         return {
             int(epoch): {name: float(figures[name]) for name in _FIGURES}

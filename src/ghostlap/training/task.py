@@ -3,11 +3,21 @@
 from __future__ import annotations
 
 import dataclasses
+import logging
 from pathlib import Path
 
 from ghostlap.base.engine.travel import located
 from ghostlap.pilots.pilot import KERAS_FILE, PILOT_FILE, run_file
 from ghostlap.training.config import TrainConfig
+
+
+def forget_networks() -> None:
+    """Forget the networks of trainings before, in a process that trains again and again."""
+    from ghostlap.pilots.backend import keras
+
+    keras.utils.clear_session()
+    # From the sixth network on TensorFlow would warn that they are built again and again.
+    logging.getLogger("tensorflow").setLevel(logging.ERROR)
 
 
 @dataclasses.dataclass(frozen=True)

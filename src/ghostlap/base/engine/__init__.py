@@ -20,6 +20,7 @@ from typing import TypeVar
 from ghostlap.base.engine.processes import run_in_processes
 from ghostlap.base.engine.tasks import Report as Report
 from ghostlap.base.engine.tasks import name_of
+from ghostlap.base.engine.travel import is_elsewhere
 from ghostlap.base.errors import ProcessError
 from ghostlap.base.platform import cores
 
@@ -67,7 +68,8 @@ def run_tasks(
                 "have cores. Leave out --processes or --cluster."
             )
         return run_on_cluster(function, tasks, tell, cluster, cores_each, gpus_each)
-    processes = max(1, cores() // cores_each) if processes is None else processes
+    if processes is None:  # a node gives a task its cores, and other processes not its files
+        processes = 1 if is_elsewhere() else max(1, cores() // cores_each)
     if processes < 1:
         raise ProcessError(f"processes must be at least 1. Got {processes}.")
     if processes == 1:

@@ -24,7 +24,20 @@ from ghostlap.data.vision.preprocessing import Preprocessing
 from ghostlap.training.config import TrainConfig, recipe_named
 
 _NOT_OPTIONS = frozenset(
-    {"recordings", "columns", "out", "recipe", "init", "preprocessing", "resume", "cache"}
+    {
+        "recordings",
+        "columns",
+        "out",
+        "recipe",
+        "init",
+        "preprocessing",
+        "resume",
+        "cache",
+        "seeds",
+        "cluster",
+        "task_cores",
+        "task_gpus",
+    }
 )
 """Fields that say where things lie, not how to train."""
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import logging
 import time
 from collections.abc import Sequence
 from typing import Any
@@ -23,7 +22,7 @@ from ghostlap.training.config import TrainConfig
 from ghostlap.training.data import prepare_data
 from ghostlap.training.run_folder import check_run_folder
 from ghostlap.training.search.space import Dimension
-from ghostlap.training.task import TrainingTask
+from ghostlap.training.task import TrainingTask, forget_networks
 
 
 @dataclasses.dataclass(frozen=True)
@@ -145,16 +144,12 @@ def run_trial(config: TrainConfig, subset: float, console: Console) -> fit.Train
 def _run_locked_trial(
     config: TrainConfig, subset: float, console: Console, lock: FolderLock
 ) -> fit.TrainResult:
-    from ghostlap.pilots.backend import keras
-
     began_s = time.perf_counter()
     try:
         config = check_run_folder(dataclasses.replace(config, resume=True))
     except TrainingError:  # nothing there to go on with
         lock.empty()
-    keras.utils.clear_session()  # the network before it is not needed any more
-    # From the sixth trial on TensorFlow would warn that networks are built again and again.
-    logging.getLogger("tensorflow").setLevel(logging.ERROR)
+    forget_networks()
     data = prepare_data(config, console)
     inside = time_subset(data.training, subset, config.seed)
     data = dataclasses.replace(data, training=data.training.take(inside))
