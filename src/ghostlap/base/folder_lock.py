@@ -122,6 +122,18 @@ def is_free(folder: Path) -> bool:
     return folder.is_dir() and all(map(_is_leftover, folder.iterdir()))
 
 
+def require_free(out: Path, error: type[GhostlapError], advice: str) -> None:
+    """Make sure that a new folder overwrites nothing, and that no killed process' traces stay.
+
+    Raises:
+        GhostlapError: of the kind asked for: ``out`` is a file, or a folder that holds something.
+    """
+    for folder in (out.parent, out):
+        tidy(folder)
+    if not is_free(out):
+        raise error(f"{out}: already in use. {advice}")
+
+
 def _is_leftover(path: Path) -> bool:
     if is_link(path):
         return False

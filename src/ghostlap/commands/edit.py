@@ -18,7 +18,7 @@ import tyro
 from rich.console import Console
 
 from ghostlap.base.errors import ImageError, RecordingError
-from ghostlap.base.folder_lock import is_free, replacing_folder, tidy
+from ghostlap.base.folder_lock import replacing_folder, require_free
 from ghostlap.base.options import Options
 from ghostlap.base.terminal import say
 from ghostlap.data.formats.config import Columns
@@ -153,14 +153,11 @@ def _checked_out(config: EditConfig) -> Path:
     source = sources[0].parent if sources[0].is_file() else sources[0]
     source = source if source.name.strip(".") else folders[0]
     out = config.out or source.with_name(f"{source.name}-edited")
-    tidy(out)
-    if is_free(out):
-        return out
     numbers = (out.with_name(f"{out.name}-{number}") for number in itertools.count(2))
     free = next(path for path in numbers if not path.exists())
-    raise RecordingError(
-        f"{out}: already in use. Name a folder that is not there: --out {shlex.quote(str(free))}"
-    )
+    advice = f"Name a folder that is not there: --out {shlex.quote(str(free))}"
+    require_free(out, RecordingError, advice)
+    return out
 
 
 def _kept(config: EditConfig, recordings: list[Recording]) -> list[Mask]:

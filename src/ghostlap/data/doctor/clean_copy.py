@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ghostlap.base.errors import RecordingError
-from ghostlap.base.folder_lock import is_free, replacing_folder, tidy
+from ghostlap.base.folder_lock import replacing_folder, require_free
 from ghostlap.data.recordings import Recording
 from ghostlap.data.recordings.copying import Part, Row, rows_of_recording, write_copy
 
@@ -78,11 +78,8 @@ def check_out(out: Path) -> None:
     Raises:
         RecordingError: ``out`` is a file, or a folder that holds something.
     """
-    tidy(out)
-    if not is_free(out):
-        raise RecordingError(
-            f"{out}: already in use. Give --fix a folder that does not exist yet, or an empty one."
-        )
+    advice = "Give --fix a folder that does not exist yet, or an empty one."
+    require_free(out, RecordingError, advice)
 
 
 def _kept(

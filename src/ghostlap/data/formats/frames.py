@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from ghostlap.base.errors import ExchangeError, ImageError
-from ghostlap.base.folder_lock import is_free, replacing_folder
+from ghostlap.base.folder_lock import replacing_folder, require_free
 from ghostlap.data.dataset import STRETCH_GAP_S
 from ghostlap.data.recordings import CAMERAS, Recording
 from ghostlap.data.recordings.image_names import NO_TIME
@@ -153,10 +153,8 @@ def new_folder(out: Path) -> Iterator[Path]:
     Raises:
         ExchangeError: ``out`` is in use, or cannot be written.
     """
-    if not is_free(out):
-        raise ExchangeError(
-            f"{out}: already in use. Give --out a folder that does not exist yet, or an empty one."
-        )
+    advice = "Give --out a folder that does not exist yet, or an empty one."
+    require_free(out, ExchangeError, advice)
     try:
         with replacing_folder(out, ExchangeError) as unfinished:
             yield unfinished
