@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from ghostlap.commands.import_model import import_model
     from ghostlap.commands.record import record
     from ghostlap.commands.report import report
+    from ghostlap.commands.runs import RunsConfig, runs
     from ghostlap.commands.search import SearchConfig, search
     from ghostlap.commands.sim import simulate
     from ghostlap.commands.sim_config import SimulateConfig
@@ -97,6 +98,7 @@ _HOME = {
     "Recorder": "data.recordings.recorder",
     "Recording": "data.recordings",
     "ReportConfig": "reports.report.config",
+    "RunsConfig": "commands.runs",
     "SearchConfig": "commands.search",
     "SimulateConfig": "commands.sim_config",
     "TrainConfig": "training.config",
@@ -121,6 +123,7 @@ _HOME = {
     "read_rgb": "data.vision.preprocessing",
     "record": "commands.record",
     "report": "commands.report",
+    "runs": "commands.runs",
     "search": "commands.search",
     "simulate": "commands.sim",
     "train": "commands.train",
@@ -151,6 +154,7 @@ __all__ = [
     "Recorder",
     "Recording",
     "ReportConfig",
+    "RunsConfig",
     "SearchConfig",
     "SimulateConfig",
     "TrainConfig",
@@ -175,6 +179,7 @@ __all__ = [
     "read_rgb",
     "record",
     "report",
+    "runs",
     "search",
     "simulate",
     "train",

@@ -34,6 +34,10 @@ other name could be a file's."""
 class EmbeddedSource:
     """Makes the first scene, and an engine once there is somewhere to publish.
 
+    Args:
+        config: see :class:`CockpitConfig`.
+        pilot_begins: the first pilot drives as soon as somebody looks.
+
     Raises:
         TrackError: there is no such track.
         PilotError: the first pilot is none.
@@ -41,7 +45,8 @@ class EmbeddedSource:
 
     kind: Literal["sim", "unity"] = "sim"
 
-    def __init__(self, config: CockpitConfig) -> None:
+    def __init__(self, config: CockpitConfig, *, pilot_begins: bool = False) -> None:
+        self._pilot_begins = pilot_begins
         self._recorders: list[SessionRecorder] = []
         self.library = Library(config.recordings, config.runs)
         threading.Thread(target=self.library.tidy, daemon=True).start()  # disks may hang
@@ -63,6 +68,8 @@ class EmbeddedSource:
         session = DrivingSession(self._scene, outlet.say, self._config.speed_limit)
         if self._pilot is not None:
             session.choose(self._pilot)
+            if self._pilot_begins:
+                session.set_mode("autonomous")
         self._engine = Engine(
             session, outlet, self._open_recorder, self._load_pilot, self._make_scene
         )

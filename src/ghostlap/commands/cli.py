@@ -52,6 +52,7 @@ COMMANDS = {
     "compare": Command(
         "results of benchmark side by side: who drives better, by how much, and where", "sim,video",
     ),
+    "runs": Command("runs below here: how each drives, and what it was trained on", "core"),
     "report": Command(
         "one page about a run: does it drive, where, worst moments, data, training", "all",
     ),
@@ -93,7 +94,8 @@ commands:
 {commands}
 
 'ghostlap COMMAND --help' explains a command. Every command takes --json, to print its result as
-one line of JSON at the end of standard output.
+one line of JSON at the end of standard output. train, search, dagger and evaluate take --tracker
+mlflow, to note it in MLflow, too.
 """
 
 
@@ -175,7 +177,15 @@ def _explained(error: BaseException, command: str) -> str | None:
 def _run(name: str, arguments: list[str]) -> Any:
     made_fit(arguments)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    return function_of(name)(config_from(name, arguments))
+    tracker, arguments = _taken_out(arguments, "--tracker")
+    if tracker is not None:
+        tracking = importlib.import_module("ghostlap.commands.tracking")
+        tracking.check_tracker(tracker, name)
+    config = config_from(name, arguments)
+    result = function_of(name)(config)
+    if tracker is not None:
+        tracking.track(name, config, result)
+    return result
 
 
 def config_from(name: str, arguments: list[str]) -> Any:
@@ -186,8 +196,9 @@ def config_from(name: str, arguments: list[str]) -> Any:
     """
     import tyro
 
-    if name in _OF_A_PILOT:
-        arguments = _pilot_by_place(arguments)
+    if name in _OF_A_PILOT:  # --pilot RUN is its first argument, as in drive generalist
+        pilot, arguments = _taken_out(arguments, "--pilot")
+        arguments = [*filter(None, [pilot]), *arguments]
     return tyro.cli(
         config_of(function_of(name)),
         prog=f"ghostlap {name}",
@@ -196,26 +207,21 @@ def config_from(name: str, arguments: list[str]) -> Any:
     )
 
 
-def _pilot_by_place(arguments: list[str]) -> list[str]:
-    """Arguments with ``--pilot RUN`` moved to the first place, as in ``drive generalist``."""
+def _taken_out(arguments: list[str], flag: str) -> tuple[str | None, list[str]]:
+    """The value of a flag, None where it is not there, and the arguments without both."""
     for i, argument in enumerate(arguments):
-        if argument == "--pilot" and i + 1 < len(arguments):
-            return [arguments[i + 1], *arguments[:i], *arguments[i + 2 :]]
-        if argument.startswith("--pilot="):
-            return [argument.partition("=")[2], *arguments[:i], *arguments[i + 1 :]]
-    return arguments
+        if argument == flag and i + 1 < len(arguments):
+            return arguments[i + 1], [*arguments[:i], *arguments[i + 2 :]]
+        if argument.startswith(f"{flag}="):
+            return argument.partition("=")[2], [*arguments[:i], *arguments[i + 1 :]]
+    return None, arguments
 
 
 def _recipe(arguments: list[str]) -> Any:
     """The recipe named on the command line, whose values all other options start from."""
     from ghostlap.training.config import recipe_named
 
-    for i, argument in enumerate(arguments):
-        if argument == "--recipe" and i + 1 < len(arguments):
-            return recipe_named(arguments[i + 1])
-        if argument.startswith("--recipe="):
-            return recipe_named(argument.partition("=")[2])
-    return recipe_named("default")
+    return recipe_named(_taken_out(arguments, "--recipe")[0] or "default")
 
 
 def function_of(command: str) -> Callable[[Any], Any]:

@@ -39,7 +39,7 @@ def cockpit(config: CockpitConfig, console: Console = console) -> dict[str, Any]
     from ghostlap.cockpit.simulator import EmbeddedSource
 
     say(console, f"making {config.track} …")
-    simulator = EmbeddedSource(config)
+    simulator = EmbeddedSource(config, pilot_begins=True)
     with prompt_threads():
         asyncio.run(_serve(simulator, config, console))
     return {"recordings": simulator.recorded}

@@ -1,6 +1,7 @@
 // The drive: its buttons, keys and settings, and what the state says about them.
 
 import { byId, fillSelect, icon, make, setText } from "./dom.js";
+import { whatToPress, whatWasMeasured } from "./hint.js";
 import { clock } from "./numbers.js";
 
 const LIMITS_MPH = [1, 30];
@@ -112,7 +113,8 @@ export class Drive {
 
   show(state) {
     this.#state = state;
-    setText("measured", this.#measured.get(state.pilot) ?? "");
+    setText("hint", whatToPress(state, this.drives));
+    setText("measured", whatWasMeasured(state, this.#measured.get(state.pilot)));
     const pilot_drives = state.driving === "pilot";
     const autonomous = state.mode === "autonomous";
     const { recording } = state;
