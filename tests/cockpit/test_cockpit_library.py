@@ -27,11 +27,11 @@ from ghostlap.cockpit.cutting import cut
 from ghostlap.cockpit.doctor_worker import DoctorWorker
 from ghostlap.cockpit.library import Library
 from ghostlap.cockpit.replay import Predictions
-from ghostlap.cockpit.runs import EVALUATION_FILE
 from ghostlap.cockpit.trainer import TrainingJobs
 from ghostlap.data.formats.readers import read_recording
 from ghostlap.data.recordings.tables_beside import WHO_DROVE, read_who_drove
 from ghostlap.driving.evaluation import folder as evaluate_folder
+from ghostlap.driving.measured import EVALUATION_FILE
 
 PATIENCE_S = 60.0
 
