@@ -125,6 +125,22 @@ def test_a_person_drives_records_hands_over_and_takes_over(config: CockpitConfig
     assert name.endswith("-ring")
 
 
+def test_the_pilot_drives_from_the_beginning_until_somebody_steers(config: CockpitConfig) -> None:
+    chosen = dataclasses.replace(config, pilot="small")
+
+    async def drive() -> None:
+        source = EmbeddedSource(chosen, pilot_begins=True)
+        async with App(chosen, source) as app, page(app) as opened:
+            driver = Driving(opened)
+            state = await driver.until(lambda state: (state["autonomy_percent"] or 0) > 0)
+            assert (state["mode"], state["driving"], state["pilot"]) == (
+                "autonomous", "pilot", "small",
+            )  # fmt: skip
+            await driver.until(lambda state: state["driving"] == "person", "left", "up")
+
+    asyncio.run(drive())
+
+
 def test_a_closed_page_stops_the_car_and_a_new_one_goes_on(config: CockpitConfig) -> None:
     async def drive() -> None:
         async with App(config, EmbeddedSource(config)) as app, page(app) as opened:

@@ -149,9 +149,13 @@ def test_one_press_of_the_space_bar_shows_a_car_that_drives(
     cockpit.start()
     try:
         with opened(browser, cockpit) as page:
+            expect(page.locator("#hint")).to_contain_text("You drive. ← → steer")
+            expect(page.locator("#hint")).to_contain_text("Space: the pilot drives")
             page.keyboard.press("Space")
             until(page, "ghostlap.state.driving === 'pilot' && ghostlap.state.speed_mph > 3")
             expect(page.locator("#who")).to_contain_text("generalist drives")
+            expect(page.locator("#hint")).to_contain_text("← or → takes the wheel")
+            expect(page.locator("#measured")).to_contain_text("generalist here: autonomy")
     finally:
         cockpit.stop()
 
@@ -421,6 +425,7 @@ def test_a_phone(browser: Browser, cockpit: Cockpit, size: tuple[int, int]) -> N
             page.click("#take-seat")
         expect(page.locator("#record")).to_be_enabled()
         assert page.locator("#record").bounding_box()["height"] >= 40  # type: ignore[index]
+        expect(page.locator("#hint")).to_contain_text("Left pad steers")
         touch = page.context.new_cdp_session(page)
         left, right = (width * 0.25, height * 0.83), (width * 0.75, height * 0.83)
 
