@@ -29,7 +29,7 @@ from pathlib import Path
 from markdown_it import MarkdownIt
 from places import ROOT
 
-LANGUAGES = {"bash", "powershell", "python", "text", "json", "makefile"}
+LANGUAGES = {"bash", "powershell", "python", "text", "json", "dockerfile"}
 RUN = {"bash", "powershell", "python"}
 MARKS = {"not run", "run with", "stays open", "exits with"}
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
