@@ -94,9 +94,7 @@ def test_no_log_in_the_folder(tmp_path: Path) -> None:
 def test_a_log_one_folder_below_is_suggested(tmp_path: Path) -> None:
     make_recording(tmp_path / "lap1", rows=1)
     make_recording(tmp_path / "lap2", rows=1)
-    with pytest.raises(
-        RecordingError, match=r"2 below it.*ghostlap doctor '?\S*lap1'? '?\S*lap2"
-    ):
+    with pytest.raises(RecordingError, match=r"2 below it.*ghostlap doctor '?\S*lap1'? '?\S*lap2"):
         read_recording(tmp_path)
 
 
