@@ -12,7 +12,14 @@ from ghostlap.base.errors import ExchangeError
 from ghostlap.base.options import Options, Range
 from ghostlap.data.formats.config import Columns
 
-ENDINGS = {"onnx": (".onnx",), "tflite": (".tflite",), "keras": (".keras", ".h5")}
+ENDINGS = {
+    "onnx": (".onnx",),
+    "tflite": (".tflite",),
+    "keras": (".keras", ".h5"),
+    "donkeycar": (".tflite",),
+}
+
+Format = Literal["onnx", "tflite", "keras", "donkeycar"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -24,9 +31,12 @@ class ExportConfig(Options, error=ExchangeError):
 
     run: tyro.conf.Positional[Path]
     """Run folder of the pilot."""
-    to: Annotated[Literal["onnx", "tflite", "keras"], tyro.conf.arg(name="as")] = "onnx"
+    to: Annotated[Literal["onnx", "tflite", "keras", "donkeycar"], tyro.conf.arg(name="as")] = (
+        "onnx"
+    )
     """onnx: raw frames in (uint8), steering out, preprocessing within. tflite and keras: the
-    network alone, which sees preprocessed pictures; the JSON file beside it says which."""
+    network alone, which sees preprocessed pictures; the JSON file beside it says which. donkeycar:
+    TensorFlow Lite from its pictures of 160x120, preprocessing within, to angle and throttle."""
     out: Path = Path("pilot")
     """File to write: .onnx, .tflite, .keras or .h5; without an ending it gets the one of --as."""
     number: Literal["float32", "float16", "int8"] = "float32"

@@ -22,12 +22,16 @@ from ghostlap.base.terminal import plain, say
 from ghostlap.data.labels import SPEED_UNIT_MPH, steering_error
 from ghostlap.data.vision.preprocessing import Rgb, preprocess, read_rgb
 from ghostlap.pilots.export.config import ENDINGS, ExportConfig
+from ghostlap.pilots.export.donkeycar_graph import HEIGHT_PX, WIDTH_PX, require_known
 from ghostlap.pilots.keras_files import load_network, write_keras
 from ghostlap.pilots.pilot import KERAS_FILE, ONNX_FILE, Pilot, run_file
 
 STEERING_TOLERANCE = 1e-3
 """Largest difference of ONNX and Keras files from the pilot on any frame; TensorFlow Lite's loss
 is only measured."""
+
+DONKEYCAR_TOLERANCE = 0.05
+"""That of donkeycar's file: its preprocessing may round to the next grey level."""
 
 _DRAWN_FRAMES = 8
 _MOST_WORDS = 400
@@ -79,18 +83,23 @@ def export_pilot(config: ExportConfig, console: Console) -> About:
     if not config.out.absolute().parent.is_dir():
         raise ExchangeError(f"--out: there is no folder {config.out.absolute().parent}.")
     pilot = Pilot.load(config.run)
+    if config.to == "donkeycar":
+        pilot.preprocessing = pilot.preprocessing.for_frames(HEIGHT_PX, WIDTH_PX)
+        require_known(pilot.preprocessing)
     calibration, frames = _frames(pilot, config)
     shown = _drawn(pilot) if frames is None else frames[0]
     with (
         console.status(plain(f"writing {config.out} …")),
         replacing_output(config.out, ExchangeError) as temporary,
     ):
-        answers = {"onnx": _onnx, "tflite": _tflite, "keras": _keras}[config.to](
-            config, pilot, temporary, calibration, shown
-        )
+        answers = _WRITERS[config.to](config, pilot, temporary, calibration, shown)
         wanted = pilot.steer(shown)
+        if config.to == "donkeycar":
+            wanted = np.clip(wanted, -1, 1)
         most = float(np.abs(answers - wanted).max())
-        if config.to != "tflite" and not most <= STEERING_TOLERANCE * max(1, np.abs(wanted).max()):
+        if config.to in ("onnx", "keras") and not most <= STEERING_TOLERANCE * max(
+            1, np.abs(wanted).max()
+        ):
             raise ExchangeError(
                 f"{config.out}: would steer up to {most:.1e} off the pilot, so it is not written."
             )
@@ -111,11 +120,15 @@ def export_pilot(config: ExportConfig, console: Console) -> About:
 def _input(config: ExportConfig, pilot: Pilot) -> str:
     if config.to == "onnx":
         return f"frames: uint8 (n, {', '.join(map(str, pilot.preprocessing.frame_shape))}), RGB"
+    if config.to == "donkeycar":
+        return f"img_in: float32 (1, {HEIGHT_PX}, {WIDTH_PX}, 3), RGB from 0 to 1"
     shape = ", ".join(map(str, pilot.preprocessing.input_shape))
     return f"float32 (n, {shape}), preprocessed: crop, colour, blur, size, / divide_by + offset"
 
 
 def _outputs(config: ExportConfig, pilot: Pilot) -> tuple[str, ...]:
+    if config.to == "donkeycar":
+        return ("angle", "throttle")
     unit = "speed_mph" if config.to == "onnx" else f"speed in {SPEED_UNIT_MPH:g} mph"
     return tuple(unit if name == "speed" else name for name in pilot.outputs)
 
@@ -208,9 +221,17 @@ def _tflite(
 ) -> NDArray[np.float64]:
     with tempfile.TemporaryDirectory() as folder:
         pictures, answers = Path(folder) / "pictures.npz", Path(folder) / "answers.npy"
-        np.savez(pictures, calibration=calibration, seen=_seen(pilot, frames))
+        number: str = config.number
+        seen: NDArray[Any] = frames
+        if config.to == "donkeycar":
+            number = "donkeycar"
+            spec = dataclasses.asdict(pilot.preprocessing)
+            write_json(pictures.with_suffix(".json"), spec)
+        else:
+            seen = _seen(pilot, frames)
+        np.savez(pictures, calibration=calibration, seen=seen)
         module = "ghostlap.pilots.export.tflite_worker"
-        files = [_keras_file(config.run), out, config.number, pictures, answers]
+        files = [_keras_file(config.run), out, number, pictures, answers]
         ended = subprocess.run(
             python("-m", module, *map(str, files)),
             env={**os.environ, "KERAS_BACKEND": "tensorflow", "TF_CPP_MIN_LOG_LEVEL": "3"},
@@ -220,11 +241,14 @@ def _tflite(
         )
         if ended.returncode:
             raise ExchangeError(
-                f"{config.out}: TensorFlow cannot write the network ({config.number}). "
+                f"{config.out}: TensorFlow cannot write the network ({number}). "
                 f"It says: {ended.stderr.strip()[-_MOST_WORDS:]}"
             )
         found: NDArray[np.float64] = np.load(answers).astype(np.float64)[:, 0]
     return found
+
+
+_WRITERS = {"onnx": _onnx, "tflite": _tflite, "keras": _keras, "donkeycar": _tflite}
 
 
 def _keras_file(run: Path) -> Path:

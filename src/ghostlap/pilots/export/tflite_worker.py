@@ -17,6 +17,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ghostlap.base.files import read_json
+from ghostlap.data.vision.preprocessing import Preprocessing
+from ghostlap.pilots.export import donkeycar_graph
+
 
 def convert(network: Any, number: str, calibration: NDArray[np.float32]) -> bytes:
     """The content of a ``.tflite`` file.
@@ -68,9 +72,16 @@ def main(keras_file: str, out: str, number: str, pictures: str, answers_file: st
     warnings.simplefilter("ignore")
     with np.load(pictures) as arrays:
         calibration, seen = arrays["calibration"], arrays["seen"]
-    content = convert(load_network(Path(keras_file), keras_file), number, calibration)
+    network = load_network(Path(keras_file), keras_file)
+    if number == "donkeycar":
+        spec = Preprocessing.from_json(read_json(Path(pictures).with_suffix(".json")))
+        content = donkeycar_graph.donkeycar_file(network, spec)
+        found = donkeycar_graph.answers_of(content, seen)
+    else:
+        content = convert(network, number, calibration)
+        found = answers(content, seen)
     Path(out).write_bytes(content)
-    np.save(answers_file, answers(content, seen))
+    np.save(answers_file, found)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,67 @@
+"""A pilot as a part of a donkeycar: ``run(image)`` answers angle and throttle.
+
+from ghostlap.pilots.donkeycar import GhostlapPilot
+V.add(GhostlapPilot("runs/tub"), inputs=["cam/image_array"],
+      outputs=["pilot/angle", "pilot/throttle"], run_condition="run_pilot")
+"""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ghostlap.base.errors import PilotError
+from ghostlap.data.vision.preprocessing import Rgb, crop
+from ghostlap.pilots.pilot import Pilot
+
+
+class GhostlapPilot:
+    """A part of donkeycar's vehicle loop.
+
+    A donkeycar has no speedometer, so the throttle is held, and let go in bends.
+
+    Args:
+        run: run folder of the pilot, trained on a tub of this car.
+        throttle: on a straight, in [0, 1].
+        slow_in_bends: share of it taken off at full lock.
+
+    Raises:
+        PilotError: the run folder holds no usable pilot, or a number is out of range.
+    """
+
+    def __init__(self, run: str | Path, throttle: float = 0.2, slow_in_bends: float = 0.5) -> None:
+        for name, value in (("throttle", throttle), ("slow_in_bends", slow_in_bends)):
+            if not 0 <= value <= 1:
+                raise PilotError(f"GhostlapPilot: {name} must be from 0 to 1. Got {value}.")
+        self._pilot = Pilot.load(run)
+        self._throttle, self._slow_in_bends = throttle, slow_in_bends
+        self._angle = 0.0
+
+    def run(self, image: Rgb | None, *_: Any) -> tuple[float, float]:
+        """Angle in [-1, 1], positive to the right, and throttle.
+
+        Without a picture, or an answer that is a number, the angle stays and the throttle is 0.
+
+        Args:
+            image: RGB, ``uint8`` ``(height, width, 3)``; None before the camera is ready.
+
+        Raises:
+            ImageError: a picture of another kind.
+        """
+        if image is None:
+            return self._angle, 0.0
+        rgb = np.ascontiguousarray(image)
+        spec = self._pilot.preprocessing
+        if rgb.ndim == 3 and min(rgb.shape) > 0:
+            spec = spec.for_frames(*rgb.shape[:2])
+        angle = float(self._pilot.predict_cropped([crop(rgb, spec)])[0, 0])
+        if not math.isfinite(angle):
+            return self._angle, 0.0
+        self._angle = min(max(angle, -1.0), 1.0)
+        return self._angle, self._throttle * (1 - self._slow_in_bends * abs(self._angle))
+
+    def shutdown(self) -> None:
+        """Nothing is to be given back."""
