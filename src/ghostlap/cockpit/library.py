@@ -32,6 +32,7 @@ TRASH = ".trash"
 _BETWEEN = ":"
 _MOST_ENTRIES = 500
 """Most entries that are read of a folder, and that are listed."""
+_MOST_NAMED = 8
 _GAP_MS = 1000
 """A longer pause between two rows is not driven time."""
 
@@ -251,7 +252,8 @@ def _is_recording(folder: Path) -> bool:
 
 def _named(name: str, known: dict[str, Path], what: str) -> Path:
     if name not in known:
-        raise CockpitError(f"There is no {what} {name[:80]!r} here.")
+        there = ", ".join(itertools.islice(known, _MOST_NAMED)) or "none"
+        raise CockpitError(f"There is no {what} {name[:80]!r} here. There is: {there}.")
     return known[name]
 
 

@@ -139,7 +139,10 @@ def _status_of(arguments: list[str], asked: Asked) -> int:
 
 
 def _do(arguments: list[str]) -> int:
-    if not arguments or arguments[0] in ("-h", "--help", "help"):
+    if not arguments:
+        print(importlib.import_module("ghostlap.commands.here").where_you_stand(), end="")
+        return 0
+    if arguments[0] in ("-h", "--help", "help"):
         print(_USAGE.format(commands=_command_list()), end="")
         return 0
     if arguments[0] == "--version":
@@ -147,11 +150,25 @@ def _do(arguments: list[str]) -> int:
         return 0
     name, *rest = arguments
     if name not in COMMANDS:
-        raise GhostlapError(f"no such command: {name!r}. Commands: {', '.join(COMMANDS)}.")
+        raise GhostlapError(f"no such command: {name!r}. {_meant(name, rest)}")
     result = _run(name, [argument for argument in rest if argument != "--json"])
     if "--json" in rest:
         print(json_text(result, default=_as_json))
     return int(name == "doctor" and result["errors"] > 0)
+
+
+def _meant(name: str, rest: list[str]) -> str:
+    """What may have been meant by something that is no command."""
+    import difflib
+    import shlex
+
+    if os.path.exists(name):
+        is_run, is_model = os.path.exists(os.path.join(name, "pilot.json")), os.path.isfile(name)
+        verb = "evaluate" if is_run else "import" if is_model and "log" not in name else "doctor"
+        return f"A command comes first: {shlex.join(['ghostlap', verb, name, *rest])}"
+    if close := difflib.get_close_matches(name, COMMANDS, 1):
+        return f"Did you mean: {shlex.join(['ghostlap', close[0], *rest])}"
+    return f"Commands: {', '.join(COMMANDS)}."
 
 
 def _explained(error: BaseException, command: str) -> str | None:

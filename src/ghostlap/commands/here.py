@@ -7,15 +7,17 @@ from __future__ import annotations
 
 import itertools
 import os
+import shlex
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 _SIGNS = {
     "driving_log.csv": "recording", "manifest.json": "tub", "meta/info.json": "LeRobot dataset",
-    "pilot.json": "run",
+    "pilot.json": "run", "checkpoint/state.json": "unfinished run",
 }  # fmt: skip
 _DEEPEST = 4
+_NAMED = 4
 _MOST_FOLDERS = 2000
 _MOST_ENTRIES = 2000
 """Of one folder."""
@@ -27,7 +29,7 @@ class Found(NamedTuple):
 
     path: Path
     kind: str
-    """What it is: recording, tub, LeRobot dataset or run."""
+    """What it is: recording, tub, LeRobot dataset, run or unfinished run."""
     changed_s: float
     """When its log or description was last written, since 1970."""
 
@@ -45,6 +47,52 @@ def find(folder: Path) -> Iterator[Found]:
             yield from _at(one)
             below += _folders(one)
         level = below
+
+
+def where_you_stand() -> str:
+    """What there is in the current folder and below, and what to type next."""
+    found = sorted(find(Path()), key=lambda one: -one.changed_s)
+    runs = [one.path for one in found if one.kind == "run"]
+    unfinished = [one.path for one in found if one.kind == "unfinished run"]
+    recordings = [one.path for one in found if not one.kind.endswith("run")]
+    lines = [f"Ghostlap clones how a person drives. Here, in {Path.cwd()}:", ""]
+    named = {"recordings": recordings, "runs": runs, "unfinished runs": unfinished}
+    for what, paths in named.items():
+        if paths or what != "unfinished runs":
+            lines.append(f"  {what + ':':<17}{_listed(paths)}")
+    lines += ["", "Next:"]
+    lines += [f"  {command:<50} {why}" for command, why in _next(recordings, runs, unfinished)]
+    lines += ["", "'ghostlap --help' lists all commands."]
+    return "\n".join(lines) + "\n"
+
+
+def _listed(paths: list[Path]) -> str:
+    more = f", and {len(paths) - _NAMED} more" if len(paths) > _NAMED else ""
+    return (", ".join(map(str, paths[:_NAMED])) + more) or "none"
+
+
+def _next(
+    recordings: list[Path], runs: list[Path], unfinished: list[Path]
+) -> Iterator[tuple[str, str]]:
+    """Commands and what each is for, the most likely one first."""
+    if unfinished:
+        out = shlex.quote(str(unfinished[0]))
+        yield f"ghostlap train --resume --out {out}", "go on with a training"
+    if runs:
+        run = shlex.quote(str(runs[0]))
+        if any(runs[0].glob("evaluate/*/evaluation.json")):
+            yield f"ghostlap report {run}", "one page about how it drives, and where it fails"
+            yield "ghostlap runs", "all runs, the best driver first"
+        else:
+            yield f"ghostlap evaluate {run}", "let it drive, and measure how well"
+    elif recordings:
+        recording = shlex.quote(str(recordings[0]))
+        out = shlex.quote(f"runs/{recordings[0].resolve().name}")
+        yield f"ghostlap doctor {recording}", "is anything wrong with it?"
+        yield f"ghostlap train {recording} --out {out}", "make a pilot of it"
+    else:
+        yield "ghostlap demo --quick", "see all stages once, from nothing to a pilot"
+    yield "ghostlap sim --open-browser", "watch a pilot drive in the browser, drive, record"
 
 
 def _at(folder: Path) -> Iterator[Found]:

@@ -13,6 +13,7 @@ A pilot is a run folder:
 
 from __future__ import annotations
 
+import difflib
 import math
 import shlex
 from collections.abc import Iterable
@@ -301,11 +302,16 @@ def _no_pilot_message(folder: Path) -> str:
     if folder.is_file():
         if folder.suffix in (".h5", ".hdf5", ".keras"):
             return _import_first(folder)
+        if (folder.parent / PILOT_FILE).is_file():
+            return f"{folder}: a file of a run folder. Name the folder: {_evaluate(folder.parent)}"
         return f"{folder}: must be the run folder of a pilot. Got a file."
     if not folder.exists():
+        known = [path.parent for path in folder.parent.glob(f"*/{PILOT_FILE}")]
+        close = difflib.get_close_matches(folder.name, [path.name for path in known], 1)
+        meant = f"Did you mean {folder.with_name(close[0])}? " if close else ""
         along = ", ".join(sorted(path.parent.name for path in BUILT_IN.glob(f"*/{PILOT_FILE}")))
         return (
-            f"{folder}: no such run folder. 'ghostlap train REC --out {folder}' makes one. "
+            f"{folder}: no such run folder. {meant}'ghostlap train REC --out {folder}' makes one. "
             f"Pilots that come along: {along or 'none'}."
         )
     if (folder / "config.json").exists():
@@ -313,4 +319,22 @@ def _no_pilot_message(folder: Path) -> str:
             f"{folder}: the training there is not finished, so there is no {PILOT_FILE} yet. "
             f"'ghostlap train --resume --out {folder}' continues it."
         )
-    return f"{folder}: holds no {PILOT_FILE}, so it is not the run folder of a pilot."
+    if (folder / "driving_log.csv").is_file():
+        train = f"ghostlap train {shlex.quote(str(folder))} --out runs/{folder.resolve().name}"
+        return (
+            f"{folder}: a recording, and not the run folder of a pilot. Make a pilot of it: {train}"
+            " (or name one that comes along: generalist)."
+        )
+    if below := sorted(path.parent for path in folder.glob(f"*/{PILOT_FILE}")):
+        return (
+            f"{folder}: no run folder itself, but {len(below)} below it. Name one: "
+            f"{_evaluate(below[0])}"
+        )
+    return (
+        f"{folder}: holds no {PILOT_FILE}, so it is not the run folder of a pilot. 'ghostlap runs' "
+        "lists those that are below here."
+    )
+
+
+def _evaluate(run: Path) -> str:
+    return f"ghostlap evaluate {shlex.quote(str(run))}"

@@ -364,7 +364,7 @@ def test_the_command_that_a_refusal_names_helps(kind: str, tmp_path: Path) -> No
     folder = HELPFUL[kind](tmp_path / "my rec")
     if kind == "a picture":
         folder = next(folder.iterdir())
-        with pytest.raises(RecordingError, match="neither a log nor a table"):
+        with pytest.raises(RecordingError, match="a part of a recording"):
             read_recording(folder)
         return
     with pytest.raises(RecordingError) as error:

@@ -10,6 +10,7 @@ takes every format.
 from __future__ import annotations
 
 import dataclasses
+import difflib
 import itertools
 import os
 import shlex
@@ -19,6 +20,7 @@ from typing import NamedTuple
 
 from ghostlap.base.engine.travel import located
 from ghostlap.base.errors import RecordingError
+from ghostlap.base.files import read_json
 from ghostlap.data.formats.lerobot_format import INFO
 from ghostlap.data.formats.table import find_tables, read_table
 from ghostlap.data.recordings import Recording
@@ -29,6 +31,8 @@ from ghostlap.data.recordings.tub import is_tub, read_tub
 
 _LOOKED_AT_BELOW = 2000
 _NAMED = 4
+_PILOT = "pilot.json"
+"""By what a run folder is known."""
 _PICTURES = (".jpg", ".jpeg", ".png")
 
 
@@ -85,7 +89,12 @@ def read_recording(
     reader = _reader_of(here)
     if reader is None:
         raise RecordingError(_nothing_to_read(folder))
-    recording = reader.read(here, choice_of(columns, where))
+    try:
+        recording = reader.read(here, choice_of(columns, where))
+    except RecordingError as error:
+        if reader is _TABLE and here.is_dir() and (below := _recordings_below(here)):
+            raise RecordingError(below) from error  # the table is of something else
+        raise
     if here == folder:
         return recording
     # What is said of it names the folder that the user knows.
@@ -100,6 +109,8 @@ def is_recording(path: str | os.PathLike[str]) -> bool:
 
 def _reader_of(path: Path) -> Reader | None:
     try:
+        if (path / _PILOT).is_file() and not _is_driving_log(path):
+            return None  # whatever tables a run folder has
         return next((reader for reader in READERS if reader.claims(path)), None)
     except (OSError, ValueError):  # ValueError: of a name that no file can have
         return None
@@ -109,22 +120,21 @@ def _nothing_to_read(path: Path) -> str:
     """What is there instead, and the command that helps."""
     kinds = f"{LOG_NAME} with IMG, a donkeycar tub, a LeRobot dataset or a table with pictures"
     if not os.path.exists(path):
-        return f"{path}: no such folder. Give the folder that holds {kinds}."
+        return f"{path}: no such folder. {_meant(path)}Give the folder that holds {kinds}."
+    if (path / _PILOT).is_file():
+        return (
+            f"{path}: the run folder of a pilot, not a recording. {_learned_from(path)}To see it "
+            f"drive: ghostlap evaluate {shlex.quote(str(path))}"
+        )
+    if around := next((one for one in path.absolute().parents[:2] if _is_driving_log(one)), None):
+        return f"{path}: a part of a recording. Name all of it: ghostlap doctor {_quoted(around)}"
     if path.is_file():
         return (
             f"{path}: neither a log nor a table (.csv, .txt, .tsv). Give the folder it lies in, "
             f"with {kinds}: ghostlap doctor {shlex.quote(str(path.parent))}"
         )
-    below = [(one, reader.name) for one in _below(path) if (reader := _reader_of(one))]
-    if below:
-        kind = below[0][1]
-        found = f"{len(below)} below it" if len(below) > 1 else "one below it"
-        names = shlex.join(str(one) for one, _ in below[:_NAMED])
-        more = f" … ({len(below) - _NAMED} more)" if len(below) > _NAMED else ""
-        return (
-            f"{path}: no recording itself, but {found} ({kind}). Name what you mean{more}: "
-            f"ghostlap doctor {names}"
-        )
+    if below := _recordings_below(path):
+        return below
     tables = find_tables(path)
     if tables:
         names = ", ".join(table.name for table in tables[:_NAMED])
@@ -138,6 +148,43 @@ def _nothing_to_read(path: Path) -> str:
         f"{path}: no {LOG_NAME} in it, and {found}. A recording is {kinds}. Give the folder that "
         "was chosen in the simulator when recording."
     )
+
+
+def _recordings_below(path: Path) -> str:
+    """Which recordings are below a folder, and how to name them; "" where there is none."""
+    below = [(one, reader.name) for one in _below(path) if (reader := _reader_of(one))]
+    if not below:
+        return ""
+    kind = below[0][1]
+    found = f"{len(below)} below it" if len(below) > 1 else "one below it"
+    names = shlex.join(str(one) for one, _ in below[:_NAMED])
+    more = f" … ({len(below) - _NAMED} more)" if len(below) > _NAMED else ""
+    return (
+        f"{path}: no recording itself, but {found} ({kind}). Name what you mean{more}: "
+        f"ghostlap doctor {names}"
+    )
+
+
+def _meant(path: Path) -> str:
+    """What else there is, where a name is misspelt."""
+    names = [one.name for one in _folders(path.parent)]
+    close = difflib.get_close_matches(path.name, names, 1)
+    return f"Did you mean {_quoted(path.with_name(close[0]))}? " if close else ""
+
+
+def _learned_from(run: Path) -> str:
+    try:
+        first = Path(read_json(run / _PILOT)["training"]["recordings_seen"][0]["folder"])
+    except (OSError, ValueError, LookupError, TypeError):
+        return ""
+    is_there = _reader_of(first) is not None
+    return f"It learned from this: ghostlap doctor {_quoted(first)}. " if is_there else ""
+
+
+def _quoted(path: Path) -> str:
+    """A path to be pasted into a shell, as short as it is from here."""
+    here = Path.cwd()
+    return shlex.quote(str(path.relative_to(here) if path.is_relative_to(here) else path))
 
 
 def _below(path: Path) -> Iterator[Path]:

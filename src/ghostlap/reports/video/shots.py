@@ -6,6 +6,7 @@ import dataclasses
 import math
 import os
 import re
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -83,6 +84,11 @@ def shots_of(folder: Path, fps: float | None, columns: Sequence[str] = ()) -> Sh
     """
     if is_recording(folder):
         return _shots_of_recording(folder, fps, columns)
+    if (folder / "pilot.json").is_file():
+        raise VideoError(
+            f"{folder}: the run folder of a pilot, not a drive. Name a recording, and the pilot "
+            f"beside it: ghostlap video REC --pilot {shlex.quote(str(folder))}"
+        )
     if not folder.exists():
         raise VideoError(
             f"{folder}: no such folder. Give a recording ({LOG_NAME} and IMG/), or a folder of "
