@@ -100,5 +100,5 @@ def test_a_log_one_folder_below_is_suggested(tmp_path: Path) -> None:
 
 def test_an_image_given_as_log_is_refused(tmp_path: Path) -> None:
     folder = make_recording(tmp_path / "drive", rows=1)
-    with pytest.raises(RecordingError, match="neither a log nor a table"):
+    with pytest.raises(RecordingError, match="a part of a recording. Name all of it: ghostlap"):
         read_recording(folder / "IMG" / image_names(0)[0])
