@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from ghostlap.data.provenance import machine, versions
 from ghostlap.driving.benchmark.result import (
     COLUMNS,
     episode_json,
@@ -87,13 +88,22 @@ def drive_again(
     both = [key for key in tasks if key in told]
     # Nobody may know beforehand which: by the system's own chance, not by a seed.
     chosen = random.SystemRandom().sample(both, min(count, len(both)))
+    is_here = result["provenance"] == {"versions": versions(), "machine": machine()}
     same = 0
     for key, driven in zip(chosen, drive([tasks[key] for key in chosen]), strict=True):
         blake2b, episode = _as_kept(tasks[key], driven)
-        if blake2b == told[key]["drive_blake2b"] and episode["sums"] == told[key]["sums"]:
-            same += 1
-        elif off := _off(episode["sums"], told[key]["sums"]):
-            problems.append(f"{', '.join(map(str, key))}: driven again, {off}")
+        found, said = episode["sums"], told[key]["sums"]
+        name = ", ".join(map(str, key))
+        if blake2b == told[key]["drive_blake2b"]:
+            same += found == said
+            if found != said:
+                problems.append(
+                    f"{name}: driven again, the same drive, of which it says other sums"
+                )
+        elif is_here:
+            problems.append(f"{name}: driven again, another drive, with the same versions here")
+        elif off := _off(found, said):
+            problems.append(f"{name}: driven again, {off}")
     return Checked(tuple(problems), len(chosen), same)
 
 

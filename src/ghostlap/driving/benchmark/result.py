@@ -205,8 +205,10 @@ def _require_shape(result: dict[str, Any]) -> None:
             and all(map(is_number, one["sums"]))
         ):
             raise ValueError("a drive in it is incomplete")
-    for line in (*result["groups"], *result["lines"]):
-        line["interval_95"].values(), line["drives"]
+    told = result["about"], *(result["provenance"][name] for name in ("versions", "machine"))
+    tables = (*told, *(line["interval_95"] for line in (*result["groups"], *result["lines"])))
+    if not all(isinstance(one, dict) for one in tables):
+        raise ValueError("what must be an object is none")
     if not is_number(result["score"]["autonomy_percent"]):
         raise ValueError("its score is no number")
 
