@@ -168,7 +168,8 @@ def _by_value() -> tuple[Callable[..., Any], Callable[..., Any]]:
             return "other", (found, os.uname().nodename)
         os.environ.update(environment)
         # Ray lets nodes import from the driver's current folder, which may be a stranger's here.
-        sys.path[:] = [path for path in sys.path if path not in paths]
+        named = os.environ.get("PYTHONPATH", "").split(os.pathsep)
+        sys.path[:] = [path for path in sys.path if path not in paths or path in named]
         from ghostlap.base.engine.node import Work, work_on
 
         return work_on(Work(*work))

@@ -25,7 +25,8 @@ Pieces = list[tuple[str, bytes]]
 """Names below a folder, and bytes that are appended to the file there."""
 
 _CHUNK_BYTES = 16 * 2**20
-_DELIVERY = ".delivery.part"
+DELIVERY = ".delivery.part"
+"""What came from a node lies there, in the folder it belongs to, until all of it is whole."""
 
 _places: dict[str, Path] = {}
 
@@ -162,7 +163,7 @@ def deliver(left: str, pieces: Pieces, folder: Path, entries: str) -> None:
         entries: a glob pattern of what appears at once and whole, in the order of the names; it
             replaces what was of that name.
     """
-    delivery = own_folder(folder) / _DELIVERY
+    delivery = own_folder(folder) / DELIVERY
     remove(delivery, folder)
     _write(delivery, [(name, _renamed(name, data, left, folder)) for name, data in pieces])
     for entry in sorted(delivery.glob(entries)):

@@ -15,6 +15,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from ghostlap.base.engine.travel import DELIVERY
 from ghostlap.base.errors import RecordingError
 from ghostlap.base.files import own_folder, read_json, remove, replacing
 from ghostlap.base.folder_lock import is_free
@@ -211,6 +212,7 @@ def put_together(out: Path, stretches: Sequence[Stretch], *, unfinished: bool) -
 
 def clean_up_unfinished(out: Path, stretches: Sequence[Stretch]) -> None:
     """Take away what a recording left of unfinished stretches, so that they can begin anew."""
+    remove(out / DELIVERY, out)
     put_together(out, stretches, unfinished=False)
     named = set()
     for stretch in stretches:
