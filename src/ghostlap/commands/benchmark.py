@@ -120,8 +120,10 @@ def _imported(model: Path, out: Path) -> Path:
         return run
     if about.is_file():
         try:
-            recipe = recipe_text(Preprocessing.from_json(read_json(about)["preprocessing"]))
-        except (OSError, ValueError, KeyError, TypeError) as error:
+            told = read_json(about)
+            recipe = recipe_text(Preprocessing.from_json(told["preprocessing"]))
+            recipe += f" --output {told['outputs'].index('steering')}" * (len(told["outputs"]) > 1)
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise BenchmarkError(
                 f"{about}: does not tell the preprocessing of {model.name} ({error}). 'ghostlap "
                 "export' writes such a file; or import the model by hand."

@@ -236,8 +236,10 @@ def _steering_only(network: Any, config: ImportConfig) -> Any:
         return network
     layers, answer = keras.layers, network.outputs[0]
     if answers > 1:
-        cut = layers.Cropping1D((chosen, answers - 1 - chosen))
-        answer = layers.Flatten()(cut(layers.Reshape((answers, 1))(answer)))
+        # Names of their own, since the network may have a layer called as Keras would call these.
+        cut = layers.Cropping1D((chosen, answers - 1 - chosen), name="steering_alone")
+        column = layers.Reshape((answers, 1), name="answers_apart")(answer)
+        answer = layers.Flatten(name="steering_flat")(cut(column))
     if config.steering_scale != 1:
         answer = layers.Rescaling(config.steering_scale)(answer)
     return keras.Model(network.inputs[0], answer, name=network.name)

@@ -88,7 +88,9 @@ def _tflite(path: Path) -> Answers:
     try:
         from ai_edge_litert.interpreter import Interpreter  # type: ignore[import-not-found]
     except ModuleNotFoundError:
-        from tensorflow.lite import Interpreter  # type: ignore[import-untyped, unused-ignore]
+        import tensorflow as tf
+
+        Interpreter = tf.lite.Interpreter
     network = Interpreter(model_path=str(path), num_threads=1)
     network.allocate_tensors()
     (taken, *_), (answer, *_) = network.get_input_details(), network.get_output_details()
