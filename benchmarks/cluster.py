@@ -88,7 +88,7 @@ def _nodes(count: int) -> Iterator[str]:
     from ray.cluster_utils import Cluster
 
     with _cold_cache() as folder:
-        common = {"object_store_memory": _STORE_BYTES}
+        common: dict[str, Any] = {"object_store_memory": _STORE_BYTES}
         cluster = Cluster(
             initialize_head=True,
             head_node_args={"num_cpus": 0, "include_dashboard": False, **common},

@@ -36,11 +36,11 @@ from ghostlap.cockpit.engine import Engine
 from ghostlap.cockpit.pilot_runner import PilotRunner
 from ghostlap.cockpit.protocol import Command, State, parse, text_of
 from ghostlap.cockpit.recorder import SessionRecorder
-from ghostlap.cockpit.runs import EVALUATION_FILE
 from ghostlap.cockpit.scene import DrivingScene
 from ghostlap.cockpit.trainer import TrainingJobs
 from ghostlap.data.recordings.driving_log import LOG_NAME
 from ghostlap.data.recordings.tables_beside import WHO_DROVE
+from ghostlap.driving.evaluation.folder import EVALUATION_FILE
 from ghostlap.pilots.pilot import ONNX_FILE, PILOT_FILE
 from ghostlap.pilots.saliency import SALIENCY_FILE
 
