@@ -23,6 +23,8 @@ from ghostlap.training.fit import TrainResult
 
 # A shell that runs tests in the background lets them, and all that they start, ignore Ctrl-C.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+if hasattr(signal, "SIGHUP"):  # and nohup, to ignore this one
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 # No test watches the clock: on a loaded machine any example may take long.
 hypothesis.settings.register_profile("unhurried", deadline=None)

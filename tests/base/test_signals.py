@@ -194,7 +194,8 @@ def test_only_one_module_handles_signals() -> None:
         for path in package.rglob("*.py")
         if any(words in path.read_text(encoding="utf-8") for words in handling)
     }
-    assert found == {"signals.py", "worker.py"}  # a worker ignores Ctrl-C
+    # A worker ignores Ctrl-C; Ray takes SIGTERM for itself, and does not keep it.
+    assert found == {"signals.py", "worker.py", "cluster.py"}
 
 
 @sends_signals

@@ -194,7 +194,8 @@ def test_the_drive_goes_over_the_wire_and_is_recorded(tmp_path: Path) -> None:
     )  # fmt: skip
     assert result["commands"] >= 39
     assert result["score"]["distance_km"] > 0
-    assert len(read_recording(tmp_path / "drive").frames) >= 39
+    # A frame that nobody had time for is not recorded.
+    assert 10 <= len(read_recording(tmp_path / "drive").frames) <= result["commands"]
 
 
 def test_a_server_that_cannot_start_is_said(tmp_path: Path) -> None:

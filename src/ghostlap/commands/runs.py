@@ -47,7 +47,7 @@ class RunsConfig(Options, error=PilotError):
 def runs(config: RunsConfig) -> dict[str, Any]:
     """Find runs, by what they were trained on, and sort them by driving, then loss.
 
-        >>> ghostlap.runs(ghostlap.RunsConfig(trained_on="my-drive"))["runs"][0]["run"]
+        >>> ghostlap.runs(ghostlap.RunsConfig())["runs"][0]["run"]
         'runs/a'
 
     Returns:

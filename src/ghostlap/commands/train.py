@@ -15,7 +15,7 @@ from ghostlap.base.engine import Report, connected, run_tasks
 from ghostlap.base.errors import TrainingError
 from ghostlap.base.files import explained
 from ghostlap.base.folder_lock import FolderLock
-from ghostlap.base.terminal import say
+from ghostlap.base.terminal import plain, say
 from ghostlap.data.vision.augmentation import parse_augmentation
 from ghostlap.pilots.pilot import read_description
 from ghostlap.training.config import TrainConfig, resume_command
@@ -79,7 +79,7 @@ def _train_seeds(config: TrainConfig, console: Console) -> TrainResult:
     claim_run_folder(config)
     each = seed_configs(config)
     missing = [TrainingTask(one) for one in each if not is_finished(one.out)]
-    with console.status(f"{len(each)} trainings …") as status:
+    with console.status(plain(f"{len(each)} trainings …")) as status:
         results = run_tasks(
             train_seed,
             missing,

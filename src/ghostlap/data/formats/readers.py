@@ -92,7 +92,8 @@ def read_recording(
     try:
         recording = reader.read(here, choice_of(columns, where))
     except RecordingError as error:
-        if reader is _TABLE and here.is_dir() and (below := _recordings_below(here)):
+        is_folder = reader is _TABLE and here.is_dir() and not columns
+        if is_folder and (below := _recordings_below(here, tables=False)):
             raise RecordingError(below) from error  # the table is of something else
         raise
     if here == folder:
@@ -150,9 +151,13 @@ def _nothing_to_read(path: Path) -> str:
     )
 
 
-def _recordings_below(path: Path) -> str:
+def _recordings_below(path: Path, tables: bool = True) -> str:
     """Which recordings are below a folder, and how to name them; "" where there is none."""
-    below = [(one, reader.name) for one in _below(path) if (reader := _reader_of(one))]
+    below = [
+        (one, reader.name)
+        for one in _below(path)
+        if (reader := _reader_of(one)) and (tables or reader is not _TABLE)
+    ]
     if not below:
         return ""
     kind = below[0][1]

@@ -61,7 +61,7 @@ def track_named(name: str) -> Track:
     if name.startswith(RANDOM_PREFIX):
         return random_track(random_track_from_name(name))
     path = located(Path(name))
-    if name.lower().endswith(".csv") or path.is_file():
+    if name.lower().endswith(".csv") or os.path.isfile(path):
         return track_from_csv(path)
     raise TrackError(
         f"There is no track {name!r}. Known are {', '.join(TRACKS)}, random:SEED (say, random:7 "
