@@ -176,7 +176,11 @@ def _loader_threads() -> int:
     """Threads that make batches: more than four only get in each other's way (Python's lock)."""
     from ghostlap.pilots.backend import keras
 
-    on_cpu = all(device.startswith("cpu") for device in keras.distribution.list_devices())
+    try:
+        devices = keras.distribution.list_devices()
+    except AttributeError:  # Keras has none for this backend: PyTorch, say
+        return 1
+    on_cpu = all(device.startswith("cpu") for device in devices)
     return 1 if on_cpu else max(1, min(cores() // 2, 4))
 
 

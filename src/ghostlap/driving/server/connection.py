@@ -18,8 +18,6 @@ _READ_BYTES = 8 * 1024
 """Bytes read at a time: few, so that a client's flood takes turns with the others' messages."""
 _READ_BYTES_IN_TURN = 512
 """Bytes read at a time of a client that shares its time: of small messages these are many."""
-_READ_TAKES_S = 0.00003
-"""Time that a read takes beside what is done here: the event loop's turn, and the system's."""
 _AHEAD_S = 0.002
 """Time that a client which was silent may use at once."""
 _WINDOW_S = 0.1
@@ -130,13 +128,11 @@ class SimulatorConnection(ServerConnection, asyncio.BufferedProtocol):
     def _spend(self, began_s: float, now_s: float) -> None:
         """Count the time that was used; where it is more than this client's, leave it waiting."""
         gained_s = (now_s - self._counted_s) * self._share
-        used_s = now_s - began_s + _READ_TAKES_S
-        self._ahead_s = min(_AHEAD_S, self._ahead_s + gained_s) - used_s
+        self._ahead_s = min(_AHEAD_S, self._ahead_s + gained_s) - (now_s - began_s)
         self._counted_s = now_s
         if self._ahead_s < 0 and not self._ending:
             self.transport.pause_reading()
-            # Not sooner than there is time for several reads: each waiting costs time, too.
-            self.loop.call_later((_AHEAD_S - self._ahead_s) / self._share, self._hear_again)
+            self.loop.call_later(-self._ahead_s / self._share, self._hear_again)
 
     def _hear_again(self) -> None:
         if not self.transport.is_closing():
