@@ -114,6 +114,19 @@ def test_a_policy_that_breaks_a_limit_is_ended_and_says_nothing_more(
     assert mine._child.wait(10) is not None
 
 
+def test_one_that_ends_between_two_questions_has_crashed(tmp_path: Path) -> None:
+    """What it leaves is the end of its answers, not one too many, and is not waited out."""
+    mine = talk(tmp_path, "say('0.5'); raise SystemExit(4)", answer_s=60.0)
+    assert mine(FRAME, 10.0)[0] == 0.5
+    assert mine._child is not None
+    mine._child.wait(10)
+    for thread in mine._threads[:2]:  # whoever listens has heard of the end
+        thread.join(0.5)
+    assert all(map(math.isnan, mine(FRAME, 10.0)))
+    assert dict(mine.faults) == {"crashed": 1}
+    assert "exit status 4" in mine.problem
+
+
 def test_memory_is_bounded(tmp_path: Path) -> None:
     keep = "kept = globals().setdefault('kept', []); kept.append(b'x' * 30_000_000); say('0')"
     mine = talk(tmp_path, keep, memory_gib=0.5)

@@ -113,10 +113,10 @@ class Talk:
         """Steering and throttle, each NaN where there is none."""
         if self.problem:
             return NOTHING
-        with contextlib.suppress(queue.Empty):  # what it said without being asked
-            while self._said.get_nowait() is not None:
+        with contextlib.suppress(queue.Empty):  # what it said without being asked, or its end
+            while self._said.get_nowait():
                 self.faults["too much"] += 1
-        if self.problem:
+            self._end(*self._why_silent())
             return NOTHING
         jpeg = self.policy.frames == "jpeg"
         data = encode_jpeg(frame, _JPEG_QUALITY) if jpeg else frame.tobytes()
