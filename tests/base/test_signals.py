@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import signal
 import subprocess
 import sys
@@ -14,7 +15,15 @@ import pytest
 from places import ROOT
 from systems import posix
 
-from ghostlap.base.signals import Asked, Stopped, ask_to_stop, listening, noted, stoppable
+from ghostlap.base.signals import (
+    Asked,
+    Stopped,
+    ask_to_stop,
+    handlers_kept,
+    listening,
+    noted,
+    stoppable,
+)
 
 SIGHUP = getattr(signal, "SIGHUP", 1)
 sends_signals = posix("signals end a process there without asking it")
@@ -194,8 +203,15 @@ def test_only_one_module_handles_signals() -> None:
         for path in package.rglob("*.py")
         if any(words in path.read_text(encoding="utf-8") for words in handling)
     }
-    # A worker ignores Ctrl-C; Ray takes SIGTERM for itself, and does not keep it.
-    assert found == {"signals.py", "worker.py", "cluster.py"}
+    assert found == {"signals.py", "worker.py"}  # a worker ignores Ctrl-C
+
+
+def test_handlers_are_kept_whatever_a_library_does() -> None:
+    before = signal.getsignal(signal.SIGTERM)
+    with contextlib.suppress(ValueError), handlers_kept():
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        raise ValueError
+    assert signal.getsignal(signal.SIGTERM) is before
 
 
 @sends_signals

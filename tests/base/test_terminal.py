@@ -182,11 +182,12 @@ def test_a_stream_that_lacks_letters_gets_escapes(encoding: str, tmp_path: Path)
     recording = make_recording(tmp_path / "東京 rec", rows=20)
     ended = subprocess.run(
         [sys.executable, "-c", PROGRAM, "doctor", str(recording)],
-        capture_output=True, env={**os.environ, "PYTHONIOENCODING": encoding},
+        capture_output=True,
+        env={**os.environ, "PYTHONIOENCODING": encoding, "COLUMNS": "500"},  # the path on one line
     )  # fmt: skip
     assert ended.returncode == 0
     assert ended.stderr == b""
-    assert rb"\u6771\u4eacrec:20rows" in b"".join(ended.stdout.split())  # wherever a line breaks
+    assert rb"\u6771\u4eac rec: 20 rows" in b" ".join(ended.stdout.split())
     assert b"\\u25" not in ended.stdout  # lines are dashes
 
 

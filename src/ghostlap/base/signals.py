@@ -153,6 +153,18 @@ def listening(for_good: bool = False) -> Iterator[Asked]:
 
 
 @contextlib.contextmanager
+def handlers_kept() -> Iterator[None]:
+    """Undo what a library does in this context to who handles being asked to stop."""
+    before = {number: signal.getsignal(number) for number in STOP_SIGNALS}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            with contextlib.suppress(ValueError, TypeError):  # no main thread; not Python's own
+                signal.signal(number, handler)
+
+
+@contextlib.contextmanager
 def noted() -> Iterator[Asked]:
     """Note that somebody asks to stop, instead of breaking off in the middle of something.
 

@@ -87,7 +87,7 @@ def connected(cluster: str) -> Iterator[None]:
     if not cluster:
         yield
         return
-    from ghostlap.base.engine.cluster import connection
+    from ghostlap.base.engine.cluster_access import connection
 
     with connection(cluster):
         yield

@@ -10,21 +10,22 @@ from __future__ import annotations
 import contextlib
 import os
 import pickle
-import platform
-import re
-import signal
-import socket
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from ghostlap.base.engine.cluster_access import (
+    check_versions,
+    connection,
+    first_line,
+    versions,
+    versions_by_value,
+)
 from ghostlap.base.engine.tasks import ONE_THREAD, name_of, packed_work, unpacked
 from ghostlap.base.engine.travel import Parcel, deliver, parcel_of, reads_of
 from ghostlap.base.errors import ProcessError
-from ghostlap.base.platform import STOP_SIGNALS
 
 TRIES = 5
 """So often a task is begun, if its process or its node is lost again and again."""
@@ -33,129 +34,14 @@ _LOOK_UP_S = 0.2
 _COUNT_CORES_S = 5.0
 _FEWEST_AT_ONCE = 16
 """Tasks in Ray's queue; more than there are cores, for nodes that join."""
-_REACH_S = 5.0
-_HTTP2_SETTINGS = b"\4"
-_HTTP2_HELLO = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0" + _HTTP2_SETTINGS + bytes(5)
-"""What Ray's head answers to, as all of gRPC; for anything else Ray itself waits for minutes."""
-_ANSWER_S = 120.0
 _REPORTS_A_S = 200.0
-_PACKAGES = ("ghostlap", "ray")
 _THREADS = {name: one for name, one in ONE_THREAD.items() if not name.startswith("TF_")}
 """TensorFlow keeps as many threads as it has here, because sums depend on their number."""
 
 
-def _ray() -> Any:
-    try:
-        import ray
-    except ModuleNotFoundError as error:
-        raise ProcessError(
-            f"--cluster needs the package {error.name}, which is not installed. Install Ghostlap "
-            "with it: pip install 'ghostlap[cluster]'"
-        ) from error
-    return ray
-
-
-@contextlib.contextmanager
-def connection(address: str) -> Iterator[Any]:
-    """Be connected to a cluster all nodes of which have this machine's versions.
-
-    Within a connection it stays as it is.
-
-    Raises:
-        ProcessError: there is no cluster, it lets nobody in, or a node has other versions.
-    """
-    ray = _ray()
-    if ray.is_initialized():
-        already = ray.get_runtime_context().gcs_address
-        if address not in ("auto", already):
-            raise ProcessError(f"--cluster {address}: this process is connected to {already}.")
-        yield ray
-        return
-    handlers = {number: signal.getsignal(number) for number in STOP_SIGNALS}
-    try:
-        try:
-            _connect(ray, _reachable(address))
-        finally:  # Ray has taken SIGTERM for itself
-            for number, handler in handlers.items():
-                with contextlib.suppress(ValueError, TypeError):  # no main thread; not Python's
-                    signal.signal(number, handler)
-        _check_nodes(ray)
-        yield ray
-    finally:
-        ray.shutdown()
-
-
-def _reachable(address: str) -> str:
-    """The address, at which something listens."""
-    named = os.environ.get("RAY_ADDRESS", "") if address == "auto" else address
-    if not named:
-        return "auto"
-    if not re.fullmatch(r"[\w.-]+:\d{1,5}|\[[0-9a-fA-F:]+\]:\d{1,5}", named):
-        whose = f"--cluster {address}" if named == address else f"RAY_ADDRESS={named}"
-        raise ProcessError(
-            f"{whose}: must be auto or host:port, as 'ray start --head' says it, on a machine that "
-            "is a node of the cluster."
-        )
-    host, _, port = named.rpartition(":")
-    try:
-        with socket.create_connection((host.strip("[]"), int(port)), _REACH_S) as there:
-            if not os.environ.get("RAY_USE_TLS", "0").strip("0"):
-                there.sendall(_HTTP2_HELLO)
-                if there.recv(4)[3:] != _HTTP2_SETTINGS:
-                    raise OSError("what listens there is something else")
-    except (OSError, OverflowError) as error:
-        raise ProcessError(
-            f"--cluster {named}: no cluster answers there ({error}). Begin one with 'ray start "
-            "--head' (docs/cluster.md), or leave out --cluster."
-        ) from error
-    return named
-
-
-def _connect(ray: Any, address: str) -> None:
-    try:
-        ray.init(address=address, log_to_driver=False, configure_logging=False)
-    except ray.exceptions.AuthenticationError as error:
-        raise ProcessError(
-            f"--cluster {address}: the cluster asks for a token, and has none of ours "
-            f"({_first_line(error)}). RAY_AUTH_TOKEN_PATH names the file that holds it."
-        ) from error
-    except ConnectionError as error:
-        raise ProcessError(
-            f"--cluster {address}: there is no cluster on this machine ({_first_line(error)}). "
-            "Begin one with 'ray start --head', or join one with 'ray start --address host:port' "
-            "(docs/cluster.md), or leave out --cluster."
-        ) from error
-    except (RuntimeError, ValueError, ray.exceptions.RayError) as error:
-        raise ProcessError(
-            f"--cluster {address}: cannot be joined ({' '.join(str(error).split())}). This machine "
-            "must be a node of it ('ray start --address host:port', --num-cpus 0 if it shall do no "
-            "work), with the same Ray and Python."
-        ) from error
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0]
-
-
-def _versions() -> dict[str, str]:
-    python = ".".join(platform.python_version_tuple()[:2])
-    return {"python": python, **{name: version(name) for name in _PACKAGES}}
-
-
-def _by_value() -> tuple[Callable[..., Any], Callable[..., Any]]:
-    """Functions for nodes that may have no Ghostlap, or another one: Ray sends their code along."""
-
-    def versions_there(packages: Sequence[str]) -> dict[str, str]:
-        import platform
-        from importlib.metadata import PackageNotFoundError, version
-
-        found = {"python": ".".join(platform.python_version_tuple()[:2])}
-        for name in packages:
-            try:
-                found[name] = version(name)
-            except PackageNotFoundError:
-                found[name] = "none"
-        return found
+def _begin_by_value() -> Callable[..., Any]:
+    """What begins a task on a node, which may have no Ghostlap, or another one."""
+    versions_there = versions_by_value()
 
     def begin(
         wanted: Mapping[str, str], environment: Mapping[str, str], paths: Any, work: Any
@@ -174,38 +60,7 @@ def _by_value() -> tuple[Callable[..., Any], Callable[..., Any]]:
 
         return work_on(Work(*work))
 
-    return versions_there, begin
-
-
-def _check_nodes(ray: Any) -> None:
-    """Ask each node for its versions."""
-    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy as On
-
-    ask = ray.remote(num_cpus=0, max_retries=0)(_by_value()[0])
-    asked = {
-        ask.options(scheduling_strategy=On(node["NodeID"], soft=False)).remote(_PACKAGES): node
-        for node in ray.nodes()
-        if node["Alive"]
-    }
-    ready, _ = ray.wait(list(asked), num_returns=len(asked), timeout=_ANSWER_S)
-    for answer in ready:
-        with contextlib.suppress(ray.exceptions.RayError):  # it has left meanwhile
-            node = asked[answer]
-            name = f"{node['NodeManagerHostname']} ({node['NodeManagerAddress']})"
-            _check_versions(ray.get(answer), name)
-
-
-def _check_versions(found: Mapping[str, str], node: str) -> None:
-    differing = [
-        f"{name} {found[name]} there, {wanted} here"
-        for name, wanted in _versions().items()
-        if found[name] != wanted
-    ]
-    if differing:
-        raise ProcessError(
-            f"node {node}: {'; '.join(differing)}. Install the same on every node "
-            "(docs/cluster.md)."
-        )
+    return begin
 
 
 def run_on_cluster(
@@ -225,7 +80,7 @@ def run_on_cluster(
             yield from team.results()
         except ray.exceptions.RayError as error:
             raise ProcessError(
-                f"--cluster {address}: {type(error).__name__}, {_first_line(error)}"
+                f"--cluster {address}: {type(error).__name__}, {first_line(error)}"
             ) from error
         finally:
             team.end()
@@ -249,7 +104,7 @@ class _Team:
             num_cpus=0, scheduling_strategy=On(here, soft=False)
         ).remote()  # fmt: skip
         self._begin = ray.remote(num_cpus=cores_each, num_gpus=gpus_each, max_retries=0)(
-            _by_value()[1]
+            _begin_by_value()
         )
         backend = {name: os.environ[name] for name in ("KERAS_BACKEND",) if name in os.environ}
         self._environment = {**_THREADS, **backend}
@@ -283,7 +138,7 @@ class _Team:
             index, reason = next(iter(self._lost.items()))
             raise ProcessError(
                 f"{name_of(self._tasks, index)}: lost {TRIES} times, the last time because "
-                f"{_first_line(reason)} ({len(self._lost)} of {len(self._tasks)} tasks were lost "
+                f"{first_line(reason)} ({len(self._lost)} of {len(self._tasks)} tasks were lost "
                 "so, the others are finished). Nodes kill processes when memory runs out: give "
                 "nodes more memory, or 'ray start' them with fewer --num-cpus."
             )
@@ -326,7 +181,7 @@ class _Team:
             (index, self._tries[index]),
             max(1.0, self._at_once / _REPORTS_A_S),
         )
-        answer = self._begin.remote(_versions(), self._environment, [os.getcwd()], work)
+        answer = self._begin.remote(versions(), self._environment, [os.getcwd()], work)
         self._running[answer] = index
 
     def _parcel(self, path: Path) -> Parcel:
@@ -343,7 +198,7 @@ class _Team:
             self._try_again(index, error)
             return
         if kind == "other":
-            _check_versions(*content)
+            check_versions(*content)
         if kind == "lacks":
             for parcel in self._parcels.values():
                 if parcel.key in content and parcel.key not in self._chunks:
