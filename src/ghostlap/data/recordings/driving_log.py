@@ -12,17 +12,16 @@ import dataclasses
 import operator
 import os
 import re
-from collections.abc import Callable, Iterable, Sequence, Set
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 from ghostlap.base.errors import RecordingError
 from ghostlap.base.files import open_file
-from ghostlap.data.recordings.columns import NO_CHOICE, Choice, command
+from ghostlap.data.recordings.columns import NO_CHOICE, Choice
 from ghostlap.data.recordings.image_names import Clock, image_name_of
 from ghostlap.data.recordings.layout import (
     HEADER,
-    IMAGE,
     Layout,
     called,
     is_header,
@@ -31,11 +30,11 @@ from ghostlap.data.recordings.layout import (
     passed_over,
     separator_of,
     split_at,
-    suggestion,
 )
 from ghostlap.data.recordings.lines import as_utf8, is_ended, lines_of, text_of
-from ghostlap.data.recordings.log_commas import Commas, mended_message, numbers_text
-from ghostlap.data.recordings.log_continuity import follows, is_whole
+from ghostlap.data.recordings.log_commas import mended_message
+from ghostlap.data.recordings.log_doubts import Doubts
+from ghostlap.data.recordings.log_refusals import check_first_line, excerpt, no_row_error
 from ghostlap.data.recordings.log_row import (
     MAX_CELLS,
     LogRow,
@@ -47,7 +46,6 @@ from ghostlap.data.recordings.log_row import (
 )
 from ghostlap.data.recordings.log_table import (
     MAX_LOG_BYTES,
-    NOTE_BYTES,
     DrivingLog,
     LogNote,
     NoteKind,
@@ -59,13 +57,10 @@ LOG_NAME = "driving_log.csv"
 MAX_UNREADABLE_LINES = 10_000
 MAX_ORIGINS = 8
 
-_EXCERPT_CHARACTERS = 100
-_AMBIGUOUS_BYTES = 1200
 _SHORT_NAME = MAX_NAME_BYTES // 4
 """In UTF-8 a character has at most four bytes."""
 
 _AS_THEY_ARE: Callable[[list[str]], Any] | None = None
-_BINARY = re.compile(rb"[\0-\x08\x0e-\x1a]|^\x89PNG")
 _EXCEL_MARK = re.compile(r'"?sep=.{1,3}"?', re.IGNORECASE)
 """What Excel puts before a table, to say what parts its cells."""
 
@@ -142,9 +137,7 @@ class _Parser:
         self.begun = False
         self.folders: set[str] = set()
         self.last_folder = "?"  # of center images, to look at other folders only when it changes
-        self.commas = Commas()
-        self.ambiguous: dict[int, tuple[tuple[Numbers, ...], str]] = {}
-        self.unterminated: dict[int, str] = {}
+        self.doubts = Doubts(self.log)
         self.header_line = 0
         self.unknown_header: tuple[str, ...] = ()
         self.unknown_line = 0
@@ -156,7 +149,7 @@ class _Parser:
         number, ended = 0, True
         for number, raw in enumerate(lines, start=1):
             if number == 1:
-                self._check_first_line(raw)
+                check_first_line(self.name, raw)
             text = text_of(raw)
             if not text.strip():
                 continue
@@ -164,25 +157,14 @@ class _Parser:
             if ended and self.begun and self._fast_row(number, text):
                 continue
             self._any_line(number, text, ended)
-        left_out = self._settle()
-        self._look_at_the_end(number, ended, left_out)
+        left_out = self.doubts.settle(self.unreadable)
+        if not self.log.open_line:
+            self.doubts.look_at_the_end(number, ended, left_out, self.header_line)
         self.log.leave_out(left_out)
         if not len(self.log) and not may_be_empty:
             raise self._no_row_error(number)
         self.log.notes.sort(key=lambda note: note.line)
         return self.log
-
-    def _check_first_line(self, raw: bytes) -> None:
-        if raw.startswith(b"PK\3\4"):
-            raise RecordingError(
-                f"{self.name}: this is an Excel workbook, whatever its name says. Save it from "
-                "Excel as CSV, or take the simulator's own driving_log.csv."
-            )
-        if _BINARY.search(raw):
-            raise RecordingError(
-                f"{self.name}: not a text file; it begins with {raw[:16]!r}. "
-                f"A log has rows of {','.join(HEADER)}."
-            )
 
     def _fast_row(self, number: int, text: str) -> bool:
         """Take an ordinary row, which is nearly every one; False if it needs a closer look."""
@@ -200,8 +182,9 @@ class _Parser:
             numbers = float(cells[3]), float(cells[4]), float(cells[5]), float(cells[6])
         except ValueError:
             return False
-        if not self.commas.has_points:
-            self.commas.has_points = any("." in cell for cell in cells[3:])
+        commas = self.doubts.commas
+        if not commas.has_points:
+            commas.has_points = any("." in cell for cell in cells[3:])
         self._add(number, (center, left, right), numbers)
         if not cells[0].startswith(self.last_folder):
             self._remember_origins(cells[:3])
@@ -311,24 +294,17 @@ class _Parser:
             self.log.times_ms[index] = layout.time.time_ms(cells[layout.time_place])
 
     def _take(self, number: int, text: str, row: LogRow) -> None:
-        index = len(self.log)
         names = (
             self.name_of(row.images[0]), self.name_of(row.images[1]), self.name_of(row.images[2])
         )  # fmt: skip
         self._add(number, names, row.readings[0])
         self._remember_origins(row.images)
-        self.commas.see(self.log, row)
+        self.doubts.see(row, excerpt(text))
         if row.texts:
-            cells = ", ".join(repr(_excerpt(cell)) for cell in row.texts)
+            cells = ", ".join(repr(excerpt(cell)) for cell in row.texts)
             self._note(number, "text", text, f"no number: {cells}; read as NaN")
         if row.mended and not row.commas:
             self._note(number, "mended", text, mended_message(row.readings[0]))
-        if len(row.readings) > 1:
-            self.ambiguous[index] = row.readings, _excerpt(text)
-            self.log.hold(_AMBIGUOUS_BYTES)
-        if not row.terminated:
-            self.unterminated[index] = _excerpt(text)
-            self.log.hold(NOTE_BYTES)
 
     def _add(self, number: int, names: tuple[str, str, str], numbers: Numbers) -> None:
         self.log.add(number, names, numbers, self.clock.time_ms(names[0]))
@@ -342,7 +318,7 @@ class _Parser:
             if folder in ("", "IMG") or folder in self.folders or len(self.folders) == MAX_ORIGINS:
                 continue
             self.folders.add(folder)
-            self.log.origins.append(_excerpt(folder))
+            self.log.origins.append(excerpt(folder))
         self.last_folder = folder or "?"
 
     def _note_unreadable(self, number: int, text: str, terminated: bool, found: str) -> None:
@@ -358,99 +334,10 @@ class _Parser:
             self._note(number, "cut-off", text, "the last row is cut off; left out")
 
     def _note(self, number: int, kind: NoteKind, text: str, message: str) -> None:
-        self.log.note(LogNote(number, kind, _excerpt(text), message))
-
-    def _settle(self) -> set[int]:
-        """Decide the ambiguous and possibly cut-off rows; the rows to leave out."""
-        left_out = self.commas.decide(self.log, self.ambiguous, self.unreadable)
-        doubtful = self._doubtful()
-        speeds_mph, times_ms = self.log.numbers[3], self.log.times_ms
-        for index, (readings, text) in self.ambiguous.items():
-            near = [
-                numbers
-                for numbers in readings
-                if follows(index, numbers[3], speeds_mph, times_ms, doubtful)
-            ]
-            number = self.log.lines[index]
-            if len(near) == 1:
-                for values, value in zip(self.log.numbers, near[0], strict=True):
-                    values[index] = value
-                self._note(number, "mended", text, mended_message(near[0]))
-            else:
-                left_out.add(index)
-                ways = " or ".join(map(numbers_text, readings))
-                message = f"decimal commas that can be read as {ways}; left out"
-                self._note(number, "ambiguous", text, message)
-        for index, text in self.unterminated.items():
-            if index in left_out or is_whole(index, speeds_mph, times_ms, doubtful):
-                continue
-            left_out.add(index)
-            message = "its line does not end, and the speed may be cut off; left out"
-            self._note(self.log.lines[index], "cut-off", text, message)
-        return left_out
-
-    def _look_at_the_end(self, last_line: int, ended: bool, left_out: Set[int]) -> None:
-        """Find out which lines of the end are not settled before more is known."""
-        if self.log.open_line:
-            return
-        log, first, doubtful = self.log, len(self.log), self._doubtful()
-        while first - 1 in doubtful:
-            first -= 1
-        undecided = range(first, len(log))
-        if ended and self.ambiguous.keys().isdisjoint(undecided):
-            return
-        on_last_line = [row for row in range(max(0, len(log) - 2), len(log))
-                        if log.lines[row] == last_line]  # fmt: skip
-        is_cut_off = any(note.kind == "cut-off" and note.line == last_line for note in log.notes)
-        if self.header_line == last_line or (
-            on_last_line == list(undecided)
-            and self.ambiguous.keys().isdisjoint(undecided)
-            and left_out.isdisjoint(undecided)
-            and not is_cut_off
-        ):
-            log.needs_break = True
-        else:
-            lines = [log.lines[row] for row in undecided] + [last_line] * (not ended)
-            # Rows that are taken away here may be what the commas above them were read by.
-            log.open_line = min([*lines, self.commas.first_line or lines[0]])
-
-    def _doubtful(self) -> Set[int]:
-        return self.ambiguous.keys() | self.unterminated.keys()
+        self.log.note(LogNote(number, kind, excerpt(text), message))
 
     def _no_row_error(self, lines: int) -> RecordingError:
-        if self.first_unreadable and not any(one.kind == "ambiguous" for one in self.log.notes):
-            number, text = self.first_unreadable
-            cells = split_at(text, separator_of(text))
-            share = "No row" if not len(self.log) else f"Only {len(self.log)} rows"
-            what = f"{self.name}: {share} of {lines} lines can be read."
-            if self.layout:
-                return RecordingError(
-                    f"{what} A row must have {len(self.layout.header) or self.layout.cells} cells, "
-                    f"with a picture and numbers where they are asked for. "
-                    f"Line {number} has {len(cells)}: {_excerpt(text)!r}"
-                )
-            message = (
-                f"{what} A row must have 7 cells, {','.join(HEADER)}, the first three with image "
-                f"names. Line {number} has {len(cells_of(text))}: {_excerpt(text)!r}"
-            )
-            if any(map(IMAGE.search, cells)) and sum(map(is_value, cells)) > 1:
-                message += ". " + command(self.name, suggestion(self.unknown_header, cells))
-            return RecordingError(message)
-        if self.log.notes:
-            note = min(self.log.notes, key=lambda one: one.kind != "ambiguous")
-            return RecordingError(
-                f"{self.name}: no row can be read for certain. "
-                f"Line {note.line}: {note.message}." + f" It reads {note.text!r}" * bool(note.text)
-            )
-        if self.header_line:
-            return RecordingError(
-                f"{self.name}: the log has a header but no rows. "
-                "Nothing was recorded; record again."
-            )
-        return RecordingError(f"{self.name}: the log is empty. Nothing was recorded; record again.")
-
-
-def _excerpt(text: str) -> str:
-    if len(text) > _EXCERPT_CHARACTERS:
-        return text[: _EXCERPT_CHARACTERS - 1] + "…"
-    return text
+        return no_row_error(
+            self.log, lines, self.first_unreadable, self.layout, self.header_line,
+            self.unknown_header,
+        )  # fmt: skip
