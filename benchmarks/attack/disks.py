@@ -6,6 +6,7 @@ may grow beyond a size, which fails likewise in the middle of a write.
 
 from __future__ import annotations
 
+import mmap
 import shutil
 import subprocess
 import sys
@@ -20,8 +21,7 @@ from benchmarks.attack.same import content
 
 KIND = "disks"
 _SCRIPT = """
-mount -t tmpfs -o size=$1,mode=755 none "$2" || exit 99
-cp -r "$3/." "$2/" 2>/dev/null
+mount -t tmpfs -o size=$1,mode=755 none "$2" && cp -r "$3/." "$2/" || exit 99
 cd "$2" && shift 3 && "$@"
 status=$?
 cd / && cp -a "$OLDPWD/." "$KEEP/"
@@ -75,14 +75,10 @@ def _fill(
     forks = attacker.forks(job.weight, worker)
     with campaign.place(f"disks-{worker}") as place:
         work = fresh(place, job)
-        before = sum(path.stat().st_size for path in work.rglob("*") if path.is_file())
+        before = sum(_on_disk(path) for path in work.rglob("*"))
         written = max(unbroken.bytes - before, 4096)
         if mounts:
-            size_kb = (
-                (before + int(written * chance.uniform(0.0, 1.1))) // 1024
-                + 8 * len(job.brought)
-                + 4
-            )
+            size_kb = (before + int(written * chance.uniform(0.0, 1.1))) // 1024 + 4
             what = f"a disk of {size_kb} kB"
             ended = _on_a_small_disk(attacker, job, work, place / "disk", size_kb)
         else:
@@ -105,6 +101,11 @@ def _fill(
             campaign.found(name, "lost", words, attempt, files)
 
 
+def _on_disk(path: Path) -> int:
+    """What a file or folder takes of a tmpfs, in bytes: whole pages."""
+    return -(-path.stat().st_size // mmap.PAGESIZE) * mmap.PAGESIZE if path.is_file() else 4096
+
+
 def _on_a_small_disk(attacker: Attacker, job: Job, work: Path, disk: Path, size_kb: int) -> Ended:
     """Run a command on a disk of its own that is mounted over its folder, and keep what it wrote.
 
@@ -116,6 +117,8 @@ def _on_a_small_disk(attacker: Attacker, job: Job, work: Path, disk: Path, size_
     shutil.copytree(work, brought)
     script = ["sh", "-c", _SCRIPT, "disk", f"{size_kb}k", str(work), str(brought)]
     ended = run(["unshare", "-m", *script, *command(*job.arguments)], disk, env)
+    if ended.status == 99:
+        raise RuntimeError(f"no disk of {size_kb} kB: {ended.last_words}")
     shutil.rmtree(work)
     shutil.move(disk, work)
     return ended

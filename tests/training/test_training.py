@@ -32,6 +32,7 @@ from ghostlap.commands.train import train
 from ghostlap.data.vision.preprocessing import SEED, encode_jpeg, scale
 from ghostlap.pilots.backend import keras
 from ghostlap.pilots.pilot import Pilot
+from ghostlap.training import fit
 from ghostlap.training.config import RECIPES, TrainConfig
 from ghostlap.training.fit import TrainResult
 from ghostlap.training.networks import Trainer, WarmupSchedule, network_for, set_precision
@@ -503,3 +504,22 @@ def test_bfloat16_computes_in_sixteen_bits_and_keeps_thirty_two() -> None:
     assert {str(weights.dtype) for weights in network.get_weights()} == {"float32"}
     set_precision(network, "float32")
     assert {layer.compute_dtype for layer in network.layers} == {"float32"}
+
+
+@pytest.mark.parametrize(
+    ("devices", "cores", "threads"),
+    [(["cpu:0"], 64, 1), (["gpu:0"], 16, 4), (["gpu:0", "gpu:1"], 2, 1), (None, 16, 1)],
+)
+def test_a_device_that_does_not_compute_here_gets_more_loaders(
+    devices: list[str] | None, cores: int, threads: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A backend for which Keras lists no devices, as with PyTorch, gets one."""
+
+    def list_devices() -> list[str]:
+        if devices is None:
+            raise AttributeError("distribution_lib")
+        return devices
+
+    monkeypatch.setattr(keras.distribution, "list_devices", list_devices)
+    monkeypatch.setattr(fit, "cores", lambda: cores)
+    assert fit._loader_threads() == threads
