@@ -97,10 +97,10 @@ def make_kit() -> None:
 
 
 def asked_for() -> list[str]:
-    """The packages of all extras but those for development."""
+    """The packages of all extras but those for development and for the documentation."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     extras = project["optional-dependencies"]
-    groups = [extras[name] for name in extras if name not in ("all", "dev")]
+    groups = [extras[name] for name in extras if name not in ("all", "dev", "docs")]
     asked = map(Requirement, itertools.chain(project["dependencies"], *groups))
     # pip would read the markers as of the system that it runs on.
     there = {"sys_platform": "win32", "platform_machine": "AMD64"}

@@ -20,3 +20,24 @@ def test_a_thread_gets_its_turn_soon() -> None:
     with prompt_threads():
         assert sys.getswitchinterval() < before_s / 5
     assert sys.getswitchinterval() == before_s
+
+
+def test_garbage_is_taken_away_in_small_lots_and_all_is_as_before_afterwards() -> None:
+    before = gc.get_threshold()
+    with prompt_threads():
+        lots: list[int] = []
+
+        def see(phase: str, info: dict[str, int]) -> None:
+            if phase == "stop":
+                lots.append(info["collected"])
+
+        gc.callbacks.append(see)
+        try:
+            for _ in range(50_000):
+                one: list[object] = []
+                one.append(one)
+        finally:
+            gc.callbacks.remove(see)
+    assert max(lots) < 4000
+    assert sum(lots) > 40_000
+    assert gc.get_threshold() == before
