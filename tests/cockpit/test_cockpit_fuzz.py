@@ -40,7 +40,7 @@ from ghostlap.cockpit.scene import DrivingScene
 from ghostlap.cockpit.trainer import TrainingJobs
 from ghostlap.data.recordings.driving_log import LOG_NAME
 from ghostlap.data.recordings.tables_beside import WHO_DROVE
-from ghostlap.driving.evaluation.folder import EVALUATION_FILE
+from ghostlap.driving.measured import EVALUATION_FILE
 from ghostlap.pilots.pilot import ONNX_FILE, PILOT_FILE
 from ghostlap.pilots.saliency import SALIENCY_FILE
 

@@ -30,7 +30,6 @@ from ghostlap.cockpit.replay import Predictions
 from ghostlap.cockpit.trainer import TrainingJobs
 from ghostlap.data.formats.readers import read_recording
 from ghostlap.data.recordings.tables_beside import WHO_DROVE, read_who_drove
-from ghostlap.driving.evaluation import folder as evaluate_folder
 from ghostlap.driving.measured import EVALUATION_FILE
 
 PATIENCE_S = 60.0
@@ -321,7 +320,6 @@ def test_what_was_measured_is_the_last_evaluations(library: Library) -> None:
     assert library.list_runs()[0]["measured"] == "lake: autonomy 93.5 %"
     (folder / EVALUATION_FILE).write_text("[]")
     assert library.list_runs()[0]["measured"] == ""
-    assert EVALUATION_FILE == evaluate_folder.EVALUATION_FILE
 
 
 @given(ODD_LOGS, st.data())

@@ -78,12 +78,16 @@ def helps(command: str) -> None:
         ("report my-drive", "ghostlap train my-drive --out runs/my-drive"),
         ("evaluate runs", "ghostlap evaluate runs/a"),
         ("evaluate runs/a/pilot.json", "ghostlap evaluate runs/a"),
+        ("evaluate pilot.onnx", "ghostlap benchmark pilot.onnx --quick"),
+        ("doctor 'my trip'", "ghostlap record --laps 1 --out 'my trip'"),
+        ("benchmark", "ghostlap benchmark generalist --quick"),
     ],
 )
 def test_the_first_mistake_is_answered_with_a_command_that_works(
     home: Path, capsys: pytest.CaptureFixture[str], typed: str, advice: str
 ) -> None:
     picture = next((home / "my-drive" / "IMG").iterdir()).relative_to(home)
+    (home / "pilot.onnx").touch()
     assert advice in said(capsys, typed.format(picture=picture))
     helps(advice)
 
@@ -96,6 +100,7 @@ def test_the_first_mistake_is_answered_with_a_command_that_works(
         ("evaluate old", "'ghostlap runs' lists those"),
         ("video runs/a", "ghostlap video REC --pilot runs/a"),
         ("fly", "Commands: demo, doctor"),
+        ("explain runs/aa my-drive", "runs/aa: no such run folder. Did you mean runs/a?"),
         ("sim --pilot runs/a --page-port 0", "There is no run 'runs/a' here. There is: "),
     ],
 )
@@ -103,6 +108,26 @@ def test_what_else_is_meant(
     home: Path, capsys: pytest.CaptureFixture[str], typed: str, told: str
 ) -> None:
     assert told in said(capsys, typed)
+
+
+@pytest.mark.parametrize("command", ["evaluate", "report", "explain", "drive", "video", "convert"])
+def test_who_names_nothing_sees_an_example_and_what_there_is(
+    home: Path, capsys: pytest.CaptureFixture[str], command: str
+) -> None:
+    told = said(capsys, command)
+    example = re.search(r"Example: (ghostlap .*?) recordings: .*my-drive.* runs: .*runs/a", told)
+    assert example is not None, told
+    program, *words = shlex.split(example[1])
+    assert (program, words[0]) == ("ghostlap", command)
+    config_from(command, words[1:])
+
+
+def test_the_demo_says_what_is_not_installed_before_it_begins(
+    home: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    assert "needs the package keras, which is not installed" in said(capsys, "demo --out new")
+    assert not (home / "new").exists()
 
 
 def test_a_table_of_something_else_does_not_hide_the_recordings_below(

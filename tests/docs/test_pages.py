@@ -92,6 +92,15 @@ def understood(arguments: list[str]) -> str:
     return ""
 
 
+def test_each_command_has_its_section_and_its_line() -> None:
+    page = ROOT / "docs" / "commands.md"
+    explained = re.findall(r"^<!-- help: (\w+) -->", page.read_text("utf-8"), re.M)
+    assert sorted(explained) == sorted(cli.COMMANDS)
+    shown = next(block for block in blocks_of(page) if block.language == "text")
+    listed = re.findall(r"^  (\w+) +\S", shown.code, re.M)
+    assert listed == list(cli.COMMANDS)
+
+
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
 def test_each_option_named_in_a_sentence_is_there(page: Path) -> None:
     for code in inline_code(page):

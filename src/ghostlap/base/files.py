@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import hashlib
 import io
 import json
 import os
@@ -72,6 +73,11 @@ def read_file(path: str | os.PathLike[str], most_bytes: int) -> bytes:
             problem = f"may have at most {most_bytes:,} bytes, and has {size:,}"
             raise OSError(errno.EFBIG, problem, str(path))
         return file.read(size)
+
+
+def content_hash(*parts: bytes) -> str:
+    """What content is known again by: BLAKE2b of the parts, one after another, 32 digits."""
+    return hashlib.blake2b(b"".join(parts), digest_size=16).hexdigest()
 
 
 def read_start(path: str | os.PathLike[str], most_bytes: int) -> bytes:

@@ -216,7 +216,7 @@ def _cannot_listen(host: str, port: int, error: OSError) -> str:
     if error.errno in ADDRESS_TAKEN:
         return (
             f"{host}:{port}: the port is in use. Is the cockpit open already? End it first, or "
-            "choose another port."
+            "have another port chosen: --page-port 0."
         )
     return (
         f"{host}:{port}: cannot listen there ({error.strerror or error}). The page's host must be "

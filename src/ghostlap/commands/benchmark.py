@@ -26,8 +26,9 @@ from ghostlap.driving.benchmark.check import drive_again
 from ghostlap.driving.benchmark.config import BenchmarkConfig
 from ghostlap.driving.benchmark.result import RESULT_FILE, read_result, result_of
 from ghostlap.driving.benchmark.suite import Suite, suite_named
-from ghostlap.driving.evaluation.folder import EVALUATION_FILE, begin_folder
+from ghostlap.driving.evaluation.folder import begin_folder
 from ghostlap.driving.evaluation.results import Finished
+from ghostlap.driving.measured import EVALUATION_FILE
 from ghostlap.driving.policies.foreign import Foreign, Talk
 from ghostlap.driving.policies.policy import KERAS_ENDINGS, Policy, policy_of
 from ghostlap.driving.rollout.episode import EpisodesResult, run_episodes

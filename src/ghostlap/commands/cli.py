@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import importlib
 import os
+import re
 import sys
 import typing
 from collections.abc import Callable, Sequence
@@ -216,12 +217,20 @@ def config_from(name: str, arguments: list[str]) -> Any:
     if name in _OF_A_PILOT:  # --pilot RUN is its first argument, as in drive generalist
         pilot, arguments = _taken_out(arguments, "--pilot")
         arguments = [*filter(None, [pilot]), *arguments]
-    return tyro.cli(
-        config_of(function_of(name)),
-        prog=f"ghostlap {name}",
-        args=arguments,
-        **({"default": _recipe(arguments)} if name == "train" else {}),
-    )
+    config = config_of(function_of(name))
+    try:
+        return tyro.cli(
+            config,
+            prog=f"ghostlap {name}",
+            args=arguments,
+            **({"default": _recipe(arguments)} if name == "train" else {}),
+        )
+    except SystemExit as ended:
+        if ended.code and (example := re.search(r"Example: (.+)", config.__doc__ or "")):
+            here = importlib.import_module("ghostlap.commands.here")
+            for line in (f"Example: {example[1]}", *here.what_is_here()):
+                _tell(line)
+        raise
 
 
 def _taken_out(arguments: list[str], flag: str) -> tuple[str | None, list[str]]:

@@ -22,7 +22,7 @@ from ghostlap.base.files import json_text, refuse_link, write_json
 from ghostlap.base.folder_lock import FolderLock
 from ghostlap.base.named import named_function
 from ghostlap.base.terminal import progress_bar, say, warn
-from ghostlap.driving.evaluation.folder import EVALUATION_FILE, begin_folder, heading, keep
+from ghostlap.driving.evaluation.folder import begin_folder, heading, keep
 from ghostlap.driving.evaluation.map_picture import save_map
 from ghostlap.driving.evaluation.offline import AgainstPerson, compare, show_compared
 from ghostlap.driving.evaluation.results import (
@@ -33,6 +33,7 @@ from ghostlap.driving.evaluation.results import (
     table_lines,
 )
 from ghostlap.driving.evaluation.table import answers_warnings, failure_prediction_note, show
+from ghostlap.driving.measured import EVALUATION_FILE
 from ghostlap.driving.rollout.config import EvaluateConfig, file_name_of
 from ghostlap.driving.rollout.episode import run_episodes
 from ghostlap.driving.rollout.plan import EpisodesTask, plan_expert, plan_pilot

@@ -23,7 +23,7 @@ from ghostlap.base.folder_lock import FolderLock
 from ghostlap.base.terminal import say
 from ghostlap.data.frame_sampling import SampledFrames, sample_frames
 from ghostlap.data.provenance import versions
-from ghostlap.pilots.pilot import ONNX_FILE, Pilot, run_file
+from ghostlap.pilots.pilot import ONNX_FILE, Pilot, read_description, run_file
 from ghostlap.pilots.saliency import SALIENCY_FILE, Saliency
 from ghostlap.pilots.saliency_graph import write_saliency_graph
 from ghostlap.reports.explain.checks import faithfulness, sanity, shuffled_network
@@ -69,6 +69,7 @@ def explain(config: ExplainConfig, console: Console = console) -> dict[str, Any]
         PilotError: no pilot there, or one without convolutions.
         RecordingError: a recording cannot be read, or has no frames of the pilot's size.
     """
+    read_description(config.pilot)  # said before there is a folder
     if config.out is None:
         refuse_link(config.folder)
     with FolderLock(config.folder, PilotError):

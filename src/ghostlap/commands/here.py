@@ -51,19 +51,30 @@ def find(folder: Path) -> Iterator[Found]:
 
 def where_you_stand() -> str:
     """What there is in the current folder and below, and what to type next."""
-    found = sorted(find(Path()), key=lambda one: -one.changed_s)
-    runs = [one.path for one in found if one.kind == "run"]
-    unfinished = [one.path for one in found if one.kind == "unfinished run"]
-    recordings = [one.path for one in found if not one.kind.endswith("run")]
-    lines = [f"Ghostlap clones how a person drives. Here, in {Path.cwd()}:", ""]
-    named = {"recordings": recordings, "runs": runs, "unfinished runs": unfinished}
-    for what, paths in named.items():
-        if paths or what != "unfinished runs":
-            lines.append(f"  {what + ':':<17}{_listed(paths)}")
+    lines = [f"Ghostlap clones how a person drives. Here, in {Path.cwd()}:", "", *what_is_here()]
     lines += ["", "Next:"]
-    lines += [f"  {command:<50} {why}" for command, why in _next(recordings, runs, unfinished)]
+    lines += [f"  {command:<50} {why}" for command, why in _next(*_sorted_out().values())]
     lines += ["", "'ghostlap --help' lists all commands."]
     return "\n".join(lines) + "\n"
+
+
+def _sorted_out() -> dict[str, list[Path]]:
+    """Recordings, runs and unfinished runs, the newest first."""
+    found = sorted(find(Path()), key=lambda one: -one.changed_s)
+    return {
+        "recordings": [one.path for one in found if not one.kind.endswith("run")],
+        "runs": [one.path for one in found if one.kind == "run"],
+        "unfinished runs": [one.path for one in found if one.kind == "unfinished run"],
+    }
+
+
+def what_is_here() -> list[str]:
+    """Recordings and runs in the current folder and below, a line for each kind."""
+    return [
+        f"  {what + ':':<17}{_listed(paths)}"
+        for what, paths in _sorted_out().items()
+        if paths or what != "unfinished runs"
+    ]
 
 
 def _listed(paths: list[Path]) -> str:

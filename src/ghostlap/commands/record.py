@@ -6,7 +6,6 @@ ghostlap record --track lake --laps 2 --both-ways --recovery 0.2 --out rec/lake
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,7 +16,7 @@ from rich.console import Console
 
 from ghostlap.base.engine import connected, run_tasks
 from ghostlap.base.errors import RecordingError
-from ghostlap.base.files import write_json
+from ghostlap.base.files import content_hash, write_json
 from ghostlap.base.folder_lock import FolderLock
 from ghostlap.base.platform import cores
 from ghostlap.base.terminal import progress_bar, say
@@ -197,10 +196,11 @@ def _about(
 
 def fingerprint_of(track: Track) -> str:
     """A hash of a track's shape, markings and surroundings."""
-    digest = hashlib.blake2b(f"{track.theme} {track.markings}".encode(), digest_size=16)
-    for name in (
+    arrays = (
         "points_m", "half_left_m", "half_right_m", "elevation_m", "surface", "edge_left",
         "edge_right",
-    ):  # fmt: skip
-        digest.update(np.ascontiguousarray(getattr(track, name)).tobytes())
-    return digest.hexdigest()
+    )  # fmt: skip
+    return content_hash(
+        f"{track.theme} {track.markings}".encode(),
+        *(np.ascontiguousarray(getattr(track, name)).tobytes() for name in arrays),
+    )

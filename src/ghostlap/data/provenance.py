@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import platform
 from collections.abc import Sequence
 from importlib import metadata
 from typing import Any
 
+from ghostlap.base.files import content_hash
 from ghostlap.base.platform import cores, processor_name
 from ghostlap.data.recordings import CAMERAS, COLUMNS, Recording
 
@@ -55,7 +55,5 @@ def fingerprint(recordings: Sequence[Recording]) -> list[dict[str, Any]]:
 
 
 def _hash_of_drive(recording: Recording) -> str:
-    digest = hashlib.blake2b(digest_size=16)
-    for column in COLUMNS[len(CAMERAS) :]:  # not the images' paths, which differ between machines
-        digest.update(recording.frames[column].to_numpy().tobytes())
-    return digest.hexdigest()
+    columns = COLUMNS[len(CAMERAS) :]  # not the images' paths, which differ between machines
+    return content_hash(*(recording.frames[column].to_numpy().tobytes() for column in columns))

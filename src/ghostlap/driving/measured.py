@@ -8,7 +8,6 @@ from typing import Any
 from ghostlap.base.files import read_json
 
 EVALUATION_FILE = "evaluation.json"
-"""The name in :mod:`ghostlap.driving.evaluation.folder`, which needs the simulator's libraries."""
 _EVALUATIONS = "evaluate"
 _MOST_BYTES = 16 * 1024 * 1024
 

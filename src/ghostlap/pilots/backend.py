@@ -14,7 +14,7 @@ try:
         import keras
 except ModuleNotFoundError as error:
     raise ModelError(
-        f"Training needs the package {error.name}, which is not installed. "
+        f"Keras networks need the package {error.name}, which is not installed. "
         "Install Ghostlap with it: pip install 'ghostlap[train]'"
     ) from error
 

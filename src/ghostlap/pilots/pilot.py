@@ -304,7 +304,15 @@ def _no_pilot_message(folder: Path) -> str:
             return _import_first(folder)
         if (folder.parent / PILOT_FILE).is_file():
             return f"{folder}: a file of a run folder. Name the folder: {_evaluate(folder.parent)}"
-        return f"{folder}: must be the run folder of a pilot. Got a file."
+        if folder.suffix in (".onnx", ".tflite"):
+            return (
+                f"{folder}: is no run folder of a pilot, but a model. 'ghostlap benchmark "
+                f"{shlex.quote(str(folder))} --quick' lets it drive."
+            )
+        return (
+            f"{folder}: must be the run folder of a pilot. Got a file. 'ghostlap runs' lists those "
+            "that are below here."
+        )
     if not folder.exists():
         known = [path.parent for path in folder.parent.glob(f"*/{PILOT_FILE}")]
         close = difflib.get_close_matches(folder.name, [path.name for path in known], 1)

@@ -20,6 +20,7 @@ import ghostlap.commands.benchmark as command
 from ghostlap.base.errors import BenchmarkError, PilotError
 from ghostlap.base.files import remove
 from ghostlap.commands.benchmark import benchmark
+from ghostlap.data.vision.preprocessing import Preprocessing
 from ghostlap.driving.benchmark import suite
 from ghostlap.driving.benchmark.config import BenchmarkConfig
 from ghostlap.driving.benchmark.result import fingerprint, followed
@@ -182,6 +183,29 @@ def test_a_model_file_drives_as_its_run_folder(tmp_path: Path, trained: Any) -> 
         for one, two in zip(of_run["episodes"], other["episodes"], strict=True):
             assert np.allclose(one["sums"][:3], two["sums"][:3], atol=0.5)
     assert (of_file["policy"]["kind"], imported["policy"]["kind"]) == ("model file", "run folder")
+
+
+@pytest.mark.usefixtures("small")
+def test_files_of_a_model_of_several_answers_steer_alike(tmp_path: Path) -> None:
+    from ghostlap.commands.export import export
+    from ghostlap.pilots.export.config import ExportConfig
+    from ghostlap.pilots.models import build_model
+    from ghostlap.pilots.pilot_saving import save_pilot
+
+    spec = Preprocessing()
+    network = build_model("pilotnet_small", spec.input_shape, 3)
+    save_pilot(network, tmp_path / "run", spec, ("steering", "speed", "steering_std"), {})
+    export(ExportConfig(tmp_path / "run", out=tmp_path / "raw.onnx"), QUIET)
+    export(ExportConfig(tmp_path / "run", to="keras", out=tmp_path / "net.h5"), QUIET)
+    export(ExportConfig(tmp_path / "run", to="tflite", out=tmp_path / "net.tflite"), QUIET)
+    first, *others = measured("raw.onnx", "net.h5", "net.tflite")
+    for other in others:
+        assert not any(one["faults"] for one in other["episodes"])
+        for one, two in zip(first["episodes"], other["episodes"], strict=True):
+            assert np.allclose(one["sums"][:3], two["sums"][:3], atol=0.5)
+    (tmp_path / "net.tflite.json").unlink()
+    with pytest.raises(BenchmarkError, match="net.tflite: sees preprocessed pictures, and net"):
+        measured("net.tflite", out=tmp_path / "again")
 
 
 @pytest.mark.usefixtures("small")

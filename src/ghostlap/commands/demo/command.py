@@ -5,6 +5,7 @@ ghostlap demo --track lake
 
 from __future__ import annotations
 
+import importlib.util
 import time
 from pathlib import Path
 from typing import Any
@@ -48,7 +49,13 @@ def demo(config: DemoConfig, console: Console = console) -> dict[str, Any]:
         TrackError: there is no such track.
         GhostlapError: a stage's own.
     """
-    track_named(config.track)  # said before anything is made
+    for package in ("keras", "av"):  # said before anything is made
+        if importlib.util.find_spec(package) is None:
+            raise DemoError(
+                f"The demo needs the package {package}, which is not installed. Install Ghostlap "
+                "with everything: pip install 'ghostlap[all]'"
+            )
+    track_named(config.track)
     with locked_folder(config.out, DEMO_FILE, "demo", DemoError):
         about = _begun(config)
         _go_on(Demo(config, console, about["stages"]), about)

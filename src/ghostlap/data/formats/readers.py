@@ -121,7 +121,8 @@ def _nothing_to_read(path: Path) -> str:
     """What is there instead, and the command that helps."""
     kinds = f"{LOG_NAME} with IMG, a donkeycar tub, a LeRobot dataset or a table with pictures"
     if not os.path.exists(path):
-        return f"{path}: no such folder. {_meant(path)}Give the folder that holds {kinds}."
+        record = f"'ghostlap record --laps 1 --out {_quoted(path)}' has the expert drive one."
+        return f"{path}: no such folder. {_meant(path)}Give the folder that holds {kinds}. {record}"
     if (path / _PILOT).is_file():
         return (
             f"{path}: the run folder of a pilot, not a recording. {_learned_from(path)}To see it "

@@ -17,6 +17,7 @@ from ghostlap.driving.benchmark.result import (
     followed,
     hash_of,
     key_of,
+    key_of_task,
 )
 from ghostlap.driving.benchmark.suite import suite_named
 from ghostlap.driving.evaluation.results import read_drive, save_drive
@@ -81,7 +82,7 @@ def drive_again(
     suite = suite_named(result["suite"]["name"])
     if policy.blake2b != result["policy"]["blake2b"]:
         problems.append(f"it is of another policy than {policy.name}, or of another state of it")
-    tasks = {_key(task): task for task in suite.tasks(policy)}
+    tasks = {key_of_task(task): task for task in suite.tasks(policy)}
     told = {key_of(one): one for one in result["episodes"]}
     if set(tasks) != set(told) or len(told) != len(result["episodes"]):
         problems.append("its drives are not those of the suite")
@@ -105,11 +106,6 @@ def drive_again(
         elif off := _off(found, said):
             problems.append(f"{name}: driven again, {off}")
     return Checked(tuple(problems), len(chosen), same)
-
-
-def _key(task: EpisodesTask) -> tuple[str, str, int, str]:
-    (episode,) = task.episodes
-    return task.stress.name, task.track, episode.seed, episode.way
 
 
 def _as_kept(task: EpisodesTask, result: EpisodesResult) -> tuple[str, dict[str, Any]]:

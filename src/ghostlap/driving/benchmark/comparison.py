@@ -10,7 +10,13 @@ from typing import Any
 import numpy as np
 
 from ghostlap.base.errors import BenchmarkError
-from ghostlap.driving.benchmark.result import drive_of, group_autonomies, key_of, read_result
+from ghostlap.driving.benchmark.result import (
+    drive_of,
+    group_autonomies,
+    key_of,
+    key_of_task,
+    read_result,
+)
 from ghostlap.driving.benchmark.suite import Suite, suite_named
 from ghostlap.driving.metrics import Drive
 from ghostlap.driving.policies.policy import Policy
@@ -131,10 +137,7 @@ def partings(
         results: two.
         folders: of each, with the drives; nothing is found where these are not.
     """
-    tasks = {
-        (task.stress.name, task.track, task.episodes[0].seed, task.episodes[0].way): task
-        for task in suite.tasks(_SOMEBODY)
-    }
+    tasks = {key_of_task(task): task for task in suite.tasks(_SOMEBODY)}
     at = results[0]["columns"].index("interventions")
     pairs = sorted(
         zip(results[0]["episodes"], results[1]["episodes"], strict=True),

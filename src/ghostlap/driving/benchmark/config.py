@@ -30,7 +30,7 @@ class BenchmarkConfig(Options, error=BenchmarkError):
     suite: str = "v1"
     """Which suite; a suite never changes."""
     quick: bool = False
-    """Its short form, about a sixth of the time; its results are compared among themselves."""
+    """Its short form, about a tenth of the time; its results are compared among themselves."""
     name: str | None = None
     """What the policy is called in results, if it is one alone."""
     out: Path = Path("benchmark")
@@ -58,7 +58,8 @@ class BenchmarkConfig(Options, error=BenchmarkError):
         if self.check is None and not self.policies:
             raise BenchmarkError(
                 "Name a policy: a run folder, a model file, module:function, exec:COMMAND, "
-                "tcp:PORT or expert. Got none."
+                "tcp:PORT or expert. Got none. 'ghostlap benchmark generalist --quick' measures "
+                "the pilot that comes along."
             )
         if self.check is not None and len(self.policies) > 1:
             raise BenchmarkError(

@@ -7,7 +7,6 @@ and no path of this machine is in it: measured again, the file has the same byte
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import json
 import math
 from collections.abc import Iterable, Sequence
@@ -17,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from ghostlap.base.errors import BenchmarkError
-from ghostlap.base.files import MAX_RESULTS_BYTES, read_file, read_json
+from ghostlap.base.files import MAX_RESULTS_BYTES, content_hash, read_file, read_json
 from ghostlap.data.provenance import machine, versions
 from ghostlap.driving.benchmark.suite import Suite
 from ghostlap.driving.evaluation.folder import drive_file
@@ -149,11 +148,17 @@ def _taken_over(episodes: Sequence[dict[str, Any]]) -> np.ndarray:
 def fingerprint(result: dict[str, Any]) -> str:
     """A hash of all that was measured, and of nothing that tells where."""
     text = json.dumps({name: result[name] for name in _FOLLOWS}, sort_keys=True)
-    return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
+    return content_hash(text.encode())
 
 
 def hash_of(path: Path) -> str:
-    return hashlib.blake2b(read_file(path, MAX_RESULTS_BYTES), digest_size=16).hexdigest()
+    return content_hash(read_file(path, MAX_RESULTS_BYTES))
+
+
+def key_of_task(task: EpisodesTask) -> Key:
+    """By what its drive is found in a result."""
+    (episode,) = task.episodes
+    return task.stress.name, task.track, episode.seed, episode.way
 
 
 def key_of(episode: dict[str, Any]) -> Key:

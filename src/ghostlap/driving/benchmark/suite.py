@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import hashlib
 import json
 from importlib import resources
 from typing import Any
 
 from ghostlap.base.errors import BenchmarkError
+from ghostlap.base.files import content_hash
 from ghostlap.driving.control import ControlConfig
 from ghostlap.driving.policies.policy import Policy
 from ghostlap.driving.rollout.plan import SMALL_PUSHES, EpisodesTask, Pushes, draw_episode
@@ -114,7 +114,7 @@ def _read_suite(name: str, quick: bool) -> Suite:
     groups = values["groups"]
     return Suite(
         name=name + "-quick" * quick,
-        blake2b=hashlib.blake2b(data, digest_size=16).hexdigest(),
+        blake2b=content_hash(data),
         groups={group: told["means"] for group, told in groups.items()},
         scenarios=tuple(
             _scenario(scenario, {**groups[told["group"]], **told}, quick)

@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import inspect
 import json
 from collections.abc import Sequence
@@ -17,6 +16,7 @@ from typing import Any
 from ghostlap.base.errors import EvaluationError
 from ghostlap.base.files import (
     MAX_RESULTS_BYTES,
+    content_hash,
     named_in_errors,
     own_folder,
     read_file,
@@ -31,6 +31,7 @@ from ghostlap.base.named import named_function
 from ghostlap.base.options import differing
 from ghostlap.data.provenance import machine, versions
 from ghostlap.driving.evaluation.results import Finished, drive_name, read_drive, save_drive
+from ghostlap.driving.measured import EVALUATION_FILE
 from ghostlap.driving.rollout.config import EvaluateConfig
 from ghostlap.driving.rollout.episode import EpisodesResult
 from ghostlap.driving.rollout.incidents import save_frames, save_strip
@@ -38,7 +39,6 @@ from ghostlap.driving.rollout.plan import EpisodesTask
 from ghostlap.pilots.onnx_check import read_network
 from ghostlap.pilots.pilot import ONNX_FILE, run_file
 
-EVALUATION_FILE = "evaluation.json"
 FINISHED_FILE = "finished.jsonl"
 
 _DRIVES = "drives"
@@ -58,7 +58,7 @@ def heading(config: EvaluateConfig) -> dict[str, Any]:
     }
     return {
         "config": values,
-        "network_blake2b": hashlib.blake2b(_what_drives(config), digest_size=16).hexdigest(),
+        "network_blake2b": content_hash(_what_drives(config)),
         "versions": versions(),
         "machine": machine(),
     }

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import importlib.util
 import os
 import shlex
@@ -14,7 +13,7 @@ from typing import Any, Literal
 
 from ghostlap.base.engine.processes import python
 from ghostlap.base.errors import BenchmarkError
-from ghostlap.base.files import read_file
+from ghostlap.base.files import content_hash, read_file
 from ghostlap.base.named import is_named
 from ghostlap.driving.policies.foreign import Foreign
 from ghostlap.pilots.onnx_check import MAX_FILE_BYTES, read_network
@@ -73,15 +72,15 @@ def policy_of(text: str, name: str = "", **limits: Any) -> Policy:
     if path.suffix.lower() in MODEL_ENDINGS and path.is_file():
         data = _bytes_of(path)
         served = Foreign(name or path.name, _served(str(path.absolute())), **limits)
-        return Policy(served.name, "model file", served, _hash(data))
+        return Policy(served.name, "model file", served, content_hash(data))
     if is_named(text) and not path.exists():
         served = Foreign(name or text, _served(text), **limits)
-        return Policy(served.name, "function", served, _hash(_source_of(text)))
+        return Policy(served.name, "function", served, content_hash(_source_of(text)))
     Pilot.load(path)
     network = read_network(run_file(path, ONNX_FILE)).data
     about = dict(_flat(_told(read_description(path))))
     called = name or path.resolve().name
-    return Policy(called, "run folder", path, _hash(network), about)
+    return Policy(called, "run folder", path, content_hash(network), about)
 
 
 def _process(command: str, name: str, limits: dict[str, Any]) -> Policy:
@@ -97,7 +96,7 @@ def _process(command: str, name: str, limits: dict[str, Any]) -> Policy:
     files = [Path(word) for word in words[1:] if Path(word).is_file()]
     data = b"".join(_bytes_of(file) for file in files)
     called = name or (files[0].name if files else Path(words[0]).name)
-    return Policy(called, "process", Foreign(called, tuple(words), **limits), _hash(data))
+    return Policy(called, "process", Foreign(called, tuple(words), **limits), content_hash(data))
 
 
 def _port(port: str, name: str, limits: dict[str, Any]) -> Policy:
@@ -138,10 +137,6 @@ def _bytes_of(path: Path) -> bytes:
         return read_file(path, MAX_FILE_BYTES)
     except OSError as error:
         raise BenchmarkError(f"{path}: cannot be read ({error.strerror}).") from error
-
-
-def _hash(data: bytes) -> str:
-    return hashlib.blake2b(data, digest_size=16).hexdigest()
 
 
 def _told(description: dict[str, Any]) -> dict[str, Any]:

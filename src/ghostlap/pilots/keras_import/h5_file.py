@@ -83,7 +83,7 @@ def _check_start(path: Path, where: str) -> None:
             start = file.read(8)
         size = path.stat().st_size
     except FileNotFoundError:
-        raise LegacyError(f"{where}: no such file.") from None
+        raise LegacyError(f"{where}: no such file. Give the model: a .h5 or .keras file.") from None
     except OSError as error:
         raise LegacyError(f"{where}: cannot be read ({error.strerror}).") from error
     if start != _H5_START:

@@ -58,7 +58,7 @@ def opened(path: Path) -> Iterator[tuple[dict[str, Any], dict[str, Any], Path]]:
                     unpacked.write(chunk)
             yield config, metadata, weights
     except FileNotFoundError:
-        raise LegacyError(f"{path}: no such file.") from None
+        raise LegacyError(f"{path}: no such file. Give the model: a .h5 or .keras file.") from None
     # NotImplementedError: an unknown compression. RuntimeError: a password.
     except (
         zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError, RuntimeError,

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from ghostlap.base.files import read_json
-from ghostlap.driving.evaluation.folder import EVALUATION_FILE
+from ghostlap.base.files import content_hash, read_json
+from ghostlap.driving.measured import EVALUATION_FILE
 from ghostlap.driving.metrics import FIGURES, is_number
 from ghostlap.pilots.onnx_check import read_network
 from ghostlap.pilots.pilot import ONNX_FILE, run_file
@@ -98,8 +97,7 @@ def read_evaluations(run: Path) -> tuple[list[Evaluation], list[str]]:
     folders = sorted(path.parent for path in (run / "evaluate").glob(f"*/{EVALUATION_FILE}"))
     if len(folders) > _MOST_FOLDERS:
         problems.append(f"Only the first {_MOST_FOLDERS} of {len(folders)} evaluations are shown.")
-    data = read_network(run_file(run, ONNX_FILE)).data
-    network = hashlib.blake2b(data, digest_size=16).hexdigest()
+    network = content_hash(read_network(run_file(run, ONNX_FILE)).data)
     for folder in folders[:_MOST_FOLDERS]:
         try:
             found.append(_read(folder, network))

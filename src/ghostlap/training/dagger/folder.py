@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 from pathlib import Path
 from typing import Any
 
 from ghostlap.base.errors import DaggerError
-from ghostlap.base.files import MAX_RESULTS_BYTES, read_json, write_json
+from ghostlap.base.files import MAX_RESULTS_BYTES, content_hash, read_json, write_json
 from ghostlap.base.options import differing
 from ghostlap.data.provenance import machine, versions
 from ghostlap.pilots.onnx_check import read_network
@@ -87,7 +86,7 @@ def what_is_improved(config: DaggerConfig) -> dict[str, Any]:
     network = read_network(run_file(config.pilot, ONNX_FILE)).data
     return {
         "config": config.to_json(),
-        "network_blake2b": hashlib.blake2b(network, digest_size=16).hexdigest(),
+        "network_blake2b": content_hash(network),
     }
 
 

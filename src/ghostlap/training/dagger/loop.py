@@ -20,7 +20,7 @@ from ghostlap.base.engine import run_tasks
 from ghostlap.base.errors import EvaluationError
 from ghostlap.base.files import named_in_errors, own_folder, refuse_link
 from ghostlap.base.terminal import plain, say
-from ghostlap.driving.evaluation.folder import EVALUATION_FILE
+from ghostlap.driving.measured import EVALUATION_FILE
 from ghostlap.driving.rollout.config import EvaluateConfig
 from ghostlap.pilots.pilot import PILOT_FILE, read_description
 from ghostlap.sim.track.track import Track
