@@ -486,9 +486,7 @@ def test_a_page_that_comes_as_soon_as_the_port_is_listened_on(
 def test_a_port_in_use_is_told(tmp_path: Path) -> None:
     async def test(app: App[Any], source: Scripted) -> None:
         other = Scripted(tmp_path)
-        with pytest.raises(
-            CockpitError, match="Is the cockpit open .* --page-port 0"
-        ):
+        with pytest.raises(CockpitError, match="Is the cockpit open .* --page-port 0"):
             async with App(CockpitConfig(port=app.port), other):  # type: ignore[type-var]
                 pass
         assert other.outlet is None  # it was stopped again
