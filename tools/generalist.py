@@ -28,6 +28,8 @@ _EASY = [f"random:{seed}" for seed in range(15)]
 _TWISTY = [f"random:{seed},twist=0.9" for seed in range(15, 30)]
 _WIDE_ROADS = [f"random:{seed},twist=1,width={8 + seed % 5 * 2}" for seed in range(30, 40)]
 _THEIR_SHOULDERS_ARE_DIRT = [f"random:{seed}" for seed in (42, 44, 50, 53, 59, 61)]
+_ANY_WIDTH = tuple(f"random:{seed},width={5 + seed % 6 * 2}" for seed in range(62, 78))
+_HAIRPINS = tuple(f"random:{seed},radius={7 + seed % 3}" for seed in range(80, 90))
 
 RECORDINGS = {
     "varied": RecordConfig(
@@ -42,6 +44,17 @@ RECORDINGS = {
         track=("lake", "jungle"), laps=1, both_ways=True, variants=8, seed=2
     ),
 }  # fmt: skip
+
+FURTHER = {
+    # Markings, edges, kerbs and cameras of every kind, whatever the theme: no shortcuts.
+    "any": RecordConfig(
+        track=("lake", "jungle", *_ANY_WIDTH), laps=1, variants=6, seed=3, conditions="any"
+    ),
+    "hairpins": RecordConfig(
+        track=_HAIRPINS, laps=1, variants=4, seed=4, conditions="any"
+    ),
+}  # fmt: skip
+"""What a pilot of the recordings above is trained further on."""
 
 AUGMENTATION = (
     "default,hue.p=0.3,hue.low=-20,hue.high=20,saturation.p=0.4,saturation.low=0.3,"

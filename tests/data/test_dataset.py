@@ -226,6 +226,17 @@ def test_labels_ahead_are_what_the_driver_does_a_moment_later() -> None:
     assert labels_ahead(frames, 0.0)["steering"].tolist() == frames["steering"].tolist()
 
 
+def test_the_speed_learned_is_the_lower_one_of_now_and_later() -> None:
+    frames = driven([0, 500, 1000, 1500, 2000], [0.0, 0.1, 0.2, 0.3, 0.4])
+    frames["speed_mph"] = [30.0, 30.0, 20.0, 10.0, 25.0]
+    braking = labels_ahead(frames, 0.5, speed_lead_s=1.0)
+    np.testing.assert_allclose(braking["speed_mph"], [20, 10, 10, 25, np.nan])
+    np.testing.assert_allclose(braking["steering"], [0.1, 0.2, 0.3, 0.4, np.nan])
+    np.testing.assert_allclose(
+        labels_ahead(frames, 0.0, speed_lead_s=1.0)["speed_mph"], [20, 10, 20, 10, 25]
+    )
+
+
 def test_labels_ahead_do_not_reach_into_another_stretch() -> None:
     # A pause of ten seconds, then a clock that was set back.
     frames = driven([0, 100, 10_000, 10_100, 50, 150], [0.0, 0.1, 0.5, 0.6, -0.5, -0.6])

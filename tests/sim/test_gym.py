@@ -224,7 +224,10 @@ def test_nonsense_actions_do_no_harm() -> None:
     ("task", "message"),
     [
         ({"cameras": ()}, r'needs a camera, like cameras=\("center",\). Got \(\)'),
-        ({"conditions": "rain"}, '"fixed", "seed", "wide" or a Conditions object. Got \'rain\''),
+        (
+            {"conditions": "rain"},
+            '"fixed", "seed", "wide", "any" or a Conditions object. Got \'rain\'',
+        ),
         ({"direction": 0}, "direction must be one of 1, -1. Got 0"),
         ({"control_hz": 0.0}, "control_hz must be above 0. Got 0.0"),
         ({"variants": 0}, "variants must be above 0. Got 0"),

@@ -148,6 +148,7 @@ def make_samples(
     seed: int = 0,
     min_speed_share: float = 0.0,
     lead_s: float = 0.0,
+    speed_lead_s: float = 0.0,
 ) -> Samples:
     """Samples of several recordings, balanced together.
 
@@ -158,7 +159,7 @@ def make_samples(
             with which the pilot will steer back from 0.83 m to the side. The seeds use 0.15.
         bins, cap, seed: see :func:`balance`.
         min_speed_share: see :func:`slow_rows`.
-        lead_s: see :func:`labels_ahead`.
+        lead_s, speed_lead_s: see :func:`labels_ahead`.
 
     Returns:
         One sample for each camera of each row kept, row after row.
@@ -173,7 +174,7 @@ def make_samples(
         raise DatasetError(f"cameras must be some of {', '.join(CAMERAS)}. Got {list(cameras)}.")
     tables = []
     for number, recording in enumerate(recordings):
-        table = labels_ahead(recording.frames, lead_s)
+        table = labels_ahead(recording.frames, lead_s, speed_lead_s)
         usable = usable_rows(table, min_speed_share)
         tables.append(table.assign(recording=number, time_s=seconds(recording.frames))[usable])
     frames = pd.concat(tables, ignore_index=True)
@@ -203,8 +204,11 @@ def make_samples(
     return samples.take(paths != "")  # a recording may lack a camera
 
 
-def labels_ahead(frames: pd.DataFrame, lead_s: float) -> pd.DataFrame:
+def labels_ahead(frames: pd.DataFrame, lead_s: float, speed_lead_s: float = 0.0) -> pd.DataFrame:
     """A recording's table with steering and speed of ``lead_s`` later; 0 changes nothing.
+
+    With ``speed_lead_s`` the speed is the lower of that and the one of so much later: a pilot that
+    learns it brakes before a bend, and does not hurry out of it.
 
     Between a picture and the car's answer lies the delay of exposure, network, wire and car. A
     pilot that learns what the driver did ``lead_s`` later makes up for so much of it in bends.
@@ -213,6 +217,10 @@ def labels_ahead(frames: pd.DataFrame, lead_s: float) -> pd.DataFrame:
         The table with ``steering`` and ``speed_mph`` interpolated at each row's time plus
         ``lead_s``; NaN where driving had stopped by then, or a neighbour is unknown.
     """
+    if speed_lead_s:
+        table = labels_ahead(frames, lead_s)
+        later = labels_ahead(frames, speed_lead_s)["speed_mph"]
+        return table.assign(speed_mph=np.fmin(table["speed_mph"], later))
     if lead_s == 0 or frames.empty:
         return frames
     step_s = np.diff(seconds(frames), prepend=-np.inf)
@@ -223,11 +231,11 @@ def labels_ahead(frames: pd.DataFrame, lead_s: float) -> pd.DataFrame:
     after = np.searchsorted(clock_s, needed_s).clip(max=len(frames) - 1)
     stretch = np.cumsum(begins)
     goes_on = (stretch[after] == stretch) & (clock_s[after] >= needed_s)
-    later = {
+    ahead = {
         name: np.where(goes_on, np.interp(clock_s + lead_s, clock_s, frames[name]), np.nan)
         for name in ("steering", "speed_mph")
     }
-    return frames.assign(**later)
+    return frames.assign(**ahead)
 
 
 def seconds(frames: pd.DataFrame) -> NDArray[np.float64]:

@@ -18,7 +18,6 @@ from numpy.typing import ArrayLike, NDArray
 
 from ghostlap.base.errors import SimulatorError
 from ghostlap.base.options import Options, Positive, Share
-from ghostlap.data.vision.camera import FULL_LOCK_RAD
 from ghostlap.sim.simulation import Simulation
 from ghostlap.sim.track.track import Track
 from ghostlap.sim.vehicle import GRAVITY_MPS2, MPS_A_MPH, Floats, Vehicle
@@ -154,7 +153,7 @@ class ExpertDriver:
         most = _GRIP_MPS2 / np.maximum(speed, 1.0) ** 2
         curvature = np.minimum(np.maximum(curvature, -most), most)
         wheel_rad = np.arctan(curvature * self.vehicle.effective_wheelbase_m(speed))
-        return np.minimum(np.maximum(-wheel_rad / FULL_LOCK_RAD, -1.0), 1.0)
+        return np.minimum(np.maximum(-wheel_rad / self.vehicle.full_lock_rad, -1.0), 1.0)
 
     def throttle_for(
         self, s_m: ArrayLike, speed_mps: ArrayLike, direction: ArrayLike = 1

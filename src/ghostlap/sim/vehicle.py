@@ -12,12 +12,13 @@ the right**, as in Udacity's logs. Throttle is positive; negative brakes, and re
 from __future__ import annotations
 
 import dataclasses
+from typing import Annotated
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ghostlap.base.errors import SimulatorError
-from ghostlap.base.options import Options, Positive
+from ghostlap.base.options import Options, Positive, Range
 from ghostlap.data.vision.camera import FULL_LOCK_RAD
 
 Floats = NDArray[np.float64]
@@ -47,6 +48,8 @@ class Vehicle(Options, error=SimulatorError, called="{name} of a vehicle"):
     """Highest speed, also downhill (30.19 mph)."""
     axle_m: Positive = 1.4
     """Distance from the car's centre of mass to either axle."""
+    full_lock_rad: Annotated[float, Range(0.05, 1.4)] = FULL_LOCK_RAD
+    """Angle of the front wheels at steering 1."""
     front_stiffness: Positive = 80.0
     """Sideways pull of the front tyres per slip, in m/s2 per radian."""
     rear_stiffness: Positive = 170.0
@@ -125,7 +128,7 @@ class Cars:
             grade: rise of the ground per metre towards the car's nose.
             seconds: at most :data:`PHYSICS_STEP_S`.
         """
-        wheel_rad = -FULL_LOCK_RAD * steering
+        wheel_rad = -self.vehicle.full_lock_rad * steering
         front_pull_mps2, dynamic = self._turn(np.tan(wheel_rad), seconds)
         along = self.yaw_rate_rad_s * self.sideways_mps - front_pull_mps2 * np.sin(wheel_rad)
         along = along * dynamic - GRAVITY_MPS2 * grade / np.sqrt(1 + grade * grade)

@@ -245,8 +245,10 @@ class World:
     def camera_poses(self) -> NDArray[np.float32]:
         """The cameras' x, y, z, heading and pitch, shape ``(cars * cameras, 5)``."""
         s_m, error_rad = self._s_m, self._heading_error_rad
-        axle_m = self.vehicle.axle_m
-        return camera_poses(self.track, self.cameras, self.poses(), s_m, error_rad, axle_m)
+        axle_m, height_m = self.vehicle.axle_m, self.conditions.camera.height_m
+        return camera_poses(
+            self.track, self.cameras, self.poses(), s_m, error_rad, axle_m, height_m
+        )
 
     @property
     def scene(self) -> Scene:

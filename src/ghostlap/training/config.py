@@ -58,6 +58,9 @@ class TrainConfig(Options, error=TrainingError):
     """Steering added for the left camera and taken off for the right one: the feedback gain."""
     lead_s: Annotated[float, Range(0, 60)] = 0.0
     """Learn what the driver did so many seconds later, which makes up for delays in bends."""
+    speed_lead_s: Annotated[float, Range(0, 60)] = 0.0
+    """With --speed: learn a lower speed that the driver had so many seconds later, which makes the
+    pilot brake before a bend. 0 is --lead-s."""
     min_speed_share: SpeedShare = MIN_SPEED_SHARE
     """Rows slower than this share of their recording's median speed are left out: standing,
     reversing and turning round are not driving. 0 keeps all."""

@@ -56,6 +56,7 @@ def prepare_data(config: TrainConfig, console: Console) -> TrainingData:
         seed=config.seed,
         min_speed_share=config.min_speed_share,
         lead_s=config.lead_s,
+        speed_lead_s=config.speed_lead_s,
     )
     folder = config.cache if config.cache and not is_elsewhere() else cache_folder()
     cache = FrameCache(folder, preprocessing.frame_shape)

@@ -35,7 +35,7 @@ from ghostlap.driving.metrics import Drive, Intervention
 from ghostlap.driving.rollout import episode
 from ghostlap.driving.rollout.config import EvaluateConfig, file_name_of
 from ghostlap.driving.rollout.driver import ReferenceDriver, view_of
-from ghostlap.driving.rollout.episode import EpisodesResult, run_episodes
+from ghostlap.driving.rollout.episode import EpisodesResult, run_episodes, simulation_of
 from ghostlap.driving.rollout.incidents import MOST_INCIDENTS, incidents_of, rows_around, worst_of
 from ghostlap.driving.rollout.plan import Episode, EpisodesTask, Push, plan_expert, plan_pilot
 from ghostlap.driving.rollout.rollout import InterventionDetector
@@ -247,6 +247,18 @@ def test_options_say_what_is_planned(oval: str, track: Track) -> None:
 def test_every_hardship_is_another(track: Track) -> None:
     conditions = [stress.applied(FIXED["lake"]) for stress in STRESS_SUITE if stress.is_seen]
     assert len({*conditions, FIXED["lake"]}) == len(conditions) + 1
+
+
+def test_a_hardship_may_be_another_car(oval: str) -> None:
+    quick = next(stress for stress in STRESS_SUITE if stress.name == "steering 10 % quicker")
+    assert not quick.is_seen
+    turned = []
+    for stress in (NO_STRESS, quick):
+        world = simulation_of(task_for(oval, Expert(), seconds=1.0, stress=stress), cameras=())
+        before_rad = world.truth().heading_error_rad[0]
+        world.step(0.3, 1.0, 1.0)
+        turned.append(before_rad - world.truth().heading_error_rad[0])
+    assert turned[1] > 1.05 * turned[0] > 0
 
 
 # The loop

@@ -78,6 +78,19 @@ def test_twist_makes_bends_tighter_and_hills_make_grades_steeper() -> None:
     assert np.mean([*map(turning_rad, wild)]) > 1.4 * np.mean([*map(turning_rad, gentle)])
 
 
+def test_a_radius_asked_for_makes_hairpins_of_it() -> None:
+    tracks = [random_track(RandomTrack(seed, radius_m=7.0)) for seed in range(12)]
+    for track in tracks:
+        check_track(track)
+        assert 6.9 < tightest_m(track) < 11
+        bend = track.curvature(track.stations_s_m) * track.stations_s_m[1]
+        tight = np.flatnonzero(np.abs(bend) > track.stations_s_m[1] / 14)
+        turns = [abs(bend[part].sum()) for part in np.split(tight, np.where(np.diff(tight) > 1)[0])]
+        assert max(turns) > np.radians(90)
+    wide = random_track(RandomTrack(1, radius_m=20.0, width_m=10.0))
+    assert tightest_m(wide) > 19.5
+
+
 def test_the_same_seed_is_the_same_track() -> None:
     one, again, other = (random_track(RandomTrack(seed)) for seed in (7, 7, 8))
     assert np.array_equal(one.points_m, again.points_m)

@@ -48,7 +48,8 @@ class RecordConfig(Options, error=SimulatorError):
     """Standard deviation of an unsteady hand, in steering."""
     conditions: ConditionsKind = "seed"
     """Light, weather and materials: drawn from the seed, or always those of the track's theme. wide
-    draws also night, colour casts, roads of dirt or snow, no lines, a sun at the horizon."""
+    draws also night, colour casts, roads of dirt or snow, no lines, a sun at the horizon; any draws
+    markings, kerbs and the camera, too, independently of all else."""
     road: Material | None = None
     """The road's material, whatever the conditions say: dirt, say, which looks like the shoulders
     of some bends."""

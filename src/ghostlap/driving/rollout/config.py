@@ -44,7 +44,8 @@ class EvaluateConfig(Options, error=EvaluationError):
     direction: Direction = "both"
     """Which way round: forward, backward, or an episode each way."""
     conditions: ConditionsKind = "seed"
-    """Light and materials drawn from the seeds (wide: also night, colour casts, roads of dirt), or
+    """Light and materials drawn from the seeds (wide: also night, colour casts, roads of dirt;
+    any: other markings and cameras, too), or
     fixed as Udacity's simulator shows the track."""
     pushes: bool = True
     """Push the car a little now and then."""

@@ -22,6 +22,7 @@ from ghostlap.pilots.pilot import Pilot
 from ghostlap.sim.expert import Expert
 from ghostlap.sim.simulation import Simulation
 from ghostlap.sim.track.tracks import track_named
+from ghostlap.sim.vehicle import Vehicle
 from ghostlap.sim.world import World
 
 
@@ -122,6 +123,8 @@ def simulation_of(task: EpisodesTask, **view: Any) -> Simulation:
     make = simulation_class(task.simulation, EvaluationError)
     starts = [episode.start for episode in task.episodes]
     track, picture = track_named(task.track), task.stress.picture
+    if task.stress.vehicle:
+        view["vehicle"] = Vehicle(**task.stress.vehicle)
     if not picture or not view.get("cameras", ("center",)):
         return make(track, task.conditions, starts, **view)
     rows = view.pop("rows", None)  # what is drawn onto a picture must not depend on its rows

@@ -119,6 +119,7 @@ def _split(found: Recorded, told: Any) -> tuple[Samples, Samples] | None:
             seed=found.training.seed,
             min_speed_share=found.training.min_speed_share,
             lead_s=found.training.lead_s,
+            speed_lead_s=found.training.speed_lead_s,
         )
         there = np.array([os.path.exists(name) for name in samples.images], bool)
         training, validation = split(

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ghostlap.base.errors import SimulatorError
-from ghostlap.data.vision.camera import SIDE_CAMERA_M, Camera
+from ghostlap.data.vision.camera import SIDE_CAMERA_M
 from ghostlap.sim.track.track import Floats, Track, wrapped
 
 CameraName = Literal["left", "center", "right"]
@@ -32,6 +32,7 @@ def camera_poses(
     s_m: Floats,
     heading_error_rad: Floats,
     axle_m: float,
+    height_m: float,
 ) -> NDArray[np.float32]:
     """Positions and directions of the cameras of some cars.
 
@@ -44,6 +45,7 @@ def camera_poses(
         cars: poses of the cars on the map.
         s_m, heading_error_rad: their places on the track, in its own direction.
         axle_m: distance from a car's centre to either axle.
+        height_m: of the cameras above the road.
 
     Returns:
         x, y, z, heading and pitch (nose up positive), shape ``(cars * cameras, 5)``.
@@ -54,7 +56,7 @@ def camera_poses(
     poses = np.empty((len(s_m), len(cameras), 5), np.float32)
     poses[..., 0] = cars.x_m[:, None] - np.sin(cars.heading_rad)[:, None] * left_m
     poses[..., 1] = cars.y_m[:, None] + np.cos(cars.heading_rad)[:, None] * left_m
-    poses[..., 2] = track.elevation(s_m)[:, None] + Camera().height_m
+    poses[..., 2] = track.elevation(s_m)[:, None] + height_m
     poses[..., 3] = wrapped(cars.heading_rad)[:, None]
     poses[..., 4] = np.arctan(grade)[:, None]
     return poses.reshape(-1, 5)

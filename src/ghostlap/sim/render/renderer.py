@@ -62,7 +62,8 @@ class Renderer:
                 f"The renderer has no device {device!r} here ({error}). Use cpu."
             ) from error
         self.views = views
-        camera = Camera().for_frames(height_px, width_px)
+        focal_px, horizon_px, eye_m = map(float, scene.camera)
+        camera = Camera(focal_px, horizon_px, eye_m).for_frames(height_px, width_px)
         self._optics = _optics(camera, first, end)
         self._land = self._land_of(scene)
         self._sun = _vector(scene.sun)
@@ -147,7 +148,8 @@ class Renderer:
         )
         land.road_pattern, land.verge_pattern = scene.road_pattern, scene.verge_pattern
         land.sun, land.shadow = _vector(scene.sun), _vector(scene.shadow_light)
-        land.markings, land.theme = scene.markings, scene.theme
+        land.strokes = self._array(scene.strokes, float)
+        land.shoulder, land.theme = scene.shoulder, scene.theme
         land.gain = _vector(scene.gain)
         land.haze_per_m = scene.haze / _HAZE_FROM_M
         return land

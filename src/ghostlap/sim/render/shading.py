@@ -27,6 +27,7 @@ class Land:
     stations: wp.array2d(dtype=float)
     patterns: wp.array(dtype=wp.uint8, ndim=4)
     horizon: wp.array(dtype=wp.vec2)
+    strokes: wp.array2d(dtype=float)
     per_cell: float
     x0: float
     y0: float
@@ -42,7 +43,7 @@ class Land:
     verge_pattern: int
     sun: wp.vec3
     shadow: wp.vec3
-    markings: int
+    shoulder: int
     theme: int
     gain: wp.vec3
     haze_per_m: float
@@ -149,9 +150,9 @@ def shoulder(
     """Colour beside the road: a kerb in bends, and the lake's raised strip, lit by the sun."""
     out = colour
     kerb = float(0.0)
-    if land.theme != 1 and wp.abs(bend) > 0.011:
+    if land.shoulder != 1 and wp.abs(bend) > 0.011:
         kerb = 1.0
-    if land.theme == 0:
+    if land.shoulder == 0:
         pale = mixed(
             wp.vec3(0.36, 0.40, 0.42),
             wp.vec3(1.05, 1.0, 0.86),
@@ -166,29 +167,53 @@ def shoulder(
 
 
 @wp.func
+def worn(land: Land, offset: float, s: float, texels: float, wear: float):
+    """Share of paint that is left at a place, for a share worn off in patches."""
+    rough = 0.7 * grain(land, 3, offset * 0.2, s * 0.2, texels * 0.2)
+    rough = rough + 0.3 * grain(land, 0, offset, s, texels)
+    return wp.clamp((rough - 0.3 - 0.4 * wear) * 6.0 + 0.5, 0.0, 1.0)
+
+
+@wp.func
 def marked(
     land: Land, colour: wp.vec3, sunlit: wp.vec3, offset: float, half: float, s: float,
-    lined: bool, across: float, along: float,
+    lined: bool, beside: bool, across: float, along: float, texels: float,
 ):  # fmt: skip
-    """The road's colour with its lines."""
+    """The colour of the road, or of what is beside it, with its strokes.
+
+    The columns are those of :func:`ghostlap.sim.scene.strokes.as_array`.
+    """
     out = colour
-    aside = wp.abs(offset)
-    white = wp.cw_mul(wp.vec3(0.93, 0.93, 0.91), sunlit)
-    if land.markings == 1:
-        if lined:
-            yellow = wp.cw_mul(wp.vec3(0.68, 0.59, 0.22), sunlit)
-            lines = band(aside, half - 0.38, half - 0.23, across) + 0.5 * band(
-                aside, half - 0.62, half - 0.50, across
-            )
-            out = mixed(out, yellow, lines)
-    elif land.markings == 2:
-        lines = stripes(s, 6.5, 0.55, along) * band(offset, -0.10, 0.10, across)
-        if lined:
-            lines = lines + band(aside, half - 0.30, half - 0.12, across)
-        out = mixed(out, white, lines)
-    elif land.markings == 3:
-        if lined:
-            out = mixed(out, white, band(aside, half - 0.32, half - 0.17, across))
+    cover = float(0.0)
+    for n in range(land.strokes.shape[0]):
+        if (lined or land.strokes[n, 15] < 0.5) and beside == (land.strokes[n, 14] > 0.5):
+            at = offset
+            if land.strokes[n, 7] < 0.5:
+                at = wp.abs(offset)
+            low = land.strokes[n, 0] * half + land.strokes[n, 1]
+            high = land.strokes[n, 0] * half + land.strokes[n, 2]
+            if at + across > low and at - across < high:
+                share = land.strokes[n, 6]
+                period = land.strokes[n, 8]
+                if period > 0.0:
+                    from_begin = s + land.strokes[n, 10]
+                    share = share * stripes(from_begin, period, land.strokes[n, 9], along)
+                    if land.strokes[n, 11] > 0.0:
+                        phase = from_begin / period
+                        phase = (phase - wp.floor(phase)) / land.strokes[n, 9]
+                        lost = 0.5 * (high - low) * land.strokes[n, 11] * wp.min(phase, 1.0)
+                        low = low + lost
+                        high = high - lost
+                if share > 0.0:
+                    share = share * band(at, low, high, across)
+                    if land.strokes[n, 12] > 0.0:
+                        share = share * worn(land, offset, s, texels, land.strokes[n, 12])
+                    cover = cover + share
+        if land.strokes[n, 13] < 0.5:
+            if cover > 0.0:
+                paint = wp.vec3(land.strokes[n, 3], land.strokes[n, 4], land.strokes[n, 5])
+                out = mixed(out, wp.cw_mul(paint, sunlit), cover)
+            cover = 0.0
     return out
 
 
@@ -275,6 +300,9 @@ def land_colour(land: Land, optics: Optics, x: float, y: float, forward: wp.vec2
             colour = shoulder(
                 land, colour, sunlit, aside - half, land.stations[k, 2], s, facing, across, along
             )
+            colour = marked(
+                land, colour, sunlit, offset, half, s, lined, True, across, along, texels
+            )
     on_road = band(aside, -1.0, half, across)
     if on_road > 0.0:
         road = wp.vec3(0.0, 0.0, 0.0)
@@ -284,6 +312,6 @@ def land_colour(land: Land, optics: Optics, x: float, y: float, forward: wp.vec2
         else:
             rough = grain(land, land.road_pattern, offset, s, texels)
             road = wp.cw_mul(mixed(land.dark, land.light, rough), sunlit)
-            road = marked(land, road, sunlit, offset, half, s, lined, across, along)
+            road = marked(land, road, sunlit, offset, half, s, lined, False, across, along, texels)
         colour = mixed(colour, road, on_road)
     return colour

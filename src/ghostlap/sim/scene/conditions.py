@@ -3,18 +3,21 @@
 A pilot that has only seen one light and one asphalt tells road from verge by their colours. Drawn
 conditions vary sun, haze, tint, the materials of road and verge, and the number of trees, all from
 one seed. Wide ones go to the limits at which a person would still drive: night, colour casts, roads
-of dirt or snow, no lines, a sun at the horizon.
+of dirt or snow, no lines, a sun at the horizon. ``any`` draws markings, edges and camera as well.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import math
 from typing import TYPE_CHECKING, Annotated, Literal, get_args
 
 import numpy as np
 
 from ghostlap.base.errors import SimulatorError
 from ghostlap.base.options import Options, Range, Share
+from ghostlap.data.vision.camera import Camera
+from ghostlap.sim.scene.strokes import Stroke, drawn_strokes
 
 if TYPE_CHECKING:  # options name kinds of conditions; a drive needs no road for that
     from ghostlap.sim.track.track import Theme
@@ -40,6 +43,10 @@ class Conditions(Options, error=SimulatorError, called="{name}"):
     """Material of the ground beside the road."""
     lines: bool = True
     """Whether the road is marked."""
+    strokes: tuple[Stroke, ...] | None = None
+    """Its markings, patches, kerbs and pavements; None for those of the track."""
+    shoulder: bool = True
+    """Whether there are the theme's own shoulders, and kerbs in bends."""
     sun_azimuth_deg: float = 35.0
     """Direction of the sun, counterclockwise from east."""
     sun_elevation_deg: Annotated[float, Range(3, 90)] = 55.0
@@ -56,10 +63,27 @@ class Conditions(Options, error=SimulatorError, called="{name}"):
     """Factor on the number of trees."""
     texture_seed: Annotated[int, Range(0, 2**31)] = 0
     """Seed of the textures' noise and of the places of trees and boulders."""
+    hills: Annotated[float, Range(0, 4)] = 1.0
+    """Factor on the hills at the horizon; 0 is an open one."""
+    camera_height: Annotated[float, Range(0.5, 2)] = 1.0
+    """Factor on the height of the camera."""
+    camera_focal: Annotated[float, Range(0.5, 2)] = 1.0
+    """Factor on the camera's focal length: a smaller one sees more to the sides."""
+    camera_pitch_deg: Annotated[float, Range(-10, 10)] = 0.0
+    """How far the camera looks further up than it should."""
+
+    @property
+    def camera(self) -> Camera:
+        """The camera with which a scene is seen, of frames of the usual size."""
+        usual = Camera()
+        focal_px = usual.focal_px * self.camera_focal
+        lower_px = focal_px * math.tan(math.radians(self.camera_pitch_deg))
+        return Camera(focal_px, usual.horizon_px + lower_px, usual.height_m * self.camera_height)
 
 
-ConditionsKind = Literal["fixed", "seed", "wide"]
-"""``fixed``: as Udacity's simulator shows a theme; ``seed``: drawn; ``wide``: of a wider range."""
+ConditionsKind = Literal["fixed", "seed", "wide", "any"]
+"""``fixed``: as Udacity's simulator shows a theme; ``seed``: drawn; ``wide``: of a wider range;
+``any``: with other markings, edges and camera, too."""
 
 FIXED: dict[Theme, Conditions] = {
     "lake": Conditions(),
@@ -73,12 +97,13 @@ def conditions_of(kind: ConditionsKind, theme: Theme, seed: int | None) -> Condi
     """Conditions of a kind; fixed ones need no seed.
 
     Of ``seed`` conditions, half keep the theme's own materials. Of ``wide`` ones, any material may
-    be the road beside any other; without lines the two always differ.
+    be the road beside any other; without lines the two always differ. ``any`` draws as wide, and
+    then markings, edges and camera independently of theme and materials.
     """
     own = FIXED[theme]
     if kind == "fixed" or seed is None:
         return own
-    wide = kind == "wide"
+    wide = kind in ("wide", "any")
     draw = np.random.default_rng([seed, 73 if wide else 71])
     road, verge = own.road, own.verge
     if draw.random() < (0.75 if wide else 0.5):
@@ -89,7 +114,7 @@ def conditions_of(kind: ConditionsKind, theme: Theme, seed: int | None) -> Condi
     elevations_deg = (25, 80) if wide else (25, 75)
     if wide and draw.random() < 0.3:
         elevations_deg = (5, 25)
-    return dataclasses.replace(
+    drawn = dataclasses.replace(
         own,
         road=road,
         verge=verge,
@@ -104,4 +129,22 @@ def conditions_of(kind: ConditionsKind, theme: Theme, seed: int | None) -> Condi
         haze=float(draw.choice([0.3, 1.0, 1.0, 2.5, 8.0] if wide else [0.3, 1.0, 1.0, 2.5])),
         tree_density=float(draw.uniform(*((0.2, 1.8) if wide else (0.4, 1.6)))),
         texture_seed=int(draw.integers(2**31)),
+    )
+    return _any(drawn, np.random.default_rng([seed, 79])) if kind == "any" else drawn
+
+
+def _any(wide: Conditions, draw: np.random.Generator) -> Conditions:
+    """The conditions with other markings, edges and camera; a third keep the track's markings."""
+    alike = wide.road == wide.verge
+    own_strokes, shoulder = bool(draw.random() < 0.3), bool(draw.random() < 0.5)
+    strokes = drawn_strokes(draw, lined=alike)
+    return dataclasses.replace(
+        wide,
+        lines=wide.lines or not own_strokes,
+        strokes=None if own_strokes else strokes,
+        shoulder=shoulder,
+        hills=float(draw.choice([0.0, 0.5, 1.0, 1.5])),
+        camera_height=float(draw.uniform(0.93, 1.07)),
+        camera_focal=float(draw.uniform(0.95, 1.05)),
+        camera_pitch_deg=float(draw.uniform(-1.0, 1.0)),
     )

@@ -26,6 +26,7 @@ from ghostlap.sim.scene.materials import COBBLES, SUBSTANCES, patterns
 from ghostlap.sim.scene.noise import around
 from ghostlap.sim.scene.props import cast_shadows, props_of
 from ghostlap.sim.scene.sprites import sprites
+from ghostlap.sim.scene.strokes import OWN, Stroke, as_array
 from ghostlap.sim.scene.terrain import terrain_of
 from ghostlap.sim.track.track import Track
 
@@ -63,17 +64,21 @@ class Scene:
     """Unit vector: east, north, up."""
     shadow_light: NDArray[np.float32]
     """Factors on red, green and blue in shadow."""
-    markings: int
-    """0 none, 1 double yellow, 2 two lanes, 3 white edges."""
+    strokes: NDArray[np.float32]
+    """``(strokes, 16)``: what :func:`ghostlap.sim.scene.strokes.as_array` makes."""
+    shoulder: int
+    """Whose shoulders and kerbs there are: 0 the lake's, 1 none, 2 a circuit's."""
     theme: int
     """0 lake, 1 jungle, 2 circuit."""
     gain: NDArray[np.float32]
     """Factors on red, green and blue of the whole picture."""
     haze: float
+    camera: NDArray[np.float64]
+    """Focal length and row of the horizon in pixels of a frame 160 high, and height in metres."""
 
 
 _THEMES = ("lake", "jungle", "circuit")
-_MARKINGS = ("none", "double_yellow", "two_lanes", "white_edges")
+_BARE_SHOULDER = _THEMES.index("jungle")
 
 
 def scene_of(track: Track, conditions: Conditions, cache: bool = True) -> Scene:
@@ -141,17 +146,25 @@ def _bake(track: Track, conditions: Conditions) -> Scene:
         verge_pattern=int(SUBSTANCES[conditions.verge].pattern),
         sun=sun_direction(conditions).astype(np.float32),
         shadow_light=((1 - depth) * SKY_LIGHT).astype(np.float32),
-        markings=_MARKINGS.index(track.markings) if conditions.lines else 0,
+        strokes=as_array(_strokes(track, conditions)),
+        shoulder=_THEMES.index(track.theme) if conditions.shoulder else _BARE_SHOULDER,
         theme=_THEMES.index(track.theme),
         gain=(np.array(conditions.tint) * conditions.brightness).astype(np.float32),
         haze=conditions.haze,
+        camera=np.array(dataclasses.astuple(conditions.camera)[:3]),
     )
+
+
+def _strokes(track: Track, conditions: Conditions) -> tuple[Stroke, ...]:
+    if not conditions.lines:
+        return ()
+    return OWN[track.markings] if conditions.strokes is None else conditions.strokes
 
 
 def _horizon(track: Track, conditions: Conditions) -> NDArray[np.float32]:
     """Two ranges of hills all around, the nearer one with a ragged line of trees."""
     draw = np.random.default_rng([conditions.texture_seed, 53])
-    high = {"lake": 0.05, "jungle": 0.12, "circuit": 0.02}[track.theme]
+    high = {"lake": 0.05, "jungle": 0.12, "circuit": 0.02}[track.theme] * conditions.hills
     far = high * (1 + 0.4 * around(draw, HORIZON_BINS, 9)) + 0.01
     near = high * (0.55 + 0.3 * around(draw, HORIZON_BINS, 14))
     trees = np.repeat(draw.random(HORIZON_BINS // 4), 4) * np.tile(

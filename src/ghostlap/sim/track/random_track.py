@@ -35,12 +35,16 @@ STRETCHES_APART_M = 25.0
 
 _LENGTHS_M = (300.0, 5000.0)
 _WIDTHS_M = (5.0, 16.0)
+_RADII_M = (7.0, 40.0)
 _MARKINGS: dict[Theme, Markings] = {
     "lake": "double_yellow",
     "jungle": "two_lanes",
     "circuit": "white_edges",
 }
-_OPTIONS = {"length": "length_m", "twist": "twist", "hills": "hills", "width": "width_m"}
+_OPTIONS = {
+    "length": "length_m", "twist": "twist", "hills": "hills", "width": "width_m",
+    "radius": "radius_m",
+}  # fmt: skip
 """Options in a random track's name, and their fields."""
 _EASED = 0.97
 """Share of a try's irregularity that the next one keeps."""
@@ -63,6 +67,8 @@ class RandomTrack:
     """Steepness: from 0, flat, to 1, grades of up to 14 %."""
     width_m: float | None = None
     """Width of the road; drawn from 7.2 to 10 m."""
+    radius_m: float | None = None
+    """Radius of the tightest bend, which is a hairpin; without it there need be none."""
 
     def __post_init__(self) -> None:
         if not 0 <= self.seed < 2**63:
@@ -71,6 +77,7 @@ class RandomTrack:
             )
         limits = {
             "length_m": _LENGTHS_M, "twist": (0.0, 1.0), "hills": (0.0, 1.0), "width_m": _WIDTHS_M,
+            "radius_m": _RADII_M,
         }  # fmt: skip
         for name, (low, high) in limits.items():
             value = getattr(self, name)
@@ -98,7 +105,10 @@ def random_track_from_name(name: str) -> RandomTrack:
     Raises:
         TrackError: the name has another form, or a value is out of range.
     """
-    form = f"Write {RANDOM_PREFIX}SEED[,length=METRES][,twist=0..1][,hills=0..1][,width=METRES]."
+    form = (
+        f"Write {RANDOM_PREFIX}SEED[,length=METRES][,twist=0..1][,hills=0..1][,width=METRES]"
+        "[,radius=METRES]."
+    )
     seed, *options = name.removeprefix(RANDOM_PREFIX).split(",")
     if not (seed.isascii() and seed.isdigit() and len(seed) <= 18):
         raise TrackError(f"{name}: the seed must be a whole number from 0. Got {seed!r}. {form}")
@@ -128,7 +138,7 @@ def random_track(config: RandomTrack) -> Track:
     )
     drawn_half_width_m = draw.uniform(3.6, 5.0)
     half_width_m = drawn_half_width_m if config.width_m is None else config.width_m / 2
-    line = _centre_line(config.seed, length_m, twist)
+    line = _centre_line(config.seed, length_m, twist, config.radius_m)
     land = _land(draw, line, hills)
     count = len(line)
     edge_left, edge_right = (np.full(count, Edge.LINED, np.uint8) for _ in range(2))
@@ -153,21 +163,25 @@ def random_track(config: RandomTrack) -> Track:
     return track
 
 
-def _centre_line(seed: int, length_m: float, twist: float) -> Floats:
+def _centre_line(seed: int, length_m: float, twist: float, radius_m: float | None) -> Floats:
     """A valid centre line as evenly spaced points, shape ``(n, 2)``."""
     tightest_m = 40.0 + twist * (_TIGHTEST_M - 40.0)
     tightest_m = min(tightest_m, 0.5 * length_m / (2 * math.pi))
+    most_m, apart_m = (radius_m or tightest_m), STRETCHES_APART_M
+    if radius_m is not None:
+        apart_m = min(apart_m, 2 * radius_m)
     for attempt in range(_MOST_TRIES):
         draw = np.random.default_rng([seed, 29, attempt])
-        line = _drawn_line(draw, length_m, twist, _EASED**attempt, tightest_m)
-        if np.abs(curvature_along(line)).max() < 1 / tightest_m and _apart(line):
+        line = _drawn_line(draw, length_m, twist, _EASED**attempt, tightest_m, radius_m)
+        if np.abs(curvature_along(line)).max() < 1 / most_m and _apart(line, apart_m):
             return line
     raise AssertionError(f"seed {seed}: not even a circle was possible")
 
 
 def _drawn_line(
-    draw: np.random.Generator, length_m: float, twist: float, irregular: float, tightest_m: float
-) -> Floats:
+    draw: np.random.Generator, length_m: float, twist: float, irregular: float, tightest_m: float,
+    radius_m: float | None,
+) -> Floats:  # fmt: skip
     """One try at a centre line: a ring of corners, pushed in and out, swirled and stretched."""
     count = max(5, round(length_m / (170.0 - 100.0 * twist)))
     steps = 1.0 + 0.5 * irregular * draw.uniform(-1, 1, count)
@@ -187,22 +201,49 @@ def _drawn_line(
     cos, sin = np.cos(turn), np.sin(turn)
     places = (places @ np.array([[cos, sin], [-sin, cos]]))[::way_round]
     places *= length_m / loop_length(places)
+    if radius_m is not None:
+        places, radii = _with_hairpins(draw, 0.7 * places, radii, irregular, radius_m)
     for _ in range(3):  # rounding corners makes the line shorter than the polygon
         corners = [Corner(x, y, radius) for (x, y), radius in zip(places, radii, strict=True)]
         places = places * (length_m / loop_length(line_through(corners)))
     return line_through(corners, length_m)
 
 
-def _apart(line: Floats) -> bool:
+def _with_hairpins(
+    draw: np.random.Generator, places: Floats, radii: Floats, irregular: float, radius_m: float
+) -> tuple[Floats, Floats]:
+    """Corners with those of hairpins between them, each a detour to one side of a straight."""
+    corners = []
+    onward = np.roll(places, -1, axis=0) - places
+    for place, radius, way in zip(places, radii, onward, strict=True):
+        corners.append((*place, radius))
+        long_m = float(np.hypot(*way))
+        depth_m, base_m = radius_m + draw.uniform(20, 60), radius_m * draw.uniform(2.5, 5)
+        side, is_drawn = draw.choice([-1, 1]), draw.random() < 0.8 * irregular
+        if is_drawn and long_m > base_m + 4 * radius_m:
+            ahead, middle = way / long_m, place + way / 2
+            left = np.array([-ahead[1], ahead[0]])
+            tip = middle + side * depth_m * left + draw.uniform(-0.3, 0.3) * base_m * ahead
+            wide_m, tip_m = radius_m * draw.uniform(1.3, 2.5), radius_m * draw.uniform(1.15, 1.5)
+            corners += [
+                (*(middle - base_m / 2 * ahead), wide_m),
+                (*tip, tip_m),
+                (*(middle + base_m / 2 * ahead), wide_m),
+            ]
+    every = np.array(corners)
+    return every[:, :2], every[:, 2]
+
+
+def _apart(line: Floats, apart_m: float) -> bool:
     """Whether stretches that are not neighbours along the line keep away from each other.
 
     Neighbours are no further apart along the line than half a circle of the smallest distance is.
     """
     spacing_m = point_spacing_m(line)
-    first, second = cKDTree(line).query_pairs(STRETCHES_APART_M, output_type="ndarray").T
+    first, second = cKDTree(line).query_pairs(apart_m, output_type="ndarray").T
     between = np.abs(first - second)
     between = np.minimum(between, len(line) - between)
-    return bool((between * spacing_m <= math.pi / 2 * STRETCHES_APART_M + spacing_m).all())
+    return bool((between * spacing_m <= math.pi / 2 * apart_m + spacing_m).all())
 
 
 def _land(draw: np.random.Generator, line: Floats, hills: float) -> Hills:
