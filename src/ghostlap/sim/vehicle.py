@@ -12,13 +12,12 @@ the right**, as in Udacity's logs. Throttle is positive; negative brakes, and re
 from __future__ import annotations
 
 import dataclasses
-from typing import Annotated
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ghostlap.base.errors import SimulatorError
-from ghostlap.base.options import Options, Positive, Range
+from ghostlap.base.options import Options, Positive
 from ghostlap.data.vision.camera import FULL_LOCK_RAD
 
 Floats = NDArray[np.float64]
@@ -48,7 +47,7 @@ class Vehicle(Options, error=SimulatorError, called="{name} of a vehicle"):
     """Highest speed, also downhill (30.19 mph)."""
     axle_m: Positive = 1.4
     """Distance from the car's centre of mass to either axle."""
-    full_lock_rad: Annotated[float, Range(0.05, 1.4)] = FULL_LOCK_RAD
+    full_lock_rad: Positive = FULL_LOCK_RAD
     """Angle of the front wheels at steering 1."""
     front_stiffness: Positive = 80.0
     """Sideways pull of the front tyres per slip, in m/s2 per radian."""

@@ -229,6 +229,7 @@ def test_the_expert_gets_the_same_episodes(oval: str, track: Track) -> None:
     assert of_expert < of_pilot
     assert {name for name, _ in of_expert} == {
         "none", "delay 100 ms", "delay 200 ms", "every 3rd frame lost", "hard pushes",
+        "steering 10 % quicker", "wheelbase 10 % longer",
     }  # fmt: skip
 
 
@@ -258,7 +259,7 @@ def test_a_hardship_may_be_another_car(oval: str) -> None:
         before_rad = world.truth().heading_error_rad[0]
         world.step(0.3, 1.0, 1.0)
         turned.append(before_rad - world.truth().heading_error_rad[0])
-    assert turned[1] > 1.05 * turned[0] > 0
+    assert turned[1] > 1.02 * turned[0] > 0
 
 
 # The loop

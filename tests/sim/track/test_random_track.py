@@ -156,7 +156,9 @@ def test_names_are_short() -> None:
     assert named == RandomTrack(7, length_m=900, hills=0)
 
 
-FORM = " Write random:SEED[,length=METRES][,twist=0..1][,hills=0..1][,width=METRES]."
+FORM = (
+    " Write random:SEED[,length=METRES][,twist=0..1][,hills=0..1][,width=METRES][,radius=METRES]."
+)
 
 
 @pytest.mark.parametrize(
