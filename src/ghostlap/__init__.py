@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from ghostlap.commands.benchmark import benchmark
     from ghostlap.commands.compare import compare
     from ghostlap.commands.convert import convert
+    from ghostlap.commands.critic import CriticConfig, critic
     from ghostlap.commands.dagger import dagger
     from ghostlap.commands.demo.command import demo
     from ghostlap.commands.demo.config import DemoConfig
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from ghostlap.commands.explain import explain
     from ghostlap.commands.explore import explore
     from ghostlap.commands.export import export
+    from ghostlap.commands.failures import failures
     from ghostlap.commands.import_model import import_model
     from ghostlap.commands.record import record
     from ghostlap.commands.report import report
@@ -54,6 +56,7 @@ if TYPE_CHECKING:
     from ghostlap.data.vision.preprocessing import Preprocessing, preprocess, read_rgb
     from ghostlap.driving.benchmark.config import BenchmarkConfig, CompareConfig
     from ghostlap.driving.expert_recording.config import RecordConfig
+    from ghostlap.driving.failures.config import FailuresConfig
     from ghostlap.driving.rollout.config import EvaluateConfig
     from ghostlap.driving.server.config import DriveConfig
     from ghostlap.pilots.export.config import ExportConfig
@@ -81,6 +84,7 @@ _HOME = {
     "BenchmarkConfig": "driving.benchmark.config",
     "CompareConfig": "driving.benchmark.config",
     "ConvertConfig": "data.formats.config",
+    "CriticConfig": "commands.critic",
     "DaggerConfig": "training.dagger.config",
     "DemoConfig": "commands.demo.config",
     "DoctorConfig": "commands.doctor",
@@ -90,6 +94,7 @@ _HOME = {
     "ExplainConfig": "reports.explain.config",
     "ExploreConfig": "reports.explore.config",
     "ExportConfig": "pilots.export.config",
+    "FailuresConfig": "driving.failures.config",
     "GhostlapError": "base.errors",
     "ImportConfig": "pilots.keras_import.config",
     "Pilot": "pilots.pilot",
@@ -108,6 +113,7 @@ _HOME = {
     "benchmark": "commands.benchmark",
     "compare": "commands.compare",
     "convert": "commands.convert",
+    "critic": "commands.critic",
     "dagger": "commands.dagger",
     "demo": "commands.demo.command",
     "doctor": "commands.doctor",
@@ -117,6 +123,7 @@ _HOME = {
     "explain": "commands.explain",
     "explore": "commands.explore",
     "export": "commands.export",
+    "failures": "commands.failures",
     "import_model": "commands.import_model",
     "preprocess": "data.vision.preprocessing",
     "read_recording": "data.formats.readers",
@@ -136,6 +143,7 @@ __all__ = [
     "BenchmarkConfig",
     "CompareConfig",
     "ConvertConfig",
+    "CriticConfig",
     "DaggerConfig",
     "DemoConfig",
     "DoctorConfig",
@@ -145,6 +153,7 @@ __all__ = [
     "ExplainConfig",
     "ExploreConfig",
     "ExportConfig",
+    "FailuresConfig",
     "GhostlapError",
     "ImportConfig",
     "Pilot",
@@ -164,6 +173,7 @@ __all__ = [
     "benchmark",
     "compare",
     "convert",
+    "critic",
     "dagger",
     "demo",
     "doctor",
@@ -173,6 +183,7 @@ __all__ = [
     "explain",
     "explore",
     "export",
+    "failures",
     "import_model",
     "preprocess",
     "read_recording",

@@ -19,6 +19,8 @@ UNTIL_STOPPED = {"drive", "simulate"}
 LONG = {
     "demo": "a whole demo, which tests/commands/test_demo.py runs",
     "benchmark": "a whole suite; tests/driving/benchmark runs a small one",
+    "critic": "needs drives that fail; tests/training/test_critic.py has some",
+    "failures": "a car under each of 36 conditions; tests/training/test_critic.py drives a few",
     "compare": "needs the results of two",
 }
 VERBS = sorted(

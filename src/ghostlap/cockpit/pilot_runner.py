@@ -86,7 +86,7 @@ class PilotRunner:
     @property
     def spread(self) -> float | None:
         """Steering standard deviation last predicted; None for a pilot that predicts none."""
-        spread = float(self._driver.steering_std[0])
+        spread = float(self._driver.doubt[0])
         return spread if math.isfinite(spread) else None
 
     @property

@@ -47,6 +47,10 @@ COMMANDS = {
     "evaluate": Command(
         "drive a pilot in the embedded simulator and measure how well it drives", "sim",
     ),
+    "failures": Command(
+        "let a pilot fail, and keep what its network computed before that", "train,sim",
+    ),
+    "critic": Command("a pilot learns to know seconds ahead when it will fail", "train,sim"),
     "benchmark": Command(
         "any policy measured by a frozen suite: one page, one JSON, the same for everybody", "sim",
     ),

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ghostlap.base.options import Options, Positive, Range, Share
+from ghostlap.pilots.critic import Critic, Foresight
 
 Floats = NDArray[np.float64]
 
@@ -77,12 +78,17 @@ class Controller:
     Args:
         config: see :class:`ControlConfig`.
         cars: how many are driven.
+        critic: the pilot's, if it has one; it says how unsure the pilot is.
     """
 
-    def __init__(self, config: ControlConfig | None = None, cars: int = 1) -> None:
+    def __init__(
+        self, config: ControlConfig | None = None, cars: int = 1, critic: Critic | None = None
+    ) -> None:
         self.config = config or ControlConfig()
         self._steering = np.zeros(cars)
         self._integral = np.zeros(cars)
+        self.foresight = Foresight(critic, cars) if critic is not None else None
+        """What the critic has seen of late, and says to it; None without a critic."""
         self.unsure = np.zeros(cars)
         """How unsure the pilot has been of late, in [0, 1], shape ``(cars,)``."""
 
@@ -91,6 +97,8 @@ class Controller:
         self._steering[car] = 0.0
         self._integral[car] = 0.0
         self.unsure[car] = 0.0
+        if self.foresight is not None:
+            self.foresight.reset(car)
 
     def control(
         self,
@@ -100,6 +108,7 @@ class Controller:
         *,
         pilot_speed_mph: ArrayLike | None = None,
         unsure: ArrayLike = 0.0,
+        computed: NDArray[np.floating] | None = None,
         age_s: ArrayLike = 0.0,
     ) -> Control:
         """What to do now.
@@ -113,7 +122,8 @@ class Controller:
             elapsed_s: since the last call.
             pilot_speed_mph: what the pilot answers for the speed, if it does.
             unsure: how unsure the pilot is (:meth:`ghostlap.pilots.pilot.Pilot.unsure`), from 0
-                to 1; NaN counts as 1.
+                to 1; NaN counts as 1. A critic says it in its place.
+            computed: what the network answered for the critic, ``(cars, numbers)``.
             age_s: time since the picture was taken that the pilot answered to.
         """
         config, shape = self.config, self._steering.shape
@@ -131,6 +141,8 @@ class Controller:
             asked = np.asarray(pilot_speed_mph, float)
             lost = lost | np.isnan(asked)
             target = np.minimum(target, np.maximum(asked, 0.0))
+        if self.foresight is not None and computed is not None:
+            unsure = self.foresight.critic.doubt(self.foresight.look(computed, elapsed_s))
         target = target * (1 - config.slow_when_unsure * self._unsure_of_late(unsure, elapsed_s))
         known = np.isfinite(speed)
         error_mph = np.where(known, target - speed, 0.0)

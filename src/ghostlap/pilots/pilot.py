@@ -16,7 +16,7 @@ from __future__ import annotations
 import difflib
 import math
 import shlex
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +29,8 @@ from ghostlap.base.files import read_json
 from ghostlap.base.options import todays_names
 from ghostlap.data.labels import SPEED_UNIT_MPH
 from ghostlap.data.vision.preprocessing import Preprocessing, Rgb, crop, finish, scale
-from ghostlap.pilots.onnx_check import read_network
+from ghostlap.pilots.critic import Critic
+from ghostlap.pilots.onnx_check import Network, read_network
 from ghostlap.pilots.onnx_runner import Runner
 
 PILOT_FILE = "pilot.json"
@@ -54,8 +55,13 @@ class Pilot:
         preprocessing: Preprocessing,
         outputs: tuple[str, ...],
         description: dict[str, Any],
+        beside: Sequence[Runner] = (),
+        critic: Critic | None = None,
     ) -> None:
         self.network = network
+        self.critic = critic
+        """What knows failures ahead by what the network computed; None for none."""
+        self._beside = beside
         self.preprocessing = preprocessing
         self.outputs = outputs
         self.description = description
@@ -64,7 +70,13 @@ class Pilot:
 
     @classmethod
     def load(
-        cls, folder: str | Path, threads: int = 1, description: dict[str, Any] | None = None
+        cls,
+        folder: str | Path,
+        threads: int = 1,
+        description: dict[str, Any] | None = None,
+        *,
+        features: bool = False,
+        beside: Sequence[Path] = (),
     ) -> Pilot:
         """Read a run folder.
 
@@ -72,6 +84,8 @@ class Pilot:
             folder: run folder with ``pilot.json`` and ``model.onnx``.
             threads: threads of one inference; one is fastest for single frames.
             description: content of ``pilot.json`` if it is not written yet.
+            features: answer what its network has computed, too, after its outputs.
+            beside: ONNX files that see what the pilot sees, and answer after that.
 
         Raises:
             PilotError: there is no pilot, it is broken, or its network is not bounded.
@@ -93,7 +107,18 @@ class Pilot:
                 f"{folder}: {ONNX_FILE} answers {answers} numbers, {PILOT_FILE} names "
                 f"{len(outputs)}: {', '.join(outputs)}. The two files are not of one run."
             )
-        return cls(Runner(network, threads), preprocessing, outputs, description)
+        wanted, critic = [next(iter(network.outputs))], None
+        if features:
+            from ghostlap.pilots.features import FEATURES_OUTPUT, with_features
+
+            network = with_features(network)
+            wanted.append(FEATURES_OUTPUT)
+        elif "critic" in description:
+            critic = _critic_of(description, network, folder)
+            wanted.append(critic.output)
+        others = [Runner(read_network(located(path)), threads) for path in beside]
+        runner = Runner(network, threads, *wanted)
+        return cls(runner, preprocessing, outputs, description, others, critic)
 
     def steer(self, frames: Rgb | NDArray[np.uint8]) -> Any:
         """Steering for camera frames.
@@ -117,7 +142,8 @@ class Pilot:
             frames: one RGB frame, ``uint8`` ``(height, width, 3)``, or several ``(n, …)``.
 
         Returns:
-            ``float32``, shape ``(outputs,)`` for one frame, else ``(n, outputs)``.
+            ``float32``, shape ``(outputs,)`` for one frame, else ``(n, outputs)``. What a critic
+            wants follows the outputs, see :meth:`parts`.
         """
         single = frames.ndim == 3
         batch = frames[None] if single else frames
@@ -141,10 +167,18 @@ class Pilot:
 
     def predict_seen(self, seen: NDArray[np.float32]) -> NDArray[np.float32]:
         """All outputs for preprocessed pictures ``(n, height, width, 3)``; NaN if not finite."""
-        answers = self.network.run(seen)[0]
+        answers, *more = self.network.run(seen)
+        more += [other.run(seen)[0] for other in self._beside]
         answers = np.where(np.isfinite(answers), answers, np.float32(np.nan))
         units = [SPEED_UNIT_MPH if name == "speed" else 1.0 for name in self.outputs]
-        return answers * np.array(units, np.float32)
+        answers = answers * np.array(units, np.float32)
+        return np.concatenate([answers, *more], axis=1) if more else answers
+
+    def parts(
+        self, answers: NDArray[np.float32]
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """The outputs of answers, and what follows them: for the critic, or features."""
+        return answers[..., : len(self.outputs)], answers[..., len(self.outputs) :]
 
     def named(self, answers: NDArray[np.float32], name: str) -> NDArray[np.float32] | None:
         """One output by name, out of :meth:`predict`'s answers; None if the pilot lacks it."""
@@ -198,6 +232,22 @@ class Pilot:
         return np.clip((steering_std.astype(float) - usual) / max(rare - usual, 1e-6), 0.0, 1.0)
 
 
+def _critic_of(description: dict[str, Any], network: Network, folder: Path) -> Critic:
+    """The critic that a description tells of, whose part the network has.
+
+    Raises:
+        PilotError: it is none, or not of this network.
+    """
+    critic = Critic.from_json(description["critic"], f"{folder / PILOT_FILE}")
+    if network.outputs.get(critic.output, ())[1:] != (critic.width,):
+        raise PilotError(
+            f"{folder}: {ONNX_FILE} has no part for the critic of {PILOT_FILE}. The two files are "
+            "not of one run. 'ghostlap critic' makes the critic anew, or remove \"critic\" from "
+            f"{PILOT_FILE}."
+        )
+    return critic
+
+
 def usual_steering_std(steering_std: NDArray[np.floating]) -> dict[str, float]:
     """Percentiles of validation samples' steering_std ``(n,)``, for ``pilot.json``'s metrics."""
     return {
@@ -215,7 +265,7 @@ def _usual_std(description: dict[str, Any]) -> tuple[float, float] | None:
     return usual if all(map(math.isfinite, usual)) else None
 
 
-_OBJECTS = ("preprocessing", "training", "metrics", "versions", "imported")
+_OBJECTS = ("critic", "preprocessing", "training", "metrics", "versions", "imported")
 """Parts of a description that must be JSON objects."""
 
 

@@ -13,6 +13,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from ghostlap.base.errors import EvaluationError
 from ghostlap.base.files import (
     MAX_RESULTS_BYTES,
@@ -23,6 +25,7 @@ from ghostlap.base.files import (
     read_json,
     refuse_link,
     remove,
+    replacing,
     write_json,
     write_text,
 )
@@ -139,6 +142,10 @@ def keep(folder: Path, index: int, task: EpisodesTask, result: EpisodesResult) -
     """
     for episode, drive in zip(task.episodes, result.drives, strict=True):
         save_drive(drive, drive_file(folder, drive_name(task, episode)))
+    for episode, features in zip(task.episodes, result.features, strict=False):
+        path = features_file(folder, drive_name(task, episode))
+        with replacing(path) as temporary, open(temporary, "wb") as file:
+            np.save(file, features, allow_pickle=False)
     for incident in result.incidents:
         episode, drive = task.episodes[incident.episode], result.drives[incident.episode]
         save_strip(
@@ -188,6 +195,11 @@ def drive_file(folder: Path, name: str) -> Path:
     return folder / _DRIVES / f"{name}.csv"
 
 
+def features_file(folder: Path, name: str) -> Path:
+    """Where the features of a drive are written: float16, ``(ticks, features)``."""
+    return folder / _DRIVES / f"{name}.npy"
+
+
 def _finished_before(folder: Path, now: dict[str, Any], tasks: Sequence[EpisodesTask]) -> Finished:
     path = folder / EVALUATION_FILE
     try:
@@ -215,12 +227,13 @@ def _finished_before(folder: Path, now: dict[str, Any], tasks: Sequence[Episodes
     _make_subfolders(folder)
     return [
         (tasks[line["task"]], _read_back(folder, tasks[line["task"]], line))
-        for line in _lines(folder / FINISHED_FILE)
+        for line in finished_lines(folder)
     ]
 
 
-def _lines(path: Path) -> list[dict[str, Any]]:
-    """The lines of the file that are whole; a kill may have cut off the last."""
+def finished_lines(folder: Path) -> list[dict[str, Any]]:
+    """What is noted of each finished task; of a line that a kill has cut off, nothing."""
+    path = folder / FINISHED_FILE
     if not path.exists():
         return []
     text = read_file(path, MAX_RESULTS_BYTES).decode("utf-8")

@@ -28,9 +28,11 @@ class Driver:
         """Whether the last answer for a car was no number, shape ``(cars,)``."""
         self.out_of_range: NDArray[np.bool_] = np.zeros(cars, bool)
         """Whether the last answer for a car was beyond full lock, shape ``(cars,)``."""
-        self.steering_std: Floats = np.full(cars, np.nan)
-        """Steering standard deviation last predicted for each car, shape ``(cars,)``; NaN where
-        the driver predicts none."""
+        self.doubt: Floats = np.full(cars, np.nan)
+        """How much the driver last doubted each car's way, shape ``(cars,)``: its critic's log-odds
+        of a failure, or the standard deviation that it predicts for its steering; NaN for none."""
+        self.computed: NDArray[np.float32] = np.zeros((cars, 0), np.float32)
+        """What a network computed beside its last answers, shape ``(cars, numbers)``."""
 
     def control(self, simulation: Simulation) -> tuple[Floats, Floats]:
         """Steering and throttle, each of shape ``(cars,)``."""
@@ -60,7 +62,7 @@ class PilotDriver(Driver):
     def __init__(self, pilot: Pilot, control: ControlConfig, cars: int) -> None:
         super().__init__(cars)
         self.pilot = pilot
-        self.controller = Controller(control, cars)
+        self.controller = Controller(control, cars, pilot.critic)
         self._asked_s = 0.0
 
     def control(self, simulation: Simulation) -> tuple[Floats, Floats]:
@@ -70,24 +72,29 @@ class PilotDriver(Driver):
     def carry_out(
         self, answers: NDArray[np.float32], simulation: Simulation
     ) -> tuple[Floats, Floats]:
-        """Steering and throttle for answers to what the cars see now, ``(cars, outputs)``."""
+        """Steering and throttle for answers to what the cars see now, ``(cars, numbers)``."""
+        answers, self.computed = self.pilot.parts(answers)
         self.not_a_number = np.asarray(~np.isfinite(answers).all(axis=1), bool)
         self.out_of_range = np.asarray(np.abs(answers[:, 0]) > 1, bool) & ~self.not_a_number
-        steering_std = self.pilot.named(answers, "steering_std")
-        if steering_std is not None:
-            self.steering_std = steering_std.astype(np.float64)
         elapsed_s, self._asked_s = simulation.time_s - self._asked_s, simulation.time_s
-        return self.controller.control(
+        control = self.controller.control(
             answers[:, 0],
             simulation.telemetry().speed_mph,
             elapsed_s,
             pilot_speed_mph=self.pilot.named(answers, "speed"),
             unsure=self.pilot.unsure(answers),
+            computed=self.computed,
         )
+        steering_std = self.pilot.named(answers, "steering_std")
+        if self.controller.foresight is not None:
+            self.doubt = self.controller.foresight.judged.copy()
+        elif steering_std is not None:
+            self.doubt = steering_std.astype(np.float64)
+        return control
 
     def reset(self, car: int) -> None:
         self.controller.reset(car)
-        self.steering_std[car] = np.nan
+        self.doubt[car] = np.nan
 
 
 def view_of(pilot: Pilot) -> dict[str, Any]:

@@ -7,13 +7,16 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any, cast
 
+import numpy as np
+from numpy.typing import NDArray
+
 from ghostlap.base.errors import EvaluationError, GhostlapError
 from ghostlap.base.named import named_function
 from ghostlap.driving.metrics import Drive
 from ghostlap.driving.policies.foreign import Foreign
 from ghostlap.driving.rollout.driver import Driver, PilotDriver, ReferenceDriver, view_of
 from ghostlap.driving.rollout.incidents import Incident, incidents_of, worst_of
-from ghostlap.driving.rollout.observers import AnswerCounter, DriveLog, Progress
+from ghostlap.driving.rollout.observers import AnswerCounter, DriveLog, FeatureLog, Progress
 from ghostlap.driving.rollout.plan import EpisodesTask
 from ghostlap.driving.rollout.policy import ForeignDriver, PolicyDriver
 from ghostlap.driving.rollout.rollout import ClosedLoop, rollout
@@ -46,6 +49,8 @@ class EpisodesResult:
     """What a policy in another process should not have done, and how often."""
     problem: str = ""
     """Why that process was ended, in words."""
+    features: tuple[NDArray[np.float16], ...] = ()
+    """What the pilot's network computed, ``(ticks, features)`` of each episode, if asked for."""
 
 
 def run_episodes(task: EpisodesTask, report: Callable[[float], None]) -> EpisodesResult:
@@ -60,10 +65,11 @@ def run_episodes(task: EpisodesTask, report: Callable[[float], None]) -> Episode
     simulation, driver = simulation_and_driver(task)
     log, answers = DriveLog(simulation.cars), AnswerCounter(simulation.cars)
     progress = Progress(task.whole_m, simulation.cars, report)
+    features = [FeatureLog()] if task.features else []
     loop = ClosedLoop(
         simulation,
         driver,
-        (log, answers, progress),
+        (log, answers, progress, *features),
         is_over=lambda truth: truth.lap >= task.laps,
         pushes=[episode.pushes for episode in task.episodes],
         stress=task.stress,
@@ -78,6 +84,7 @@ def run_episodes(task: EpisodesTask, report: Callable[[float], None]) -> Episode
         out_of_range=tuple(answers.out_of_range.tolist()),
         seconds=time.perf_counter() - began_s,
         worst=None if unseen else worst_of(simulation, task.episodes, drives),
+        features=features[0].features() if features else (),
         **_troubles(driver),
     )
 
@@ -106,7 +113,7 @@ def simulation_and_driver(task: EpisodesTask) -> tuple[Simulation, Driver]:
     if isinstance(task.driver, str):
         policy = named_function(task.driver, "the pilot", EvaluationError)
         return simulation_of(task), PolicyDriver(policy, task.control, cars, task.driver)
-    pilot = Pilot.load(task.driver)
+    pilot = Pilot.load(task.driver, features=task.features, beside=task.beside)
     return simulation_of(task, **view_of(pilot)), PilotDriver(pilot, task.control, cars)
 
 

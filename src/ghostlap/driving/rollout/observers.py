@@ -27,7 +27,7 @@ class DriveLog(Observer):
                 np.full(len(tick.pushed), tick.time_s), truth.s_m, truth.cte_m,
                 truth.heading_error_rad, truth.margin_m, truth.distance_m, truth.lap,
                 telemetry.speed_mph, telemetry.steering, telemetry.throttle, tick.interventions,
-                tick.pushed, tick.steering_std,
+                tick.pushed, tick.doubt,
             )
         )  # fmt: skip
         self._ends[tick.driving] = len(self._rows)
@@ -38,6 +38,27 @@ class DriveLog(Observer):
         return tuple(
             Drive(*(column[:end, car] for column in columns)) for car, end in enumerate(self._ends)
         )
+
+
+class FeatureLog(Observer):
+    """Collects what the driver's network computed beside its answers, float16, a row a tick."""
+
+    def __init__(self) -> None:
+        self._rows: list[NDArray[np.float16] | None] = []
+        self._ends: NDArray[np.int64] = np.zeros(0, int)
+
+    def see(self, tick: Tick) -> None:
+        self._rows.append(self._rows[-1] if self._rows else None)
+        self._ends = np.where(tick.driving, len(self._rows), self._ends if self._ends.size else 0)
+
+    def acted(self, loop: ClosedLoop) -> None:
+        most = np.finfo(np.float16).max
+        self._rows[-1] = np.clip(loop.driver.computed, -most, most).astype(np.float16)
+
+    def features(self) -> tuple[NDArray[np.float16], ...]:
+        """Of each car, ``(ticks, features)``, for as many ticks as its drive has."""
+        whole = np.stack([row for row in self._rows if row is not None])
+        return tuple(whole[:end, car] for car, end in enumerate(self._ends))
 
 
 class AnswerCounter(Observer):

@@ -90,6 +90,10 @@ class EpisodesTask:
     """``package.module:class`` of the user's own simulation; empty for the embedded one."""
     moments: bool = True
     """Whether frames are taken around interventions and the worst moment."""
+    features: bool = False
+    """Whether what the pilot's network computes is kept, a row a tick."""
+    beside: tuple[Path, ...] = ()
+    """ONNX files that see what the pilot sees; their first answers are kept after its features."""
 
     @property
     def by_expert(self) -> bool:
@@ -104,7 +108,7 @@ class EpisodesTask:
     def reads(self) -> tuple[Path, ...]:
         """Files that driving it opens."""
         pilot = pilot_files(self.driver) if isinstance(self.driver, Path) else ()
-        return *track_files([self.track]), *pilot
+        return *track_files([self.track]), *pilot, *self.beside
 
     def __str__(self) -> str:
         who = "the expert" if self.by_expert else str(self.driver)

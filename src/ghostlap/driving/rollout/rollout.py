@@ -39,8 +39,8 @@ class Tick(NamedTuple):
     """:class:`ghostlap.driving.metrics.Intervention` codes; such a car is put back next."""
     pushed: NDArray[np.bool_]
     """Whether the car is pushed next."""
-    steering_std: NDArray[np.float64]
-    """Standard deviation that the driver last predicted for its steering; NaN for none."""
+    doubt: NDArray[np.float64]
+    """How much the driver last doubted its way, see :class:`Driver`; NaN for none."""
     driving: NDArray[np.bool_]
     """Whose drive was not over before this moment."""
 
@@ -140,7 +140,7 @@ class ClosedLoop:
             telemetry,
             self._detector.judge(truth, telemetry),
             np.array(pushed),
-            self.driver.steering_std.copy(),
+            self.driver.doubt.copy(),
             self.driving,
         )
         self._ticks += 1

@@ -1,0 +1,154 @@
+"""How well a score announces failures: the protocol's figures, each by drives, with intervals.
+
+A score is one number a tick, the larger the more doubt. Thresholds come from nominal drives that
+are not among those judged.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ghostlap.base.errors import EvaluationError
+from ghostlap.driving.failures.corpus import (
+    SETTLING_S,
+    FailureDrive,
+    known,
+    settled,
+    to_failure_s,
+)
+from ghostlap.driving.metrics import Drive, Intervention
+
+Floats = NDArray[np.float64]
+Scored = Sequence[tuple[FailureDrive, Floats]]
+"""Drives, each with a score a tick."""
+
+HORIZONS_S = (1.0, 2.0, 3.0, 5.0)
+AHEAD_S = 3.0
+"""The horizon of figures that have one."""
+FALSE_RATES = (0.01, 0.05)
+_RESAMPLES = 500
+_MARGIN_S = 5.0
+"""A first failure counts as foreseen by an alarm within so much time before it."""
+
+
+def auroc(score: Floats, trouble: NDArray[np.bool_]) -> float:
+    """Chance that a moment of trouble scores higher than one without; ties count half.
+
+    NaN where there are none of the one or of the other.
+    """
+    calm, troubled = np.sort(score[~trouble]), score[trouble]
+    if not len(calm) or not len(troubled):
+        return float("nan")
+    below = np.searchsorted(calm, troubled, "left") + np.searchsorted(calm, troubled, "right")
+    return float(below.mean() / 2 / len(calm))
+
+
+def average_precision(score: Floats, trouble: NDArray[np.bool_]) -> float:
+    """Area under precision over recall, as steps; NaN without any trouble."""
+    if not trouble.any():
+        return float("nan")
+    order = np.argsort(-score, kind="stable")
+    hits = np.cumsum(trouble[order])
+    precision = hits / np.arange(1, len(order) + 1)
+    return float((precision * trouble[order]).sum() / hits[-1])
+
+
+def moments(scored: Scored, ahead_s: float) -> tuple[Floats, NDArray[np.bool_]]:
+    """Score and label of all moments of some drives of which is known what came."""
+    parts = [
+        (score[kept], to_failure_s(one.drive)[kept] <= ahead_s)
+        for one, score in scored
+        if (kept := known(one.drive, ahead_s) & np.isfinite(score)).any()
+    ]
+    if not parts:
+        return np.zeros(0), np.zeros(0, bool)
+    return np.concatenate([score for score, _ in parts]), np.concatenate([t for _, t in parts])
+
+
+def threshold(nominal: Scored, false_rate: float) -> float:
+    """The score above which a nominal moment is with at most this chance: split conformal.
+
+    The ``ceil((n + 1) (1 - rate))``-th smallest of ``n`` (Vovk et al. 2005), so that it holds for a
+    finite number of moments, as far as those to come are exchangeable with these.
+
+    Raises:
+        EvaluationError: the drives have no moments.
+    """
+    score = np.sort(np.concatenate([s[settled(one.drive)] for one, s in nominal]))
+    if not len(score):
+        raise EvaluationError(
+            f"{len(nominal)} nominal drives have no moment {SETTLING_S:g} s after a failure, so "
+            "there is no threshold. Let the pilot drive nominally for longer (--nominal-s) or "
+            "slower (--speed-limit)."
+        )
+    place = int(np.ceil((len(score) + 1) * (1 - false_rate))) - 1
+    return float(score[min(place, len(score) - 1)])
+
+
+@dataclasses.dataclass(frozen=True)
+class FirstFailure:
+    """The first failure of a drive."""
+
+    name: str
+    group: str
+    kind: Intervention
+    lead_s: float
+    """How long before it the first alarm of the last 5 s was; NaN if there was none."""
+
+
+def first_failure(drive: Drive, score: Floats, above: float) -> tuple[Intervention, float] | None:
+    """What the first failure of a drive was, and the lead of its alarm; None without a failure."""
+    failed = np.flatnonzero(drive.intervention)
+    if not len(failed):
+        return None
+    at_s, row = drive.time_s[failed[0]], failed[0]
+    alarmed = (score[:row] > above) & (drive.time_s[:row] >= at_s - _MARGIN_S)
+    lead_s = at_s - drive.time_s[:row][alarmed][0] if alarmed.any() else float("nan")
+    return Intervention(int(drive.intervention[row])), float(lead_s)
+
+
+def first_failures(scored: Scored, above: float) -> list[FirstFailure]:
+    """The first failures of some drives."""
+    found = [(one, first_failure(one.drive, score, above)) for one, score in scored]
+    return [FirstFailure(one.name, one.group.name, *first) for one, first in found if first]
+
+
+def false_alarms_a_km(scored: Scored, above: float) -> float:
+    """How often the score rises above a threshold without a failure within 5 s, a km driven."""
+    count, metres = 0, 0.0
+    for one, score in scored:
+        alarm = (score > above) & settled(one.drive) & (to_failure_s(one.drive) > _MARGIN_S)
+        count += int(np.count_nonzero(alarm[1:] & ~alarm[:-1]))
+        metres += max(float(one.drive.distance_m[-1]), 0.0)
+    return count / max(metres, 1.0) * 1000
+
+
+def rates(scored: Scored, above: float) -> tuple[float, float]:
+    """Shares of moments with and without a failure ahead that score above a threshold."""
+    score, trouble = moments(scored, AHEAD_S)
+    return float((score[trouble] > above).mean()), float((score[~trouble] > above).mean())
+
+
+def mean_by_group(scored: Scored, ahead_s: float) -> float:
+    """The mean AUROC of the conditions and mutants in which something failed, and not always."""
+    names = dict.fromkeys(one.group.name for one, _ in scored)
+    each = [
+        auroc(*moments([pair for pair in scored if pair[0].group.name == name], ahead_s))
+        for name in names
+    ]
+    return float(np.nanmean(each)) if np.isfinite(each).any() else float("nan")
+
+
+def interval(scored: Scored, figure: Callable[[Scored], float]) -> tuple[float, float]:
+    """95 % of a figure over drives drawn anew, whole ones."""
+    draw = np.random.default_rng(0)
+    values = [
+        figure([scored[i] for i in draw.integers(0, len(scored), len(scored))])
+        for _ in range(_RESAMPLES)
+    ]
+    low, high = np.nanpercentile(values, [2.5, 97.5])
+    return float(low), float(high)

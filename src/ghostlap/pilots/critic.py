@@ -1,0 +1,182 @@
+"""A pilot's critic: how likely a failure is within the next seconds, by what its network computed.
+
+The network answers, beside its steering, what a picture contributes to the critic's first layer:
+now, a quarter of a second later, and so on. :class:`Foresight` adds up the contributions of the
+last second, and does the rest of the critic, a few hundred multiplications.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections import deque
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ghostlap.base.errors import PilotError
+
+Floats = NDArray[np.float64]
+
+JUDGED_S = 3.0
+
+_MOST_WEIGHTS = 16384
+_EARLY_S = 0.03
+"""A picture counts as of a moment if it is at most so much younger."""
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Critic:
+    """What ``pilot.json`` says of a critic."""
+
+    output: str
+    """Name of the network's output that belongs to it."""
+    lags_s: tuple[float, ...]
+    """How long ago pictures count, the first is 0; the output has as many parts."""
+    layers: tuple[tuple[Floats, Floats], ...]
+    """Weights ``(inputs, outputs)`` and bias of each layer after the first, which the network
+    computes; before each is an ELU."""
+    horizons_s: tuple[float, ...]
+    """It answers for each the log-odds of a failure within that time."""
+    thresholds: dict[str, tuple[float, ...]]
+    """By the rate of false alarms, ``0.01`` and ``0.05``: what nominal drives' answers are above at
+    that rate, for each horizon."""
+
+    @classmethod
+    def from_json(cls, told: Any, where: str) -> Critic:
+        """Read and check what a ``pilot.json`` says.
+
+        Raises:
+            PilotError: it is no critic.
+        """
+        try:
+            layers = tuple(
+                (np.array(one["weights"], float), np.array(one["bias"], float))
+                for one in told["layers"]
+            )
+            made = cls(
+                output=str(told["output"]),
+                lags_s=tuple(map(float, told["lags_s"])),
+                layers=layers,
+                horizons_s=tuple(map(float, told["horizons_s"])),
+                thresholds={
+                    rate: tuple(map(float, values)) for rate, values in told["thresholds"].items()
+                },
+            )
+            if problem := made._problem():
+                raise ValueError(problem)
+        except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
+            raise PilotError(
+                f"{where}: its critic cannot be read ({type(error).__name__}: {error}). Make it "
+                "anew with 'ghostlap critic', or remove \"critic\" from the file."
+            ) from error
+        return made
+
+    def _problem(self) -> str:
+        width = len(self.layers[0][0])
+        if any(weights.size > _MOST_WEIGHTS for weights, _ in self.layers):
+            return f"a layer has more than {_MOST_WEIGHTS} weights"
+        for weights, bias in self.layers:
+            if weights.shape != (width, len(bias)) or not np.isfinite(weights).all():
+                return f"a layer's weights are {weights.shape} for {width} inputs"
+            width = len(bias)
+        if width != len(self.horizons_s) or self.lags_s[0] != 0.0:
+            return f"it answers {width} numbers for horizons {self.horizons_s}"
+        numbers = (*self.lags_s, *self.horizons_s, *sum(self.thresholds.values(), ()))
+        if not all(map(math.isfinite, numbers)) or {"0.01", "0.05"} - set(self.thresholds):
+            return "a number is not finite, or a threshold missing"
+        return ""
+
+    @property
+    def width(self) -> int:
+        """Numbers that the network answers for it."""
+        return len(self.lags_s) * len(self.layers[0][0])
+
+    def doubt(self, log_odds: Floats) -> Floats:
+        """How much to slow down: 0 up to what 5 % of nominal moments are above, 1 from 1 % on.
+
+        Args:
+            log_odds: shape ``(cars, horizons)``.
+
+        Returns:
+            Shape ``(cars,)``; 0 where nothing is known yet.
+        """
+        at = self.judged_at
+        low, high = self.thresholds["0.05"][at], self.thresholds["0.01"][at]
+        doubt = (log_odds[:, at] - low) / max(high - low, 1e-6)
+        return np.clip(np.nan_to_num(doubt, nan=0.0), 0.0, 1.0)
+
+    def warning_s(self, log_odds: Floats) -> float | None:
+        """Within how many seconds one car is to fail; None if nothing is to be feared.
+
+        Args:
+            log_odds: of the car, shape ``(horizons,)``.
+        """
+        alarmed = log_odds > np.array(self.thresholds["0.01"])
+        return min(
+            (s for s, yes in zip(self.horizons_s, alarmed, strict=True) if yes), default=None
+        )
+
+    @property
+    def judged_at(self) -> int:
+        """Which horizon decides: the one nearest to 3 s."""
+        return int(np.argmin(np.abs(np.array(self.horizons_s) - JUDGED_S)))
+
+
+class Foresight:
+    """A critic at work for some cars, each with a second of history.
+
+    Args:
+        critic: whose.
+        cars: how many.
+    """
+
+    def __init__(self, critic: Critic, cars: int = 1) -> None:
+        self.critic = critic
+        self._seen: list[deque[tuple[float, Floats]]] = [deque() for _ in range(cars)]
+        self._time_s = 0.0
+        self.log_odds: Floats = np.full((cars, len(critic.horizons_s)), np.nan)
+        """Of a failure within each horizon, ``(cars, horizons)``; NaN before the first look."""
+
+    @property
+    def judged(self) -> Floats:
+        """The log-odds at the horizon that decides, shape ``(cars,)``."""
+        return self.log_odds[:, self.critic.judged_at]
+
+    def reset(self, car: int | slice = slice(None)) -> None:
+        """Forget what a car, or all, has seen: it was put somewhere else."""
+        for seen in self._seen[car] if isinstance(car, slice) else [self._seen[car]]:
+            seen.clear()
+        self.log_odds[car] = np.nan
+
+    def look(self, computed: NDArray[np.floating], elapsed_s: float) -> Floats:
+        """Take in what the network answered for the critic, ``(cars, width)``.
+
+        Args:
+            computed: of each car.
+            elapsed_s: since the last look.
+
+        Returns:
+            :attr:`log_odds`.
+        """
+        lags = self.critic.lags_s
+        self._time_s += elapsed_s
+        for car, (seen, row) in enumerate(zip(self._seen, computed, strict=True)):
+            seen.append((self._time_s, np.asarray(row, float).reshape(len(lags), -1)))
+            while len(seen) > 1 and seen[1][0] <= self._time_s - lags[-1] + _EARLY_S:
+                seen.popleft()
+            parts = [self._at(seen, lag_s)[i] for i, lag_s in enumerate(lags)]
+            self.log_odds[car] = self._rest(np.sum(parts, axis=0))
+        return self.log_odds
+
+    def _at(self, seen: deque[tuple[float, Floats]], lag_s: float) -> Floats:
+        """What was seen so long ago; the oldest where there is nothing older."""
+        wanted = self._time_s - lag_s + _EARLY_S
+        return next((row for at_s, row in reversed(seen) if at_s <= wanted), seen[0][1])
+
+    def _rest(self, values: Floats) -> Floats:
+        for weights, bias in self.critic.layers:
+            values = np.where(values > 0, values, np.expm1(np.minimum(values, 0)))
+            values = values @ weights + bias
+        return values

@@ -1,0 +1,168 @@
+"""A critic is fitted to drives whose end is known, and judged by drives that it has never seen."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ghostlap.base.errors import TrainingError
+from ghostlap.driving.failures.corpus import FailureDrive, known, to_failure_s
+from ghostlap.driving.failures.figures import HORIZONS_S
+from ghostlap.pilots.backend import keras
+
+Floats = NDArray[np.float64]
+
+LAGS_S = (0.0, 0.25, 0.5, 0.75, 1.0)
+TICK_S = 0.05
+
+_LAGS = np.round(np.array(LAGS_S) / TICK_S).astype(int)
+_HIDDEN = (32, 16)
+_BATCH = 512
+
+
+@dataclasses.dataclass(frozen=True)
+class CriticTraining:
+    """How a critic is fitted."""
+
+    epochs: int = 8
+    learning_rate: float = 1e-3
+    dropout: float = 0.3
+    """Of the features."""
+    noise: float = 0.1
+    """Standard deviation of what is added to features, in their own standard deviations."""
+    weight_decay: float = 1e-2
+    stride: int = 3
+    """Every so many ticks is a moment to learn from."""
+    seed: int = 0
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class FittedCritic:
+    """A critic as numbers."""
+
+    weights: Floats
+    """Of the first layer, ``(lags, features, hidden)``, with the features' scale in them."""
+    bias: Floats
+    """Of it, ``(hidden,)``."""
+    layers: tuple[tuple[Floats, Floats], ...]
+    """Weights and bias of the others."""
+
+    def log_odds(self, drive: FailureDrive) -> Floats:
+        """At each tick, for each horizon: ``(ticks, horizons)``, the history kept over failures."""
+        features = drive.features.astype(np.float64)
+        rows = np.arange(len(features))
+        values = self.bias
+        for lag, weights in zip(_LAGS, self.weights, strict=True):
+            values = values + (features @ weights)[np.maximum(rows - lag, 0)]
+        for weights, bias in self.layers:
+            values = np.where(values > 0, values, np.expm1(np.minimum(values, 0))) @ weights + bias
+        return np.asarray(values, float)
+
+
+def fit_critic(
+    drives: Sequence[FailureDrive], training: CriticTraining | None = None
+) -> FittedCritic:
+    """Fit a critic to drives.
+
+    Raises:
+        TrainingError: nothing failed in them, or they are of different networks.
+    """
+    training = training or CriticTraining()
+    if len({drive.features.shape[1] for drive in drives}) > 1:
+        raise TrainingError(
+            "The drives are of networks that compute differently much, so no critic can be "
+            "made of them. Name folders of one pilot."
+        )
+    moments = _Moments(drives, training)
+    if not (moments.labels == 1).any():
+        raise TrainingError(
+            "Nothing failed in these drives, so there is nothing to learn. Drive more: 'ghostlap "
+            "failures' with more --rounds or --seconds."
+        )
+    keras.utils.set_random_seed(training.seed)
+    network = _network(moments.features.shape[1], training)
+    steps = len(moments) * training.epochs
+    network.compile(
+        keras.optimizers.AdamW(
+            keras.optimizers.schedules.CosineDecay(training.learning_rate, steps),
+            weight_decay=training.weight_decay,
+        ),
+        _loss,
+        jit_compile=False,
+    )
+    network.fit(moments, epochs=training.epochs, verbose=0)
+    (whole, bias), *rest = (
+        [np.array(one, float) for one in layer.get_weights()]
+        for layer in network.layers
+        if isinstance(layer, keras.layers.Dense)
+    )
+    weights = whole.reshape(len(LAGS_S), -1, len(bias))
+    scaled = weights / moments.std[:, None]
+    return FittedCritic(
+        weights=scaled,
+        bias=bias - np.einsum("f,lfh->h", moments.mean, scaled),
+        layers=tuple((one, other) for one, other in rest),
+    )
+
+
+def _network(features: int, training: CriticTraining) -> Any:
+    layers = keras.layers
+    return keras.Sequential(
+        [
+            keras.Input((len(LAGS_S), features)),
+            layers.SpatialDropout1D(training.dropout),
+            layers.GaussianNoise(training.noise),
+            layers.Flatten(),
+            layers.Dense(_HIDDEN[0], "elu"),
+            layers.Dense(_HIDDEN[1], "elu"),
+            layers.Dense(len(HORIZONS_S)),
+        ]
+    )
+
+
+def _loss(labels: Any, log_odds: Any) -> Any:
+    """Cross-entropy of what is known; labels are NaN where it is not."""
+    ops = keras.ops
+    unknown = ops.isnan(labels)
+    wanted = ops.where(unknown, 0.0, labels)
+    each = ops.softplus(log_odds) - wanted * log_odds
+    return ops.mean(ops.where(unknown, 0.0, each), axis=-1)
+
+
+class _Moments(keras.utils.PyDataset):
+    """Moments of drives in a drawn order: the features of the last second, and what came."""
+
+    def __init__(self, drives: Sequence[FailureDrive], training: CriticTraining) -> None:
+        super().__init__()
+        self.features = np.concatenate([drive.features for drive in drives])
+        self.mean = self.features.mean(0, dtype=np.float64)
+        self.std = self.features.std(0, dtype=np.float64) + 1e-3
+        rows, labels, begin = [], [], 0
+        for one in drives:
+            ahead = to_failure_s(one.drive)
+            label = np.stack(
+                [np.where(known(one.drive, s), ahead <= s, np.nan) for s in HORIZONS_S], axis=1
+            )
+            chosen = np.flatnonzero(np.isfinite(label).any(1))[:: training.stride]
+            rows.append(begin + chosen)
+            labels.append(label[chosen])
+            begin += len(one.features)
+        self.rows = np.concatenate(rows)
+        self.labels = np.concatenate(labels).astype(np.float32)
+        self._draw = np.random.default_rng(training.seed)
+        self._order = self._draw.permutation(len(self.rows))
+
+    def __len__(self) -> int:
+        return -(-len(self.rows) // _BATCH)
+
+    def __getitem__(self, i: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        at = self._order[i * _BATCH : (i + 1) * _BATCH]
+        seen = self.features[self.rows[at][:, None] - _LAGS].astype(np.float32)
+        return ((seen - self.mean) / self.std).astype(np.float32), self.labels[at]
+
+    def on_epoch_end(self) -> None:
+        self._order = self._draw.permutation(len(self.rows))
