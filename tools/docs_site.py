@@ -38,10 +38,11 @@ def on_page_markdown(markdown: str, **_: Any) -> str:
 
 
 def on_page_content(html: str, **_: Any) -> str:
-    """A page's HTML: roles of docstrings go, so that their names alone are left."""
-    return re.sub(
+    """A page's HTML: of roles of docstrings their names alone are left; short code is not broken."""
+    html = re.sub(
         r":(?:class|data|func|meth|mod):(<code>)~?(?:[\w.]+\.(?=\w+</code>))?", r"\1", html
     )
+    return re.sub(r"<code>([^<\n]{1,24}</code>)", r'<code class="whole">\1', html)
 
 
 def included(name: str) -> str:

@@ -101,7 +101,7 @@ def test_the_first_mistake_is_answered_with_a_command_that_works(
         ("video runs/a", "ghostlap video REC --pilot runs/a"),
         ("fly", "Commands: demo, doctor"),
         ("explain runs/aa my-drive", "runs/aa: no such run folder. Did you mean runs/a?"),
-        ("sim --pilot runs/a --page-port 0", "There is no run 'runs/a' here. There is: "),
+        ("sim --pilot runs/aa --page-port 0", "There is no run 'aa' here. There is: "),
     ],
 )
 def test_what_else_is_meant(
@@ -135,6 +135,11 @@ def test_a_table_of_something_else_does_not_hide_the_recordings_below(
 ) -> None:
     (home / "oval.csv").write_text("x_m,y_m,w_tr_right_m,w_tr_left_m\n1,2,3,4\n")
     assert "ghostlap doctor my-drive 'old/lake day'" in said(capsys, "doctor .")
+
+
+def test_the_cockpits_pilot_may_be_named_as_everywhere(home: Path) -> None:
+    for pilot in ("runs/a", "runs/a/", "a"):
+        assert config_from("sim", ["--pilot", pilot]).cockpit().pilot == "a"
 
 
 def test_the_cockpit_names_the_runs_that_there_are(home: Path) -> None:

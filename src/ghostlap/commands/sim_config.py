@@ -55,7 +55,7 @@ class SimulateConfig(Options, error=SimulatorError):
     runs: Path = Path("runs")
     """Page: folder of the run folders whose pilots can be chosen."""
     pilot: str | None = None
-    """Page: name of the first run folder; by default generalist, which comes along; "" for none."""
+    """Page: first pilot, runs/a or a; by default generalist, which comes along; "" for none."""
     speed_limit: float = 20.0
     """Page: speed limit of a pilot at first, in mph."""
     page_host: str = "127.0.0.1"
@@ -97,6 +97,8 @@ class SimulateConfig(Options, error=SimulatorError):
         """The page's options."""
         fields = {field.name for field in dataclasses.fields(CockpitConfig)} - {"host", "port"}
         same = {name: getattr(self, name) for name in fields}
+        if self.pilot and Path(self.pilot).parent == self.runs:  # as other commands name it
+            same["pilot"] = Path(self.pilot).name
         return CockpitConfig(host=self.page_host, port=self.page_port, **same)
 
     def _check_purpose(self) -> None:
