@@ -38,7 +38,7 @@ def on_page_markdown(markdown: str, **_: Any) -> str:
 
 
 def on_page_content(html: str, **_: Any) -> str:
-    """A page's HTML: of roles of docstrings their names alone are left; short code is not broken."""
+    """A page's HTML: roles of docstrings go but for their names, and short code is not broken."""
     html = re.sub(
         r":(?:class|data|func|meth|mod):(<code>)~?(?:[\w.]+\.(?=\w+</code>))?", r"\1", html
     )

@@ -187,7 +187,7 @@ def test_a_line_that_is_no_loop(tmp_path: Path) -> None:
 
 
 def test_a_line_that_crosses_itself_on_the_level(tmp_path: Path) -> None:
-    """Suzuka does; the car's place goes by the way driven, not by the nearest stretch."""
+    """The car's place goes by the way driven, not by the nearest stretch. No real circuit was tried."""
     rows = oval()
     rows[:, 1] = 60 * np.sin(2 * np.arange(120) * (2 * np.pi / 120))
     track = track_from_csv(written(tmp_path, text_of(rows)))
@@ -198,7 +198,7 @@ def test_a_line_that_crosses_itself_on_the_level(tmp_path: Path) -> None:
 
 
 def test_a_road_wider_than_a_bend_is_cut_on_the_inside_of_it(tmp_path: Path) -> None:
-    """Shanghai has such bends."""
+    """A made-up bend; no real circuit that has one was tried."""
     corners = [Corner(0, 0, 40), Corner(250, 0, 6), Corner(120, 120, 40), Corner(0, 150, 60)]
     line = line_through(corners)
     rows = np.column_stack([line, np.full((len(line), 2), 7.5)])
