@@ -187,7 +187,7 @@ def test_a_line_that_is_no_loop(tmp_path: Path) -> None:
 
 
 def test_a_line_that_crosses_itself_on_the_level(tmp_path: Path) -> None:
-    """The car's place goes by the way driven, not by the nearest stretch. No real circuit was tried."""
+    """The car's place goes by the way driven, not by the nearest stretch; of made-up circuits."""
     rows = oval()
     rows[:, 1] = 60 * np.sin(2 * np.arange(120) * (2 * np.pi / 120))
     track = track_from_csv(written(tmp_path, text_of(rows)))
