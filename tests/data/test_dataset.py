@@ -20,6 +20,7 @@ from ghostlap.data.dataset import (
     labels_ahead,
     make_samples,
     seconds,
+    steering_averaged,
 )
 from ghostlap.data.formats.readers import read_recording
 from ghostlap.data.recordings import CAMERAS, Recording
@@ -224,6 +225,14 @@ def test_labels_ahead_are_what_the_driver_does_a_moment_later() -> None:
     later = labels_ahead(frames, 0.15)
     np.testing.assert_allclose(later["steering"], [0.3, 0.2, np.nan, np.nan])
     assert labels_ahead(frames, 0.0)["steering"].tolist() == frames["steering"].tolist()
+
+
+def test_steering_averaged_is_what_taps_come_to() -> None:
+    # Two taps, a pause of ten seconds, and a moment of unknown steering.
+    frames = driven([0, 100, 200, 300, 10_000, 10_100], [0.0, 0.6, 0.0, 0.6, -0.4, np.nan])
+    meant = steering_averaged(frames, 0.2)["steering"]
+    np.testing.assert_allclose(meant, [0.3, 0.2, 0.4, 0.3, -0.4, np.nan], atol=1e-12)
+    assert steering_averaged(frames, 0.0) is frames
 
 
 def test_the_speed_learned_is_the_lower_one_of_now_and_later() -> None:

@@ -149,6 +149,7 @@ def make_samples(
     min_speed_share: float = 0.0,
     lead_s: float = 0.0,
     speed_lead_s: float = 0.0,
+    steering_average_s: float = 0.0,
 ) -> Samples:
     """Samples of several recordings, balanced together.
 
@@ -160,6 +161,7 @@ def make_samples(
         bins, cap, seed: see :func:`balance`.
         min_speed_share: see :func:`slow_rows`.
         lead_s, speed_lead_s: see :func:`labels_ahead`.
+        steering_average_s: see :func:`steering_averaged`.
 
     Returns:
         One sample for each camera of each row kept, row after row.
@@ -174,7 +176,8 @@ def make_samples(
         raise DatasetError(f"cameras must be some of {', '.join(CAMERAS)}. Got {list(cameras)}.")
     tables = []
     for number, recording in enumerate(recordings):
-        table = labels_ahead(recording.frames, lead_s, speed_lead_s)
+        table = steering_averaged(recording.frames, steering_average_s)
+        table = labels_ahead(table, lead_s, speed_lead_s)
         usable = usable_rows(table, min_speed_share)
         tables.append(table.assign(recording=number, time_s=seconds(recording.frames))[usable])
     frames = pd.concat(tables, ignore_index=True)
@@ -223,19 +226,44 @@ def labels_ahead(frames: pd.DataFrame, lead_s: float, speed_lead_s: float = 0.0)
         return table.assign(speed_mph=np.fmin(table["speed_mph"], later))
     if lead_s == 0 or frames.empty:
         return frames
-    step_s = np.diff(seconds(frames), prepend=-np.inf)
-    begins = ~((step_s > 0) & (step_s <= STRETCH_GAP_S))
-    # On this clock time never goes back, and stretches lie too far apart to reach across.
-    clock_s = np.cumsum(np.where(begins, STRETCH_GAP_S + lead_s, step_s))
+    clock_s, stretch = _clock(frames, lead_s)
     needed_s = clock_s + lead_s - _ROUNDING_S
     after = np.searchsorted(clock_s, needed_s).clip(max=len(frames) - 1)
-    stretch = np.cumsum(begins)
     goes_on = (stretch[after] == stretch) & (clock_s[after] >= needed_s)
     ahead = {
         name: np.where(goes_on, np.interp(clock_s + lead_s, clock_s, frames[name]), np.nan)
         for name in ("steering", "speed_mph")
     }
     return frames.assign(**ahead)
+
+
+def steering_averaged(frames: pd.DataFrame, window_s: float) -> pd.DataFrame:
+    """A recording's table with steering averaged over a time around each row; 0 changes nothing.
+
+    A person who taps keys steers 0 at most moments and too much at others; what was meant is the
+    average. It does not reach over pauses; rows without steering stay without.
+    """
+    if window_s == 0 or frames.empty:
+        return frames
+    clock_s, _ = _clock(frames, window_s)
+    first = np.searchsorted(clock_s, clock_s - window_s / 2 - _ROUNDING_S)
+    end = np.searchsorted(clock_s, clock_s + window_s / 2 + _ROUNDING_S)
+    steering = frames["steering"].to_numpy(np.float64)
+    known = np.isfinite(steering)
+    columns = np.where(known, steering, 0.0), known
+    sums, counts = (np.concatenate([[0.0], np.cumsum(values)]) for values in columns)
+    mean = (sums[end] - sums[first]) / np.maximum(counts[end] - counts[first], 1)
+    return frames.assign(steering=np.where(known, mean, np.nan))
+
+
+def _clock(frames: pd.DataFrame, reach_s: float) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """A clock that never goes back, and the number of each row's stretch of driving.
+
+    Stretches lie further apart on it than ``reach_s``.
+    """
+    step_s = np.diff(seconds(frames), prepend=-np.inf)
+    begins = ~((step_s > 0) & (step_s <= STRETCH_GAP_S))
+    return np.cumsum(np.where(begins, STRETCH_GAP_S + reach_s, step_s)), np.cumsum(begins)
 
 
 def seconds(frames: pd.DataFrame) -> NDArray[np.float64]:

@@ -18,6 +18,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from ghostlap.base.errors import SimulatorError
 from ghostlap.base.options import Options, Positive, Share
+from ghostlap.sim.hands import Hand, Style
 from ghostlap.sim.simulation import Simulation
 from ghostlap.sim.track.track import Track
 from ghostlap.sim.vehicle import GRAVITY_MPS2, MPS_A_MPH, Floats, Vehicle
@@ -46,6 +47,12 @@ _APPROACH_RAD = math.radians(14.0)
 _GRIP_MPS2 = 8.0
 """Largest sideways acceleration steered for; beyond it the tyres begin to slide."""
 
+_PERSONS_AHEAD_S, _PERSONS_SETTLING_S = 0.4, 1.1
+"""A person, who sees late and decides now and then, looks further and comes back more slowly."""
+
+_LONGEST_PAUSE_S = 0.1
+"""A person's hand moves for no longer at once."""
+
 _SPEED_GAIN_PER_S = 3.0
 """Acceleration per speed error."""
 
@@ -68,6 +75,8 @@ class Expert(Options, error=SimulatorError, called="The expert's {name}"):
     """Standard deviation of the steering noise of an unsteady hand."""
     noise_memory_s: Positive = 0.5
     """Correlation time of the noise."""
+    style: Style = "steady"
+    """The hand: steady on a wheel, or a person's with keys, a mouse or a gamepad."""
     seed: int = 0
     """Seed of the noise."""
 
@@ -97,6 +106,13 @@ class ExpertDriver:
         self._line = _Line(*(np.stack(pair) for pair in zip(*lines, strict=True)))
         self._hands = [np.random.default_rng([config.seed, 53, car]) for car in range(cars)]
         self._noise = np.zeros(cars)
+        steady = config.style == "steady"
+        self._ahead_s = _AHEAD_S if steady else _PERSONS_AHEAD_S
+        self._settling_s = _SETTLING_S if steady else _PERSONS_SETTLING_S
+        self._persons = [
+            Hand(config.style, np.random.default_rng([config.seed, 59, car]))
+            for car in range(0 if steady else cars)
+        ]
         self._time_s = math.inf
 
     def control(self, simulation: Simulation) -> tuple[Floats, Floats]:
@@ -115,6 +131,11 @@ class ExpertDriver:
             truth.s_m, truth.cte_m, truth.heading_error_rad, speed_mps, simulation.direction
         )
         wanted = wanted + self._unsteadiness(seconds)
+        if self._persons:
+            moved = zip(self._persons, told.steering, wanted, strict=True)
+            seconds = min(seconds, _LONGEST_PAUSE_S)
+            steering = np.array([hand.move(now, to, seconds) for hand, now, to in moved])
+            return steering, self.throttle_for(truth.s_m, speed_mps, simulation.direction)
         reach = self.config.steering_slew_per_s * seconds
         steering = np.clip(np.clip(wanted, told.steering - reach, told.steering + reach), -1, 1)
         return steering, self.throttle_for(truth.s_m, speed_mps, simulation.direction)
@@ -141,12 +162,12 @@ class ExpertDriver:
         s_m, direction = np.asarray(s_m, float), np.asarray(direction)
         speed = np.maximum(np.asarray(speed_mps, float), 0.0)
         here = self._at(s_m, direction)
-        bend = self._at(s_m + direction * speed * _AHEAD_S, direction).curvature
+        bend = self._at(s_m + direction * speed * self._ahead_s, direction).curvature
         offset_m = np.asarray(cte_m, float) - here.cte_m
         # The car moves at a side slip angle to its nose.
         drift = self.vehicle.drift_per_curvature_m(speed) * here.curvature
         course_rad = np.asarray(heading_error_rad, float) + drift - here.slope
-        settling_m = np.maximum(speed * _SETTLING_S, _SETTLING_MIN_M)
+        settling_m = np.maximum(speed * self._settling_s, _SETTLING_MIN_M)
         approach = -offset_m / (2 * _DAMPING * settling_m)
         approach = np.minimum(np.maximum(approach, -_APPROACH_RAD), _APPROACH_RAD)
         curvature = bend + 2 * _DAMPING / settling_m * (approach - course_rad)

@@ -61,6 +61,9 @@ class TrainConfig(Options, error=TrainingError):
     speed_lead_s: Annotated[float, Range(0, 60)] = 0.0
     """With --speed: learn a lower speed that the driver had so many seconds later, which makes the
     pilot brake before a bend. 0 is --lead-s."""
+    steering_average_s: Annotated[float, Range(0, 60)] = 0.0
+    """Learn the steering averaged over so many seconds around each moment: evens out taps of keys,
+    say with 1."""
     min_speed_share: SpeedShare = MIN_SPEED_SHARE
     """Rows slower than this share of their recording's median speed are left out: standing,
     reversing and turning round are not driving. 0 keeps all."""

@@ -57,6 +57,7 @@ def prepare_data(config: TrainConfig, console: Console) -> TrainingData:
         min_speed_share=config.min_speed_share,
         lead_s=config.lead_s,
         speed_lead_s=config.speed_lead_s,
+        steering_average_s=config.steering_average_s,
     )
     folder = config.cache if config.cache and not is_elsewhere() else cache_folder()
     cache = FrameCache(folder, preprocessing.frame_shape)

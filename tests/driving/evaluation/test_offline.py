@@ -11,6 +11,7 @@ from drives import make_pilot
 from rich.console import Console
 
 from ghostlap.base.errors import ImageError, RecordingError
+from ghostlap.data.dataset import seconds
 from ghostlap.data.formats.readers import read_recording
 from ghostlap.data.labels import steering_error
 from ghostlap.data.vision.preprocessing import Preprocessing
@@ -29,6 +30,19 @@ def test_a_pilot_that_answers_the_same_everywhere(small_recording: Path, tmp_pat
     console = Console(file=io.StringIO(), width=100)
     show_compared([compared], console)
     assert f"{compared.error.mae:.4f}" in console.file.getvalue()  # type: ignore[attr-defined]
+
+
+def test_taps_are_judged_by_what_they_come_to(small_recording: Path, tmp_path: Path) -> None:
+    """A pilot that steers evenly is right about a person who taps, over a second."""
+    (compared,) = compare(
+        Pilot.load(make_pilot(tmp_path, 0.25, Preprocessing())), [small_recording]
+    )
+    frames = read_recording(small_recording).frames
+    steering, step_s = frames["steering"].to_numpy(), np.diff(seconds(frames)).mean()
+    reach = int(0.5 / step_s + 1e-6)
+    meant = [steering[max(k - reach, 0) : k + reach + 1].mean() for k in range(len(steering))]
+    assert compared.averaged.zero_mse == pytest.approx(np.mean(np.square(meant)), rel=1e-6)
+    assert compared.averaged.zero_mse < compared.error.zero_mse
 
 
 def test_the_person_agrees_with_himself() -> None:

@@ -14,12 +14,15 @@ from rich.table import Table
 
 from ghostlap.base.errors import RecordingError
 from ghostlap.base.terminal import plain
-from ghostlap.data.dataset import usable_rows
+from ghostlap.data.dataset import steering_averaged, usable_rows
 from ghostlap.data.formats.readers import read_recording
 from ghostlap.data.labels import SteeringError, steering_error
 from ghostlap.data.recordings.reading import require_images
 from ghostlap.data.vision.preprocessing import read_rgb
 from ghostlap.pilots.pilot import Pilot
+
+AVERAGED_S = 1.0
+"""What a person meant who taps keys is the average over about a second."""
 
 _AT_ONCE = 64
 """Frames decoded before they are shown to the pilot: bounds the memory."""
@@ -32,6 +35,9 @@ class AgainstPerson:
     recording: str
     moments: int
     error: SteeringError
+    """Against each moment's own steering."""
+    averaged: SteeringError
+    """Against the steering averaged over :data:`AVERAGED_S` around each moment."""
 
 
 def compare(
@@ -67,14 +73,25 @@ def _compared(pilot: Pilot, path: Path, columns: Sequence[str]) -> AgainstPerson
         for start in range(0, len(pictures), _AT_ONCE)
     ]
     wanted = frames["steering"].to_numpy(np.float64)
-    error = steering_error(np.concatenate(answers)[:, 0].astype(np.float64), wanted)
-    return AgainstPerson(str(path), len(pictures), error)
+    steering = np.concatenate(answers)[:, 0].astype(np.float64)
+    meant = steering_averaged(frames, AVERAGED_S)["steering"].to_numpy(np.float64)
+    errors = steering_error(steering, wanted), steering_error(steering, meant)
+    return AgainstPerson(str(path), len(pictures), *errors)
 
 
 def show_compared(compared: Sequence[AgainstPerson], console: Console) -> None:
     """Print them as a table, with a car that always goes straight ahead beside the pilot."""
     table = Table(box=box.SIMPLE_HEAD, title="The pilot's steering against the person's")
-    for heading in ("recording", "moments", "Pearson r", "MAE", "MSE", "MAE of 0", "MSE of 0"):
+    for heading in (
+        "recording",
+        "moments",
+        "Pearson r",
+        "r of 1 s",
+        "MAE",
+        "MSE",
+        "MAE of 0",
+        "MSE of 0",
+    ):
         table.add_column(heading, justify="left" if heading == "recording" else "right")
     for one in compared:
         error = one.error
@@ -82,6 +99,7 @@ def show_compared(compared: Sequence[AgainstPerson], console: Console) -> None:
             plain(Path(one.recording).name),
             str(one.moments),
             f"{error.pearson_r:.3f}",
+            f"{one.averaged.pearson_r:.3f}",
             f"{error.mae:.4f}",
             f"{error.mse:.4f}",
             f"{error.zero_mae:.4f}",

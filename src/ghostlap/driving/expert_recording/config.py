@@ -10,6 +10,7 @@ import tyro
 
 from ghostlap.base.errors import SimulatorError
 from ghostlap.base.options import Cluster, Count, Options, Range, Share
+from ghostlap.sim.hands import Style
 from ghostlap.sim.scene.conditions import Conditions, ConditionsKind, Material, conditions_of
 from ghostlap.sim.track.track import Theme
 
@@ -46,6 +47,9 @@ class RecordConfig(Options, error=SimulatorError):
     """Line of the road that the expert keeps to."""
     noise: Share = 0.0
     """Standard deviation of an unsteady hand, in steering."""
+    style: Style = "steady"
+    """The expert's hand: steady, or a person's, who taps keys (most rows steer 0), holds a mouse or
+    a gamepad: late, in jumps, with a dead zone. Taps keep to the lake below about 25 mph."""
     conditions: ConditionsKind = "seed"
     """Light, weather and materials: drawn from the seed, or always those of the track's theme. wide
     draws also night, colour casts, roads of dirt or snow, no lines, a sun at the horizon; any draws

@@ -229,8 +229,10 @@ def _limit_s(config: RecordConfig, length_m: float) -> float:
 def _first_ms(config: RecordConfig) -> int:
     """Another day for other options, or recordings could not be put together in one folder."""
     values = {
-        name: value for name, value in config.to_json().items() if name not in NOT_WHAT_IS_RECORDED
-    }
+        name: value
+        for name, value in config.to_json().items()
+        if name not in NOT_WHAT_IS_RECORDED and (name, value) != ("style", "steady")
+    }  # a steady hand was the only one once, and keeps its days
     day = _number_of(json.dumps(values, sort_keys=True)) % _DAYS
     return ms_of(_FIRST_DAY + datetime.timedelta(days=day))
 

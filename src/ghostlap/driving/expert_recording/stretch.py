@@ -59,6 +59,7 @@ def record_stretch(config: RecordConfig, stretch: Stretch, report: Report) -> in
         speed_limit_mph=config.speed_limit,
         line=config.line,
         noise=config.noise,
+        style=config.style,
         seed=stretch.hand_seed,
     )
     driver = ReferenceDriver(track, expert, cars=1)

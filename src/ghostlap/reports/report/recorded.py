@@ -17,6 +17,7 @@ from ghostlap.data.dataset import (
     balanced_rows,
     labels_ahead,
     make_samples,
+    steering_averaged,
     usable_rows,
 )
 from ghostlap.data.formats.readers import read_recording
@@ -120,6 +121,7 @@ def _split(found: Recorded, told: Any) -> tuple[Samples, Samples] | None:
             min_speed_share=found.training.min_speed_share,
             lead_s=found.training.lead_s,
             speed_lead_s=found.training.speed_lead_s,
+            steering_average_s=found.training.steering_average_s,
         )
         there = np.array([os.path.exists(name) for name in samples.images], bool)
         training, validation = split(
@@ -165,7 +167,8 @@ def _histograms(found: Recorded) -> list[Figure]:
 
 
 def _labels(recording: Recording, training: TrainConfig) -> Floats:
-    table = labels_ahead(recording.frames, training.lead_s)
+    table = steering_averaged(recording.frames, training.steering_average_s)
+    table = labels_ahead(table, training.lead_s)
     usable = usable_rows(table, training.min_speed_share)
     return table["steering"].to_numpy(np.float64)[usable]
 
