@@ -80,18 +80,14 @@ def _compared(pilot: Pilot, path: Path, columns: Sequence[str]) -> AgainstPerson
 
 
 def show_compared(compared: Sequence[AgainstPerson], console: Console) -> None:
-    """Print them as a table, with a car that always goes straight ahead beside the pilot."""
+    """Print them as a table, with a car that always goes straight ahead beside the pilot.
+
+    ``r`` is Pearson's, picture by picture and against the steering averaged over a second.
+    """
     table = Table(box=box.SIMPLE_HEAD, title="The pilot's steering against the person's")
     for heading in (
-        "recording",
-        "moments",
-        "Pearson r",
-        "r of 1 s",
-        "MAE",
-        "MSE",
-        "MAE of 0",
-        "MSE of 0",
-    ):
+        "recording", "moments", "r", "r, 1 s", "MAE", "MSE", "MAE of 0", "MSE of 0",
+    ):  # fmt: skip
         table.add_column(heading, justify="left" if heading == "recording" else "right")
     for one in compared:
         error = one.error
