@@ -20,10 +20,10 @@ from ghostlap.base.folder_lock import FolderLock
 from ghostlap.base.options import Cluster, Count, Options
 from ghostlap.base.terminal import say
 from ghostlap.commands.failures import failures
-from ghostlap.driving.evaluation.folder import EVALUATION_FILE
 from ghostlap.driving.failures import figures
 from ghostlap.driving.failures.config import FailuresConfig
 from ghostlap.driving.failures.corpus import FailureDrive, read_corpus
+from ghostlap.driving.measured import EVALUATION_FILE
 from ghostlap.pilots.pilot import BUILT_IN, Pilot, run_file
 
 console = Console(stderr=True, soft_wrap=True)

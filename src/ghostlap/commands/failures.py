@@ -7,7 +7,6 @@ ghostlap failures runs/a --mutants 18 --resume
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 from pathlib import Path
 from typing import Any
 
@@ -16,15 +15,16 @@ from rich.console import Console
 
 from ghostlap.base.engine import connected
 from ghostlap.base.errors import EvaluationError, PilotError
-from ghostlap.base.files import refuse_link, write_json
+from ghostlap.base.files import content_hash, refuse_link, write_json
 from ghostlap.base.folder_lock import FolderLock
 from ghostlap.base.terminal import say
 from ghostlap.commands.evaluate import drive_the_rest
 from ghostlap.data.provenance import machine, versions
-from ghostlap.driving.evaluation.folder import EVALUATION_FILE, begin_folder
+from ghostlap.driving.evaluation.folder import begin_folder
 from ghostlap.driving.evaluation.results import Finished
 from ghostlap.driving.failures.config import FailuresConfig
 from ghostlap.driving.failures.plan import group_of, plan_failures
+from ghostlap.driving.measured import EVALUATION_FILE
 from ghostlap.pilots.onnx_check import read_network
 from ghostlap.pilots.pilot import KERAS_FILE, ONNX_FILE, Pilot, read_description, run_file
 from ghostlap.training.config import TrainConfig
@@ -64,7 +64,7 @@ def failures(config: FailuresConfig, console: Console = console) -> dict[str, An
         heading = {
             "config": config.to_json(),
             "mutants": [path.name for path in mutants],
-            "network_blake2b": hashlib.blake2b(network, digest_size=16).hexdigest(),
+            "network_blake2b": content_hash(network),
             "versions": versions(),
             "machine": machine(),
         }

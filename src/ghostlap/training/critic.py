@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from ghostlap.base.errors import TrainingError
 from ghostlap.driving.failures.corpus import FailureDrive, known, to_failure_s
 from ghostlap.driving.failures.figures import HORIZONS_S
+from ghostlap.driving.metrics import Drive
 from ghostlap.pilots.backend import keras
 
 Floats = NDArray[np.float64]
@@ -22,19 +23,25 @@ TICK_S = 0.05
 _LAGS = np.round(np.array(LAGS_S) / TICK_S).astype(int)
 _HIDDEN = (32, 16)
 _BATCH = 512
+_WIDE_M = 3.0
 
 
 @dataclasses.dataclass(frozen=True)
 class CriticTraining:
     """How a critic is fitted."""
 
-    epochs: int = 8
-    learning_rate: float = 1e-3
-    dropout: float = 0.3
-    """Of the features."""
+    epochs: int = 10
+    learning_rate: float = 2e-3
+    dropout: float = 0.2
+    """Of components, over the whole second."""
     noise: float = 0.1
-    """Standard deviation of what is added to features, in their own standard deviations."""
+    """Standard deviation of what is added to components."""
     weight_decay: float = 1e-2
+    components: int = 64
+    """Principal components of the standardised features that are looked at, half whitened."""
+    margin_weight: float = 0.3
+    """Weight of the error of the least margin within each horizon, in metres: unlike failures,
+    there is one everywhere."""
     stride: int = 3
     """Every so many ticks is a moment to learn from."""
     seed: int = 0
@@ -78,59 +85,68 @@ def fit_critic(
             "made of them. Name folders of one pilot."
         )
     moments = _Moments(drives, training)
-    if not (moments.labels == 1).any():
+    if not (moments.labels[:, : len(HORIZONS_S)] == 1).any():
         raise TrainingError(
             "Nothing failed in these drives, so there is nothing to learn. Drive more: 'ghostlap "
             "failures' with more --rounds or --seconds."
         )
     keras.utils.set_random_seed(training.seed)
-    network = _network(moments.features.shape[1], training)
+    network = _network(moments.components.shape[1], training)
     steps = len(moments) * training.epochs
     network.compile(
         keras.optimizers.AdamW(
             keras.optimizers.schedules.CosineDecay(training.learning_rate, steps),
             weight_decay=training.weight_decay,
         ),
-        _loss,
+        _loss_of(training),
         jit_compile=False,
     )
     network.fit(moments, epochs=training.epochs, verbose=0)
-    (whole, bias), *rest = (
+    (whole, bias), *rest, (last, last_bias) = (
         [np.array(one, float) for one in layer.get_weights()]
         for layer in network.layers
         if isinstance(layer, keras.layers.Dense)
     )
-    weights = whole.reshape(len(LAGS_S), -1, len(bias))
-    scaled = weights / moments.std[:, None]
-    return FittedCritic(
-        weights=scaled,
-        bias=bias - np.einsum("f,lfh->h", moments.mean, scaled),
-        layers=tuple((one, other) for one, other in rest),
+    weights = np.einsum(
+        "fc,lch->lfh", moments.components, whole.reshape(len(LAGS_S), -1, len(bias))
     )
+    first = bias - np.einsum("f,lfh->h", moments.mean, weights)
+    answers = len(HORIZONS_S)  # what follows are margins, which only helped to learn
+    layers = *((one, other) for one, other in rest), (last[:, :answers], last_bias[:answers])
+    return FittedCritic(weights=weights, bias=first, layers=layers)
 
 
-def _network(features: int, training: CriticTraining) -> Any:
+def _network(components: int, training: CriticTraining) -> Any:
     layers = keras.layers
     return keras.Sequential(
         [
-            keras.Input((len(LAGS_S), features)),
+            keras.Input((len(LAGS_S), components)),
             layers.SpatialDropout1D(training.dropout),
             layers.GaussianNoise(training.noise),
             layers.Flatten(),
             layers.Dense(_HIDDEN[0], "elu"),
             layers.Dense(_HIDDEN[1], "elu"),
-            layers.Dense(len(HORIZONS_S)),
+            layers.Dense(2 * len(HORIZONS_S)),
         ]
     )
 
 
-def _loss(labels: Any, log_odds: Any) -> Any:
-    """Cross-entropy of what is known; labels are NaN where it is not."""
+def _loss_of(training: CriticTraining) -> Any:
+    """Cross-entropy of what is known, and the error of margins; labels are NaN where unknown."""
     ops = keras.ops
-    unknown = ops.isnan(labels)
-    wanted = ops.where(unknown, 0.0, labels)
-    each = ops.softplus(log_odds) - wanted * log_odds
-    return ops.mean(ops.where(unknown, 0.0, each), axis=-1)
+
+    def loss(labels: Any, answers: Any) -> Any:
+        unknown = ops.isnan(labels)
+        wanted = ops.where(unknown, 0.0, labels)
+        count = len(HORIZONS_S)
+        entropy = ops.softplus(answers) - wanted * answers
+        error = ops.square(answers - wanted)
+        known = ops.where(unknown, 0.0, 1.0)
+        return ops.mean((entropy * known)[:, :count], axis=-1) + training.margin_weight * ops.mean(
+            (error * known)[:, count:], axis=-1
+        )
+
+    return loss
 
 
 class _Moments(keras.utils.PyDataset):
@@ -138,14 +154,23 @@ class _Moments(keras.utils.PyDataset):
 
     def __init__(self, drives: Sequence[FailureDrive], training: CriticTraining) -> None:
         super().__init__()
-        self.features = np.concatenate([drive.features for drive in drives])
-        self.mean = self.features.mean(0, dtype=np.float64)
-        self.std = self.features.std(0, dtype=np.float64) + 1e-3
+        features = np.concatenate([drive.features for drive in drives]).astype(np.float32)
+        self.mean = features.mean(0, dtype=np.float64)
+        std = features.std(0, dtype=np.float64) + 1e-3
+        self.components = (
+            _components((features - self.mean) / std, training.components) / std[:, None]
+        )
+        """Of features less their mean, shape ``(features, components)``."""
+        self._seen = ((features - self.mean) @ self.components).astype(np.float32)
         rows, labels, begin = [], [], 0
         for one in drives:
             ahead = to_failure_s(one.drive)
             label = np.stack(
                 [np.where(known(one.drive, s), ahead <= s, np.nan) for s in HORIZONS_S], axis=1
+            )
+            margins = [_least_margin_m(one.drive, s) for s in HORIZONS_S]
+            label = np.concatenate(
+                [label, np.where(np.isnan(label), np.nan, np.stack(margins, 1))], 1
             )
             chosen = np.flatnonzero(np.isfinite(label).any(1))[:: training.stride]
             rows.append(begin + chosen)
@@ -161,8 +186,24 @@ class _Moments(keras.utils.PyDataset):
 
     def __getitem__(self, i: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         at = self._order[i * _BATCH : (i + 1) * _BATCH]
-        seen = self.features[self.rows[at][:, None] - _LAGS].astype(np.float32)
-        return ((seen - self.mean) / self.std).astype(np.float32), self.labels[at]
+        return self._seen[self.rows[at][:, None] - _LAGS], self.labels[at]
 
     def on_epoch_end(self) -> None:
         self._order = self._draw.permutation(len(self.rows))
+
+
+def _components(standardised: Floats, count: int) -> Floats:
+    """The first principal components, each divided by the root of its standard deviation."""
+    variance, directions = np.linalg.eigh(np.cov(standardised.T))
+    first = np.argsort(-variance)[:count]
+    return np.asarray(directions[:, first] / (variance[first] + 1e-6) ** 0.25)
+
+
+def _least_margin_m(drive: Drive, ahead_s: float) -> Floats:
+    """The least margin within a time of each tick, at most :data:`_WIDE_M`; 0 if it fails."""
+    ticks = round(ahead_s / TICK_S)
+    margin_m = np.where(drive.intervention > 0, 0.0, np.clip(drive.margin_m, 0.0, _WIDE_M))
+    padded = np.append(margin_m[1:], np.full(ticks, _WIDE_M))
+    return np.asarray(
+        np.lib.stride_tricks.sliding_window_view(padded, ticks).min(1)[: len(margin_m)]
+    )

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from ghostlap.base.errors import PilotError
-from ghostlap.base.files import replacing, write_json
+from ghostlap.base.files import content_hash, replacing, write_json
 from ghostlap.driving.failures.figures import HORIZONS_S
 from ghostlap.pilots.features import PREFIX, with_part
 from ghostlap.pilots.onnx_check import check_network, read_network
@@ -46,7 +45,7 @@ def save_critic(
     weights = fitted.weights.transpose(1, 0, 2).reshape(features, lags * hidden)
     bias = np.zeros(lags * hidden)
     bias[:hidden] = fitted.bias  # once: the parts of all moments are added up
-    digest = hashlib.blake2b(weights.tobytes() + bias.tobytes(), digest_size=4).hexdigest()
+    digest = content_hash(weights.tobytes(), bias.tobytes())[:8]
     output = f"{PREFIX}{digest}"
     data = with_part(before.data, output, weights.astype(np.float32), bias.astype(np.float32))
     after = check_network(data, str(folder / ONNX_FILE))

@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from ghostlap.base.errors import EvaluationError
 from ghostlap.base.files import MAX_RESULTS_BYTES, read_json
 from ghostlap.driving.evaluation.folder import (
-    EVALUATION_FILE,
     drive_file,
     features_file,
     finished_lines,
@@ -20,6 +19,7 @@ from ghostlap.driving.evaluation.folder import (
 from ghostlap.driving.evaluation.results import drive_name, read_drive
 from ghostlap.driving.failures.config import FailuresConfig
 from ghostlap.driving.failures.plan import Group, group_of, plan_failures
+from ghostlap.driving.measured import EVALUATION_FILE
 from ghostlap.driving.metrics import Drive, Intervention
 
 Floats = NDArray[np.float64]
