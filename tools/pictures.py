@@ -58,9 +58,9 @@ def main(out: Path) -> None:
 
         shoot((WORK / "runs" / "a" / "report.html").as_uri(), "report.jpg", DESK)
         with cockpit() as address:
-            shoot(address, "cockpit.jpg", DESK, "Space o", 15_000)
+            shoot(address, "cockpit.jpg", DESK, "o", 15_000)
         with cockpit() as address:
-            shoot(address, "phone.jpg", PHONE, "Space", 10_000)
+            shoot(address, "phone.jpg", PHONE, wait_ms=10_000)
     small(WORK / "explore" / "balance.png", out / "balance.jpg")
     small(WORK / "runs" / "a" / "evaluate" / "lake-20mph" / "map-lake.png", out / "map.jpg")
     small(WORK / "runs" / "a" / "explain" / "saliency.png", out / "saliency.jpg")

@@ -47,7 +47,7 @@ def benchmark(config: BenchmarkConfig, console: Console = console) -> dict[str, 
 
         >>> config = ghostlap.BenchmarkConfig("generalist", quick=True)
         >>> ghostlap.benchmark(config)["results"][0]["score"]["autonomy_percent"]
-        97.3
+        96.00340136054422
 
     Args:
         config: see :class:`BenchmarkConfig`.

@@ -30,9 +30,9 @@ console = Console(stderr=True, soft_wrap=True)
 def compare(config: CompareConfig, console: Console = console) -> dict[str, Any]:
     """Compare results, and write a page about them.
 
-        >>> config = ghostlap.CompareConfig(("benchmark/v1/a", "benchmark/v1/b"))
-        >>> ghostlap.compare(config)["differences"]["b"][0]["value"]
-        2.1
+        >>> results = "benchmark/v1-quick/generalist", "benchmark/v1-quick/constant-zero"
+        >>> ghostlap.compare(ghostlap.CompareConfig(results))["differences"]["constant-zero"][0]
+        {'name': 'score', 'value': -96.00340136054422, 'interval': (-98.3..., -93.4...)}
 
     Args:
         config: see :class:`CompareConfig`.
