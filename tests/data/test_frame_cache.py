@@ -12,12 +12,13 @@ import pytest
 from recordings import draw_frame, make_recording
 from systems import posix
 
-from ghostlap.base.errors import CacheError
+from ghostlap.base.errors import CacheError, ImageError
 from ghostlap.data import frame_cache
 from ghostlap.data.frame_cache import FrameCache
 from ghostlap.data.vision.preprocessing import encode_jpeg, read_rgb
 
 SHAPE = (160, 320, 3)
+FRAME_BYTES = 160 * 320 * 3
 
 
 @pytest.fixture(scope="module")
@@ -134,10 +135,9 @@ def test_too_little_room_is_said_before_anything_is_decoded(
 
 
 def test_a_store_past_its_limit_begins_anew(
-    tmp_path: Path, pictures: list[str], monkeypatch: pytest.MonkeyPatch, open_files_stay: None
+    tmp_path: Path, pictures: list[str], open_files_stay: None
 ) -> None:
-    cache = FrameCache(tmp_path, SHAPE)
-    monkeypatch.setattr(frame_cache, "MAX_STORE_BYTES", 20 * cache.frame_bytes)
+    cache = FrameCache(tmp_path, SHAPE, limit_bytes=25 * FRAME_BYTES)
     cache.locate(pictures[:15])
     located = cache.locate(pictures[15:])
     assert cache.pixels_path.stat().st_size == 21 * cache.frame_bytes
@@ -145,11 +145,8 @@ def test_a_store_past_its_limit_begins_anew(
 
 
 @posix("the removal of files that somebody reads")
-def test_who_has_an_old_store_open_still_reads_it(
-    tmp_path: Path, pictures: list[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    cache = FrameCache(tmp_path, SHAPE)
-    monkeypatch.setattr(frame_cache, "MAX_STORE_BYTES", 20 * cache.frame_bytes)
+def test_who_has_an_old_store_open_still_reads_it(tmp_path: Path, pictures: list[str]) -> None:
+    cache = FrameCache(tmp_path, SHAPE, limit_bytes=25 * FRAME_BYTES)
     held = FrameCache(tmp_path, SHAPE)
     slot = held.locate(pictures[:15]).slots[3]
     cache.locate(pictures[15:])
@@ -160,3 +157,47 @@ def test_a_folder_that_cannot_be_made_is_said(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(CacheError, match=r"cannot be made .*Name another one with --cache"):
         FrameCache(tmp_path / "file" / "cache", SHAPE)
+
+
+def test_what_does_not_fit_is_read_each_time_and_is_the_same(
+    tmp_path: Path, pictures: list[str]
+) -> None:
+    whole = FrameCache(tmp_path / "whole", SHAPE)
+    limited = FrameCache(tmp_path / "limited", SHAPE, limit_bytes=10 * FRAME_BYTES)
+    everywhere, located = whole.locate(pictures).slots, limited.locate(pictures).slots
+    assert limited.pixels_path.stat().st_size == 10 * FRAME_BYTES
+    assert (located >= 0).sum() == 10
+    assert -1 not in located
+    for one, other in zip(whole.frames_at(everywhere), limited.frames_at(located), strict=True):
+        np.testing.assert_array_equal(one, other)
+    again = FrameCache(tmp_path / "limited", SHAPE, limit_bytes=10 * FRAME_BYTES)
+    kept = [
+        np.flatnonzero(slots >= 0).tolist() for slots in (located, again.locate(pictures).slots)
+    ]
+    assert kept[0] == kept[1]  # what is there stays, however much more is asked for
+
+
+def test_a_picture_that_changes_while_it_is_learned_from_is_said(
+    tmp_path: Path, pictures: list[str]
+) -> None:
+    copies = [shutil.copy(path, tmp_path / Path(path).name) for path in pictures[:4]]
+    cache = FrameCache(tmp_path / "cache", SHAPE, limit_bytes=FRAME_BYTES)
+    located = cache.locate(copies)
+    outside = int(np.flatnonzero(located.slots < 0)[0])
+    shutil.copy(pictures[8], copies[outside])
+    with pytest.raises(ImageError, match="has changed since it was first read"):
+        cache.frames_at(located.slots)
+    Path(copies[outside]).unlink()
+    with pytest.raises(ImageError, match="no such picture"):
+        cache.frames_at(located.slots)
+
+
+def test_broken_pictures_are_known_before_they_are_needed(
+    tmp_path: Path, pictures: list[str]
+) -> None:
+    broken = tmp_path / "broken.jpg"
+    broken.write_bytes(Path(pictures[0]).read_bytes()[:400])
+    cache = FrameCache(tmp_path / "cache", SHAPE, limit_bytes=FRAME_BYTES)
+    located = cache.locate([*pictures[:3], str(broken)])
+    assert located.slots[3] == -1
+    assert len(located.problems) == 1

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import threading
+import time
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -390,3 +392,24 @@ def test_a_damaged_checkpoint_is_said(
             file.create_dataset("a/vars/0", (10**6, 10**6), "f4", chunks=True, compression="gzip")
     with pytest.raises(TrainingError, match=r"the checkpoint cannot be read (?s:.*)another --out"):
         train(TrainConfig(out=out, resume=True, cache=cache_folder))
+
+
+def test_a_picture_that_changes_while_it_is_learned_from_ends_in_a_sentence(tmp_path: Path) -> None:
+    """What has no room in the cache is read each time; TensorFlow would wrap the error up."""
+    recording = make_recording(tmp_path / "rec", rows=40)
+    config = short_training(
+        recording, tmp_path / "run", tmp_path / "cache", cache_limit="1MB", epochs=500
+    )
+
+    def spoil() -> None:
+        while not (config.out / "checkpoint").exists():
+            time.sleep(0.05)
+        first, *others = sorted((recording / "IMG").iterdir())
+        for one in others:
+            shutil.copy(first, one)
+
+    spoiling = threading.Thread(target=spoil)
+    spoiling.start()
+    with pytest.raises(TrainingError, match=r"has changed .* 'ghostlap train --resume --out \S+'"):
+        train(config, Console(quiet=True))
+    spoiling.join()

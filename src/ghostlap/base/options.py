@@ -14,6 +14,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import math
+import re
 import types
 import typing
 from collections.abc import Callable, Mapping, Sequence
@@ -23,6 +24,7 @@ from typing import Annotated, Any, ClassVar, Literal, NamedTuple, Self, Union
 import tyro
 
 from ghostlap.base.errors import GhostlapError
+from ghostlap.base.remote import address_of, is_address
 
 EARLIER_NAMES = {
     "side_offset": "steering_correction", "spread": "steering_std",
@@ -72,6 +74,23 @@ Seed = Annotated[int, Range(0, 2**63 - 1)]
 Share = Annotated[float, Range(0, 1)]
 Cluster = Annotated[str, tyro.conf.arg(metavar="ADDRESS")]
 """Where a Ray cluster is that does the work; empty for this machine alone."""
+
+
+_SIZE = re.compile(r"(\d{1,9}(?:\.\d{1,3})?) ?([kMGT])B", re.IGNORECASE)
+_UNITS = {"k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}
+
+
+def bytes_of(flag: str, text: str, error: type[GhostlapError]) -> int:
+    """How many bytes a size is, ``256MB``.
+
+    Raises:
+        GhostlapError: of the kind given: it is none.
+    """
+    size = _SIZE.fullmatch(text.strip())
+    found = int(float(size[1]) * _UNITS[size[2].lower()]) if size else 0
+    if not found:
+        raise error(f"{flag} must be a size such as 256MB or 20GB. Got {text!r}.")
+    return found
 
 
 class Options:
@@ -286,7 +305,7 @@ def in_words(hint: Any, words: Callable[[Any], str] = _type_in_words) -> str:
 
 def _as_json(value: Any) -> Any:
     if isinstance(value, Path):
-        return str(value.resolve())
+        return address_of(value) if is_address(value) else str(value.resolve())
     if isinstance(value, tuple):
         return [_as_json(item) for item in value]
     if dataclasses.is_dataclass(value) and not isinstance(value, type):

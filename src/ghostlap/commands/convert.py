@@ -49,7 +49,7 @@ def convert(config: ConvertConfig, console: Console = console) -> dict[str, Any]
         else:
             from ghostlap.data.formats.udacity import write_udacity
 
-            names = write_udacity(moments, folder)
+            names = write_udacity(moments, folder, config.shard_bytes)
             written = len(names)
         if not written:
             raise ExchangeError(_nothing_left(config.source, source))

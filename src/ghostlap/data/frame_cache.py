@@ -7,7 +7,8 @@ again. So a picture is decoded once, into one store for each frame size that all
 - ``frames-160x320.digests``: the key of each, 16 bytes of BLAKE2b of the picture *file*.
 
 Both only grow at the end, first the pixels, flushed to disk, then the keys: whenever the process is
-killed, the keys name complete frames only.
+killed, the keys name complete frames only. What does not fit within the store's limit is read and
+decoded each time it is asked for.
 """
 
 from __future__ import annotations
@@ -32,11 +33,16 @@ from ghostlap.base.platform import give_back_pages
 from ghostlap.data.vision.preprocessing import Rgb, decode_rgb, read_picture
 
 MAX_STORE_BYTES = 20 * 2**30
-"""Largest store; a larger one is begun anew, since its frames can be decoded again."""
+"""Default limit of a store; one that would grow beyond it is begun anew, since its frames can be
+decoded again."""
 
 MAX_PROBLEMS_KEPT = 1000
 
 _DIGEST_BYTES = 16
+_FIRST_OUTSIDE = -2
+"""Slots of frames outside the store are this, and downwards."""
+_READERS = 16
+"""Threads that read pictures, which may be far away."""
 _CHUNK = 256
 """Number of pictures in memory while decoding (39 MB of 320x160 frames)."""
 
@@ -51,7 +57,7 @@ class Located:
     """Places of a data set's pictures in the store."""
 
     slots: NDArray[np.int64]
-    """Index into :attr:`FrameCache.frames` for each path; -1 if the picture cannot be used."""
+    """What :meth:`FrameCache.frames_at` takes, for each path; -1 if the picture cannot be used."""
     problems: tuple[str, ...]
     """Messages about pictures that cannot be used, at most ``MAX_PROBLEMS_KEPT``."""
 
@@ -62,13 +68,24 @@ class FrameCache:
     Args:
         folder: folder of the store, made if missing.
         frame_shape: ``(height, width, 3)`` of every frame in it.
+        limit_bytes: it may take so much of the disk.
 
     Raises:
         CacheError: the folder cannot be made.
     """
 
-    def __init__(self, folder: Path, frame_shape: tuple[int, int, int]) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        frame_shape: tuple[int, int, int],
+        limit_bytes: int = MAX_STORE_BYTES,
+    ) -> None:
         self.frame_shape = frame_shape
+        self._limit_bytes = limit_bytes
+        self._outside: list[tuple[str, bytes]] = []  # paths and keys of frames without a place
+        self.problem: ImageError | None = None
+        """Why a frame could not be given, however many libraries have put that into their words."""
+        self._readers = ThreadPoolExecutor(_READERS, thread_name_prefix="ghostlap-pictures")
         self.frame_bytes = int(np.prod(frame_shape))
         height, width, _ = frame_shape
         self.pixels_path = folder / f"frames-{height}x{width}.pixels"
@@ -98,7 +115,7 @@ class FrameCache:
             CacheError: the disk is full, or the store cannot be written.
         """
         problems: list[str] = []
-        with ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool:
+        with ThreadPoolExecutor(_READERS) as pool:
             wanted = np.zeros(len(paths), f"V{_DIGEST_BYTES}")
             readable = np.zeros(len(paths), bool)
             for start, results in _in_chunks(pool, _digest_of_file, paths):
@@ -114,15 +131,63 @@ class FrameCache:
                 known = self._digests()
                 # One path for each content that the store lacks.
                 contents, first = np.unique(wanted[readable], return_index=True)
-                lacking = first[_find(known, contents) < 0]
-                missing = [str(paths[i]) for i in np.flatnonzero(readable)[lacking]]
+                is_known = _find(known, contents) >= 0
+                if self._is_full_of_others(len(known), is_known):
+                    self._begin_anew()
+                    is_known[:] = False
+                missing = [str(paths[i]) for i in np.flatnonzero(readable)[first[~is_known]]]
+                outside: list[str] = []
                 if missing:
+                    fitting = self._room_for(len(missing))
+                    missing, outside = missing[:fitting], missing[fitting:]
                     problems += self._add(missing, pool, progress)
                     known = self._digests()
                 self._remap(len(known))
+            keys = self._keys_of(outside, pool, problems)
         slots = np.full(len(paths), -1, np.int64)
         slots[readable] = _find(known, wanted[readable])
+        if len(keys):
+            places = _find(keys, wanted[readable])
+            slots[np.flatnonzero(readable)[places >= 0]] = _FIRST_OUTSIDE - places[places >= 0]
         return Located(slots, tuple(problems[:MAX_PROBLEMS_KEPT]))
+
+    def frames_at(self, slots: NDArray[np.int64]) -> list[Rgb]:
+        """Frames, each ``uint8`` of :attr:`frame_shape` and read-only.
+
+        Args:
+            slots: of :class:`Located`, none -1.
+
+        Raises:
+            ImageError: a picture that is not in the store cannot be read any more, or has changed.
+        """
+        far = {int(slot) for slot in slots if slot < 0}
+        read: dict[int, Rgb] = {}
+        if far:
+            read = dict(zip(far, self._readers.map(self._read_outside, far), strict=True))
+        return [read[int(slot)] if slot < 0 else self.frames[slot] for slot in slots]
+
+    def _read_outside(self, slot: int) -> Rgb:
+        path, key = self._outside[_FIRST_OUTSIDE - slot]
+        result = self._decode(path)
+        if not isinstance(result, ImageError) and result[0] != key:
+            result = ImageError(f"{path}: the picture has changed since it was first read.")
+        if isinstance(result, ImageError):
+            self.problem = self.problem or result
+            raise result
+        return result[1]
+
+    def _keys_of(
+        self, paths: list[str], pool: ThreadPoolExecutor, problems: list[str]
+    ) -> NDArray[np.void]:
+        """Remember pictures that the store has no room for; the keys of all of them."""
+        for _, results in _in_chunks(pool, self._decode, paths):
+            for path, result in zip(paths, results, strict=False):
+                if isinstance(result, ImageError):
+                    problems.append(str(result))
+                else:
+                    self._outside.append((path, result[0]))
+            paths = paths[_CHUNK:]
+        return np.array([key for _, key in self._outside], f"V{_DIGEST_BYTES}")
 
     def release(self) -> None:
         """Give back the mapped memory, of which the process would seem to own ever more.
@@ -149,7 +214,7 @@ class FrameCache:
         problems: list[str] = []
         for path in (self.pixels_path, self.digests_path):
             refuse_link(path)
-        count = self._make_room(len(paths))
+        count = len(self._digests())
         try:
             with (
                 open(self.pixels_path, "ab") as pixels_file,
@@ -183,25 +248,31 @@ class FrameCache:
             ) from error
         return problems
 
-    def _make_room(self, frames: int) -> int:
-        """Check that so many more frames fit; returns the number in the store now."""
+    def _is_full_of_others(self, count: int, is_known: NDArray[np.bool_]) -> bool:
+        """Whether there is no room, and most of what is in the store is not asked for."""
+        ours, lacking = int(is_known.sum()), int((~is_known).sum())
+        return (count + lacking) * self.frame_bytes > self._limit_bytes and ours < count / 2
+
+    def _begin_anew(self) -> None:
+        # Processes that have the old files mapped keep them until they are done; on Windows,
+        # nothing that is mapped can be removed.
+        self._map, self.frames = None, self.frames[:0].copy()
+        folder = self.pixels_path.parent
+        remove(self.digests_path, folder)
+        remove(self.pixels_path, folder)
+
+    def _room_for(self, frames: int) -> int:
+        """How many of so many more frames may be added."""
         count, folder = len(self._digests()), self.pixels_path.parent
-        needed = frames * self.frame_bytes
-        if count and count * self.frame_bytes + needed > MAX_STORE_BYTES:
-            # Processes that have the old files mapped keep them until they are done; on Windows,
-            # nothing that is mapped can be removed.
-            self._map, self.frames = None, self.frames[:0].copy()
-            remove(self.digests_path, folder)
-            remove(self.pixels_path, folder)
-            count = 0
-        free = shutil.disk_usage(folder).free
+        fitting = max(0, min(frames, self._limit_bytes // self.frame_bytes - count))
+        needed, free = fitting * self.frame_bytes, shutil.disk_usage(folder).free
         if needed > free:
             raise CacheError(
-                f"{folder}: {frames} pictures need {needed / 1e6:.0f} MB when decoded, and "
-                f"{free / 1e6:.0f} MB are free. Make room, or name a folder on another disk with "
-                "--cache DIR."
+                f"{folder}: {fitting} pictures need {needed / 1e6:.0f} MB when decoded, and "
+                f"{free / 1e6:.0f} MB are free. Make room, name a folder on another disk with "
+                f"--cache DIR, or keep fewer: --cache-limit {max(1, int(free / 2e6))}MB."
             )
-        return count
+        return fitting
 
     def _decode(self, path: str) -> tuple[bytes, Rgb] | ImageError:
         try:

@@ -42,7 +42,7 @@ class BatchLoader:
 
     Args:
         samples: samples to learn from.
-        slots: index of each of ``samples.images`` in the cache, shape ``(m,)``, none negative.
+        slots: place of each of ``samples.images`` in the cache, shape ``(m,)``, none -1.
         cache: cache with the frames.
         spec: preprocessing with the cache's ``frame_shape``.
         augmentation: changes of the pictures; None for validation.
@@ -145,15 +145,15 @@ class BatchLoader:
     def _make(self, members: NDArray[np.int64], rng: np.random.Generator | None) -> Batch:
         steering = self.samples.steering[members].astype(np.float64)
         pixels = np.empty((len(members), *self.spec.input_shape), np.uint8)
-        frames, slots = self.cache.frames, self.slots[self.samples.image[members]]
+        frames = self.cache.frames_at(self.slots[self.samples.image[members]])
         if self.augmentation is None or rng is None:
-            for i, slot in enumerate(slots):
-                pixels[i] = finish(crop(frames[slot], self.spec), self.spec)
+            for i, frame in enumerate(frames):
+                pixels[i] = finish(crop(frame, self.spec), self.spec)
         else:
             plan = draw(self.augmentation, steering, rng, self.spec, self.steering_correction)
             steering = plan.steering
-            for i, slot in enumerate(slots):
-                pixels[i] = finish(plan.apply(i, frames[slot]), self.spec)
+            for i, frame in enumerate(frames):
+                pixels[i] = finish(plan.apply(i, frame), self.spec)
         label: dict[str, NDArray[np.floating]] = {"steering": steering}
         if "speed" in self.outputs:
             label["speed"] = self.samples.speed_mph[members] / SPEED_UNIT_MPH

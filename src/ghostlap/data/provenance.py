@@ -10,6 +10,7 @@ from typing import Any
 
 from ghostlap.base.files import content_hash
 from ghostlap.base.platform import cores, processor_name
+from ghostlap.base.remote import address_of, is_address
 from ghostlap.data.recordings import CAMERAS, COLUMNS, Recording
 
 _PACKAGES = (
@@ -46,7 +47,9 @@ def fingerprint(recordings: Sequence[Recording]) -> list[dict[str, Any]]:
     """Folder and rows of each recording, and a hash of its driving."""
     return [
         {
-            "folder": str(recording.folder.resolve()),
+            "folder": address_of(recording.folder)
+            if is_address(recording.folder)
+            else str(recording.folder.resolve()),
             "rows": len(recording.frames),
             "blake2b": _hash_of_drive(recording),
         }

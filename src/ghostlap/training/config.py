@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 import tyro
 
 from ghostlap.base.errors import TrainingError
-from ghostlap.base.options import Cluster, Count, Options, Range, Seed
+from ghostlap.base.options import Cluster, Count, Options, Range, Seed, bytes_of
 from ghostlap.data.dataset import MIN_SPEED_SHARE
 from ghostlap.data.formats.config import Columns
 from ghostlap.data.loader import Order
@@ -118,6 +118,9 @@ class TrainConfig(Options, error=TrainingError):
     """Continue the killed training in --out from its last whole epoch."""
     cache: Path | None = None
     """Folder for decoded frames; None is the user's cache folder (or $GHOSTLAP_CACHE)."""
+    cache_limit: str = "20GB"
+    """Decoded frames may take so much of the disk; what does not fit is read each time, which lets
+    recordings be larger than the disk, at an address say, s3://bucket/lap."""
     workers: Count | None = None
     """Threads that make batches; None: one where a processor trains, up to four for a GPU."""
     seeds: Count = 1
@@ -131,6 +134,10 @@ class TrainConfig(Options, error=TrainingError):
     task_gpus: Annotated[float, Range(0)] = 0.0
     """On a cluster: GPUs of a node for each of several trainings; with 0.5 two share one."""
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.cache_limit_bytes  # noqa: B018
+
     def to_json(self) -> dict[str, Any]:
         values = super().to_json()
         for where in ("cluster", "task_cores", "task_gpus"):
@@ -138,6 +145,11 @@ class TrainConfig(Options, error=TrainingError):
         if self.init is not None:  # which may be the name of a pilot that comes along
             values["init"] = str(run_file(self.init, PILOT_FILE).parent.resolve())
         return values
+
+    @property
+    def cache_limit_bytes(self) -> int:
+        """What ``cache_limit`` says."""
+        return bytes_of("--cache-limit", self.cache_limit, TrainingError)
 
     @property
     def imports_code(self) -> bool:

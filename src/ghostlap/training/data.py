@@ -60,12 +60,12 @@ def prepare_data(config: TrainConfig, console: Console) -> TrainingData:
         steering_average_s=config.steering_average_s,
     )
     folder = config.cache if config.cache and not is_elsewhere() else cache_folder()
-    cache = FrameCache(folder, preprocessing.frame_shape)
+    cache = FrameCache(folder, preprocessing.frame_shape, config.cache_limit_bytes)
     with console.status("decoding frames …") as status:
         located = cache.locate(
             samples.images, lambda done, n: status.update(f"decoding frames {done}/{n} …")
         )
-    found = located.slots[samples.image] >= 0
+    found = located.slots[samples.image] != -1
     if not found.all():
         _warn_of_pictures_left_out(int((~found).sum()), located.problems, console)
         samples = samples.take(found)

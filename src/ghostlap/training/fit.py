@@ -15,8 +15,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from rich.console import Console
 
+from ghostlap.base.errors import TrainingError
 from ghostlap.base.platform import cores
 from ghostlap.base.terminal import warn
+from ghostlap.data.frame_cache import FrameCache
 from ghostlap.data.labels import steering_error
 from ghostlap.data.loader import BatchLoader, closing_stream
 from ghostlap.data.provenance import fingerprint, versions
@@ -24,7 +26,7 @@ from ghostlap.data.vision.augmentation import parse_augmentation
 from ghostlap.data.vision.preprocessing import scale
 from ghostlap.pilots.pilot import Pilot, usual_steering_std
 from ghostlap.pilots.pilot_saving import save_pilot
-from ghostlap.training.config import TrainConfig
+from ghostlap.training.config import TrainConfig, resume_command
 from ghostlap.training.data import TrainingData
 from ghostlap.training.run_folder import (
     CHECKPOINT_FOLDER,
@@ -154,7 +156,7 @@ def _trained(
         batches = loader.stream(
             checkpoints.epochs_done * steps_per_epoch, workers=workers, ahead=4 * workers
         )
-        with closing_stream(batches), progress.shown(), _as_os_error(config.out):
+        with closing_stream(batches), progress.shown(), _named(config, loader.cache):
             trainer.fit(
                 batches,
                 steps_per_epoch=steps_per_epoch,
@@ -185,14 +187,18 @@ def _loader_threads() -> int:
 
 
 @contextlib.contextmanager
-def _as_os_error(out: Path) -> Iterator[None]:
-    """TensorFlow, which writes what is in ``tensorboard``, has its own errors for full disks."""
+def _named(config: TrainConfig, cache: FrameCache) -> Iterator[None]:
+    """TensorFlow, which asks for batches and writes ``tensorboard``, has errors of its own."""
     try:
         yield
     except Exception as error:
+        if cache.problem is not None:
+            raise TrainingError(
+                f"{cache.problem} '{resume_command(config)}' goes on with the pictures as they are."
+            ) from None
         for number in (errno.ENOSPC, errno.EFBIG, errno.EIO, errno.EROFS):
             if not isinstance(error, OSError) and os.strerror(number) in str(error):
-                raise OSError(number, os.strerror(number), str(out)) from error
+                raise OSError(number, os.strerror(number), str(config.out)) from error
         raise
 
 

@@ -7,6 +7,7 @@ import logging
 from pathlib import Path
 
 from ghostlap.base.engine.travel import located
+from ghostlap.base.remote import is_address
 from ghostlap.pilots.pilot import KERAS_FILE, PILOT_FILE, run_file
 from ghostlap.training.config import TrainConfig
 
@@ -29,7 +30,11 @@ class TrainingTask:
     @property
     def reads(self) -> tuple[Path, ...]:
         """Recordings, and the pilot to begin with."""
-        folders = [path.parent if path.is_file() else path for path in self.config.recordings]
+        folders = [
+            path.parent if path.is_file() else path
+            for path in self.config.recordings
+            if not is_address(path)  # a node reads it from there
+        ]
         init = self.config.init
         earlier = () if init is None else (run_file(init, PILOT_FILE), run_file(init, KERAS_FILE))
         if self.config.select_by == "loss":

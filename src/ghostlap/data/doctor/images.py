@@ -18,6 +18,7 @@ from ghostlap.data.doctor.findings import Finding, finding
 from ghostlap.data.recordings import CAMERAS, Recording
 from ghostlap.data.vision.camera import SIDE_CAMERA_M, Camera
 from ghostlap.data.vision.preprocessing import Rgb, decode_rgb, read_picture, read_rgb
+from ghostlap.data.vision.shards import is_picture
 
 _NOT_NAMED, _MISSING, _BROKEN, _FINE = 0, 1, 2, 3
 _IMAGE_ENDINGS = (".jpg", ".jpeg", ".png")
@@ -79,7 +80,7 @@ def scan_images(recording: Recording) -> ImageScan:
 def _look_at(path: str) -> tuple[int, int, int]:
     if not path:
         return _NOT_NAMED, 0, 0
-    if not os.path.isfile(path):
+    if not is_picture(path):
         return _MISSING, 0, 0
     try:
         data = read_picture(path)

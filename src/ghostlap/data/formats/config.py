@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 import tyro
 
 from ghostlap.base.errors import ExchangeError
-from ghostlap.base.options import Options, Range
+from ghostlap.base.options import Options, Range, bytes_of
 
 MAX_FPS = 240
 
@@ -51,3 +51,17 @@ class ConvertConfig(Options, error=ExchangeError):
     """For lerobot: frames a second. None takes what is nearest to the recording's usual step."""
     task: str = "Drive along the road."
     """For lerobot: what the driver was told to do."""
+    shards: str | None = None
+    """For udacity: pack the pictures into files of this size, 256MB say, which disks and stores
+    give faster than many small ones; every command reads them."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.shards is not None and self.to != "udacity":
+            raise ExchangeError(f"--shards is for --as udacity. Got --as {self.to}.")
+        self.shard_bytes  # noqa: B018
+
+    @property
+    def shard_bytes(self) -> int | None:
+        """What ``shards`` says."""
+        return None if self.shards is None else bytes_of("--shards", self.shards, ExchangeError)

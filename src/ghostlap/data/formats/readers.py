@@ -21,6 +21,7 @@ from typing import NamedTuple
 from ghostlap.base.engine.travel import located
 from ghostlap.base.errors import RecordingError
 from ghostlap.base.files import read_json
+from ghostlap.base.remote import is_address, mirrored
 from ghostlap.data.formats.lerobot_format import INFO
 from ghostlap.data.formats.table import find_tables, read_table
 from ghostlap.data.recordings import Recording
@@ -85,10 +86,10 @@ def read_recording(
         RecordingError: nothing readable is there, or it cannot be read.
     """
     folder = Path(path)
-    here = located(folder)
+    here = mirrored(folder) if is_address(folder) else located(folder)
     reader = _reader_of(here)
     if reader is None:
-        raise RecordingError(_nothing_to_read(folder))
+        raise RecordingError(_nothing_to_read(folder if here == located(folder) else here))
     try:
         recording = reader.read(here, choice_of(columns, where))
     except RecordingError as error:
@@ -99,6 +100,8 @@ def read_recording(
     if here == folder:
         return recording
     # What is said of it names the folder that the user knows.
+    if here.is_file():
+        folder, here = folder.parent, here.parent
     return dataclasses.replace(recording, folder=folder / recording.folder.relative_to(here))
 
 

@@ -2,19 +2,29 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 from ghostlap.data.formats.frames import Moment
 from ghostlap.data.recordings import CAMERAS
 from ghostlap.data.recordings.driving_log import LOG_NAME
 from ghostlap.data.recordings.image_names import NO_TIME, stamp_of
+from ghostlap.data.vision.shards import ShardWriter
 
 _NOMINAL_HZ = 15
 
 
-def write_udacity(moments: Iterable[Moment], folder: Path) -> list[str]:
+def write_udacity(
+    moments: Iterable[Moment], folder: Path, shard_bytes: int | None = None
+) -> list[str]:
     """Write moments into an empty folder; picture files are kept byte for byte.
+
+    Args:
+        moments: what is written.
+        folder: where.
+        shard_bytes: size of the files that pictures are packed into; None leaves each its own.
 
     Returns:
         The name of each row's center picture. A moment without a time is named 1/15 s after the
@@ -26,7 +36,10 @@ def write_udacity(moments: Iterable[Moment], folder: Path) -> list[str]:
     last_ms = -1
     names: list[str] = []
     names_in_use: set[int] = set()
-    with (folder / LOG_NAME).open("w", encoding="utf-8", newline="\n") as log:
+    with (
+        (folder / LOG_NAME).open("w", encoding="utf-8", newline="\n") as log,
+        ShardWriter(images, shard_bytes) if shard_bytes else _Files(images) as written,
+    ):
         for moment in moments:
             time_ms = moment.time_ms
             if time_ms == NO_TIME:
@@ -40,9 +53,20 @@ def write_udacity(moments: Iterable[Moment], folder: Path) -> list[str]:
                 picture = moment.pictures.get(camera)
                 name = f"{camera}_{stamp_of(time_ms)}{picture.ending}" if picture else ""
                 if picture:
-                    (images / name).write_bytes(picture.data)
+                    written.add(name, picture.data)
                 cells.append(f"IMG/{name}" if name else "")
             numbers = (moment.steering, moment.throttle, moment.brake, moment.speed_mph)
             log.write(",".join([*cells, *(f"{number:.9g}" for number in numbers)]) + "\n")
             names.append(cells[0].removeprefix("IMG/"))
     return names
+
+
+class _Files(contextlib.nullcontext[Any]):
+    """Writes each picture into a file."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(self)
+        self._folder = folder
+
+    def add(self, name: str, data: bytes) -> None:
+        (self._folder / name).write_bytes(data)

@@ -29,6 +29,7 @@ from ghostlap.data.recordings.reading import Recording, find_images
 from ghostlap.data.recordings.tables_beside import add_edits, copy_tables, has_tables
 from ghostlap.data.vision.picture_header import PNG_START
 from ghostlap.data.vision.preprocessing import decode_rgb, read_picture
+from ghostlap.data.vision.shards import is_picture
 
 _QUALITY = (cv2.IMWRITE_JPEG_QUALITY, 95)
 """Of mirrored pictures, so that encoding them again shows nothing."""
@@ -155,8 +156,12 @@ class _Pictures:
         elif self._mirror:
             name = re.sub("^(left|right)", lambda side: _OTHER_SIDE[side[0]], name)
         stem, ending = os.path.splitext(name)
-        is_there = source.is_file()
-        data = _mirrored_picture(source) if self._mirror and is_there else None
+        is_there = is_picture(source)
+        data = None
+        if self._mirror and is_there:
+            data = _mirrored_picture(source)
+        elif is_there and not source.is_file():
+            data = read_picture(source)
         for number in itertools.count(2):
             target = self._folder / name
             if target.exists():

@@ -18,6 +18,7 @@ from ghostlap.base.errors import RecordingError
 from ghostlap.data.recordings.columns import CAMERAS, Choice
 from ghostlap.data.recordings.driving_log import LOG_NAME, read_log
 from ghostlap.data.recordings.log_table import DrivingLog, LogNote
+from ghostlap.data.vision.shards import is_picture
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -108,7 +109,7 @@ def require_images(recording: Recording) -> None:
     for camera in CAMERAS:
         for path in recording.frames[camera]:
             if path:
-                if os.path.exists(path):
+                if is_picture(path):
                     return
                 named += 1
     raise RecordingError(_missing_images_message(recording, named))
@@ -138,7 +139,7 @@ def find_images(folder: Path, log: DrivingLog) -> Path:
     there are images of it."""
     names = [name for column in log.names for name in column[:_PROBED_ROWS] if name]
     for images in (folder / "IMG", folder, *sorted(folder.iterdir())[:_PROBED_FOLDERS]):
-        if any((images / name).is_file() for name in names):
+        if any(is_picture(images / name) for name in names):
             return images
     return folder / "IMG"
 

@@ -10,6 +10,7 @@ from typing import Any, Literal, NamedTuple, get_args
 
 from ghostlap.base.errors import RecordingError
 from ghostlap.base.files import read_start
+from ghostlap.base.remote import local_of
 from ghostlap.data.recordings.image_names import image_name_of
 from ghostlap.data.recordings.side_table import SideTable
 
@@ -83,7 +84,7 @@ def read_who_drove(folder: str | os.PathLike[str]) -> dict[str, WhoDrove]:
 
 def has_tables(folder: Path) -> bool:
     """Whether a recording has any table beside its log."""
-    return any((folder / table.name).is_file() for table in TABLES)
+    return any((local_of(folder) / table.name).is_file() for table in TABLES)
 
 
 def copy_tables(
@@ -101,7 +102,7 @@ def copy_tables(
         RecordingError: a table holds a line that is no row.
         OSError: one cannot be read or written.
     """
-    sources = list(sources)
+    sources = [(local_of(folder), new) for folder, new in sources]
     for table in TABLES:
         there = [(folder / table.name, new) for folder, new in sources]
         there = [(path, new) for path, new in there if path.is_file()]

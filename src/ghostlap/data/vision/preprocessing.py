@@ -32,6 +32,7 @@ from ghostlap.data.vision.picture_header import (
     plain_png,
     png_size,
 )
+from ghostlap.data.vision.shards import read_elsewhere
 
 Rgb = NDArray[np.uint8]
 """A picture, shape ``(height, width, 3)``, red first."""
@@ -320,9 +321,21 @@ def read_picture(path: str | os.PathLike[str]) -> bytes:
     try:
         return read_file(path, MAX_IMAGE_BYTES)
     except FileNotFoundError:
-        raise ImageError(f"{path}: no such picture.") from None
+        return _read_elsewhere(path)
     except OSError as error:
         raise ImageError(f"{path}: the picture cannot be read ({error.strerror}).") from error
+
+
+def _read_elsewhere(path: str | os.PathLike[str]) -> bytes:
+    try:
+        data = read_elsewhere(path, MAX_IMAGE_BYTES)
+    except FileNotFoundError:
+        data = None
+    except OSError as error:
+        raise ImageError(f"{path}: the picture cannot be read ({error}).") from error
+    if data is None:
+        raise ImageError(f"{path}: no such picture.")
+    return data
 
 
 def read_rgb(path: str | os.PathLike[str]) -> Rgb:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import os
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
@@ -14,6 +13,7 @@ from ghostlap.base.errors import DatasetError
 from ghostlap.data.dataset import Samples, balanced_rows, make_samples, usable_rows
 from ghostlap.data.recordings import Recording
 from ghostlap.data.splits import split
+from ghostlap.data.vision.shards import is_picture
 from ghostlap.reports.explore.config import ExploreConfig
 from ghostlap.reports.explore.facts import (
     RecordingFacts,
@@ -82,7 +82,7 @@ def prepare(config: ExploreConfig, recordings: Sequence[Recording]) -> Data:
             f"{missing:,} pictures that the log names are missing; only those that exist are "
             "used. `ghostlap doctor` lists them."
         )
-    there = np.array([os.path.exists(path) for path in samples.images], bool)
+    there = np.array([is_picture(path) for path in samples.images], bool)
     training = validation = None
     try:
         training, validation = split(

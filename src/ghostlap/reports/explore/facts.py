@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from ghostlap.base.errors import ImageError
 from ghostlap.data.dataset import seconds
 from ghostlap.data.recordings import CAMERAS, Recording
 from ghostlap.data.vision.preprocessing import Rgb, read_rgb
+from ghostlap.data.vision.shards import is_picture
 
 GAP_S = 1.0
 """A longer pause between two rows, or a step back in time, begins a new stretch of driving."""
@@ -90,7 +90,7 @@ def recording_facts(recording: Recording) -> RecordingFacts:
         distance_km=distance_m / 1000 if moving.any() else None,
         frame_px=(first.shape[1], first.shape[0]) if first is not None else None,
         missing_pictures=sum(
-            not os.path.exists(path) for camera in CAMERAS for path in frames[camera] if path
+            not is_picture(path) for camera in CAMERAS for path in frames[camera] if path
         ),
     )
 

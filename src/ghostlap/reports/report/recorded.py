@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -24,6 +23,7 @@ from ghostlap.data.formats.readers import read_recording
 from ghostlap.data.provenance import fingerprint
 from ghostlap.data.recordings import CAMERAS, Recording, require_images
 from ghostlap.data.splits import split
+from ghostlap.data.vision.shards import is_picture
 from ghostlap.pilots.pilot import Pilot
 from ghostlap.reports.explore.facts import recording_facts
 from ghostlap.reports.report.charts import Chart, Figure
@@ -123,7 +123,7 @@ def _split(found: Recorded, told: Any) -> tuple[Samples, Samples] | None:
             speed_lead_s=found.training.speed_lead_s,
             steering_average_s=found.training.steering_average_s,
         )
-        there = np.array([os.path.exists(name) for name in samples.images], bool)
+        there = np.array([is_picture(name) for name in samples.images], bool)
         training, validation = split(
             samples.take(there[samples.image]),
             found.training.split,

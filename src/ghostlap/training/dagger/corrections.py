@@ -28,6 +28,7 @@ from ghostlap.data.recordings.tables_beside import (
     read_who_drove,
 )
 from ghostlap.data.vision.preprocessing import decode_rgb, read_picture
+from ghostlap.data.vision.shards import is_picture
 from ghostlap.pilots.pilot import Pilot
 
 _PAUSE_S = 2 * STRETCH_GAP_S
@@ -135,7 +136,7 @@ def _pictures(moment: Any) -> dict[str, Any]:
     return {
         camera: read_picture(path)
         for camera, path in paths.items()
-        if camera == "center" or (path and Path(path).is_file())
+        if camera == "center" or (path and is_picture(path))
     }
 
 
