@@ -180,7 +180,7 @@ def test_what_does_not_fit_is_read_each_time_and_is_the_same(
 def test_a_picture_that_changes_while_it_is_learned_from_is_said(
     tmp_path: Path, pictures: list[str]
 ) -> None:
-    copies = [shutil.copy(path, tmp_path / Path(path).name) for path in pictures[:4]]
+    copies = [str(shutil.copy(path, tmp_path / Path(path).name)) for path in pictures[:4]]
     cache = FrameCache(tmp_path / "cache", SHAPE, limit_bytes=FRAME_BYTES)
     located = cache.locate(copies)
     outside = int(np.flatnonzero(located.slots < 0)[0])
