@@ -77,7 +77,7 @@ def _row(place: int, name: str, result: dict[str, Any]) -> list[str | Cell]:
             score["autonomy_percent"],
         ),
         *(figure_cell(one, "autonomy_percent", 1) for one in result["groups"]),
-        result["fingerprint"],
+        result["fingerprint"][:8],
     ]
 
 
