@@ -1,11 +1,11 @@
 """How well a critic knows failures ahead, beside other forecasts: ``python -m benchmarks.critic``.
 
-    python -m benchmarks.critic learned-from judged-by --out critic.json
+    python -m benchmarks.critic --learned-from A --judged-by B --out critic.json
 
-Of the first folder's drives critics are fitted, one for each part of the conditions and mutants,
-and judged by the second folder's drives of that very part, on other tracks: whatever is judged was
-never in the fitting. Extremes are never fitted to. The second folder was driven with ``--beside``
-networks of ``benchmarks.doubts``. Thresholds come from its nominal drives one way round, and false
+Of the first folders' drives critics are fitted, one for each part of the conditions and mutants,
+and judged by the second folders' drives of that very part, on other tracks: whatever is judged was
+never in the fitting. Extremes are never fitted to. The second folders were driven with ``--beside``
+networks of ``benchmarks.doubts``. Thresholds come from their nominal drives one way round, and false
 alarms from those the other way round.
 """
 
@@ -34,11 +34,11 @@ _MEAN_TICKS = 20
 
 
 def measure(
-    learned_from: Path, judged_by: Path, out: Path = Path("critic.json"), epochs: int = 8
+    learned_from: tuple[Path, ...], judged_by: tuple[Path, ...], out: Path = Path("critic.json")
 ) -> dict[str, Any]:
     """Fit, judge, and write the table."""
-    learning, judging = read_corpus([learned_from]), read_corpus([judged_by])
-    scores = {"critic": _critics(learning, judging, CriticTraining(epochs=epochs))}
+    learning, judging = read_corpus(learned_from), read_corpus(judged_by)
+    scores = {"critic": _critics(learning, judging, CriticTraining())}
     for name, of in _others(judging).items():
         scores[name] = [[one] * len(figures.HORIZONS_S) for one in of]
     table = {name: _line(judging, columns) for name, columns in scores.items()}

@@ -58,6 +58,7 @@ class Copied:
 
     def __init__(self, steering: float = 0.0, throttle: float = 0.0) -> None:
         self.name, self.spread, self.latency_ms = "copied", None, 1.0
+        self.warning_s: float | None = None
         self.steering: float | None = steering
         self.throttle = throttle
         self.limit_mph = math.nan

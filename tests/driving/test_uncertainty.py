@@ -401,7 +401,9 @@ def test_an_evaluation_tells_the_spread_and_slows_down_for_it(
 
 
 def test_a_pilot_without_a_spread_cannot_slow_down_for_it(oval: str, tmp_path: Path) -> None:
-    with pytest.raises(PilotError, match=r"needs a pilot that answers a steering_std; this one"):
+    with pytest.raises(
+        PilotError, match=r"needs a pilot that has a critic or answers a steering_std"
+    ):
         evaluation(make_pilot(tmp_path, 0.0), oval, slow_when_unsure=0.5)
 
 

@@ -14,10 +14,12 @@ import pytest
 from numpy.typing import NDArray
 from rich.console import Console
 from rings import ring_file
+from trainings import short_training
 
 from ghostlap.base.errors import EvaluationError, PilotError, TrainingError
 from ghostlap.commands.critic import CriticConfig, critic
 from ghostlap.commands.failures import failures
+from ghostlap.commands.train import train
 from ghostlap.driving.benchmark.suite import Suite, suite_named
 from ghostlap.driving.control import ControlConfig, Controller
 from ghostlap.driving.failures import figures
@@ -26,7 +28,7 @@ from ghostlap.driving.failures.corpus import FailureDrive, known, read_corpus, s
 from ghostlap.driving.failures.plan import Group
 from ghostlap.driving.metrics import Drive
 from ghostlap.driving.rollout.episode import run_episodes
-from ghostlap.pilots.critic import Critic, Foresight
+from ghostlap.pilots.critic import Critic, Evidence, Foresight
 from ghostlap.pilots.pilot import ONNX_FILE, PILOT_FILE, Pilot
 from ghostlap.training.critic import CriticTraining, FittedCritic, fit_critic
 from ghostlap.training.critic_saving import save_critic
@@ -261,10 +263,14 @@ def test_doubt_and_warning_follow_the_thresholds() -> None:
 
 
 def test_a_controller_slows_down_for_its_critic() -> None:
-    calm, warned = (Controller(ControlConfig(slow_when_unsure=0.5), 1, simple()) for _ in range(2))
+    calm, warned = (Controller(ControlConfig(slow_when_unsure=0.5)) for _ in range(2))
     for _ in range(60):
-        steady = calm.control(0.0, 28.0, 0.05, computed=np.array([[-1.0, -1.0]]))
-        slower = warned.control(0.0, 28.0, 0.05, computed=np.array([[9.0, 9.0]]))
+        steady = calm.control(
+            0.0, 28.0, 0.05, evidence=Evidence(simple(), np.array([[-1.0, -1.0]]))
+        )
+        slower = warned.control(
+            0.0, 28.0, 0.05, evidence=Evidence(simple(), np.array([[9.0, 9.0]]))
+        )
     assert steady.throttle[0] > 0 > slower.throttle[0]
 
 
@@ -332,3 +338,29 @@ def test_a_folder_without_drives_is_explained(tmp_path: Path) -> None:
 def test_a_pilot_that_comes_along_is_not_changed(tmp_path: Path) -> None:
     with pytest.raises(PilotError, match="--out runs/generalist"):
         critic(CriticConfig(Path("generalist"), drives=(tmp_path,)), QUIET)
+
+
+def test_train_adds_a_critic_where_it_is_asked_for(
+    small_recording: Path, cache_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[Path] = []
+    monkeypatch.setattr(
+        "ghostlap.commands.critic.critic", lambda config, console: asked.append(config.pilot)
+    )
+    config = short_training(small_recording, tmp_path / "a", cache_folder, epochs=1)
+    train(dataclasses.replace(config, critic=True))
+    assert asked == [tmp_path / "a"]
+    assert "critic" not in config.to_json()  # what goes on from this training trains, and no more
+
+
+def test_a_server_slows_down_and_warns_by_the_critic(run: Path) -> None:
+    pilot = save_critic(run, of_run(run), {"0.01": [-1e6] * 4, "0.05": [-2e6] * 4}, {})
+    assert pilot.can_be_unsure
+    frame = frames_of(pilot, 1)[0]
+    evidence = pilot.evidence(pilot.predict(frame[None]))
+    controller = Controller(ControlConfig(slow_when_unsure=0.5))
+    assert controller.warning_s is None
+    controller.control(0.0, 20.0, 0.05, evidence=evidence)
+    assert controller.warning_s == 1.0
+    controller.reset()
+    assert controller.warning_s is None

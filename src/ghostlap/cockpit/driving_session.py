@@ -219,6 +219,7 @@ class DrivingSession(Driver, Observer):
         if pilot is not None:
             state.pilot, state.pilot_steering = pilot.name, pilot.steering
             state.spread, state.latency_ms = pilot.spread, pilot.latency_ms
+            state.warning_s = pilot.warning_s
         return state
 
     @property

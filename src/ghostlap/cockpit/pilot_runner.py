@@ -86,8 +86,15 @@ class PilotRunner:
     @property
     def spread(self) -> float | None:
         """Steering standard deviation last predicted; None for a pilot that predicts none."""
+        if self._driver.pilot.critic is not None:
+            return None
         spread = float(self._driver.doubt[0])
         return spread if math.isfinite(spread) else None
+
+    @property
+    def warning_s(self) -> float | None:
+        """Within how many seconds its critic expects a failure; None if it does not."""
+        return self._driver.controller.warning_s
 
     @property
     def has_saliency(self) -> bool:

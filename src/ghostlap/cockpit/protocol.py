@@ -195,6 +195,8 @@ class State(Struct, kw_only=True, tag="state"):
     pilot_steering: float | None = None
     spread: float | None = None
     """Steering standard deviation that the pilot predicts."""
+    warning_s: float | None = None
+    """Within how many seconds the pilot's critic expects a failure."""
     latency_ms: float | None = None
     expert_steering: float | None = None
     track: str | None = None

@@ -156,5 +156,6 @@ class UnitySource:
             cte_m=told.extra.get("cte"), distance_m=told.extra.get("distance"),
             lap=None if lap is None or not math.isfinite(lap) else int(lap),
             pilot=self._run.name, pilot_steering=prediction.steering, spread=prediction.spread,
+            warning_s=seen.warning_s,
             latency_ms=seen.latency_s * 1000, saliency=self._shows_saliency,
         )  # fmt: skip

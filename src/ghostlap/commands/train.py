@@ -58,7 +58,12 @@ def train(config: TrainConfig, console: Console = console) -> TrainResult:
                 "helps with --seeds 5 or --select-by driving; leave it out otherwise."
             )
         with connected(config.cluster):
-            return _train_seeds(config, console) if config.seeds > 1 else _train(config, console)
+            result = (_train_seeds if config.seeds > 1 else _train)(config, console)
+    if config.critic:
+        from ghostlap.commands.critic import CriticConfig, critic
+
+        critic(CriticConfig(config.out, cluster=config.cluster), console)
+    return result
 
 
 def train_seed(task: TrainingTask, report: Report) -> None:

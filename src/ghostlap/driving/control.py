@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ghostlap.base.options import Options, Positive, Range, Share
-from ghostlap.pilots.critic import Critic, Foresight
+from ghostlap.pilots.critic import Evidence, Foresight
 
 Floats = NDArray[np.float64]
 
@@ -78,19 +78,21 @@ class Controller:
     Args:
         config: see :class:`ControlConfig`.
         cars: how many are driven.
-        critic: the pilot's, if it has one; it says how unsure the pilot is.
     """
 
-    def __init__(
-        self, config: ControlConfig | None = None, cars: int = 1, critic: Critic | None = None
-    ) -> None:
+    def __init__(self, config: ControlConfig | None = None, cars: int = 1) -> None:
         self.config = config or ControlConfig()
         self._steering = np.zeros(cars)
         self._integral = np.zeros(cars)
-        self.foresight = Foresight(critic, cars) if critic is not None else None
-        """What the critic has seen of late, and says to it; None without a critic."""
+        self.foresight: Foresight | None = None
+        """What the pilot's critic has seen of late, and says to it; None without a critic."""
         self.unsure = np.zeros(cars)
         """How unsure the pilot has been of late, in [0, 1], shape ``(cars,)``."""
+
+    @property
+    def warning_s(self) -> float | None:
+        """Within how many seconds the pilot's critic expects the first car to fail, if it does."""
+        return None if self.foresight is None else self.foresight.warning_s
 
     def reset(self, car: int | slice = slice(None)) -> None:
         """Forget about a car, or all: it was put somewhere else."""
@@ -108,7 +110,7 @@ class Controller:
         *,
         pilot_speed_mph: ArrayLike | None = None,
         unsure: ArrayLike = 0.0,
-        computed: NDArray[np.floating] | None = None,
+        evidence: Evidence | None = None,
         age_s: ArrayLike = 0.0,
     ) -> Control:
         """What to do now.
@@ -123,7 +125,7 @@ class Controller:
             pilot_speed_mph: what the pilot answers for the speed, if it does.
             unsure: how unsure the pilot is (:meth:`ghostlap.pilots.pilot.Pilot.unsure`), from 0
                 to 1; NaN counts as 1. A critic says it in its place.
-            computed: what the network answered for the critic, ``(cars, numbers)``.
+            evidence: what the network answered for the pilot's critic, if it has one.
             age_s: time since the picture was taken that the pilot answered to.
         """
         config, shape = self.config, self._steering.shape
@@ -141,8 +143,11 @@ class Controller:
             asked = np.asarray(pilot_speed_mph, float)
             lost = lost | np.isnan(asked)
             target = np.minimum(target, np.maximum(asked, 0.0))
-        if self.foresight is not None and computed is not None:
-            unsure = self.foresight.critic.doubt(self.foresight.look(computed, elapsed_s))
+        if evidence is not None:
+            if self.foresight is None:
+                self.foresight = Foresight(evidence.critic, len(self.unsure))
+            log_odds = self.foresight.look(evidence.computed, elapsed_s)
+            unsure = evidence.critic.doubt(log_odds)
         target = target * (1 - config.slow_when_unsure * self._unsure_of_late(unsure, elapsed_s))
         known = np.isfinite(speed)
         error_mph = np.where(known, target - speed, 0.0)

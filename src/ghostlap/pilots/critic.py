@@ -10,7 +10,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections import deque
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -124,6 +124,14 @@ class Critic:
         return int(np.argmin(np.abs(np.array(self.horizons_s) - JUDGED_S)))
 
 
+class Evidence(NamedTuple):
+    """What a network has computed for its critic."""
+
+    critic: Critic
+    computed: NDArray[np.floating]
+    """Shape ``(cars, width)``."""
+
+
 class Foresight:
     """A critic at work for some cars, each with a second of history.
 
@@ -143,6 +151,11 @@ class Foresight:
     def judged(self) -> Floats:
         """The log-odds at the horizon that decides, shape ``(cars,)``."""
         return self.log_odds[:, self.critic.judged_at]
+
+    @property
+    def warning_s(self) -> float | None:
+        """Within how many seconds the first car is to fail; None if nothing is to be feared."""
+        return self.critic.warning_s(self.log_odds[0])
 
     def reset(self, car: int | slice = slice(None)) -> None:
         """Forget what a car, or all, has seen: it was put somewhere else."""

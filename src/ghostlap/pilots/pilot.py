@@ -29,7 +29,7 @@ from ghostlap.base.files import read_json
 from ghostlap.base.options import todays_names
 from ghostlap.data.labels import SPEED_UNIT_MPH
 from ghostlap.data.vision.preprocessing import Preprocessing, Rgb, crop, finish, scale
-from ghostlap.pilots.critic import Critic
+from ghostlap.pilots.critic import Critic, Evidence
 from ghostlap.pilots.onnx_check import Network, read_network
 from ghostlap.pilots.onnx_runner import Runner
 
@@ -180,13 +180,19 @@ class Pilot:
         """The outputs of answers, and what follows them: for the critic, or features."""
         return answers[..., : len(self.outputs)], answers[..., len(self.outputs) :]
 
+    def evidence(self, answers: NDArray[np.float32]) -> Evidence | None:
+        """What :meth:`predict` answered for the critic, ``(n, …)``; None without a critic."""
+        return None if self.critic is None else Evidence(self.critic, self.parts(answers)[1])
+
     def named(self, answers: NDArray[np.float32], name: str) -> NDArray[np.float32] | None:
         """One output by name, out of :meth:`predict`'s answers; None if the pilot lacks it."""
         return answers[..., self.outputs.index(name)] if name in self.outputs else None
 
     @property
     def can_be_unsure(self) -> bool:
-        """Whether a steering_std is answered, and the folder says how large that usually is."""
+        """Whether there is a critic; or a steering_std, and the folder says its usual size."""
+        if self.critic is not None:
+            return True
         return "steering_std" in self.outputs and self._usual_std is not None
 
     def require_unsure(self, folder: Path, share: float) -> None:
@@ -209,9 +215,9 @@ class Pilot:
                 "anew with 'ghostlap train --steering-std', or leave the option out."
             )
         raise PilotError(
-            f"{folder}: --slow-when-unsure {share:g} needs a pilot that answers a steering_std; "
-            f"this one answers {', '.join(self.outputs)}. Train one with 'ghostlap train "
-            "--steering-std', or leave the option out."
+            f"{folder}: --slow-when-unsure {share:g} needs a pilot that has a critic or answers a "
+            f"steering_std; this one answers {', '.join(self.outputs)}. 'ghostlap critic {folder}' "
+            "adds a critic; or leave the option out."
         )
 
     def unsure(self, answers: NDArray[np.float32]) -> NDArray[np.float64]:

@@ -126,6 +126,9 @@ class TrainConfig(Options, error=TrainingError):
     seeds: Count = 1
     """Train so many pilots, of this seed and the next ones; say how far they differ, and keep the
     one that drives the embedded simulator best. Each has a run folder in --out."""
+    critic: bool = False
+    """Then let the pilot drive until it fails, and add a critic that knows failures seconds ahead,
+    as 'ghostlap critic' does: hours of driving. It needs the simulator."""
     cluster: Cluster = ""
     """Ray cluster that works in place of this machine where something repeats, with --seeds or
     --select-by driving: auto, or host:port of its head. See docs/cluster.md."""
@@ -140,7 +143,7 @@ class TrainConfig(Options, error=TrainingError):
 
     def to_json(self) -> dict[str, Any]:
         values = super().to_json()
-        for where in ("cluster", "task_cores", "task_gpus"):
+        for where in ("critic", "cluster", "task_cores", "task_gpus"):
             del values[where]
         if self.init is not None:  # which may be the name of a pilot that comes along
             values["init"] = str(run_file(self.init, PILOT_FILE).parent.resolve())

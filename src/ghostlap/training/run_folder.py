@@ -124,7 +124,7 @@ def _resumed_config(config: TrainConfig) -> TrainConfig:
             f"not run. If it is yours, name it yourself: '{resume_command(saved)}'."
         )
     # Where things lie and how many threads there are may have changed; the result does not.
-    where = ("cache", "workers", "cluster", "task_cores", "task_gpus")
+    where = ("cache", "workers", "critic", "cluster", "task_cores", "task_gpus")
     saved = dataclasses.replace(
         saved, resume=True, **{name: getattr(config, name) for name in where}
     )

@@ -49,8 +49,10 @@ export function showFigures(state) {
   setText("interventions", plain(state.interventions));
   byId("off-road").hidden = !state.off_road;
   const unsure = typeof state.spread === "number" && state.spread > SURE_SPREAD;
-  byId("unsure").hidden = !unsure;
-  if (unsure) setText("unsure-text", `Pilot unsure ±${state.spread.toFixed(2)}`);
+  const warned = typeof state.warning_s === "number";
+  byId("unsure").hidden = !(unsure || warned);
+  if (warned) setText("unsure-text", `Failure likely within ${state.warning_s} s: take over`);
+  else if (unsure) setText("unsure-text", `Pilot unsure ±${state.spread.toFixed(2)}`);
 }
 
 /** Left of the centre is positive; a letter says so, as nobody remembers which sign it is. */

@@ -107,6 +107,7 @@ class _Car:
                 now_s - self._asked_s,
                 pilot_speed_mph=prediction.speed_mph,
                 unsure=prediction.unsure,
+                evidence=prediction.evidence,
                 age_s=now_s - began_s,
             )
             self._asked_s = now_s

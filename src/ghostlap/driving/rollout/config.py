@@ -62,8 +62,8 @@ class EvaluateConfig(Options, error=EvaluationError):
     slow_in_bends: float = 0.0
     """Share of the speed limit taken off at full lock."""
     slow_when_unsure: float = 0.0
-    """Share of the speed taken off where the pilot is as unsure as can be; the pilot must have
-    been trained with --steering-std."""
+    """Share of the speed taken off where the pilot is as unsure as can be; the pilot must have a
+    critic ('ghostlap critic'), or have been trained with --steering-std."""
     seconds: Positive | None = None
     """End an episode after so much driven time; None is three times what its laps should take."""
     size: tuple[int, int] = (320, 160)

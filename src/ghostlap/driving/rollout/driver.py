@@ -62,7 +62,7 @@ class PilotDriver(Driver):
     def __init__(self, pilot: Pilot, control: ControlConfig, cars: int) -> None:
         super().__init__(cars)
         self.pilot = pilot
-        self.controller = Controller(control, cars, pilot.critic)
+        self.controller = Controller(control, cars)
         self._asked_s = 0.0
 
     def control(self, simulation: Simulation) -> tuple[Floats, Floats]:
@@ -73,6 +73,7 @@ class PilotDriver(Driver):
         self, answers: NDArray[np.float32], simulation: Simulation
     ) -> tuple[Floats, Floats]:
         """Steering and throttle for answers to what the cars see now, ``(cars, numbers)``."""
+        evidence = self.pilot.evidence(answers)
         answers, self.computed = self.pilot.parts(answers)
         self.not_a_number = np.asarray(~np.isfinite(answers).all(axis=1), bool)
         self.out_of_range = np.asarray(np.abs(answers[:, 0]) > 1, bool) & ~self.not_a_number
@@ -83,7 +84,7 @@ class PilotDriver(Driver):
             elapsed_s,
             pilot_speed_mph=self.pilot.named(answers, "speed"),
             unsure=self.pilot.unsure(answers),
-            computed=self.computed,
+            evidence=evidence,
         )
         steering_std = self.pilot.named(answers, "steering_std")
         if self.controller.foresight is not None:

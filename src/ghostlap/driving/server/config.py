@@ -64,7 +64,7 @@ class DriveConfig(Options, error=DriveError):
     car on roads whose bends are too tight for the limit, and costs little elsewhere."""
     slow_when_unsure: float = 0.0
     """Share of the speed taken off where the pilot is as unsure as can be; less so, less of it. It
-    needs a pilot trained with --steering-std."""
+    needs a pilot with a critic ('ghostlap critic'), or trained with --steering-std."""
     smoothing_s: float = 0.0
     """Time constant by which steering follows the pilot; 0 is at once."""
     record: Path | None = None

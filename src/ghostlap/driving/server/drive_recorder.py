@@ -29,6 +29,8 @@ class AnsweredFrame:
     prediction: Prediction
     control: Control
     latency_s: float
+    warning_s: float | None = None
+    """Within how many seconds the pilot's critic expects a failure; None if it does not."""
 
 
 class DriveRecorder(BackgroundRecorder):

@@ -16,6 +16,7 @@ from typing import Protocol
 from ghostlap.base.errors import GhostlapError
 from ghostlap.data.vision.preprocessing import Rgb, crop, decode_rgb
 from ghostlap.driving.unity.wire import TelemetryEvent, image_bytes
+from ghostlap.pilots.critic import Evidence
 from ghostlap.pilots.pilot import Pilot
 
 _LEAVE_AFTER_S = 1.0
@@ -46,6 +47,8 @@ class Prediction:
     """Steering standard deviation that the pilot predicts; None if it predicts none."""
     unsure: float = 0.0
     """How unsure the pilot is, from 0 to 1 (:meth:`ghostlap.pilots.pilot.Pilot.unsure`)."""
+    evidence: Evidence | None = None
+    """For the pilot's critic, if it has one."""
 
 
 Predict = Callable[[TelemetryEvent], Prediction]
@@ -63,13 +66,15 @@ def predict_with(pilot: Pilot, max_side_px: int) -> Predict:
 
     def answer_to(frame: Rgb, picture: bytes) -> Prediction:
         spec = pilot.preprocessing.for_frames(*frame.shape[:2])
-        answers = pilot.predict_cropped([crop(frame, spec)])[0]
+        seen = pilot.predict_cropped([crop(frame, spec)])
+        answers = pilot.parts(seen[0])[0]
         speed_mph, spread = (pilot.named(answers, name) for name in ("speed", "steering_std"))
         return Prediction(
             steering=float(answers[0]),
             speed_mph=None if speed_mph is None else float(speed_mph),
             spread=None if spread is None else float(spread),
             unsure=float(pilot.unsure(answers)),
+            evidence=pilot.evidence(seen),
             picture=picture,
         )
 

@@ -242,7 +242,7 @@ class Session:
         if self._notice.begins(float(self._controller.unsure[0]), now):
             self._say(f"{self.name}: unsure: slowing down")
         self._car.slowed = self._notice.slows
-        answered = AnsweredFrame(waiting, prediction, control, age_s)
+        answered = AnsweredFrame(waiting, prediction, control, age_s, self._controller.warning_s)
         if self._recorder is not None:
             self._recorder.add(answered)
         if self._observer is not None:
@@ -260,6 +260,7 @@ class Session:
             elapsed_s,
             pilot_speed_mph=prediction.speed_mph,
             unsure=prediction.unsure,
+            evidence=prediction.evidence,
             age_s=age_s,
         )
 
