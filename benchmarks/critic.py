@@ -5,8 +5,8 @@
 Of the first folders' drives critics are fitted, one for each part of the conditions and mutants,
 and judged by the second folders' drives of that very part, on other tracks: whatever is judged was
 never in the fitting. Extremes are never fitted to. The second folders were driven with ``--beside``
-networks of ``benchmarks.doubts``. Thresholds come from their nominal drives one way round, and false
-alarms from those the other way round.
+networks of ``benchmarks.doubts``. Thresholds come from their nominal drives one way round, and
+false alarms from those the other way round.
 """
 
 from __future__ import annotations
