@@ -75,7 +75,8 @@ def fit(config: TrainConfig, data: TrainingData, console: Console, began_s: floa
         **common,
     )
     validation = BatchLoader(data.validation, *where, **common)
-    trainer, checkpoints = _trained(config, loader, validation, console)
+    with _every_device(config.batch_size):
+        trainer, checkpoints = _trained(config, loader, validation, console)
     best_epoch, candidates = checkpoints.best_epoch, []
     if config.select_by == "driving":
         from ghostlap.training.selection import select_by_driving
@@ -184,6 +185,28 @@ def _loader_threads() -> int:
         return 1
     on_cpu = all(device.startswith("cpu") for device in devices)
     return 1 if on_cpu else max(1, min(cores() // 2, 4))
+
+
+@contextlib.contextmanager
+def _every_device(batch_size: int) -> Iterator[None]:
+    """Have the devices of this machine share each batch, where JAX computes on several.
+
+    Raises:
+        TrainingError: a batch cannot be shared evenly.
+    """
+    from ghostlap.pilots.backend import keras
+
+    if keras.backend.backend() != "jax" or len(keras.distribution.list_devices()) == 1:
+        yield
+        return
+    devices = keras.distribution.list_devices()
+    if batch_size % len(devices):
+        raise TrainingError(
+            f"--batch-size must be a multiple of {len(devices)}, the number of devices that share "
+            f"each batch. Got {batch_size}."
+        )
+    with keras.distribution.DataParallel(devices=devices, auto_shard_dataset=False).scope():
+        yield
 
 
 @contextlib.contextmanager

@@ -52,6 +52,17 @@ class Trainer(keras.Model):
         seen = ops.cast(pixels, "float32") / self.divide_by + self.offset
         return self.network(seen, training=training)
 
+    def evaluate(self, *arguments: Any, **options: Any) -> Any:
+        """As Keras does, each device with all of a batch: the last one may be no share for each."""
+        distribution = keras.distribution.distribution()
+        if distribution is None:
+            return super().evaluate(*arguments, **options)
+        keras.distribution.set_distribution(None)
+        try:
+            return super().evaluate(*arguments, **options)
+        finally:
+            keras.distribution.set_distribution(distribution)
+
     def save_weights(self, filepath: Path, **options: Any) -> None:
         """Write weights and optimizer to a ``.weights.h5`` file."""
         write_keras(lambda made: keras.Model.save_weights(self, made, **options), filepath)
