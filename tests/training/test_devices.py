@@ -43,7 +43,7 @@ def python_with_jax(folder: Path) -> Path:
     """This environment, and JAX beside it."""
     subprocess.run([sys.executable, "-m", "venv", folder], check=True)
     python = folder / ("Scripts" if os.name == "nt" else "bin") / "python"
-    asked = [python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"]
+    asked = [str(python), "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"]
     packages = Path(subprocess.check_output(asked, text=True).strip())
     (packages / "beside.pth").write_text(sysconfig.get_path("purelib"), encoding="utf-8")
     installed = subprocess.run([python, "-m", "pip", "install", "-q", "jax"], check=False)
