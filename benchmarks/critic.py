@@ -112,21 +112,19 @@ def _line(drives: Sequence[FailureDrive], columns: list[list[Floats]]) -> dict[s
         }
         for kind in ("graded", "extreme", "mutant"):
             groups[kind] = [pair for pair in pairs if pair[0].group.kind == kind]
-        line[f"auroc_{ahead_s:g}s"] = {
-            name: _auroc(group, ahead_s) for name, group in groups.items()
-        }
-        line[f"by_condition_{ahead_s:g}s"] = figures.mean_by_group(groups["all"], ahead_s)
+        parts = {name: figures.moments_of(group, ahead_s) for name, group in groups.items()}
+        line[f"auroc_{ahead_s:g}s"] = {name: figures.pooled_auroc(of) for name, of in parts.items()}
+        line[f"by_condition_{ahead_s:g}s"] = figures.mean_by_group(parts["all"])
         if ahead_s != figures.AHEAD_S:
             continue
-        for name in ("all", "extreme", "mutant", "graded"):
-            line[f"interval_{name}"] = figures.interval(
-                groups[name], lambda drawn: _auroc(drawn, figures.AHEAD_S)
-            )
-        line["interval_by_condition"] = figures.interval(
-            groups["all"], lambda drawn: figures.mean_by_group(drawn, figures.AHEAD_S)
-        )
-        line["auprc"] = figures.average_precision(*figures.moments(groups["all"], ahead_s))
-        line["share_troubled"] = float(figures.moments(groups["all"], ahead_s)[1].mean())
+        for name, of in parts.items():
+            line[f"interval_{name}"] = figures.interval(of, figures.pooled_auroc)
+        line["interval_by_condition"] = figures.interval(parts["all"], figures.mean_by_group)
+        line["by_condition_extreme"] = figures.mean_by_group(parts["extreme"])
+        line["by_condition_mutant"] = figures.mean_by_group(parts["mutant"])
+        score, trouble = figures.joined(parts["all"])
+        line["auprc"] = figures.average_precision(score, trouble)
+        line["share_troubled"] = float(trouble.mean())
         nominal = [pair for pair in pairs if pair[0].group.kind == "nominal"]
         calibrating = [pair for pair in nominal if "forward" in pair[0].name]
         others = [pair for pair in nominal if "backward" in pair[0].name]
@@ -148,12 +146,8 @@ def _line(drives: Sequence[FailureDrive], columns: list[list[Floats]]) -> dict[s
     return line
 
 
-def _auroc(pairs: figures.Scored, ahead_s: float) -> float:
-    return figures.auroc(*figures.moments(pairs, ahead_s))
-
-
 def _nominal_rate(pairs: figures.Scored, above: float) -> float:
-    score, trouble = figures.moments(pairs, figures.AHEAD_S)
+    score, trouble = figures.joined(figures.moments_of(pairs, figures.AHEAD_S))
     return float((score[~trouble] > above).mean())
 
 

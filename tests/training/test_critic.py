@@ -73,7 +73,7 @@ def test_a_critic_learns_what_comes_before_failures(fitted: FittedCritic) -> Non
     unseen = [failing(i) for i in range(100, 106)]
     at = figures.HORIZONS_S.index(3.0)
     scored = [(one, fitted.log_odds(one)[:, at]) for one in unseen]
-    assert figures.auroc(*figures.moments(scored, 3.0)) > 0.95
+    assert figures.pooled_auroc(figures.moments_of(scored, 3.0)) > 0.95
 
 
 def test_nothing_can_be_learned_where_nothing_failed() -> None:

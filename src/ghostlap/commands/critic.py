@@ -124,17 +124,21 @@ def critic(config: CriticConfig, console: Console = console) -> dict[str, Any]:
 def parts_of(
     drives: Sequence[FailureDrive],
 ) -> tuple[list[FailureDrive], list[FailureDrive], list[FailureDrive]]:
-    """Drives to learn from, every other nominal one for thresholds, and held-out ones."""
-    judging = [one for one in drives if one.held_out]
-    here = [one for one in drives if not one.held_out]
-    nominal = [one for one in here if one.group.kind == "nominal"]
-    calibrating = nominal[1::2]
+    """Drives to learn from, nominal ones for thresholds, and held-out ones to judge by.
+
+    Thresholds come from every other nominal drive on held-out tracks, as the roads to come are new
+    to the critic, too; where nothing was held out, of those it would have learned from.
+    """
+    here, judging = ([d for d in drives if d.held_out == held_out] for held_out in (False, True))
+    source = judging if any(one.group.kind == "nominal" for one in judging) else here
+    calibrating = [one for one in source if one.group.kind == "nominal"][1::2]
     if not calibrating:
         raise TrainingError(
             "These drives hold no two nominal ones, which thresholds come from. Let 'ghostlap "
             "failures --resume' finish them."
         )
-    return [one for one in here if one not in calibrating], calibrating, judging
+    learning, judging = ([d for d in of if d not in calibrating] for of in (here, judging))
+    return learning, calibrating, judging
 
 
 def _driven(config: CriticConfig, console: Console) -> Path:
@@ -164,7 +168,7 @@ def _failures(drive: FailureDrive) -> int:
 
 def _judged(scored: figures.Scored, above: float) -> dict[str, Any] | None:
     """How the critic does on tracks that it has not seen."""
-    score, trouble = figures.moments(scored, figures.AHEAD_S)
+    score, trouble = figures.joined(figures.moments_of(scored, figures.AHEAD_S))
     if not trouble.any() or trouble.all():
         return None
     firsts = figures.first_failures(scored, above)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,7 +31,7 @@ HORIZONS_S = (1.0, 2.0, 3.0, 5.0)
 AHEAD_S = 3.0
 """The horizon of figures that have one."""
 FALSE_RATES = (0.01, 0.05)
-_RESAMPLES = 500
+_RESAMPLES = 300
 _MARGIN_S = 5.0
 """A first failure counts as foreseen by an alarm within so much time before it."""
 
@@ -57,16 +58,40 @@ def average_precision(score: Floats, trouble: NDArray[np.bool_]) -> float:
     return float((precision * trouble[order]).sum() / hits[-1])
 
 
-def moments(scored: Scored, ahead_s: float) -> tuple[Floats, NDArray[np.bool_]]:
-    """Score and label of all moments of some drives of which is known what came."""
-    parts = [
-        (score[kept], to_failure_s(one.drive)[kept] <= ahead_s)
+class Moments(NamedTuple):
+    """The moments of a drive of which is known what came."""
+
+    group: str
+    score: Floats
+    trouble: NDArray[np.bool_]
+
+
+def moments_of(scored: Scored, ahead_s: float) -> list[Moments]:
+    """The moments of each drive, for a horizon."""
+    return [
+        Moments(one.group.name, score[kept], to_failure_s(one.drive)[kept] <= ahead_s)
         for one, score in scored
         if (kept := known(one.drive, ahead_s) & np.isfinite(score)).any()
     ]
+
+
+def joined(parts: Sequence[Moments]) -> tuple[Floats, NDArray[np.bool_]]:
+    """Score and label of all moments."""
     if not parts:
         return np.zeros(0), np.zeros(0, bool)
-    return np.concatenate([score for score, _ in parts]), np.concatenate([t for _, t in parts])
+    return np.concatenate([p.score for p in parts]), np.concatenate([p.trouble for p in parts])
+
+
+def pooled_auroc(parts: Sequence[Moments]) -> float:
+    """The AUROC of all moments together."""
+    return auroc(*joined(parts))
+
+
+def mean_by_group(parts: Sequence[Moments]) -> float:
+    """The mean AUROC of the conditions and mutants in which something failed, and not always."""
+    names = dict.fromkeys(part.group for part in parts)
+    each = [pooled_auroc([part for part in parts if part.group == name]) for name in names]
+    return float(np.nanmean(each)) if np.isfinite(each).any() else float("nan")
 
 
 def threshold(nominal: Scored, false_rate: float) -> float:
@@ -129,26 +154,22 @@ def false_alarms_a_km(scored: Scored, above: float) -> float:
 
 def rates(scored: Scored, above: float) -> tuple[float, float]:
     """Shares of moments with and without a failure ahead that score above a threshold."""
-    score, trouble = moments(scored, AHEAD_S)
+    score, trouble = joined(moments_of(scored, AHEAD_S))
     return float((score[trouble] > above).mean()), float((score[~trouble] > above).mean())
 
 
-def mean_by_group(scored: Scored, ahead_s: float) -> float:
-    """The mean AUROC of the conditions and mutants in which something failed, and not always."""
-    names = dict.fromkeys(one.group.name for one, _ in scored)
-    each = [
-        auroc(*moments([pair for pair in scored if pair[0].group.name == name], ahead_s))
-        for name in names
-    ]
-    return float(np.nanmean(each)) if np.isfinite(each).any() else float("nan")
-
-
-def interval(scored: Scored, figure: Callable[[Scored], float]) -> tuple[float, float]:
-    """95 % of a figure over drives drawn anew, whole ones."""
+def interval(
+    parts: Sequence[Moments], figure: Callable[[Sequence[Moments]], float]
+) -> tuple[float, float]:
+    """95 % of a figure over drives drawn anew, whole ones; NaN without any."""
     draw = np.random.default_rng(0)
     values = [
-        figure([scored[i] for i in draw.integers(0, len(scored), len(scored))])
+        figure([parts[i] for i in draw.integers(0, len(parts), len(parts))])
         for _ in range(_RESAMPLES)
+        if parts
     ]
-    low, high = np.nanpercentile(values, [2.5, 97.5])
+    known_ones = [value for value in values if np.isfinite(value)]
+    if not known_ones:
+        return float("nan"), float("nan")
+    low, high = np.percentile(known_ones, [2.5, 97.5])
     return float(low), float(high)
