@@ -76,6 +76,12 @@ def test_a_critic_learns_what_comes_before_failures(fitted: FittedCritic) -> Non
     assert figures.pooled_auroc(figures.moments_of(scored, 3.0)) > 0.95
 
 
+def test_what_lies_far_outside_of_what_was_learned_changes_little(fitted: FittedCritic) -> None:
+    one = failing(100)
+    far = dataclasses.replace(one, features=(one.features * np.float16(1000)).astype(np.float16))
+    assert np.abs(fitted.log_odds(far)).max() < 5 * np.abs(fitted.log_odds(one)).max()
+
+
 def test_nothing_can_be_learned_where_nothing_failed() -> None:
     with pytest.raises(TrainingError, match="Nothing failed .* more --rounds"):
         fit_critic([failing(0)])
@@ -139,6 +145,7 @@ def of_run(run: Path) -> FittedCritic:
         weights=draw.normal(size=(5, width, 8)) / width,
         bias=draw.normal(size=8),
         layers=((draw.normal(size=(8, 4)), draw.normal(size=4)),),
+        limits=(np.full(width, -0.3), np.full(width, 0.3)),
     )
 
 

@@ -16,6 +16,8 @@ from ghostlap.base.errors import PilotError
 from ghostlap.pilots.onnx_check import Network, check_network
 from ghostlap.pilots.onnx_pictures import Pictures
 
+Arrays = tuple[NDArray[np.floating], NDArray[np.floating]]
+
 FEATURES_OUTPUT = "features"
 MOST_FEATURES = 1024
 """Layers nearest to the answers are taken first."""
@@ -69,27 +71,29 @@ def add_features(model: onnx.ModelProto) -> None:
     graph.node.append(helper.make_node("Concat", parts, [FEATURES_OUTPUT], axis=1))
 
 
-def with_part(
-    data: bytes, output: str, weights: NDArray[np.float32], bias: NDArray[np.float32]
-) -> bytes:
+def with_part(data: bytes, output: str, layer: Arrays, limits: Arrays) -> bytes:
     """A network with one more output, made of its features by one layer.
 
     Args:
         data: of an ONNX file, checked; outputs that an earlier critic added are taken out.
         output: the new output's name.
-        weights: shape ``(features, values)``.
-        bias: shape ``(values,)``.
+        layer: weights ``(features, values)`` and bias ``(values,)``.
+        limits: least and greatest of each feature, beyond which it counts as that.
     """
     model = onnx.load_model_from_string(data)
     without_part(model)
     add_features(model)
     graph = model.graph
-    names = [f"{PREFIX}weights", f"{PREFIX}bias"]
-    for name, values in zip(names, (weights, bias), strict=True):
+    names = [f"{PREFIX}{name}" for name in ("weights", "bias", "least", "greatest")]
+    for name, values in zip(names, (*layer, *limits), strict=True):
         graph.initializer.append(numpy_helper.from_array(np.asarray(values, np.float32), name))
-    graph.node.append(helper.make_node("Gemm", [FEATURES_OUTPUT, *names], [output]))
+    weights, bias, least, greatest = names
+    above, within = f"{PREFIX}above", f"{PREFIX}within"
+    graph.node.append(helper.make_node("Max", [FEATURES_OUTPUT, least], [above]))
+    graph.node.append(helper.make_node("Min", [above, greatest], [within]))
+    graph.node.append(helper.make_node("Gemm", [within, weights, bias], [output]))
     count = graph.input[0].type.tensor_type.shape.dim[0].dim_param or "n"
-    shape = [count, len(bias)]
+    shape = [count, len(layer[1])]
     graph.output.append(helper.make_tensor_value_info(output, TensorProto.FLOAT, shape))
     return bytes(model.SerializeToString())
 

@@ -24,6 +24,8 @@ _LAGS = np.round(np.array(LAGS_S) / TICK_S).astype(int)
 _HIDDEN = (32, 16)
 _BATCH = 512
 _WIDE_M = 3.0
+_WITHIN_PERCENT = (0.2, 99.8)
+"""What is learned holds within what was seen: beyond, layers of another network answer anything."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -57,10 +59,12 @@ class FittedCritic:
     """Of it, ``(hidden,)``."""
     layers: tuple[tuple[Floats, Floats], ...]
     """Weights and bias of the others."""
+    limits: tuple[Floats, Floats]
+    """Least and greatest of each feature, beyond which it counts as that."""
 
     def log_odds(self, drive: FailureDrive) -> Floats:
         """At each tick, for each horizon: ``(ticks, horizons)``, the history kept over failures."""
-        features = drive.features.astype(np.float64)
+        features = np.clip(drive.features.astype(np.float64), *self.limits)
         rows = np.arange(len(features))
         values = self.bias
         for lag, weights in zip(_LAGS, self.weights, strict=True):
@@ -113,7 +117,7 @@ def fit_critic(
     first = bias - np.einsum("f,lfh->h", moments.mean, weights)
     answers = len(HORIZONS_S)  # what follows are margins, which only helped to learn
     layers = *((one, other) for one, other in rest), (last[:, :answers], last_bias[:answers])
-    return FittedCritic(weights=weights, bias=first, layers=layers)
+    return FittedCritic(weights=weights, bias=first, layers=layers, limits=moments.limits)
 
 
 def _network(components: int, training: CriticTraining) -> Any:
@@ -155,6 +159,9 @@ class _Moments(keras.utils.PyDataset):
     def __init__(self, drives: Sequence[FailureDrive], training: CriticTraining) -> None:
         super().__init__()
         features = np.concatenate([drive.features for drive in drives]).astype(np.float32)
+        low, high = np.percentile(features, _WITHIN_PERCENT, axis=0)
+        self.limits = (low, high)
+        features = np.clip(features, low, high)
         self.mean = features.mean(0, dtype=np.float64)
         std = features.std(0, dtype=np.float64) + 1e-3
         self.components = (

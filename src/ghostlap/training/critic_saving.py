@@ -45,9 +45,11 @@ def save_critic(
     weights = fitted.weights.transpose(1, 0, 2).reshape(features, lags * hidden)
     bias = np.zeros(lags * hidden)
     bias[:hidden] = fitted.bias  # once: the parts of all moments are added up
-    digest = content_hash(weights.tobytes(), bias.tobytes())[:8]
+    digest = content_hash(
+        weights.tobytes(), bias.tobytes(), *(one.tobytes() for one in fitted.limits)
+    )[:8]
     output = f"{PREFIX}{digest}"
-    data = with_part(before.data, output, weights.astype(np.float32), bias.astype(np.float32))
+    data = with_part(before.data, output, (weights, bias), fitted.limits)
     after = check_network(data, str(folder / ONNX_FILE))
     pictures = np.random.default_rng(0).random((_PICTURES, *before.input_shape), np.float32)
     same, now = (Runner(network, 1).run(pictures)[0] for network in (before, after))
