@@ -26,8 +26,8 @@ from ghostlap.data.loader import BatchLoader
 from ghostlap.data.vision.augmentation import parse_augmentation
 from ghostlap.pilots.backend import keras
 from ghostlap.pilots.keras_files import load_network
-from ghostlap.pilots.pilot import KERAS_FILE, read_description, run_file
 from ghostlap.pilots.pilot_saving import export_onnx
+from ghostlap.pilots.run_folder import KERAS_FILE, read_description, run_file
 from ghostlap.training.config import TrainConfig
 from ghostlap.training.data import prepare_data
 from ghostlap.training.losses import unlikeliness

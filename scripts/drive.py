@@ -14,7 +14,7 @@ from typing import NoReturn
 from ghostlap.base.errors import GhostlapError
 from ghostlap.base.files import cache_folder
 from ghostlap.commands.cli import main
-from ghostlap.pilots.pilot import KERAS_FILE, ONNX_FILE, PILOT_FILE
+from ghostlap.pilots.run_folder import KERAS_FILE, ONNX_FILE, PILOT_FILE
 
 MODEL_FILES = ("model.h5", KERAS_FILE, ONNX_FILE)
 """The same network in each, so that any of them may be named for it."""

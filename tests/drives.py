@@ -14,7 +14,7 @@ from onnx import TensorProto, helper
 from ghostlap.base.files import write_json
 from ghostlap.data.vision.preprocessing import Preprocessing
 from ghostlap.driving.metrics import Drive, Intervention
-from ghostlap.pilots.pilot import FORMAT, ONNX_FILE, PILOT_FILE
+from ghostlap.pilots.run_folder import FORMAT, ONNX_FILE, PILOT_FILE
 
 TINY = Preprocessing(
     frame_height_px=24,

@@ -10,7 +10,7 @@ from onnx import NodeProto, TensorProto, helper, numpy_helper
 from small_pilot import make_pilot
 
 from ghostlap.data.vision.preprocessing import Preprocessing
-from ghostlap.pilots.pilot import ONNX_FILE
+from ghostlap.pilots.run_folder import ONNX_FILE
 
 _MEAN = helper.make_node("ReduceMean", ["seen"], ["mean"], axes=[1, 2], keepdims=0)
 _NETWORKS: dict[str, list[NodeProto]] = {

@@ -11,7 +11,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from ghostlap.base.files import write_json
 from ghostlap.data.vision.preprocessing import Preprocessing
-from ghostlap.pilots.pilot import FORMAT, ONNX_FILE, PILOT_FILE
+from ghostlap.pilots.run_folder import FORMAT, ONNX_FILE, PILOT_FILE
 
 GREY = 120
 """Frames of this brightness are steered straight; half of it is half lock to the left."""

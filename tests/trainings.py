@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ghostlap.base.files import write_json
-from ghostlap.pilots.pilot import PILOT_FILE, read_description
+from ghostlap.pilots.run_folder import PILOT_FILE, read_description
 from ghostlap.training.config import TrainConfig
 
 

@@ -20,7 +20,7 @@ from typing import Any
 from ghostlap.commands.record import record
 from ghostlap.commands.train import train
 from ghostlap.driving.expert_recording.config import RecordConfig
-from ghostlap.pilots.pilot import BUILT_IN, KERAS_FILE, ONNX_FILE, PILOT_FILE
+from ghostlap.pilots.run_folder import BUILT_IN, KERAS_FILE, ONNX_FILE, PILOT_FILE
 from ghostlap.pilots.saliency import SALIENCY_FILE
 from ghostlap.training.config import TrainConfig
 from ghostlap.training.run_folder import CONFIG_FILE

@@ -43,7 +43,8 @@ def _tracks(folder: Path) -> Target:
 
 
 def _pilots(folder: Path) -> Target:
-    from ghostlap.pilots.pilot import PILOT_FILE, Pilot
+    from ghostlap.pilots.pilot import Pilot
+    from ghostlap.pilots.run_folder import PILOT_FILE
 
     run = folder / "run"
     shutil.copytree(make_material(folder / "m").tiny_pilot, run)
@@ -57,7 +58,8 @@ def _pilots(folder: Path) -> Target:
 
 
 def _graphs(folder: Path) -> Target:
-    from ghostlap.pilots.pilot import ONNX_FILE, Pilot
+    from ghostlap.pilots.pilot import Pilot
+    from ghostlap.pilots.run_folder import ONNX_FILE
 
     run = folder / "run"
     shutil.copytree(make_material(folder / "m").tiny_pilot, run)

@@ -36,7 +36,8 @@ from ghostlap.cockpit.protocol import (
 )
 from ghostlap.cockpit.recorder import SessionRecorder
 from ghostlap.cockpit.scene import DrivingScene
-from ghostlap.pilots.pilot import ONNX_FILE, Pilot
+from ghostlap.pilots.pilot import Pilot
+from ghostlap.pilots.run_folder import ONNX_FILE
 
 PATIENCE_S = 60.0
 PICTURES = 20

@@ -41,7 +41,7 @@ from ghostlap.cockpit.trainer import TrainingJobs
 from ghostlap.data.recordings.driving_log import LOG_NAME
 from ghostlap.data.recordings.tables_beside import WHO_DROVE
 from ghostlap.driving.measured import EVALUATION_FILE
-from ghostlap.pilots.pilot import ONNX_FILE, PILOT_FILE
+from ghostlap.pilots.run_folder import ONNX_FILE, PILOT_FILE
 from ghostlap.pilots.saliency import SALIENCY_FILE
 
 QUICK = settings(

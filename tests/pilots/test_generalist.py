@@ -14,7 +14,8 @@ from ghostlap.commands.evaluate import evaluate
 from ghostlap.commands.export import export
 from ghostlap.driving.rollout.config import EvaluateConfig
 from ghostlap.pilots.export.config import ExportConfig
-from ghostlap.pilots.pilot import BUILT_IN, Pilot
+from ghostlap.pilots.pilot import Pilot
+from ghostlap.pilots.run_folder import BUILT_IN
 from ghostlap.pilots.saliency import Saliency
 
 NAME = Path("generalist")

@@ -24,8 +24,9 @@ from ghostlap.pilots.backend import keras
 from ghostlap.pilots.models import MODELS
 from ghostlap.pilots.onnx_check import MAX_VALUES, check_network
 from ghostlap.pilots.onnx_runner import Runner
-from ghostlap.pilots.pilot import BUILT_IN, Pilot
+from ghostlap.pilots.pilot import Pilot
 from ghostlap.pilots.pilot_saving import export_onnx
+from ghostlap.pilots.run_folder import BUILT_IN
 from ghostlap.reports.explain.config import ExplainConfig
 
 layers = keras.layers

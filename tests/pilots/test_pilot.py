@@ -16,8 +16,9 @@ from small_pilot import make_pilot
 from ghostlap.base.errors import GhostlapError, ImageError, PilotError
 from ghostlap.data.vision.preprocessing import preprocess
 from ghostlap.pilots.backend import keras
-from ghostlap.pilots.pilot import Pilot, run_file
+from ghostlap.pilots.pilot import Pilot
 from ghostlap.pilots.pilot_saving import export_onnx
+from ghostlap.pilots.run_folder import run_file
 from ghostlap.training.fit import TrainResult
 
 
@@ -143,7 +144,7 @@ def test_a_broken_description_is_refused(copy: Path) -> None:
 def test_a_pilot_that_comes_along_is_found_by_its_name(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("ghostlap.pilots.pilot.BUILT_IN", tmp_path / "along")
+    monkeypatch.setattr("ghostlap.pilots.run_folder.BUILT_IN", tmp_path / "along")
     make_pilot(tmp_path / "along" / "handy")
     monkeypatch.chdir(tmp_path)
     assert Pilot.load("handy").outputs == ("steering",)

@@ -31,7 +31,8 @@ from ghostlap.commands.explain import explain
 from ghostlap.data.frame_sampling import SampledFrames, sample_frames
 from ghostlap.data.vision.camera import Camera
 from ghostlap.data.vision.preprocessing import SEED, Preprocessing, encode_jpeg, read_rgb
-from ghostlap.pilots.pilot import FORMAT, ONNX_FILE, PILOT_FILE, Pilot
+from ghostlap.pilots.pilot import Pilot
+from ghostlap.pilots.run_folder import FORMAT, ONNX_FILE, PILOT_FILE
 from ghostlap.pilots.saliency import SALIENCY_FILE
 from ghostlap.reports.explain.checks import compare, faithfulness, rank_correlation
 from ghostlap.reports.explain.config import ExplainConfig

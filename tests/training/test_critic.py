@@ -29,7 +29,8 @@ from ghostlap.driving.failures.plan import Group
 from ghostlap.driving.metrics import Drive
 from ghostlap.driving.rollout.episode import run_episodes
 from ghostlap.pilots.critic import Critic, Evidence, Foresight
-from ghostlap.pilots.pilot import ONNX_FILE, PILOT_FILE, Pilot
+from ghostlap.pilots.pilot import Pilot
+from ghostlap.pilots.run_folder import ONNX_FILE, PILOT_FILE
 from ghostlap.training.critic import CriticTraining, FittedCritic, fit_critic
 from ghostlap.training.critic_saving import save_critic
 from ghostlap.training.fit import TrainResult

@@ -25,7 +25,8 @@ from ghostlap.data.vision.preprocessing import SEED
 from ghostlap.pilots import pilot_saving
 from ghostlap.pilots.backend import keras
 from ghostlap.pilots.keras_files import load_network
-from ghostlap.pilots.pilot import PILOT_FILE, Pilot, read_description
+from ghostlap.pilots.pilot import Pilot
+from ghostlap.pilots.run_folder import PILOT_FILE, read_description
 from ghostlap.training import callbacks
 from ghostlap.training.config import TrainConfig
 from ghostlap.training.dagger.config import DaggerConfig

@@ -18,7 +18,8 @@ from trainings import short_training
 from ghostlap.base.engine import run_tasks
 from ghostlap.base.errors import TrainingError
 from ghostlap.commands.train import train
-from ghostlap.pilots.pilot import Pilot, read_description
+from ghostlap.pilots.pilot import Pilot
+from ghostlap.pilots.run_folder import read_description
 from ghostlap.training import selection
 from ghostlap.training.config import TrainConfig
 

@@ -26,7 +26,7 @@ from ghostlap.data.recordings.driving_log import LOG_NAME, read_log
 from ghostlap.data.recordings.image_names import NO_TIME
 from ghostlap.data.recordings.log_table import MAX_ROWS, DrivingLog
 from ghostlap.data.recordings.recorder import remove_unfinished_pictures
-from ghostlap.pilots.pilot import BUILT_IN, PILOT_FILE
+from ghostlap.pilots.run_folder import BUILT_IN, PILOT_FILE
 
 TRASH = ".trash"
 _BETWEEN = ":"

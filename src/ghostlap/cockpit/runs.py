@@ -9,7 +9,7 @@ from ghostlap.base.errors import PilotError
 from ghostlap.cockpit.remembered import Remembered
 from ghostlap.driving.measured import newest_evaluation, stamp_of, worst_line
 from ghostlap.driving.metrics import in_words
-from ghostlap.pilots.pilot import PILOT_FILE, read_description
+from ghostlap.pilots.run_folder import PILOT_FILE, read_description
 from ghostlap.pilots.saliency import SALIENCY_FILE
 
 

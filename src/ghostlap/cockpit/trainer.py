@@ -23,7 +23,7 @@ from ghostlap.base.files import open_file, open_text
 from ghostlap.base.platform import kill_group, start_patiently
 from ghostlap.base.signals import ask_to_stop, stoppable
 from ghostlap.cockpit.library import Library
-from ghostlap.pilots.pilot import PILOT_FILE
+from ghostlap.pilots.run_folder import PILOT_FILE
 
 HISTORY = "history.csv"
 MOST_EPOCHS = 1000

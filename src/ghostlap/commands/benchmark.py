@@ -113,7 +113,7 @@ def _imported(model: Path, out: Path) -> Path:
     from ghostlap.commands.import_model import import_model
     from ghostlap.pilots.keras_import.config import ImportConfig
     from ghostlap.pilots.keras_import.recipes import recipe_text
-    from ghostlap.pilots.pilot import PILOT_FILE
+    from ghostlap.pilots.run_folder import PILOT_FILE
 
     run = out / f"{model.resolve().parent.name}-{model.stem}"
     about, script = model.with_name(f"{model.name}.json"), model.with_name("drive.py")

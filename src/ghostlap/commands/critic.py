@@ -24,7 +24,8 @@ from ghostlap.driving.failures import figures
 from ghostlap.driving.failures.config import FailuresConfig
 from ghostlap.driving.failures.corpus import FailureDrive, read_corpus
 from ghostlap.driving.measured import EVALUATION_FILE
-from ghostlap.pilots.pilot import BUILT_IN, Pilot, run_file
+from ghostlap.pilots.pilot import Pilot
+from ghostlap.pilots.run_folder import BUILT_IN, run_file
 
 console = Console(stderr=True, soft_wrap=True)
 

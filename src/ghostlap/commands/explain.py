@@ -23,7 +23,8 @@ from ghostlap.base.folder_lock import FolderLock
 from ghostlap.base.terminal import say
 from ghostlap.data.frame_sampling import SampledFrames, sample_frames
 from ghostlap.data.provenance import versions
-from ghostlap.pilots.pilot import ONNX_FILE, Pilot, read_description, run_file
+from ghostlap.pilots.pilot import Pilot
+from ghostlap.pilots.run_folder import ONNX_FILE, read_description, run_file
 from ghostlap.pilots.saliency import SALIENCY_FILE, Saliency
 from ghostlap.pilots.saliency_graph import write_saliency_graph
 from ghostlap.reports.explain.checks import faithfulness, sanity, shuffled_network

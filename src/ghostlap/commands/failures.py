@@ -26,7 +26,8 @@ from ghostlap.driving.failures.config import FailuresConfig
 from ghostlap.driving.failures.plan import group_of, plan_failures
 from ghostlap.driving.measured import EVALUATION_FILE
 from ghostlap.pilots.onnx_check import read_network
-from ghostlap.pilots.pilot import KERAS_FILE, ONNX_FILE, Pilot, read_description, run_file
+from ghostlap.pilots.pilot import Pilot
+from ghostlap.pilots.run_folder import KERAS_FILE, ONNX_FILE, read_description, run_file
 from ghostlap.training.config import TrainConfig
 
 MUTANTS_FOLDER = "mutants"

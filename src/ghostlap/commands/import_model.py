@@ -30,8 +30,8 @@ from ghostlap.pilots.keras_import.model_file import ModelFile, read_model_file
 from ghostlap.pilots.keras_import.network import Rebuilt, rebuild
 from ghostlap.pilots.keras_import.recipes import candidates, complete, recipe_text
 from ghostlap.pilots.keras_import.script.reading import ScriptReading, read_script
-from ghostlap.pilots.pilot import PILOT_FILE
 from ghostlap.pilots.pilot_saving import save_pilot
+from ghostlap.pilots.run_folder import PILOT_FILE
 
 _CONFIG_FILE = "config.json"
 _MADE = (

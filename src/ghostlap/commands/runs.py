@@ -23,7 +23,7 @@ from ghostlap.base.terminal import plain, say
 from ghostlap.commands.here import find
 from ghostlap.driving.measured import newest_evaluation, worst_line
 from ghostlap.driving.metrics import is_number
-from ghostlap.pilots.pilot import read_description
+from ghostlap.pilots.run_folder import read_description
 
 _SHOWN = 100
 

@@ -20,7 +20,7 @@ from ghostlap.base.errors import GhostlapError
 from ghostlap.base.terminal import escaped
 from ghostlap.commands.runs import trained_on
 from ghostlap.driving.metrics import is_number
-from ghostlap.pilots.pilot import read_description
+from ghostlap.pilots.run_folder import read_description
 
 TRACKED = ("train", "search", "dagger", "evaluate")
 """Commands whose results can be noted."""

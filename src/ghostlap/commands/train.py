@@ -17,7 +17,7 @@ from ghostlap.base.files import explained
 from ghostlap.base.folder_lock import FolderLock
 from ghostlap.base.terminal import plain, say
 from ghostlap.data.vision.augmentation import parse_augmentation
-from ghostlap.pilots.pilot import read_description
+from ghostlap.pilots.run_folder import read_description
 from ghostlap.training.config import TrainConfig, resume_command
 from ghostlap.training.data import prepare_data
 from ghostlap.training.fit import TrainResult, fit

@@ -24,7 +24,8 @@ from ghostlap.base.errors import ModelError, PilotError
 from ghostlap.base.files import replacing, write_json, write_text
 from ghostlap.data.vision.preprocessing import Preprocessing
 from ghostlap.pilots.keras_files import write_keras
-from ghostlap.pilots.pilot import FORMAT, KERAS_FILE, ONNX_FILE, PILOT_FILE, Pilot
+from ghostlap.pilots.pilot import Pilot
+from ghostlap.pilots.run_folder import FORMAT, KERAS_FILE, ONNX_FILE, PILOT_FILE
 from ghostlap.pilots.saliency import SALIENCY_FILE
 from ghostlap.pilots.saliency_graph import write_saliency_graph
 
@@ -46,7 +47,7 @@ def save_pilot(
         network: uncompiled Keras model with inputs ``(n, *preprocessing.input_shape)``.
         folder: run folder.
         preprocessing: preprocessing of the network's inputs.
-        outputs: names of its outputs, of :data:`ghostlap.pilots.pilot.OUTPUTS`.
+        outputs: names of its outputs, of :data:`ghostlap.pilots.run_folder.OUTPUTS`.
         description: further content of ``pilot.json``: training data, versions.
         measure: computes the ``metrics`` in ``pilot.json`` with the pilot as it will be.
 

@@ -29,7 +29,7 @@ from ghostlap.base.errors import PilotError
 from ghostlap.data.vision.preprocessing import Preprocessing, Rgb, crop, preprocess
 from ghostlap.pilots.onnx_check import Network, read_network
 from ghostlap.pilots.onnx_runner import Runner
-from ghostlap.pilots.pilot import read_description, run_file
+from ghostlap.pilots.run_folder import read_description, run_file
 
 SALIENCY_FILE = "saliency.onnx"
 SALIENCY_OUTPUT = "saliency"

@@ -16,7 +16,7 @@ from ghostlap.data.formats.config import Columns
 from ghostlap.data.loader import Order
 from ghostlap.data.splits import SplitBy
 from ghostlap.data.vision.preprocessing import SEED, Preprocessing
-from ghostlap.pilots.pilot import PILOT_FILE, run_file
+from ghostlap.pilots.run_folder import PILOT_FILE, run_file
 
 SteeringCorrection = Annotated[float, Range(1e-6, 10), tyro.conf.arg(aliases=("--side-offset",))]
 SpeedShare = Annotated[float, Range(0)]
@@ -161,7 +161,7 @@ class TrainConfig(Options, error=TrainingError):
 
     @property
     def outputs(self) -> tuple[str, ...]:
-        """What the network answers, in the order of :data:`ghostlap.pilots.pilot.OUTPUTS`."""
+        """What the network answers, in the order of :data:`ghostlap.pilots.run_folder.OUTPUTS`."""
         asked = {"steering": True, "speed": self.speed, "steering_std": self.steering_std}
         return tuple(name for name, wanted in asked.items() if wanted)
 

@@ -13,7 +13,8 @@ from ghostlap.driving.failures.figures import HORIZONS_S
 from ghostlap.pilots.features import PREFIX, with_part
 from ghostlap.pilots.onnx_check import check_network, read_network
 from ghostlap.pilots.onnx_runner import Runner
-from ghostlap.pilots.pilot import ONNX_FILE, PILOT_FILE, Pilot, read_description
+from ghostlap.pilots.pilot import Pilot
+from ghostlap.pilots.run_folder import ONNX_FILE, PILOT_FILE, read_description
 from ghostlap.training.critic import LAGS_S, FittedCritic
 
 _PICTURES = 16

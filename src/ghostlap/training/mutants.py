@@ -19,8 +19,8 @@ from rich.console import Console
 from ghostlap.data.loader import BatchLoader
 from ghostlap.data.provenance import versions
 from ghostlap.data.vision.augmentation import parse_augmentation
-from ghostlap.pilots.pilot import PILOT_FILE
 from ghostlap.pilots.pilot_saving import save_pilot
+from ghostlap.pilots.run_folder import PILOT_FILE
 from ghostlap.training.config import TrainConfig
 from ghostlap.training.data import prepare_data
 

@@ -12,7 +12,7 @@ from ghostlap.data.vision.preprocessing import Preprocessing
 from ghostlap.pilots.backend import keras
 from ghostlap.pilots.keras_files import check_weights, load_network, write_keras
 from ghostlap.pilots.models import build_model
-from ghostlap.pilots.pilot import KERAS_FILE, read_description, run_file
+from ghostlap.pilots.run_folder import KERAS_FILE, read_description, run_file
 from ghostlap.training.config import TrainConfig
 from ghostlap.training.losses import SMALLEST_STD, loss_of
 

@@ -15,7 +15,7 @@ from ghostlap.base.files import read_json, refuse_link, write_json
 from ghostlap.base.folder_lock import is_free
 from ghostlap.base.options import differing
 from ghostlap.data.provenance import versions
-from ghostlap.pilots.pilot import PILOT_FILE, read_description
+from ghostlap.pilots.run_folder import PILOT_FILE, read_description
 from ghostlap.training.config import (
     TrainConfig,
     resume_command,

@@ -15,7 +15,7 @@ import numpy as np
 from rich.console import Console
 
 from ghostlap.base.files import read_json, replacing, write_json
-from ghostlap.pilots.pilot import PILOT_FILE, read_description
+from ghostlap.pilots.run_folder import PILOT_FILE, read_description
 from ghostlap.training.config import TrainConfig
 from ghostlap.training.run_folder import CONFIG_FILE
 from ghostlap.training.selection import drive_each, driven_before, rank, tasks_of

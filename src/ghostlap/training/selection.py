@@ -23,8 +23,8 @@ from ghostlap.driving.rollout.episode import run_episodes
 from ghostlap.driving.rollout.plan import EpisodesTask, plan_pilot
 from ghostlap.driving.summary import summarise
 from ghostlap.pilots.backend import keras
-from ghostlap.pilots.pilot import FORMAT, ONNX_FILE, PILOT_FILE
 from ghostlap.pilots.pilot_saving import export_onnx
+from ghostlap.pilots.run_folder import FORMAT, ONNX_FILE, PILOT_FILE
 from ghostlap.sim.track.track import Track
 from ghostlap.sim.track.tracks import track_named
 from ghostlap.training.callbacks import BEST_FILE, Checkpoints, went_well

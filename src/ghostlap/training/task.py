@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ghostlap.base.engine.travel import located
 from ghostlap.base.remote import is_address
-from ghostlap.pilots.pilot import KERAS_FILE, PILOT_FILE, run_file
+from ghostlap.pilots.run_folder import KERAS_FILE, PILOT_FILE, run_file
 from ghostlap.training.config import TrainConfig
 
 

@@ -29,7 +29,8 @@ from ghostlap.data.formats.readers import read_recording
 from ghostlap.data.recordings.tables_beside import WHO_DROVE, read_who_drove
 from ghostlap.driving.evaluation.results import save_drive
 from ghostlap.driving.rollout.config import EvaluateConfig
-from ghostlap.pilots.pilot import ONNX_FILE, Pilot
+from ghostlap.pilots.pilot import Pilot
+from ghostlap.pilots.run_folder import ONNX_FILE
 from ghostlap.sim.expert import Expert, ExpertDriver
 from ghostlap.sim.track.tracks import track_named
 from ghostlap.sim.vehicle import MPS_A_MPH

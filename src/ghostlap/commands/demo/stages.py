@@ -79,7 +79,8 @@ def draw_pictures(demo: Demo) -> dict[str, Any]:
 
 def train_pilot(demo: Demo) -> dict[str, Any]:
     from ghostlap.commands.train import train
-    from ghostlap.pilots.pilot import PILOT_FILE, Pilot
+    from ghostlap.pilots.pilot import Pilot
+    from ghostlap.pilots.run_folder import PILOT_FILE
     from ghostlap.training.config import TrainConfig
     from ghostlap.training.run_folder import CONFIG_FILE
 

@@ -40,7 +40,7 @@ from ghostlap.driving.rollout.episode import EpisodesResult
 from ghostlap.driving.rollout.incidents import save_frames, save_strip
 from ghostlap.driving.rollout.plan import EpisodesTask
 from ghostlap.pilots.onnx_check import read_network
-from ghostlap.pilots.pilot import ONNX_FILE, run_file
+from ghostlap.pilots.run_folder import ONNX_FILE, run_file
 
 FINISHED_FILE = "finished.jsonl"
 

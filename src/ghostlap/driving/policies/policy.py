@@ -17,7 +17,8 @@ from ghostlap.base.files import content_hash, read_file
 from ghostlap.base.named import is_named
 from ghostlap.driving.policies.foreign import Foreign
 from ghostlap.pilots.onnx_check import MAX_FILE_BYTES, read_network
-from ghostlap.pilots.pilot import ONNX_FILE, Pilot, read_description, run_file
+from ghostlap.pilots.pilot import Pilot
+from ghostlap.pilots.run_folder import ONNX_FILE, read_description, run_file
 
 Kind = Literal["expert", "run folder", "function", "model file", "process", "port"]
 

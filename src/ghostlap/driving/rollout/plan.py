@@ -13,7 +13,7 @@ from ghostlap.driving.control import ControlConfig
 from ghostlap.driving.policies.foreign import Foreign
 from ghostlap.driving.rollout.config import Direction, EvaluateConfig
 from ghostlap.driving.rollout.stress import NO_STRESS, STRESS_SUITE, Stress
-from ghostlap.pilots.pilot import pilot_files
+from ghostlap.pilots.run_folder import pilot_files
 from ghostlap.sim.expert import Expert
 from ghostlap.sim.scene.conditions import Conditions, conditions_of
 from ghostlap.sim.track.track import Track

@@ -24,7 +24,8 @@ from ghostlap.data.vision.preprocessing import Rgb, preprocess, read_rgb
 from ghostlap.pilots.export.config import ENDINGS, ExportConfig
 from ghostlap.pilots.export.donkeycar_graph import HEIGHT_PX, WIDTH_PX, require_known
 from ghostlap.pilots.keras_files import load_network, write_keras
-from ghostlap.pilots.pilot import KERAS_FILE, ONNX_FILE, Pilot, run_file
+from ghostlap.pilots.pilot import Pilot
+from ghostlap.pilots.run_folder import KERAS_FILE, ONNX_FILE, run_file
 
 STEERING_TOLERANCE = 1e-3
 """Largest difference of ONNX and Keras files from the pilot on any frame; TensorFlow Lite's loss

@@ -26,7 +26,8 @@ from onnx import numpy_helper
 from ghostlap.data.frame_sampling import SampledFrames
 from ghostlap.data.vision.preprocessing import Rgb, crop
 from ghostlap.pilots.onnx_check import check_network, read_network
-from ghostlap.pilots.pilot import Pilot, run_file
+from ghostlap.pilots.pilot import Pilot
+from ghostlap.pilots.run_folder import run_file
 from ghostlap.pilots.saliency import SALIENCY_FILE, Saliency
 from ghostlap.pilots.saliency_graph import PREFIX
 

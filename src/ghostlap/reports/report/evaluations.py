@@ -12,7 +12,7 @@ from ghostlap.base.files import content_hash, read_json
 from ghostlap.driving.measured import EVALUATION_FILE
 from ghostlap.driving.metrics import FIGURES, is_number
 from ghostlap.pilots.onnx_check import read_network
-from ghostlap.pilots.pilot import ONNX_FILE, run_file
+from ghostlap.pilots.run_folder import ONNX_FILE, run_file
 
 _ALWAYS = ("autonomy_percent", "interventions", "distance_km", "max_abs_cte_m")
 _MOST_FOLDERS = 40

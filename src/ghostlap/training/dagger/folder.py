@@ -11,7 +11,7 @@ from ghostlap.base.files import MAX_RESULTS_BYTES, content_hash, read_json, writ
 from ghostlap.base.options import differing
 from ghostlap.data.provenance import machine, versions
 from ghostlap.pilots.onnx_check import read_network
-from ghostlap.pilots.pilot import ONNX_FILE, run_file
+from ghostlap.pilots.run_folder import ONNX_FILE, run_file
 from ghostlap.training.dagger.config import NO_DIFFERENCE, DaggerConfig
 from ghostlap.training.dagger.results import Measured, Row
 

@@ -22,7 +22,7 @@ from ghostlap.base.files import named_in_errors, own_folder, refuse_link
 from ghostlap.base.terminal import plain, say
 from ghostlap.driving.measured import EVALUATION_FILE
 from ghostlap.driving.rollout.config import EvaluateConfig
-from ghostlap.pilots.pilot import PILOT_FILE, read_description
+from ghostlap.pilots.run_folder import PILOT_FILE, read_description
 from ghostlap.sim.track.track import Track
 from ghostlap.training.config import TrainConfig
 from ghostlap.training.dagger.config import DaggerConfig

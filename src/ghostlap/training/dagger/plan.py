@@ -17,7 +17,7 @@ from ghostlap.data.dataset import usable_rows
 from ghostlap.data.formats.readers import is_recording, read_recording
 from ghostlap.driving.rollout.config import EvaluateConfig
 from ghostlap.driving.rollout.plan import EpisodesTask, plan_pilot
-from ghostlap.pilots.pilot import PILOT_FILE, read_description
+from ghostlap.pilots.run_folder import PILOT_FILE, read_description
 from ghostlap.sim.expert import Expert
 from ghostlap.sim.render.camera_poses import CameraName
 from ghostlap.sim.track.track import Track
