@@ -85,7 +85,6 @@ class FrameCache:
         self._outside: list[tuple[str, bytes]] = []  # paths and keys of frames without a place
         self.problem: ImageError | None = None
         """Why a frame could not be given, however many libraries have put that into their words."""
-        self._readers = ThreadPoolExecutor(_READERS, thread_name_prefix="ghostlap-pictures")
         self.frame_bytes = int(np.prod(frame_shape))
         height, width, _ = frame_shape
         self.pixels_path = folder / f"frames-{height}x{width}.pixels"
@@ -163,7 +162,8 @@ class FrameCache:
         far = {int(slot) for slot in slots if slot < 0}
         read: dict[int, Rgb] = {}
         if far:
-            read = dict(zip(far, self._readers.map(self._read_outside, far), strict=True))
+            with ThreadPoolExecutor(min(_READERS, len(far))) as pool:
+                read = dict(zip(far, pool.map(self._read_outside, far), strict=True))
         return [read[int(slot)] if slot < 0 else self.frames[slot] for slot in slots]
 
     def _read_outside(self, slot: int) -> Rgb:
