@@ -194,8 +194,8 @@ def test_the_drive_goes_over_the_wire_and_is_recorded(tmp_path: Path) -> None:
     )  # fmt: skip
     assert result["commands"] >= 39
     assert result["score"]["distance_km"] > 0
-    # A frame that nobody had time for is not recorded; answers to the last two, one of each chain of
-    # the simulator's, may come when it has left.
+    # A frame that nobody had time for is not recorded; answers to the last two, one of each of
+    # the simulator's chains, may come when it has left.
     assert 10 <= len(read_recording(tmp_path / "drive").frames) <= result["commands"] + 2
 
 
