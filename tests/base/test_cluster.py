@@ -19,7 +19,7 @@ from places import TESTS
 from ghostlap.base.engine import cluster, connected, run_tasks
 from ghostlap.base.errors import GhostlapError, ProcessError
 
-pytest.importorskip("ray", reason="Ray, the extra 'cluster', is not installed")
+pytest.importorskip("ray", reason="there is no Ray, the extra 'cluster'", exc_type=ImportError)
 
 
 @pytest.fixture(scope="module")
