@@ -60,7 +60,7 @@ class Nodes:
 @contextlib.contextmanager
 def nodes_of(folder: Path, nodes: int) -> Iterator[Nodes]:
     """A cluster for as long as this context lasts."""
-    pytest.importorskip("ray", reason="Ray, the extra 'cluster', is not installed")
+    pytest.importorskip("ray", reason="there is no Ray, the extra 'cluster'", exc_type=ImportError)
     started = Nodes(folder, nodes)
     try:
         yield started

@@ -26,7 +26,7 @@ from ghostlap.driving.rollout.config import EvaluateConfig
 from ghostlap.training.dagger.config import DaggerConfig
 from ghostlap.training.fit import TrainResult
 
-pytest.importorskip("ray", reason="Ray, the extra 'cluster', is not installed")
+pytest.importorskip("ray", reason="there is no Ray, the extra 'cluster'", exc_type=ImportError)
 
 QUIET = Console(quiet=True)
 SIZE = (TINY.frame_width_px, TINY.frame_height_px)
