@@ -65,7 +65,9 @@ def pictures_of(path: Path | str) -> list[bytes]:
 
 def at(folder: Path) -> Path:
     """The address of a folder, as the command line makes a path of it."""
-    return Path(f"file://{folder}")
+    if os.name == "nt":
+        pytest.skip("a path there takes the drive's letter in it for its own")
+    return Path(f"file:///{folder.as_posix().lstrip('/')}")
 
 
 def test_packed_pictures_are_the_same_bytes(recording: Path, packed: Path) -> None:
@@ -103,7 +105,7 @@ def test_a_recording_at_an_address_is_the_same(
     numbers = here.frames.columns[3:]
     assert there.frames[numbers].equals(here.frames[numbers])
     assert pictures_of(at(folder)) == pictures_of(folder)
-    assert address_of(there.folder) == f"file://{folder}"
+    assert address_of(there.folder) == f"file:///{folder.as_posix().lstrip('/')}"
     copied = [path for path in (cache / "remote").rglob("*") if path.is_file()]
     assert not [path for path in copied if path.suffix in (".jpg", ".tar")]  # these stay there
     assert pictures_of(at(folder / "driving_log.csv")) == pictures_of(folder)
