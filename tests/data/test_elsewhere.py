@@ -12,6 +12,7 @@ import tarfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -20,8 +21,9 @@ from hypothesis import strategies as st
 from pyarrow import fs
 from recordings import make_recording
 
+from ghostlap.base import remote
+from ghostlap.base.addresses import address_of, here_of, is_address
 from ghostlap.base.errors import ExchangeError, ImageError, RecordingError
-from ghostlap.base.remote import _opened, address_of, is_address
 from ghostlap.commands.convert import convert
 from ghostlap.commands.doctor import DoctorConfig, doctor
 from ghostlap.commands.edit import EditConfig, edit
@@ -54,6 +56,12 @@ def packed(recording: Path) -> Path:
 
 @pytest.fixture
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The cache, beside a store that holds what this disk holds."""
+
+    def opened(address: str) -> tuple[fs.FileSystem, str]:
+        return fs.LocalFileSystem(), tmp_path.anchor + address.removeprefix("s3://")
+
+    monkeypatch.setattr(remote, "_opened", opened)
     monkeypatch.setenv("GHOSTLAP_CACHE", str(tmp_path / "cache"))
     return tmp_path / "cache"
 
@@ -64,10 +72,8 @@ def pictures_of(path: Path | str) -> list[bytes]:
 
 
 def at(folder: Path) -> Path:
-    """The address of a folder, as the command line makes a path of it."""
-    if os.name == "nt":
-        pytest.skip("a path there takes the drive's letter in it for its own")
-    return Path(f"file:///{folder.as_posix().lstrip('/')}")
+    """The address of a folder in the store, as the command line makes a path of it."""
+    return Path(f"s3://{folder.relative_to(folder.anchor).as_posix()}")
 
 
 def test_packed_pictures_are_the_same_bytes(recording: Path, packed: Path) -> None:
@@ -105,7 +111,7 @@ def test_a_recording_at_an_address_is_the_same(
     numbers = here.frames.columns[3:]
     assert there.frames[numbers].equals(here.frames[numbers])
     assert pictures_of(at(folder)) == pictures_of(folder)
-    assert address_of(there.folder) == f"file:///{folder.as_posix().lstrip('/')}"
+    assert there.folder == at(folder)
     copied = [path for path in (cache / "remote").rglob("*") if path.is_file()]
     assert not [path for path in copied if path.suffix in (".jpg", ".tar")]  # these stay there
     assert pictures_of(at(folder / "driving_log.csv")) == pictures_of(folder)
@@ -142,20 +148,60 @@ def test_training_and_exploring_do_not_care_where_pictures_are(
 @pytest.mark.parametrize(
     ("address", "said"),
     [
-        ("file:///nowhere/at/all", "nothing is there"),
-        ("s3://bucket?x=%%%/rec", "cannot be read"),
-        ("hdfs://127.0.0.1:1/rec", "cannot be read"),
+        ("s3://bucket?x=%%%/rec", r"s3://bucket\?x=%%%/rec: cannot be read"),
+        ("hdfs://127.0.0.1:1/rec", "hdfs://127.0.0.1:1/rec: cannot be read"),
+        ("file:///nowhere/at/all", "nowhere.*: no such folder"),
     ],
 )
-def test_an_address_without_a_recording(address: str, said: str, cache: Path) -> None:
+def test_an_address_without_a_recording(address: str, said: str) -> None:
     with pytest.raises(RecordingError, match=said):
         read_recording(Path(address))
 
 
-def test_an_empty_folder_at_an_address(tmp_path: Path, cache: Path) -> None:
+def test_what_is_not_there(tmp_path: Path, cache: Path) -> None:
     (tmp_path / "empty").mkdir()
     with pytest.raises(RecordingError, match=r"no driving_log.csv in it"):
         read_recording(at(tmp_path / "empty"))
+    with pytest.raises(RecordingError, match=r"^s3://.*/none: nothing is there"):
+        read_recording(at(tmp_path / "none"))
+
+
+def test_a_table_that_is_taken_away_is_no_longer_here(
+    recording: Path, tmp_path: Path, cache: Path
+) -> None:
+    folder = shutil.copytree(recording, tmp_path / "rec")
+    (folder / "who_drove.csv").write_text("center,driver\n")
+    read_recording(at(folder))
+    copy = next(cache.rglob("who_drove.csv"))
+    (folder / "who_drove.csv").unlink()
+    assert len(read_recording(at(folder)).frames) == ROWS
+    assert not copy.exists()
+
+
+@pytest.mark.parametrize("name", ["../../evil.csv", "..", "meta/../../../evil.csv"])
+def test_names_in_a_store_lead_nowhere_else(
+    name: str, recording: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A store's names may hold anything; a disk's may not."""
+    written: list[Path] = []
+    monkeypatch.setattr(remote, "_copy", lambda _, __, target: written.append(target))
+    monkeypatch.setattr(
+        remote, "_to_copy", lambda _, there: [SimpleNamespace(path=f"{there}/{name}")]
+    )
+    with pytest.raises(RecordingError, match=r"cannot be read \(a file there is called"):
+        read_recording(at(recording))
+    assert not written
+
+
+def test_what_is_here_is_read_here(recording: Path, tmp_path: Path) -> None:
+    """With file:// before it, or without."""
+    address = f"file:///{recording.as_posix().lstrip('/')}"
+    assert here_of(address) == here_of(Path(address)) == here_of(recording) == recording
+    assert read_recording(Path(address)).folder == recording
+    config = TrainConfig(address, out=tmp_path)  # type: ignore[arg-type]
+    assert config.recordings == (recording,)
+    assert config.to_json()["recordings"] == [str(recording)]
+    assert TrainConfig(("s3://laps/a",)).to_json()["recordings"] == ["s3://laps/a"]  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("index", [
@@ -183,17 +229,27 @@ def test_shards_are_of_recordings_alone(tmp_path: Path) -> None:
         ConvertConfig(tmp_path, to="tub", shards="1MB")
 
 
-@given(st.sampled_from(["s3", "gs", "gcs", "abfs", "abfss", "hdfs", "file"]),
+@given(st.sampled_from(["s3", "gs", "gcs", "abfs", "abfss", "hdfs"]),
        st.lists(st.text("abcXYZ019.-_ é", min_size=1).filter(lambda part: part.strip("."))
                 , min_size=1, max_size=4))  # fmt: skip
 def test_an_address_survives_being_a_path(kind: str, parts: list[str]) -> None:
-    address = f"{kind}:{'///' if kind == 'file' else '//'}{'/'.join(parts)}"
+    address = f"{kind}://{'/'.join(parts)}"
     assert is_address(Path(address))
     assert address_of(Path(address)) == address
 
 
 def test_what_is_no_address() -> None:
-    for name in ("rec", "/rec", "C:\\rec", "C:/rec", "s3", "s3:rec", "http://host/rec", "x:y/z"):
+    for name in (
+        "rec",
+        "/rec",
+        "C:\\rec",
+        "C:/rec",
+        "s3",
+        "s3:rec",
+        "http://host/rec",
+        "x:y/z",
+        "file:///rec",
+    ):
         assert not is_address(name)
 
 
@@ -231,7 +287,7 @@ def test_a_recording_in_an_object_store(
         for name in ("s3://laps/none", "s3://none/rec"):
             with pytest.raises(RecordingError, match=f"{name}: nothing is there"):
                 read_recording(Path(name))
-    _opened.cache_clear()
+    remote._opened.cache_clear()
     with pytest.raises(RecordingError, match="cannot be read .* Credentials are those"):
         read_recording(Path("s3://laps/rec"))  # nobody listens any more
 

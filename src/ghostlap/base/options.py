@@ -23,8 +23,8 @@ from typing import Annotated, Any, ClassVar, Literal, NamedTuple, Self, Union
 
 import tyro
 
+from ghostlap.base.addresses import address_of, here_of, is_address
 from ghostlap.base.errors import GhostlapError
-from ghostlap.base.remote import address_of, is_address
 
 EARLIER_NAMES = {
     "side_offset": "steering_correction", "spread": "steering_std",
@@ -234,8 +234,9 @@ def _settled(hint: Any, value: Any) -> Any:
         return value
     for one in inner if origin is Union else (hint,):
         kind, items, _ = _parts(one)
-        if kind is Path and isinstance(value, str):
-            return Path(value)
+        if kind is Path and isinstance(value, (str, Path)):
+            settled = here_of(value)
+            return value if settled == value else settled
         if kind is tuple and isinstance(value, (Sequence, Path)):
             several = (value,) if isinstance(value, (str, Path)) else tuple(value)
             return tuple(_settled(items[0], item) for item in several)

@@ -8,21 +8,28 @@ from __future__ import annotations
 
 import contextlib
 import os
-import re
 from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from ghostlap.base.addresses import address_of, is_address
 from ghostlap.base.errors import RecordingError
-from ghostlap.base.files import cache_folder, content_hash, read_start, replacing, write_text
-from ghostlap.base.folder_lock import FolderLock
+from ghostlap.base.files import (
+    cache_folder,
+    content_hash,
+    read_start,
+    remove,
+    replacing,
+    write_text,
+)
+from ghostlap.base.folder_lock import LOCK_NAME, FolderLock
 
 MOST_COPIED_BYTES = 2 * 1024**3
 """Of one file that is copied."""
 
-_ADDRESS = re.compile(r"(s3|gs|gcs|abfss?|hdfs|file):/+(?=[^/])")
 _NAME = ".address"
+_NOT_IN_NAMES = set("\\:\0" if os.name == "nt" else "\0")
 _MOST_NAME_BYTES = 4096
 _WHOLE = ("meta", "data", "videos")
 """Folders of LeRobot's datasets, which are read as a whole."""
@@ -34,22 +41,8 @@ _WHERE_CREDENTIALS = (
 )
 
 
-def is_address(path: str | os.PathLike[str]) -> bool:
-    """Whether a path is an address of a store: s3, gs, abfs, hdfs or file."""
-    return _ADDRESS.match(str(path).replace(os.sep, "/")) is not None
-
-
-def address_of(path: str | os.PathLike[str]) -> str:
-    """An address as it is written; a path has lost the second slash."""
-    text = str(path).replace(os.sep, "/")
-    begins = _ADDRESS.match(text)
-    assert begins is not None
-    slashes = ":///" if begins[1] == "file" else "://"
-    return begins[1] + slashes + text[begins.end() :].rstrip("/")
-
-
 def mirrored(path: Path) -> Path:
-    """The mirror of a folder at an address, or of a file in one; changed files are copied anew.
+    """The mirror of a folder at an address, or of a file in one, with what is there now.
 
     Raises:
         RecordingError: nothing is there, it cannot be read, or a file is too large to be copied.
@@ -66,8 +59,14 @@ def mirrored(path: Path) -> Path:
         folder.mkdir(parents=True, exist_ok=True)
         with FolderLock(folder, RecordingError, wait=True):
             write_text(folder / _NAME, address)
+            copied = {folder / _NAME, folder / LOCK_NAME}
             for info in _to_copy(filesystem, there):
-                _copy(filesystem, info, folder / PurePosixPath(info.path).relative_to(there))
+                target = folder / _inside(PurePosixPath(info.path).relative_to(there))
+                _copy(filesystem, info, target)
+                copied.add(target)
+            for path in folder.rglob("*"):  # what is there no more
+                if path.is_file() and path not in copied:
+                    remove(path, folder)
     return folder
 
 
@@ -102,7 +101,7 @@ def read_there(path: str, most_bytes: int, start: int = 0, size: int | None = No
 
 def is_there(path: str | os.PathLike[str]) -> bool:
     """Whether a file exists, here or where a mirror's files are."""
-    if os.path.exists(path):
+    if os.path.isfile(path):
         return True
     found = _place_of(str(path))
     return found is not None and bool(found[0].get_file_info(found[1]).type.name == "File")
@@ -114,13 +113,23 @@ def _place_of(path: str) -> tuple[Any, str] | None:
     if not path.startswith(root):
         return None
     key, _, rest = path[len(root) :].partition(os.sep)
-    if not rest or ".." in Path(rest).parts:
-        return None
     try:
+        inside = _inside(PurePosixPath(rest.replace(os.sep, "/")))
         filesystem, there = _opened(_address_in(os.path.join(root, key)))
-    except FileNotFoundError:
+    except OSError:
         return None
-    return filesystem, f"{there}/{rest.replace(os.sep, '/')}"
+    return filesystem, f"{there}/{inside}"
+
+
+def _inside(path: PurePosixPath) -> PurePosixPath:
+    """A path below a folder, which leads nowhere else, on any system.
+
+    Raises:
+        OSError: it does; a store's names may hold anything.
+    """
+    if not path.parts or ".." in path.parts or _NOT_IN_NAMES & set(str(path)):
+        raise OSError(f"a file there is called {str(path)!r}")
+    return path
 
 
 @lru_cache(maxsize=64)

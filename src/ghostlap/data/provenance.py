@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from importlib import metadata
 from typing import Any
 
+from ghostlap.base.addresses import address_of, is_address
 from ghostlap.base.files import content_hash
 from ghostlap.base.platform import cores, processor_name
-from ghostlap.base.remote import address_of, is_address
 from ghostlap.data.recordings import CAMERAS, COLUMNS, Recording
 
 _PACKAGES = (

@@ -6,8 +6,8 @@ import dataclasses
 import logging
 from pathlib import Path
 
+from ghostlap.base.addresses import is_address
 from ghostlap.base.engine.travel import located
-from ghostlap.base.remote import is_address
 from ghostlap.pilots.run_folder import KERAS_FILE, PILOT_FILE, run_file
 from ghostlap.training.config import TrainConfig
 

@@ -18,10 +18,11 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from ghostlap.base.addresses import here_of, is_address
 from ghostlap.base.engine.travel import located
 from ghostlap.base.errors import RecordingError
 from ghostlap.base.files import read_json
-from ghostlap.base.remote import is_address, mirrored
+from ghostlap.base.remote import mirrored
 from ghostlap.data.formats.lerobot_format import INFO
 from ghostlap.data.formats.table import find_tables, read_table
 from ghostlap.data.recordings import Recording
@@ -85,7 +86,7 @@ def read_recording(
     Raises:
         RecordingError: nothing readable is there, or it cannot be read.
     """
-    folder = Path(path)
+    folder = here_of(path)
     here = mirrored(folder) if is_address(folder) else located(folder)
     reader = _reader_of(here)
     if reader is None:
