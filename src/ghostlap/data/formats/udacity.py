@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
 from ghostlap.data.formats.frames import Moment
 from ghostlap.data.recordings import CAMERAS
@@ -38,7 +37,9 @@ def write_udacity(
     names_in_use: set[int] = set()
     with (
         (folder / LOG_NAME).open("w", encoding="utf-8", newline="\n") as log,
-        ShardWriter(images, shard_bytes) if shard_bytes else _Files(images) as written,
+        contextlib.closing(ShardWriter(images, shard_bytes))
+        if shard_bytes
+        else contextlib.nullcontext() as shards,
     ):
         for moment in moments:
             time_ms = moment.time_ms
@@ -53,20 +54,12 @@ def write_udacity(
                 picture = moment.pictures.get(camera)
                 name = f"{camera}_{stamp_of(time_ms)}{picture.ending}" if picture else ""
                 if picture:
-                    written.add(name, picture.data)
+                    if shards:
+                        shards.add(name, picture.data)
+                    else:
+                        (images / name).write_bytes(picture.data)
                 cells.append(f"IMG/{name}" if name else "")
             numbers = (moment.steering, moment.throttle, moment.brake, moment.speed_mph)
             log.write(",".join([*cells, *(f"{number:.9g}" for number in numbers)]) + "\n")
             names.append(cells[0].removeprefix("IMG/"))
     return names
-
-
-class _Files(contextlib.nullcontext[Any]):
-    """Writes each picture into a file."""
-
-    def __init__(self, folder: Path) -> None:
-        super().__init__(self)
-        self._folder = folder
-
-    def add(self, name: str, data: bytes) -> None:
-        (self._folder / name).write_bytes(data)

@@ -11,7 +11,6 @@ import os
 import tarfile
 from functools import lru_cache
 from pathlib import Path
-from types import TracebackType
 from typing import NamedTuple
 
 import numpy as np
@@ -35,7 +34,7 @@ class _Index(NamedTuple):
 
 
 class ShardWriter:
-    """Packs pictures into a folder; a context.
+    """Packs pictures into a folder, until it is closed.
 
     Args:
         folder: where shards and index are written.
@@ -62,13 +61,8 @@ class ShardWriter:
         self._tar.addfile(info, io.BytesIO(data))
         self._index.write(f"{name},{self._shards - 1},{offset},{len(data)}\n".encode())
 
-    def __enter__(self) -> ShardWriter:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None,
-        where: TracebackType | None,
-    ) -> None:  # fmt: skip
+    def close(self) -> None:
+        """End the last shard and the index."""
         self._end_shard()
         self._index.close()
 
