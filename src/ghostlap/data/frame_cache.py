@@ -159,12 +159,12 @@ class FrameCache:
         Raises:
             ImageError: a picture that is not in the store cannot be read any more, or has changed.
         """
-        far = {int(slot) for slot in slots if slot < 0}
-        read: dict[int, Rgb] = {}
-        if far:
-            with ThreadPoolExecutor(min(_READERS, len(far))) as pool:
-                read = dict(zip(far, pool.map(self._read_outside, far), strict=True))
-        return [read[int(slot)] if slot < 0 else self.frames[slot] for slot in slots]
+        far = set(slots[slots < 0].tolist())
+        if not far:
+            return [self.frames[slot] for slot in slots]
+        with ThreadPoolExecutor(min(_READERS, len(far))) as pool:
+            read = dict(zip(far, pool.map(self._read_outside, far), strict=True))
+        return [read[slot] if slot < 0 else self.frames[slot] for slot in slots.tolist()]
 
     def _read_outside(self, slot: int) -> Rgb:
         path, key = self._outside[_FIRST_OUTSIDE - slot]
