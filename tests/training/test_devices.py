@@ -74,6 +74,5 @@ def test_two_devices_share_each_batch_and_come_to_the_same(tmp_path: Path) -> No
     assert [one["devices"] for one in found] == [1, 2]
     assert found[1]["loss"] == pytest.approx(found[0]["loss"], rel=1e-4)
     assert found[1]["weights"] == pytest.approx(found[0]["weights"], rel=1e-4)
-    odd = trained(2, 15)
-    assert odd.returncode == 1
-    assert "--batch-size must be a multiple of 2" in odd.stderr
+    odd = trained(2, 15)  # which one device has to take
+    assert odd.returncode == 0, odd.stderr[-2000:]

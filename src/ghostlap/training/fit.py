@@ -75,7 +75,7 @@ def fit(config: TrainConfig, data: TrainingData, console: Console, began_s: floa
         **common,
     )
     validation = BatchLoader(data.validation, *where, **common)
-    with _every_device(config.batch_size):
+    with _devices(config.batch_size):
         trainer, checkpoints = _trained(config, loader, validation, console)
     best_epoch, candidates = checkpoints.best_epoch, []
     if config.select_by == "driving":
@@ -188,24 +188,17 @@ def _loader_threads() -> int:
 
 
 @contextlib.contextmanager
-def _every_device(batch_size: int) -> Iterator[None]:
-    """Have the devices of this machine share each batch, where JAX computes on several.
-
-    Raises:
-        TrainingError: a batch cannot be shared evenly.
-    """
+def _devices(batch_size: int) -> Iterator[None]:
+    """Have as many devices of this machine as can share a batch evenly do so, with JAX."""
     from ghostlap.pilots.backend import keras
 
-    if keras.backend.backend() != "jax" or len(keras.distribution.list_devices()) == 1:
+    devices = keras.distribution.list_devices() if keras.backend.backend() == "jax" else []
+    count = next(n for n in range(max(len(devices), 1), 0, -1) if batch_size % n == 0)
+    if count == 1:
         yield
         return
-    devices = keras.distribution.list_devices()
-    if batch_size % len(devices):
-        raise TrainingError(
-            f"--batch-size must be a multiple of {len(devices)}, the number of devices that share "
-            f"each batch. Got {batch_size}."
-        )
-    with keras.distribution.DataParallel(devices=devices, auto_shard_dataset=False).scope():
+    spread = keras.distribution.DataParallel(devices=devices[:count], auto_shard_dataset=False)
+    with spread.scope():
         yield
 
 
