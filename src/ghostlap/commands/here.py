@@ -51,9 +51,10 @@ def find(folder: Path) -> Iterator[Found]:
 
 def where_you_stand() -> str:
     """What there is in the current folder and below, and what to type next."""
-    lines = [f"Ghostlap clones how a person drives. Here, in {Path.cwd()}:", "", *what_is_here()]
+    found = _sorted_out()
+    lines = [f"Ghostlap clones how a person drives. Here, in {Path.cwd()}:", "", *_told(found)]
     lines += ["", "Next:"]
-    lines += [f"  {command:<50} {why}" for command, why in _next(*_sorted_out().values())]
+    lines += [f"  {command:<50} {why}" for command, why in _next(*found.values())]
     lines += ["", "'ghostlap --help' lists all commands."]
     return "\n".join(lines) + "\n"
 
@@ -70,9 +71,13 @@ def _sorted_out() -> dict[str, list[Path]]:
 
 def what_is_here() -> list[str]:
     """Recordings and runs in the current folder and below, a line for each kind."""
+    return _told(_sorted_out())
+
+
+def _told(found: dict[str, list[Path]]) -> list[str]:
     return [
         f"  {what + ':':<17}{_listed(paths)}"
-        for what, paths in _sorted_out().items()
+        for what, paths in found.items()
         if paths or what != "unfinished runs"
     ]
 
