@@ -57,10 +57,17 @@ class Nodes:
         }
 
 
+def need_ray() -> None:
+    """Skip where there is no Ray; where it is broken, tests fail."""
+    if os.name == "nt":
+        pytest.skip("not on Windows: a cluster's nodes", allow_module_level=True)
+    pytest.importorskip("ray", reason="Ray, the extra 'cluster', is not installed")
+
+
 @contextlib.contextmanager
 def nodes_of(folder: Path, nodes: int) -> Iterator[Nodes]:
     """A cluster for as long as this context lasts."""
-    pytest.importorskip("ray", reason="there is no Ray, the extra 'cluster'", exc_type=ImportError)
+    need_ray()
     started = Nodes(folder, nodes)
     try:
         yield started

@@ -13,13 +13,13 @@ from pathlib import Path
 import psutil
 import pytest
 import tasks
-from clusters import Nodes, nodes_of
+from clusters import Nodes, need_ray, nodes_of
 from places import TESTS
 
 from ghostlap.base.engine import cluster, connected, run_tasks
 from ghostlap.base.errors import GhostlapError, ProcessError
 
-pytest.importorskip("ray", reason="there is no Ray, the extra 'cluster'", exc_type=ImportError)
+need_ray()
 
 
 @pytest.fixture(scope="module")

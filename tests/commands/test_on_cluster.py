@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from clusters import Nodes, nodes_of
+from clusters import Nodes, need_ray, nodes_of
 from drives import TINY, make_pilot, write_track
 from rich.console import Console
 
@@ -26,7 +26,7 @@ from ghostlap.driving.rollout.config import EvaluateConfig
 from ghostlap.training.dagger.config import DaggerConfig
 from ghostlap.training.fit import TrainResult
 
-pytest.importorskip("ray", reason="there is no Ray, the extra 'cluster'", exc_type=ImportError)
+need_ray()
 
 QUIET = Console(quiet=True)
 SIZE = (TINY.frame_width_px, TINY.frame_height_px)
