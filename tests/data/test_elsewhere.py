@@ -55,15 +55,20 @@ def packed(recording: Path) -> Path:
 
 
 @pytest.fixture
-def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("GHOSTLAP_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
+@pytest.fixture
+def cache(own_cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The cache, beside a store that holds what this disk holds."""
 
     def opened(address: str) -> tuple[fs.FileSystem, str]:
         return fs.LocalFileSystem(), tmp_path.anchor + address.removeprefix("s3://")
 
     monkeypatch.setattr(remote, "_opened", opened)
-    monkeypatch.setenv("GHOSTLAP_CACHE", str(tmp_path / "cache"))
-    return tmp_path / "cache"
+    return own_cache
 
 
 def pictures_of(path: Path | str) -> list[bytes]:
@@ -277,7 +282,7 @@ def test_frames_far_away_are_those_here(recording: Path, cache: Path) -> None:
 
 @pytest.mark.slow
 def test_a_recording_in_an_object_store(
-    recording: Path, packed: Path, tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+    recording: Path, packed: Path, tmp_path: Path, own_cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Moto's server speaks S3; it has an environment of its own."""
     with object_store(tmp_path / "venv", monkeypatch) as store:
