@@ -3,9 +3,9 @@
     python -m benchmarks.slowing runs/with-a-critic --track random:51 --out slowing.json
 
 Three arms drive the same episodes under the suite's hardest conditions: at the speed limit; slowing
-down by what the pilot's critic fears; and with the limit lowered, for each condition and track, by
-as much as the second arm was slower than the first. The interval is of the difference between
-the last two, drawn from whole pairs of drives.
+down by what the pilot's critic fears; and with the limit lowered, for each condition and track, until
+they are as slow as in the second arm. The interval is of the difference between the last two, drawn
+from whole pairs of drives.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from ghostlap.driving.rollout.episode import run_episodes
 from ghostlap.driving.rollout.plan import EpisodesTask
 
 _DRAWS = 10_000
+_ROUNDS = 2
 
 
 def measure(
@@ -44,10 +45,16 @@ def measure(
     plan = [dataclasses.replace(task, features=False) for task in plan if task.stress != NOMINAL]
     usual = _driven(plan)
     slowing = _driven([_with(task, slow_when_unsure=share) for task in plan])
-    lowered = _driven([
-        _with(task, speed_limit_mph=task.control.speed_limit_mph * _speed(b) / _speed(a))
-        for task, a, b in zip(plan, usual, slowing, strict=True)
-    ])  # fmt: skip
+    lowered = usual
+    for _ in range(_ROUNDS):  # half the limit is not half the speed: a pilot may ask for less
+        limits = [
+            task.control.speed_limit_mph * _speed(wanted) / _speed(now)
+            for task, wanted, now in zip(plan, slowing, lowered, strict=True)
+        ]
+        plan = [
+            _with(task, speed_limit_mph=limit) for task, limit in zip(plan, limits, strict=True)
+        ]
+        lowered = _driven(plan)
     result = {
         "conditions": len({task.stress.name for task in plan}), "tracks": track, "share": share,
         "first_seed": first_seed, "seconds": seconds,
