@@ -3,9 +3,9 @@
     python -m benchmarks.slowing runs/with-a-critic --track random:51 --out slowing.json
 
 Three arms drive the same episodes under the suite's hardest conditions: at the speed limit; slowing
-down by what the pilot's critic fears; and with the limit lowered, for each condition and track, until
-they are as slow as in the second arm. The interval is of the difference between the last two, drawn
-from whole pairs of drives.
+down by what the pilot's critic fears; and with the limit lowered, for each condition and track,
+until they are as slow as in the second arm. The interval is of the difference between the last two,
+drawn from whole pairs of drives.
 """
 
 from __future__ import annotations
