@@ -32,7 +32,7 @@ from benchmarks.drive_load import Server
 from benchmarks.measures import median_s, one_core_limits, processor_s, spent_s
 from ghostlap.base.errors import GhostlapError
 from ghostlap.commands.cockpit import check_installed
-from ghostlap.data.vision.preprocessing import encode_jpeg
+from ghostlap.data.vision.pictures import encode_jpeg
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page

@@ -21,7 +21,7 @@ from rich.console import Console
 
 from benchmarks.drive_load import Server, end_trips, simulators_of
 from benchmarks.measures import times_s
-from ghostlap.data.vision.preprocessing import encode_jpeg
+from ghostlap.data.vision.pictures import encode_jpeg
 from ghostlap.pilots.pilot import Pilot
 from ghostlap.sim.scene.conditions import FIXED
 from ghostlap.sim.track.tracks import track_named

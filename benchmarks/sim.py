@@ -22,7 +22,7 @@ from rich.console import Console
 from benchmarks.measures import in_fresh_process, median_s, one_core_limits
 from ghostlap.base.platform import cores
 from ghostlap.commands.record import record
-from ghostlap.data.vision.preprocessing import encode_jpeg
+from ghostlap.data.vision.pictures import encode_jpeg
 from ghostlap.driving.expert_recording.config import RecordConfig
 from ghostlap.sim.expert import Expert, ExpertDriver
 from ghostlap.sim.render.renderer import Renderer, start_warp

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from ghostlap.data.vision.preprocessing import encode_jpeg
+from ghostlap.data.vision.pictures import encode_jpeg
 
 CAMERA_X_M = {"center": 0.0, "left": -0.83, "right": 0.83}
 START = datetime.datetime(2024, 5, 6, 7, 8, 9)

@@ -18,7 +18,7 @@ from ghostlap.commands.record import record
 from ghostlap.commands.train import train
 from ghostlap.data.formats.readers import read_recording
 from ghostlap.data.frame_cache import FrameCache
-from ghostlap.data.vision.preprocessing import read_rgb
+from ghostlap.data.vision.pictures import read_rgb
 from ghostlap.driving.expert_recording.config import RecordConfig
 from ghostlap.pilots.pilot import Pilot
 from ghostlap.training.config import TrainConfig

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ghostlap.data.formats.readers import read_recording
-from ghostlap.data.vision.preprocessing import read_rgb
+from ghostlap.data.vision.pictures import read_rgb
 from ghostlap.sim.scene.conditions import FIXED
 from ghostlap.sim.track.tracks import track_named
 from ghostlap.sim.world import Start, World

@@ -138,7 +138,7 @@ def _pictures() -> Target:
     import cv2
     import numpy as np
 
-    from ghostlap.data.vision.preprocessing import decode_rgb
+    from ghostlap.data.vision.pictures import decode_rgb
 
     rgb = (np.arange(16 * 24 * 3) % 251).astype(np.uint8).reshape(16, 24, 3)
     endings = (".jpg", ".png", ".bmp", ".tiff", ".webp", ".ppm", ".gif")

@@ -19,7 +19,7 @@ from benchmarks.attack.running import command, environment, judge, run
 from benchmarks.attack.sockets import Driver, cockpit_arguments, drive_arguments, serving
 from ghostlap.base.errors import GhostlapError
 from ghostlap.data.formats.readers import read_recording
-from ghostlap.data.vision.preprocessing import read_rgb
+from ghostlap.data.vision.pictures import read_rgb
 
 KIND = "servers"
 _FRAMES_PER_S = 20.0

@@ -53,7 +53,8 @@ if TYPE_CHECKING:
     from ghostlap.data.recordings import Recording
     from ghostlap.data.recordings.recorder import Recorder
     from ghostlap.data.vision.augmentation import Augmentation, RandomRange
-    from ghostlap.data.vision.preprocessing import Preprocessing, preprocess, read_rgb
+    from ghostlap.data.vision.pictures import read_rgb
+    from ghostlap.data.vision.preprocessing import Preprocessing, preprocess
     from ghostlap.driving.benchmark.config import BenchmarkConfig, CompareConfig
     from ghostlap.driving.expert_recording.config import RecordConfig
     from ghostlap.driving.failures.config import FailuresConfig
@@ -127,7 +128,7 @@ _HOME = {
     "import_model": "commands.import_model",
     "preprocess": "data.vision.preprocessing",
     "read_recording": "data.formats.readers",
-    "read_rgb": "data.vision.preprocessing",
+    "read_rgb": "data.vision.pictures",
     "record": "commands.record",
     "report": "commands.report",
     "runs": "commands.runs",

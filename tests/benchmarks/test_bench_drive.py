@@ -20,7 +20,7 @@ from benchmarks.command import BenchConfig, bench
 from benchmarks.drive_load import Server, end_trips, simulators_of
 from benchmarks.drive_tables import show
 from ghostlap.base.errors import GhostlapError, PilotError
-from ghostlap.data.vision.preprocessing import decode_rgb
+from ghostlap.data.vision.pictures import decode_rgb
 from ghostlap.training.fit import TrainResult
 
 

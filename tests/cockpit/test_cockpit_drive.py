@@ -31,7 +31,7 @@ from ghostlap.cockpit.unity import UnitySource
 from ghostlap.commands.cockpit import cockpit
 from ghostlap.data.formats.readers import read_recording
 from ghostlap.data.recordings.tables_beside import read_who_drove
-from ghostlap.data.vision.preprocessing import decode_rgb, encode_jpeg
+from ghostlap.data.vision.pictures import decode_rgb, encode_jpeg
 from ghostlap.driving.control import Controller
 from ghostlap.driving.server.config import DriveConfig
 from ghostlap.driving.server.drive_recorder import AnsweredFrame

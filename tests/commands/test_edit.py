@@ -32,7 +32,7 @@ from ghostlap.data.recordings.tables_beside import (
     edits_of,
     read_who_drove,
 )
-from ghostlap.data.vision.preprocessing import read_rgb
+from ghostlap.data.vision.pictures import read_rgb
 
 
 def with_tables(folder: Path) -> Path:

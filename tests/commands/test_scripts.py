@@ -15,7 +15,7 @@ from places import ROOT
 from recordings import draw_frame, image_names
 
 import ghostlap.commands.drive
-from ghostlap.data.vision.preprocessing import encode_jpeg
+from ghostlap.data.vision.pictures import encode_jpeg
 from ghostlap.driving.server.config import DriveConfig
 from ghostlap.pilots.pilot import Pilot
 

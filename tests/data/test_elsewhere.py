@@ -32,7 +32,7 @@ from ghostlap.commands.train import train
 from ghostlap.data.formats.config import ConvertConfig
 from ghostlap.data.formats.readers import read_recording
 from ghostlap.data.recordings import CAMERAS
-from ghostlap.data.vision.preprocessing import read_picture
+from ghostlap.data.vision.pictures import read_picture
 from ghostlap.data.vision.shards import INDEX, is_picture
 from ghostlap.pilots.backend import keras
 from ghostlap.reports.explore.config import ExploreConfig

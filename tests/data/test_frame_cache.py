@@ -15,7 +15,7 @@ from systems import posix
 from ghostlap.base.errors import CacheError, ImageError
 from ghostlap.data import frame_cache
 from ghostlap.data.frame_cache import FrameCache
-from ghostlap.data.vision.preprocessing import encode_jpeg, read_rgb
+from ghostlap.data.vision.pictures import encode_jpeg, read_rgb
 
 SHAPE = (160, 320, 3)
 FRAME_BYTES = 160 * 320 * 3

@@ -19,7 +19,8 @@ from ghostlap.data.formats.readers import read_recording
 from ghostlap.data.frame_cache import FrameCache
 from ghostlap.data.loader import Batch, BatchLoader, closing_stream
 from ghostlap.data.vision.augmentation import PRESETS
-from ghostlap.data.vision.preprocessing import SEED, preprocess, read_rgb, scale
+from ghostlap.data.vision.pictures import read_rgb
+from ghostlap.data.vision.preprocessing import SEED, preprocess, scale
 
 
 @pytest.fixture(scope="module")

@@ -19,7 +19,8 @@ from small_pilot import GREY, make_pilot
 
 from ghostlap.base.errors import ExchangeError, ImageError, PilotError
 from ghostlap.commands.export import export
-from ghostlap.data.vision.preprocessing import Preprocessing, read_rgb
+from ghostlap.data.vision.pictures import read_rgb
+from ghostlap.data.vision.preprocessing import Preprocessing
 from ghostlap.pilots.donkeycar import GhostlapPilot
 from ghostlap.pilots.export.config import ExportConfig
 from ghostlap.pilots.export.donkeycar_graph import require_known

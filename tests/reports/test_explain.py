@@ -30,7 +30,8 @@ from ghostlap.base.files import write_json
 from ghostlap.commands.explain import explain
 from ghostlap.data.frame_sampling import SampledFrames, sample_frames
 from ghostlap.data.vision.camera import Camera
-from ghostlap.data.vision.preprocessing import SEED, Preprocessing, encode_jpeg, read_rgb
+from ghostlap.data.vision.pictures import encode_jpeg, read_rgb
+from ghostlap.data.vision.preprocessing import SEED, Preprocessing
 from ghostlap.pilots.pilot import Pilot
 from ghostlap.pilots.run_folder import FORMAT, ONNX_FILE, PILOT_FILE
 from ghostlap.pilots.saliency import SALIENCY_FILE

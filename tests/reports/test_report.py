@@ -283,7 +283,7 @@ def samples_of(recording: Path) -> tuple[int, int]:
 
 
 def test_the_offline_error_is_that_of_the_frames(complete: Path, recording: Path) -> None:
-    from ghostlap.data.vision.preprocessing import read_rgb
+    from ghostlap.data.vision.pictures import read_rgb
 
     result, page = written(complete, frames=1000)
     frames = read_recording(recording).frames

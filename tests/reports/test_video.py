@@ -26,7 +26,8 @@ from ghostlap.base.errors import PilotError, RecordingError, VideoError
 from ghostlap.commands.video import video
 from ghostlap.data.recordings.tables_beside import PREDICTIONS
 from ghostlap.data.vision.camera import FULL_LOCK_RAD, WHEELBASE_M, Camera
-from ghostlap.data.vision.preprocessing import Preprocessing, Rgb, encode_jpeg, read_rgb
+from ghostlap.data.vision.pictures import Rgb, encode_jpeg, read_rgb
+from ghostlap.data.vision.preprocessing import Preprocessing
 from ghostlap.reports.video.config import VideoConfig
 from ghostlap.reports.video.dashboard import LOG_COLOUR, PILOT_COLOUR, draw_dashboard
 from ghostlap.reports.video.path import draw_band, path_px

@@ -29,7 +29,8 @@ from ghostlap.base.errors import (
 )
 from ghostlap.base.files import write_json
 from ghostlap.commands.train import train
-from ghostlap.data.vision.preprocessing import SEED, encode_jpeg, scale
+from ghostlap.data.vision.pictures import encode_jpeg
+from ghostlap.data.vision.preprocessing import SEED, scale
 from ghostlap.pilots.backend import keras
 from ghostlap.pilots.pilot import Pilot
 from ghostlap.training import fit
@@ -413,7 +414,7 @@ def test_frames_of_another_size_train_too(
 ) -> None:
     import cv2
 
-    from ghostlap.data.vision.preprocessing import read_rgb
+    from ghostlap.data.vision.pictures import read_rgb
 
     folder = make_recording(tmp_path / "rec", rows=40)
     for path in (folder / "IMG").iterdir():

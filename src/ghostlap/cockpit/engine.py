@@ -35,7 +35,7 @@ from ghostlap.cockpit.protocol import (
 from ghostlap.cockpit.recorder import SessionRecorder
 from ghostlap.cockpit.scene import DrivingScene
 from ghostlap.cockpit.trouble import told
-from ghostlap.data.vision.preprocessing import encode_jpeg
+from ghostlap.data.vision.pictures import encode_jpeg
 
 PICTURE_S = 1 / 30
 _SOONEST_S = 1 / 60

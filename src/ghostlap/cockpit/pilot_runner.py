@@ -15,7 +15,7 @@ from ghostlap.base.errors import GhostlapError, PilotError
 from ghostlap.cockpit.saliency_overlay import with_saliency
 from ghostlap.cockpit.scene import DrivingScene
 from ghostlap.cockpit.trouble import told
-from ghostlap.data.vision.preprocessing import Rgb
+from ghostlap.data.vision.pictures import Rgb
 from ghostlap.driving.control import ControlConfig
 from ghostlap.driving.rollout.driver import PilotDriver
 from ghostlap.pilots.pilot import Pilot

@@ -15,7 +15,8 @@ from ghostlap.cockpit.trouble import told
 from ghostlap.data.recordings.image_names import NO_TIME
 from ghostlap.data.recordings.log_table import DrivingLog
 from ghostlap.data.recordings.tables_beside import read_who_drove
-from ghostlap.data.vision.preprocessing import crop, decode_rgb, read_picture
+from ghostlap.data.vision.pictures import decode_rgb, read_picture
+from ghostlap.data.vision.preprocessing import crop
 from ghostlap.pilots.pilot import Pilot
 
 CameraName = Literal["center", "left", "right"]

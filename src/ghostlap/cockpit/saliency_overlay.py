@@ -5,7 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from ghostlap.data.vision.preprocessing import Rgb
+from ghostlap.data.vision.pictures import Rgb
 from ghostlap.pilots.saliency import Saliency, overlay
 
 

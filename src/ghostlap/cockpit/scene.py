@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ghostlap.base.errors import CockpitError
-from ghostlap.data.vision.preprocessing import Rgb, crop
+from ghostlap.data.vision.pictures import Rgb
+from ghostlap.data.vision.preprocessing import crop
 from ghostlap.driving.rollout.episode import simulation_class
 from ghostlap.pilots.pilot import Pilot
 from ghostlap.sim.expert import Expert, ExpertDriver

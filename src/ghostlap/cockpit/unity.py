@@ -16,7 +16,7 @@ from ghostlap.cockpit.library import Library
 from ghostlap.cockpit.protocol import Command, Kind, ShowSaliency, SpeedLimit, State, picture
 from ghostlap.cockpit.saliency_overlay import with_saliency
 from ghostlap.cockpit.trouble import told
-from ghostlap.data.vision.preprocessing import decode_rgb, encode_jpeg
+from ghostlap.data.vision.pictures import decode_rgb, encode_jpeg
 from ghostlap.driving.control import ControlConfig
 from ghostlap.driving.server.drive_recorder import AnsweredFrame
 from ghostlap.pilots.saliency import SALIENCY_FILE, Saliency

@@ -21,7 +21,8 @@ from ghostlap.base.terminal import say
 from ghostlap.data.formats.readers import read_recording
 from ghostlap.data.recordings import Recording, require_images
 from ghostlap.data.vision.augmentation import KINDS, Augmentation, parse_augmentation
-from ghostlap.data.vision.preprocessing import SEED, Preprocessing, decode_rgb, encode_jpeg
+from ghostlap.data.vision.pictures import decode_rgb, encode_jpeg
+from ghostlap.data.vision.preprocessing import SEED, Preprocessing
 from ghostlap.reports.explore.config import ExploreConfig
 from ghostlap.reports.explore.data import Data, frames_by_bin, prepare, sample_frames
 from ghostlap.reports.explore.facts import RecordingFacts

@@ -20,7 +20,7 @@ from ghostlap.base.folder_lock import replacing_output, tidy
 from ghostlap.base.signals import Asked, Stopped, noted
 from ghostlap.base.terminal import progress_bar, say
 from ghostlap.data.recordings.driving_log import LOG_NAME
-from ghostlap.data.vision.preprocessing import Rgb, decode_rgb, read_picture
+from ghostlap.data.vision.pictures import Rgb, decode_rgb, read_picture
 from ghostlap.pilots.pilot import Pilot
 from ghostlap.pilots.saliency import Saliency
 from ghostlap.reports.video.config import ENDING, VideoConfig

@@ -30,7 +30,7 @@ from ghostlap.base.errors import CacheError, ImageError
 from ghostlap.base.files import explained, refuse_link, remove
 from ghostlap.base.folder_lock import FolderLock
 from ghostlap.base.platform import give_back_pages
-from ghostlap.data.vision.preprocessing import Rgb, decode_rgb, read_picture
+from ghostlap.data.vision.pictures import Rgb, decode_rgb, read_picture
 
 MAX_STORE_BYTES = 20 * 2**30
 """Default limit of a store; one that would grow beyond it is begun anew, since its frames can be

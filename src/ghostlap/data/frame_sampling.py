@@ -13,7 +13,8 @@ from ghostlap.base.errors import ImageError, RecordingError
 from ghostlap.data.dataset import MIN_SPEED_SHARE, usable_rows
 from ghostlap.data.formats.readers import read_recording
 from ghostlap.data.recordings import require_images
-from ghostlap.data.vision.preprocessing import Preprocessing, Rgb, read_rgb
+from ghostlap.data.vision.pictures import Rgb, read_rgb
+from ghostlap.data.vision.preprocessing import Preprocessing
 
 _BINS = 12
 """Number of bins over the range of steering, which take turns in giving frames."""

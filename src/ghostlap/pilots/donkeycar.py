@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 
 from ghostlap.base.errors import PilotError
-from ghostlap.data.vision.preprocessing import Rgb, crop
+from ghostlap.data.vision.pictures import Rgb
+from ghostlap.data.vision.preprocessing import crop
 from ghostlap.pilots.pilot import Pilot
 
 

@@ -24,7 +24,8 @@ from numpy.typing import NDArray
 from ghostlap.base.engine.travel import located
 from ghostlap.base.errors import PilotError
 from ghostlap.data.labels import SPEED_UNIT_MPH
-from ghostlap.data.vision.preprocessing import Preprocessing, Rgb, crop, finish, scale
+from ghostlap.data.vision.pictures import Rgb
+from ghostlap.data.vision.preprocessing import Preprocessing, crop, finish, scale
 from ghostlap.pilots.critic import Critic, Evidence
 from ghostlap.pilots.onnx_check import Network, read_network
 from ghostlap.pilots.onnx_runner import Runner

@@ -26,7 +26,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ghostlap.base.errors import PilotError
-from ghostlap.data.vision.preprocessing import Preprocessing, Rgb, crop, preprocess
+from ghostlap.data.vision.pictures import Rgb
+from ghostlap.data.vision.preprocessing import Preprocessing, crop, preprocess
 from ghostlap.pilots.onnx_check import Network, read_network
 from ghostlap.pilots.onnx_runner import Runner
 from ghostlap.pilots.run_folder import read_description, run_file

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from ghostlap.base.errors import GhostlapError
 from ghostlap.base.files import read_start
 from ghostlap.base.terminal import escaped
-from ghostlap.data.vision.preprocessing import Rgb, encode_jpeg
+from ghostlap.data.vision.pictures import Rgb, encode_jpeg
 
 if TYPE_CHECKING:
     from jinja2 import Environment

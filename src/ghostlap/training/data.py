@@ -19,7 +19,8 @@ from ghostlap.data.formats.readers import read_recording
 from ghostlap.data.frame_cache import FrameCache
 from ghostlap.data.recordings import Recording, require_images
 from ghostlap.data.splits import split
-from ghostlap.data.vision.preprocessing import Preprocessing, read_rgb
+from ghostlap.data.vision.pictures import read_rgb
+from ghostlap.data.vision.preprocessing import Preprocessing
 from ghostlap.training.config import TrainConfig
 
 

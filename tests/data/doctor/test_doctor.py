@@ -13,7 +13,7 @@ from ghostlap.base.errors import RecordingError
 from ghostlap.commands.doctor import DoctorConfig, doctor, examine
 from ghostlap.data.doctor.findings import Finding
 from ghostlap.data.formats.readers import read_recording
-from ghostlap.data.vision.preprocessing import encode_jpeg
+from ghostlap.data.vision.pictures import encode_jpeg
 
 
 @pytest.fixture(scope="module")

@@ -19,7 +19,7 @@ from ghostlap.data.formats.readers import read_recording
 from ghostlap.data.formats.table import read_table
 from ghostlap.data.recordings import CAMERAS, driving_log
 from ghostlap.data.recordings.columns import choice_of, parse_columns
-from ghostlap.data.vision.preprocessing import encode_jpeg, read_rgb
+from ghostlap.data.vision.pictures import encode_jpeg, read_rgb
 
 QUIET = Console(quiet=True)
 

@@ -32,7 +32,7 @@ from ghostlap.data.recordings import require_images
 from ghostlap.data.recordings.driving_log import parse_log
 from ghostlap.data.recordings.layout import column_named
 from ghostlap.data.recordings.recorder import Recorder
-from ghostlap.data.vision.preprocessing import encode_jpeg
+from ghostlap.data.vision.pictures import encode_jpeg
 from ghostlap.reports.explore.config import ExploreConfig
 from ghostlap.training.config import TrainConfig
 from ghostlap.training.data import prepare_data

@@ -26,7 +26,7 @@ from ghostlap.data.recordings.driving_log import parse_log, read_log
 from ghostlap.data.recordings.log_end import CUT_OFF_NAME
 from ghostlap.data.recordings.recorder import Recorder
 from ghostlap.data.recordings.tables_beside import read_who_drove
-from ghostlap.data.vision.preprocessing import encode_jpeg, read_rgb
+from ghostlap.data.vision.pictures import encode_jpeg, read_rgb
 
 TINY = np.full((16, 32, 3), (200, 30, 10), np.uint8)
 JPEG = encode_jpeg(TINY)

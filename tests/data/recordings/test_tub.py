@@ -20,7 +20,7 @@ from ghostlap.commands.doctor import diagnose
 from ghostlap.data.formats.readers import read_recording
 from ghostlap.data.recordings import require_images
 from ghostlap.data.recordings.tub import MAX_RECORD_BYTES
-from ghostlap.data.vision.preprocessing import encode_jpeg
+from ghostlap.data.vision.pictures import encode_jpeg
 from ghostlap.training.config import TrainConfig
 from ghostlap.training.data import prepare_data
 

@@ -21,16 +21,8 @@ from recordings import draw_frame
 from systems import posix
 
 from ghostlap.base.errors import GhostlapError, ImageError
-from ghostlap.data.vision.preprocessing import (
-    SEED,
-    Colour,
-    Preprocessing,
-    decode_rgb,
-    encode_jpeg,
-    preprocess,
-    read_rgb,
-    scale,
-)
+from ghostlap.data.vision.pictures import decode_rgb, encode_jpeg, read_rgb
+from ghostlap.data.vision.preprocessing import SEED, Colour, Preprocessing, preprocess, scale
 
 
 def seed_003(rgb: NDArray[np.uint8]) -> NDArray[np.float64]:

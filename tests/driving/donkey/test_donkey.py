@@ -21,7 +21,7 @@ from small_pilot import GREY, make_pilot
 
 from ghostlap.base.errors import DriveError, WireError
 from ghostlap.commands.drive import drive
-from ghostlap.data.vision.preprocessing import encode_jpeg
+from ghostlap.data.vision.pictures import encode_jpeg
 from ghostlap.driving.donkey.wire import DonkeyWire
 from ghostlap.driving.server.config import DriveConfig
 

@@ -25,7 +25,7 @@ from ghostlap.base.errors import EvaluationError, GhostlapError, PilotError, Tra
 from ghostlap.base.files import remove
 from ghostlap.base.folder_lock import FolderLock
 from ghostlap.commands.evaluate import evaluate
-from ghostlap.data.vision.preprocessing import read_rgb
+from ghostlap.data.vision.pictures import read_rgb
 from ghostlap.driving.control import ControlConfig
 from ghostlap.driving.evaluation import folder
 from ghostlap.driving.evaluation.map_picture import save_map

@@ -37,7 +37,7 @@ from ghostlap.data.recordings import require_images
 from ghostlap.data.recordings.image_names import ms_of
 from ghostlap.data.recordings.recorder import Recorder
 from ghostlap.data.recordings.tables_beside import GROUND_TRUTH
-from ghostlap.data.vision.preprocessing import read_rgb
+from ghostlap.data.vision.pictures import read_rgb
 from ghostlap.driving.expert_recording import stretch
 from ghostlap.driving.expert_recording.config import RecordConfig
 from ghostlap.driving.expert_recording.folder import ABOUT_NAME, Part

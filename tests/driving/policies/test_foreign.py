@@ -18,7 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ghostlap.base.errors import BenchmarkError
-from ghostlap.data.vision.preprocessing import decode_rgb
+from ghostlap.data.vision.pictures import decode_rgb
 from ghostlap.driving.policies.foreign import MAX_LINE_BYTES, Foreign, Talk, answer_of
 from ghostlap.driving.policies.policy import policy_of
 from ghostlap.driving.policies.serve import as_json

@@ -22,7 +22,7 @@ from systems import posix
 from ghostlap.base.errors import DriveError, GhostlapError, PilotError
 from ghostlap.commands.drive import _say_where, drive
 from ghostlap.data.formats.readers import read_recording
-from ghostlap.data.vision.preprocessing import encode_jpeg
+from ghostlap.data.vision.pictures import encode_jpeg
 from ghostlap.driving.server.config import DriveConfig, Limits
 from ghostlap.driving.server.console import DriveConsole
 from ghostlap.driving.server.stats import CarNow, Stats

@@ -19,7 +19,7 @@ import pytest
 from raw_simulator import REQUEST, RawSimulator, leave_all, telemetry
 from small_pilot import GREY, make_pilot
 
-from ghostlap.data.vision.preprocessing import encode_jpeg
+from ghostlap.data.vision.pictures import encode_jpeg
 from ghostlap.driving.unity.client import UnityClient, UnityTelemetry
 
 pytestmark = pytest.mark.slow

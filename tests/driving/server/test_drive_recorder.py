@@ -26,7 +26,7 @@ from ghostlap.data.formats.readers import read_recording
 from ghostlap.data.recordings import background_recorder
 from ghostlap.data.recordings.recorder import Recorder
 from ghostlap.data.recordings.tables_beside import PREDICTIONS
-from ghostlap.data.vision.preprocessing import encode_jpeg, read_picture
+from ghostlap.data.vision.pictures import encode_jpeg, read_picture
 from ghostlap.driving.control import Control
 from ghostlap.driving.server.drive_recorder import (
     AnsweredFrame,

@@ -32,7 +32,8 @@ from raw_simulator import (
 from systems import linux
 
 from ghostlap.base.errors import DriveError
-from ghostlap.data.vision.preprocessing import SEED, encode_jpeg
+from ghostlap.data.vision.pictures import encode_jpeg
+from ghostlap.data.vision.preprocessing import SEED
 from ghostlap.driving.server import connection as connection_module
 from ghostlap.driving.server import server as server_module
 from ghostlap.driving.server.config import DriveConfig, Limits

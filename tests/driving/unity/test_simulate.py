@@ -22,7 +22,7 @@ from benchmarks.drive_load import Server
 from ghostlap.base.errors import SimulatorError
 from ghostlap.commands.sim import simulate
 from ghostlap.commands.sim_config import SimulateConfig
-from ghostlap.data.vision.preprocessing import decode_rgb
+from ghostlap.data.vision.pictures import decode_rgb
 from ghostlap.driving.metrics import Intervention
 from ghostlap.driving.unity.client import UnityClient, UnityTelemetry
 from ghostlap.driving.unity.loop import End, UnityLoop

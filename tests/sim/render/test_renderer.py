@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from places import GOLDEN
 
 from ghostlap.base.errors import SimulatorError
-from ghostlap.data.vision.preprocessing import read_rgb
+from ghostlap.data.vision.pictures import read_rgb
 from ghostlap.sim.render import kernels
 from ghostlap.sim.render.renderer import Renderer
 from ghostlap.sim.scene.conditions import FIXED

@@ -17,7 +17,7 @@ from ghostlap.base.errors import ImageError
 from ghostlap.data.doctor.findings import Finding, finding
 from ghostlap.data.recordings import CAMERAS, Recording
 from ghostlap.data.vision.camera import SIDE_CAMERA_M, Camera
-from ghostlap.data.vision.preprocessing import Rgb, decode_rgb, read_picture, read_rgb
+from ghostlap.data.vision.pictures import Rgb, decode_rgb, read_picture, read_rgb
 from ghostlap.data.vision.shards import is_picture
 
 _NOT_NAMED, _MISSING, _BROKEN, _FINE = 0, 1, 2, 3

@@ -32,7 +32,7 @@ from ghostlap.data.formats.lerobot_video import read_frames
 from ghostlap.data.recordings.columns import LATEST_MS, NO_CHOICE, Choice
 from ghostlap.data.recordings.image_names import NO_TIME
 from ghostlap.data.recordings.lines import lines_of
-from ghostlap.data.vision.preprocessing import decode_rgb
+from ghostlap.data.vision.pictures import decode_rgb
 
 MAX_JSON_BYTES = 16 * 1024**2
 _VERSION = re.compile(r"v([23])\.\d{1,3}")

@@ -12,7 +12,7 @@ import numpy as np
 
 from ghostlap.base.errors import ExchangeError
 from ghostlap.base.files import open_file
-from ghostlap.data.vision.preprocessing import MAX_IMAGE_PIXELS, MAX_IMAGE_SIDE_PX, Rgb
+from ghostlap.data.vision.pictures import MAX_IMAGE_PIXELS, MAX_IMAGE_SIDE_PX, Rgb
 
 KEY_FRAME_EVERY = 2
 """As LeRobot has it: training asks for single frames in any order."""

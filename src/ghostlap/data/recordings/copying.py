@@ -28,7 +28,7 @@ from ghostlap.data.recordings.log_table import DrivingLog
 from ghostlap.data.recordings.reading import Recording, find_images
 from ghostlap.data.recordings.tables_beside import add_edits, copy_tables, has_tables
 from ghostlap.data.vision.picture_header import PNG_START
-from ghostlap.data.vision.preprocessing import decode_rgb, read_picture
+from ghostlap.data.vision.pictures import decode_rgb, read_picture
 from ghostlap.data.vision.shards import is_picture
 
 _QUALITY = (cv2.IMWRITE_JPEG_QUALITY, 95)

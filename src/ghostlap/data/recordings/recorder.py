@@ -26,7 +26,7 @@ from ghostlap.data.recordings.image_names import ms_of, stamp_of
 from ghostlap.data.recordings.log_end import CUT_OFF_NAME, end_log
 from ghostlap.data.recordings.log_table import MAX_ROWS
 from ghostlap.data.recordings.side_table import APPENDING, Cell, SideLog
-from ghostlap.data.vision.preprocessing import Rgb, encode_jpeg
+from ghostlap.data.vision.pictures import Rgb, encode_jpeg
 
 _UNFINISHED = re.compile(r"\.(center|left|right)_[\d_]+\.jpg\.part")
 _LIMITS = {

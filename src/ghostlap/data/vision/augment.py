@@ -25,7 +25,8 @@ from numpy.typing import NDArray
 from ghostlap.data.vision import photometry
 from ghostlap.data.vision.augmentation import Augmentation, RandomRange, kinds_of
 from ghostlap.data.vision.camera import Camera, steering_after_warp
-from ghostlap.data.vision.preprocessing import SEED, Preprocessing, Rgb
+from ghostlap.data.vision.pictures import Rgb
+from ghostlap.data.vision.preprocessing import SEED, Preprocessing
 
 Step = tuple[Callable[..., Rgb], float, NDArray[np.float64]]
 """What is done to a picture, how much, and four more numbers in [0, 1)."""

@@ -13,7 +13,7 @@ from ghostlap.base.errors import DatasetError
 from ghostlap.base.files import read_json
 from ghostlap.data.vision import photometry, warps
 from ghostlap.data.vision.camera import Camera
-from ghostlap.data.vision.preprocessing import Rgb
+from ghostlap.data.vision.pictures import Rgb
 from ghostlap.data.vision.warps import Floats
 
 

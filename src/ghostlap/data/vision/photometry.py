@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from ghostlap.data.vision.preprocessing import Rgb, decode_rgb, encode_jpeg
+from ghostlap.data.vision.pictures import Rgb, decode_rgb, encode_jpeg
 
 Matrices = NDArray[np.float64]
 """Colour changes ``new = m @ (red, green, blue, 1)``, shape ``(n, 4, 4)``, last row 0 0 0 1."""

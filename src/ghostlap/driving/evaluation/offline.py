@@ -18,7 +18,7 @@ from ghostlap.data.dataset import steering_averaged, usable_rows
 from ghostlap.data.formats.readers import read_recording
 from ghostlap.data.labels import SteeringError, steering_error
 from ghostlap.data.recordings.reading import require_images
-from ghostlap.data.vision.preprocessing import read_rgb
+from ghostlap.data.vision.pictures import read_rgb
 from ghostlap.pilots.pilot import Pilot
 
 AVERAGED_S = 1.0

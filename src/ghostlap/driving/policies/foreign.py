@@ -25,7 +25,7 @@ from typing import IO, Any, Literal
 import psutil
 
 from ghostlap.base.platform import APART, kill_group
-from ghostlap.data.vision.preprocessing import Rgb, encode_jpeg
+from ghostlap.data.vision.pictures import Rgb, encode_jpeg
 
 PROTOCOL = 1
 MAX_LINE_BYTES = 4096

@@ -23,7 +23,8 @@ from numpy.typing import NDArray
 
 from ghostlap.base.errors import BenchmarkError
 from ghostlap.base.named import named_function
-from ghostlap.data.vision.preprocessing import Preprocessing, Rgb, decode_rgb, preprocess
+from ghostlap.data.vision.pictures import Rgb, decode_rgb
+from ghostlap.data.vision.preprocessing import Preprocessing, preprocess
 
 Answers = Callable[[Rgb, float], Any]
 

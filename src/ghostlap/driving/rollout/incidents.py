@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ghostlap.base.files import replacing
 from ghostlap.base.terminal import escaped
-from ghostlap.data.vision.preprocessing import encode_jpeg
+from ghostlap.data.vision.pictures import encode_jpeg
 from ghostlap.driving.metrics import Drive, Intervention
 from ghostlap.driving.rollout.plan import Episode
 from ghostlap.sim.simulation import Simulation

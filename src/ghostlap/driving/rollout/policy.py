@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from ghostlap.base.errors import EvaluationError
-from ghostlap.data.vision.preprocessing import Rgb
+from ghostlap.data.vision.pictures import Rgb
 from ghostlap.driving.control import ControlConfig, Controller
 from ghostlap.driving.policies.foreign import Foreign, talk_with
 from ghostlap.driving.rollout.driver import Driver, Floats

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ghostlap.data.vision import photometry
-from ghostlap.data.vision.preprocessing import Rgb
+from ghostlap.data.vision.pictures import Rgb
 from ghostlap.driving.rollout.stress import TICK_S
 from ghostlap.sim.simulation import Simulation
 from ghostlap.sim.world import Start

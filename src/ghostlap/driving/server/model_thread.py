@@ -14,7 +14,8 @@ from collections.abc import Callable
 from typing import Protocol
 
 from ghostlap.base.errors import GhostlapError
-from ghostlap.data.vision.preprocessing import Rgb, crop, decode_rgb
+from ghostlap.data.vision.pictures import Rgb, decode_rgb
+from ghostlap.data.vision.preprocessing import crop
 from ghostlap.driving.unity.wire import TelemetryEvent, image_bytes
 from ghostlap.pilots.critic import Evidence
 from ghostlap.pilots.pilot import Pilot

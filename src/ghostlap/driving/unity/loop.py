@@ -9,7 +9,7 @@ from typing import Protocol
 
 import numpy as np
 
-from ghostlap.data.vision.preprocessing import encode_jpeg
+from ghostlap.data.vision.pictures import encode_jpeg
 from ghostlap.driving.metrics import Drive, Intervention
 from ghostlap.driving.rollout.driver import Driver, Floats
 from ghostlap.driving.rollout.observers import DriveLog

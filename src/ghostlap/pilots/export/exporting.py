@@ -20,7 +20,8 @@ from ghostlap.base.files import write_json
 from ghostlap.base.folder_lock import replacing_output
 from ghostlap.base.terminal import plain, say
 from ghostlap.data.labels import SPEED_UNIT_MPH, steering_error
-from ghostlap.data.vision.preprocessing import Rgb, preprocess, read_rgb
+from ghostlap.data.vision.pictures import Rgb, read_rgb
+from ghostlap.data.vision.preprocessing import preprocess
 from ghostlap.pilots.export.config import ENDINGS, ExportConfig
 from ghostlap.pilots.export.donkeycar_graph import HEIGHT_PX, WIDTH_PX, require_known
 from ghostlap.pilots.keras_files import load_network, write_keras

@@ -19,7 +19,8 @@ from ghostlap.base.errors import LegacyError
 from ghostlap.data.formats.readers import read_recording
 from ghostlap.data.frame_sampling import SampledFrames, sample_frames
 from ghostlap.data.labels import pearson_r
-from ghostlap.data.vision.preprocessing import Preprocessing, finish, read_rgb, scale
+from ghostlap.data.vision.pictures import read_rgb
+from ghostlap.data.vision.preprocessing import Preprocessing, finish, scale
 from ghostlap.pilots.keras_import.recipes import (
     CROPS,
     FRAME_HEIGHT_PX,

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from ghostlap.data.vision.preprocessing import Rgb
+from ghostlap.data.vision.pictures import Rgb
 from ghostlap.driving.benchmark.comparison import Difference, Parting
 from ghostlap.driving.benchmark.suite import Suite
 from ghostlap.driving.metrics import Drive

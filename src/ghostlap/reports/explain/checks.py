@@ -24,7 +24,8 @@ from numpy.typing import NDArray
 from onnx import numpy_helper
 
 from ghostlap.data.frame_sampling import SampledFrames
-from ghostlap.data.vision.preprocessing import Rgb, crop
+from ghostlap.data.vision.pictures import Rgb
+from ghostlap.data.vision.preprocessing import crop
 from ghostlap.pilots.onnx_check import check_network, read_network
 from ghostlap.pilots.pilot import Pilot
 from ghostlap.pilots.run_folder import run_file

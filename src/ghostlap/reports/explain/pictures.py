@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from ghostlap.base.files import replacing
 from ghostlap.data.frame_sampling import SampledFrames
 from ghostlap.data.vision.camera import SIDE_CAMERA_M
-from ghostlap.data.vision.preprocessing import Rgb
+from ghostlap.data.vision.pictures import Rgb
 from ghostlap.pilots.saliency import Saliency, overlay
 from ghostlap.reports.explain.counterfactual import UNIT, Floats, Response, verdict
 from ghostlap.reports.explore.charts import BLUE, GREY, ORANGE

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from ghostlap.base.errors import ImageError
 from ghostlap.data.dataset import seconds
 from ghostlap.data.recordings import CAMERAS, Recording
-from ghostlap.data.vision.preprocessing import Rgb, read_rgb
+from ghostlap.data.vision.pictures import Rgb, read_rgb
 from ghostlap.data.vision.shards import is_picture
 
 GAP_S = 1.0

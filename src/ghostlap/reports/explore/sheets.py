@@ -21,7 +21,8 @@ from ghostlap.base.terminal import escaped
 from ghostlap.data.vision.augment import draw
 from ghostlap.data.vision.augmentation import Augmentation, RandomRange
 from ghostlap.data.vision.camera import FULL_LOCK_RAD, WHEELBASE_M, Camera, aim_distance_m
-from ghostlap.data.vision.preprocessing import SEED, Preprocessing, Rgb, crop, finish
+from ghostlap.data.vision.pictures import Rgb
+from ghostlap.data.vision.preprocessing import SEED, Preprocessing, crop, finish
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

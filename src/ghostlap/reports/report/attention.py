@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ghostlap.base.errors import GhostlapError, ImageError
-from ghostlap.data.vision.preprocessing import Rgb, read_rgb
+from ghostlap.data.vision.pictures import Rgb, read_rgb
 from ghostlap.pilots.pilot import Pilot
 from ghostlap.reports.page import number, photograph
 from ghostlap.reports.report.steering import Compared

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from ghostlap.base.errors import ImageError
 from ghostlap.data.labels import SteeringError, steering_error
-from ghostlap.data.vision.preprocessing import read_rgb
+from ghostlap.data.vision.pictures import read_rgb
 from ghostlap.pilots.pilot import Pilot
 from ghostlap.reports.page import number
 from ghostlap.reports.report.charts import Chart, Figure

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from ghostlap.base.errors import GhostlapError
-from ghostlap.data.vision.preprocessing import Rgb, decode_rgb, read_picture
+from ghostlap.data.vision.pictures import Rgb, decode_rgb, read_picture
 from ghostlap.driving.evaluation.results import read_drive
 from ghostlap.driving.metrics import Drive, Intervention
 from ghostlap.driving.rollout.incidents import rows_around

@@ -7,7 +7,7 @@ import math
 import cv2
 import numpy as np
 
-from ghostlap.data.vision.preprocessing import Rgb
+from ghostlap.data.vision.pictures import Rgb
 
 LOG_COLOUR = (255, 45, 160)
 """Colour of what was steered, by the log."""

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 
 from ghostlap.base.errors import VideoError
-from ghostlap.data.vision.preprocessing import Rgb
+from ghostlap.data.vision.pictures import Rgb
 from ghostlap.pilots.pilot import Pilot
 from ghostlap.pilots.saliency import Saliency, overlay
 from ghostlap.reports.video.config import VideoConfig

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ghostlap.data.vision.camera import FULL_LOCK_RAD, SIDE_CAMERA_M, WHEELBASE_M, Camera
-from ghostlap.data.vision.preprocessing import Rgb
+from ghostlap.data.vision.pictures import Rgb
 
 Colour = tuple[int, int, int]
 """Red, green, blue."""

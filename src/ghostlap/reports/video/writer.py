@@ -10,7 +10,7 @@ import av
 import numpy as np
 from av.video.reformatter import ColorRange, Colorspace, VideoReformatter
 
-from ghostlap.data.vision.preprocessing import Rgb
+from ghostlap.data.vision.pictures import Rgb
 
 TICKS_PER_S = 90_000
 """Ticks a second of the video's clock: 24, 30, 48 and 60 pictures a second are whole in it."""

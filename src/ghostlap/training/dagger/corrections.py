@@ -27,7 +27,7 @@ from ghostlap.data.recordings.tables_beside import (
     copy_tables,
     read_who_drove,
 )
-from ghostlap.data.vision.preprocessing import decode_rgb, read_picture
+from ghostlap.data.vision.pictures import decode_rgb, read_picture
 from ghostlap.data.vision.shards import is_picture
 from ghostlap.pilots.pilot import Pilot
 
