@@ -14,20 +14,16 @@ from typing import Any
 import cv2
 import numpy as np
 import onnx
-from numpy.typing import NDArray
-from onnx import TensorProto, compose, helper, numpy_helper
+from onnx import TensorProto, compose, helper
 
 from ghostlap.base.errors import ExchangeError, PilotError
 from ghostlap.data.labels import SPEED_UNIT_MPH
 from ghostlap.data.vision.preprocessing import Preprocessing
 from ghostlap.data.vision.steps import (
-    OPENCV,
-    PILLOW_BITS,
     Shape,
     Step,
-    pillow_nearest,
-    pillow_weights,
 )
+from ghostlap.pilots.export.onnx_resize import PictureGraph, not_in_onnx, resized
 from ghostlap.pilots.onnx_check import read_network
 
 INPUT = "frames"
@@ -47,44 +43,6 @@ _HSV_SHIFT = 12
 _MIDDLE = 128
 
 
-class _Graph:
-    """Nodes of a graph in the making; each method adds some and returns the output's name."""
-
-    def __init__(self, prefix: str = "") -> None:
-        self.prefix = prefix
-        self.nodes: list[Any] = []
-        self.constants: list[Any] = []
-
-    def constant(self, values: Any, dtype: Any = np.float32) -> str:
-        name = f"{self.prefix}constant_{len(self.constants)}"
-        self.constants.append(numpy_helper.from_array(np.asarray(values, dtype), name))
-        return name
-
-    def add(self, kind: str, *inputs: str, output: str = "", **attributes: Any) -> str:
-        name = output or f"{self.prefix}{kind.lower()}_{len(self.nodes)}"
-        self.nodes.append(helper.make_node(kind, list(inputs), [name], **attributes))
-        return name
-
-    def plus(self, value: str, number: float) -> str:
-        return self.add("Add", value, self.constant(number))
-
-    def times(self, value: str, number: float) -> str:
-        return self.add("Mul", value, self.constant(number))
-
-    def rounded(self, value: str, dtype: Any = np.float32) -> str:
-        """Round to whole numbers, halves up as OpenCV's shifts do, and clip to a byte."""
-        whole = self.add("Floor", self.add("Add", value, self.constant(0.5, dtype)))
-        return self.add("Clip", whole, self.constant(0, dtype), self.constant(255, dtype))
-
-    def channel(self, planes: str, number: int) -> str:
-        """Cut one channel out of ``(n, channels, height, width)``."""
-        starts, ends = self.constant([number], np.int64), self.constant([number + 1], np.int64)
-        return self.add("Slice", planes, starts, ends, self.constant([1], np.int64))
-
-    def stacked(self, *planes: str) -> str:
-        return self.add("Concat", *planes, axis=1)
-
-
 def preprocessing_graph(spec: Preprocessing, opset: int, ir_version: int) -> Any:
     """The preprocessing as an ONNX model.
 
@@ -100,7 +58,7 @@ def preprocessing_graph(spec: Preprocessing, opset: int, ir_version: int) -> Any
     Raises:
         ExchangeError: the colour cannot be computed in a graph.
     """
-    graph = _Graph()
+    graph = PictureGraph()
     rows = [graph.constant([row], np.int64) for row in (spec.crop_top_px, spec.crop_bottom_px, 1)]
     cropped = graph.add("Slice", INPUT, *rows)
     as_float = graph.add("Cast", cropped, to=TensorProto.FLOAT)
@@ -125,7 +83,7 @@ def preprocessing_graph(spec: Preprocessing, opset: int, ir_version: int) -> Any
     return helper.make_model(made, opset_imports=opsets, ir_version=ir_version)
 
 
-def _done(graph: _Graph, planes: str, step: Step, shape: Shape) -> str:
+def _done(graph: PictureGraph, planes: str, step: Step, shape: Shape) -> str:
     whole = [int(number) for number in step.numbers]
     if step.kind == "crop":
         starts, ends = graph.constant(whole[::2], np.int64), graph.constant(whole[1::2], np.int64)
@@ -138,25 +96,17 @@ def _done(graph: _Graph, planes: str, step: Step, shape: Shape) -> str:
     if step.kind in ("blur", "box"):
         return _blurred(graph, planes, step, shape[2])
     if step.kind == "resize":
-        return _resized(graph, planes, step, shape)
+        return resized(graph, planes, step, shape)
     if step.kind == "colour":
         return _coloured(graph, planes, step)
-    raise _not_here(step)
+    raise not_in_onnx(step)
 
 
-def _not_here(step: Step) -> ExchangeError:
-    return ExchangeError(
-        f"The step {str(step)!r} of the preprocessing cannot be computed within an ONNX graph yet. "
-        "Export --as tflite or keras, whose input is the preprocessed picture, or drive with "
-        "the run folder itself, whose model.onnx takes preprocessed pictures, too."
-    )
-
-
-def _coloured(graph: _Graph, planes: str, step: Step) -> str:
+def _coloured(graph: PictureGraph, planes: str, step: Step) -> str:
     """The colours of OpenCV's ``cvtColor`` for bytes, from whole numbers below 2^24."""
     have, wanted = step.name.split("2")
     if have not in ("RGB", "BGR") or wanted not in ("RGB", "BGR", "YUV", "GRAY", "HSV"):
-        raise _not_here(step)
+        raise not_in_onnx(step)
     first, second, third = (graph.channel(planes, number) for number in range(3))
     red, green, blue = (first, second, third) if have == "RGB" else (third, second, first)
     if wanted in ("RGB", "BGR"):
@@ -172,17 +122,17 @@ def _coloured(graph: _Graph, planes: str, step: Step) -> str:
     return graph.stacked(hue, saturation, value)
 
 
-def _weighted(graph: _Graph, planes: Sequence[str], weights: Sequence[int]) -> str:
+def _weighted(graph: PictureGraph, planes: Sequence[str], weights: Sequence[int]) -> str:
     parts = [graph.times(plane, weight) for plane, weight in zip(planes, weights, strict=True)]
     return graph.rounded(graph.times(graph.add("Sum", *parts), 1 / sum(weights)))
 
 
-def _difference(graph: _Graph, plane: str, luma: str, weight: int) -> str:
+def _difference(graph: PictureGraph, plane: str, luma: str, weight: int) -> str:
     weighted = graph.times(graph.add("Sub", plane, luma), weight)
     return graph.rounded(graph.times(graph.plus(weighted, _MIDDLE * _WEIGHT), 1 / _WEIGHT))
 
 
-def _hsv(graph: _Graph, planes: str, red: str, green: str, blue: str) -> tuple[str, str, str]:
+def _hsv(graph: PictureGraph, planes: str, red: str, green: str, blue: str) -> tuple[str, str, str]:
     """Compute saturation, hue (of 180) and value with OpenCV's reciprocals in 2^12ths."""
     value = graph.add("Max", red, green, blue)
     span = graph.add("Sub", value, graph.add("Min", red, green, blue))
@@ -209,7 +159,7 @@ def _hsv(graph: _Graph, planes: str, red: str, green: str, blue: str) -> tuple[s
     return saturation, wrapped, value
 
 
-def _blurred(graph: _Graph, planes: str, step: Step, channels: int) -> str:
+def _blurred(graph: PictureGraph, planes: str, step: Step, channels: int) -> str:
     """Blur as OpenCV does: edges reflected without their last pixel, rounded once."""
     width, height = (int(side) for side in step.numbers[:2])
     sigmas = step.numbers[2:] or (0, 0)
@@ -225,95 +175,6 @@ def _blurred(graph: _Graph, planes: str, step: Step, channels: int) -> str:
     padded = graph.add("Pad", planes, pads, mode="reflect")
     kernel = np.tile(np.outer(down, across), (channels, 1, 1, 1))
     return graph.rounded(graph.add("Conv", padded, graph.constant(kernel), group=channels))
-
-
-def _resized(graph: _Graph, planes: str, step: Step, shape: Shape) -> str:
-    wanted = int(step.numbers[1]), int(step.numbers[0])
-    if step.name == "linear":
-        return _resized_linearly(graph, planes, shape[:2], wanted)
-    if step.name in ("nearest", "pillow-nearest"):
-        for axis, size in enumerate(shape[:2]):
-            line: Any = np.arange(size, dtype=np.uint16)
-            if step.name == "nearest":
-                places = cv2.resize(
-                    line[:, None], (1, wanted[axis]), interpolation=cv2.INTER_NEAREST
-                )
-            else:
-                places = pillow_nearest(size, wanted[axis])
-            indices = graph.constant(np.ravel(places), np.int64)
-            planes = graph.add("Gather", planes, indices, axis=axis + 2)
-        return planes
-    if step.name == "area" and (wanted[0] > shape[0] or wanted[1] > shape[1]):
-        raise _not_here(step)
-    exact = graph.add("Cast", planes, to=TensorProto.DOUBLE)
-    pillow = step.name.startswith("pillow")
-    for axis in (1, 0):  # Pillow rounds after each, columns first
-        if shape[axis] == wanted[axis]:
-            continue
-        matrix = graph.constant(_matrix(shape[axis], wanted[axis], step.name), np.float64)
-        if axis == 1:
-            exact = graph.add("MatMul", exact, matrix)
-        else:
-            exact = graph.add("MatMul", graph.add("Transpose", matrix, perm=[1, 0]), exact)
-        if pillow:
-            exact = graph.rounded(exact, np.float64)
-    rounded = exact if pillow else graph.rounded(exact, np.float64)
-    return graph.add("Cast", rounded, to=TensorProto.FLOAT)
-
-
-def _matrix(size: int, wanted: int, how: str) -> NDArray[np.float64]:
-    """Weights of each old pixel in each new one, shape ``(size, wanted)``."""
-    if not how.startswith("pillow"):
-        one = cv2.resize(np.eye(size, dtype=np.float32), (size, wanted), interpolation=OPENCV[how])
-        return np.asarray(one.T, np.float64)
-    matrix = np.zeros((size, wanted))
-    for places, weights in zip(*pillow_weights(size, wanted, how), strict=True):
-        matrix[places, np.arange(wanted)] += weights
-    return matrix / (1 << PILLOW_BITS)
-
-
-def _resized_linearly(
-    graph: _Graph, planes: str, size: tuple[int, int], wanted: tuple[int, int]
-) -> str:
-    """Resize linearly as OpenCV does: weights of 11 bits, bits dropped after each step."""
-    columns, across = _weights(size[1], wanted[1])
-    rows, down = _weights(size[0], wanted[0])
-    parts = [
-        graph.add(
-            "Mul",
-            graph.add("Gather", planes, graph.constant(columns[k], np.int64), axis=3),
-            graph.constant(across[k]),
-        )
-        for k in (0, 1)
-    ]
-    lines = graph.add("Floor", graph.times(graph.add("Add", *parts), 1 / 16))
-    # Of 27 bits, which a 32-bit float does not hold.
-    exact = graph.add("Cast", lines, to=TensorProto.DOUBLE)
-    parts = [
-        graph.add(
-            "Floor",
-            graph.add(
-                "Mul",
-                graph.add("Gather", exact, graph.constant(rows[k], np.int64), axis=2),
-                graph.constant(down[k][:, None] / (1 << 16), np.float64),
-            ),
-        )
-        for k in (0, 1)
-    ]
-    total = graph.add("Cast", graph.add("Add", *parts), to=TensorProto.FLOAT)
-    return graph.rounded(graph.times(total, 1 / 4))
-
-
-def _weights(size_px: int, wanted_px: int) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """Indices of the two old pixels of each new one and their weights in 2^11ths, each
-    ``(2, wanted)``."""
-    place = ((np.arange(wanted_px) + 0.5) * (size_px / wanted_px) - 0.5).astype(np.float32)
-    first = np.floor(place).astype(np.int64)
-    share = place - first.astype(np.float32)
-    share[(first < 0) | (first >= size_px - 1)] = 0
-    first = first.clip(0, size_px - 1)
-    weights = np.stack([np.rint((1 - share) * 2048), np.rint(share * 2048)]).astype(np.float64)
-    return np.stack([first, np.minimum(first + 1, size_px - 1)]), weights
 
 
 def with_preprocessing(network: Path, spec: Preprocessing, outputs: Sequence[str]) -> Any:
@@ -351,7 +212,7 @@ def with_preprocessing(network: Path, spec: Preprocessing, outputs: Sequence[str
 def _name_outputs(model: Any, outputs: Sequence[str]) -> None:
     """Give each answer an output of its own, in the unit of its name."""
     answers = model.graph.output[0].name
-    graph = _Graph("answer_")
+    graph = PictureGraph("answer_")
     del model.graph.output[:]
     axis = graph.constant([1], np.int64)
     for number, output in enumerate(outputs):

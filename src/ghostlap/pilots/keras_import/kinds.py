@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from ghostlap.pilots.keras_import import layers, operators, weighted
-from ghostlap.pilots.keras_import.architecture import OPERATOR
+from ghostlap.pilots.keras_import.inbound import OPERATOR
 from ghostlap.pilots.keras_import.layers import Origin, Part
 from ghostlap.pilots.keras_import.settings import Settings
 

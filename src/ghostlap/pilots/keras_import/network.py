@@ -11,14 +11,9 @@ import numpy as np
 
 from ghostlap.base.errors import GhostlapError, LegacyError
 from ghostlap.pilots.backend import keras
-from ghostlap.pilots.keras_import.architecture import (
-    OPERATOR,
-    Architecture,
-    Layer,
-    Output,
-    read_architecture,
-)
+from ghostlap.pilots.keras_import.architecture import Architecture, read_architecture
 from ghostlap.pilots.keras_import.bytecode import Affine, Cut, Grey, Resize, Step
+from ghostlap.pilots.keras_import.inbound import OPERATOR, Layer, Output
 from ghostlap.pilots.keras_import.kinds import INPUT, KINDS, LAMBDA, SCALING, SPATIAL, base_kind
 from ghostlap.pilots.keras_import.lambdas import steps_of_lambda
 from ghostlap.pilots.keras_import.layers import Origin, Part, Shape, simple

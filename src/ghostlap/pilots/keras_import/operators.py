@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from ghostlap.pilots.backend import keras
-from ghostlap.pilots.keras_import.architecture import TENSOR
+from ghostlap.pilots.keras_import.inbound import TENSOR
 from ghostlap.pilots.keras_import.layers import ACTIVATIONS, Origin, Part, simple
 from ghostlap.pilots.keras_import.settings import Settings
 from ghostlap.pilots.keras_import.weighted import bilinear, grey

@@ -6,8 +6,9 @@ import re
 from collections import Counter
 
 from ghostlap.base.errors import LegacyError
-from ghostlap.pilots.keras_import.architecture import Architecture, Layer
+from ghostlap.pilots.keras_import.architecture import Architecture
 from ghostlap.pilots.keras_import.h5_file import Array
+from ghostlap.pilots.keras_import.inbound import Layer
 from ghostlap.pilots.keras_import.kinds import base_kind, weight_counts
 from ghostlap.pilots.keras_import.model_file import ModelFile
 
