@@ -36,7 +36,7 @@ from ghostlap.data.formats.readers import read_recording
 from ghostlap.data.labels import steering_error
 from ghostlap.data.provenance import fingerprint, versions
 from ghostlap.driving.evaluation import folder
-from ghostlap.driving.evaluation.results import save_drive
+from ghostlap.driving.evaluation.results import read_drive, save_drive
 from ghostlap.driving.metrics import Drive
 from ghostlap.driving.rollout.config import EvaluateConfig
 from ghostlap.driving.rollout.episode import EpisodesResult
@@ -47,6 +47,9 @@ from ghostlap.reports.page import limits, number
 from ghostlap.reports.report.charts import Chart, ticks
 from ghostlap.reports.report.config import ReportConfig
 from ghostlap.reports.report.curves import read_history
+from ghostlap.reports.report.evaluations import read_evaluations
+from ghostlap.reports.report.foresight import in_words
+from ghostlap.reports.report.worst_moments import WorstMoment
 from ghostlap.training.config import TrainConfig
 
 if TYPE_CHECKING:
@@ -253,6 +256,24 @@ def test_a_pilot_that_never_fails_has_worst_moments_too(ring: str, tmp_path: Pat
     assert "without anyone taking over" in page.says("drives")
     assert "with 95 % confidence there is fewer than one in" in page.says("drives")
     assert "same in all 2 seeds" in page.says("drives")
+
+
+def test_what_a_critic_foresaw_is_said(changed: Path) -> None:
+    drives = changed / "evaluate" / "ring-25mph" / "drives"
+    for name, before_s in (("ring-1-forward", 2.0), ("ring-1-backward", 8.0)):
+        drive = read_drive(drives / f"{name}.csv")
+        failed = np.isclose(drive.time_s, 10.0).astype(np.int8)
+        doubt = np.where(np.isclose(drive.time_s, 10.0 - before_s), 3.0, -3.0)
+        told = dataclasses.replace(drive, intervention=failed, spread=doubt)
+        save_drive(told, drives / f"{name}.csv")
+    found, _ = read_evaluations(changed)
+    assert in_words(found, 1.0) == (
+        "The pilot's critic foresaw 1 of 2 interventions within 5 s, 2.0 s ahead at the median. "
+        "Not foreseen: 1 on ring. It warned 0 times for nothing in 0.2 km."
+    )
+    assert in_words(found, None) == in_words([], 1.0) == ""
+    moment = WorstMoment(1, found[0].episodes[0], told, 200, (), 1.0, evaluation=found[0])
+    assert moment.headline == "The car left the road, not foreseen"
 
 
 def test_the_pilot_is_shown_what_it_was_not_trained_on(recording: Path, tmp_path: Path) -> None:

@@ -130,6 +130,17 @@ def test_only_alarms_since_the_car_was_put_back_foresee() -> None:
     assert first[1] == pytest.approx(2.0)
 
 
+def test_a_later_failure_is_foreseen_by_its_own_alarms() -> None:
+    drive = drive_of(30, (6.0, 9.0, 25.0))
+    score = np.zeros(len(drive.time_s))
+    score[np.isclose(drive.time_s, 5.0) | (drive.time_s > 22.0)] = 1
+    early_s = [
+        figures.lead_s(drive, int(row), score, 0.5) for row in np.flatnonzero(drive.intervention)
+    ]
+    assert early_s == pytest.approx([1.0, np.nan, 2.95], nan_ok=True)
+    assert figures.false_alarms(drive, score, 0.5) == 1  # what goes on after the last failure
+
+
 @pytest.fixture
 def run(trained: TrainResult, tmp_path: Path) -> Path:
     leave = shutil.ignore_patterns("evaluate", "dagger", "failures")

@@ -18,6 +18,7 @@ from ghostlap.reports.report import (
     attention,
     curves,
     driving,
+    foresight,
     latency,
     origin,
     recorded,
@@ -68,7 +69,8 @@ def report(config: ReportConfig, console: Console = console) -> dict[str, Any]:
     require_own_page(config.page, "report")
     with console.status("reading evaluations …") as status:
         found, problems = read_evaluations(config.pilot)
-        worst = worst_moments.find_moments(found)
+        alarm = None if pilot.critic is None else pilot.critic.alarm
+        worst = worst_moments.find_moments(found, alarm)
         status.update("reading recordings …")
         data = recorded.find_recorded(config, pilot)
         status.update("looking at recorded frames …")
@@ -87,7 +89,11 @@ def report(config: ReportConfig, console: Console = console) -> dict[str, Any]:
             shown={
                 "drives": driving.answer(found, problems),
                 "map": roads.section(found, worst),
-                "moments": {"found": found, "moments": worst},
+                "moments": {
+                    "found": found,
+                    "moments": worst,
+                    "foreseen": foresight.in_words(found, alarm),
+                },
                 "figures": driving.tables(found),
                 "stress": driving.stress(found),
                 "recorded": recorded.section(config, data),

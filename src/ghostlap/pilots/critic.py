@@ -119,6 +119,11 @@ class Critic:
         )
 
     @property
+    def alarm(self) -> float:
+        """The log-odds at the horizon that decides which 1 % of nominal moments are above."""
+        return self.thresholds["0.01"][self.judged_at]
+
+    @property
     def judged_at(self) -> int:
         """Which horizon decides: the one nearest to 3 s."""
         return int(np.argmin(np.abs(np.array(self.horizons_s) - JUDGED_S)))

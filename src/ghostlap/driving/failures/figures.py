@@ -32,8 +32,8 @@ AHEAD_S = 3.0
 """The horizon of figures that have one."""
 FALSE_RATES = (0.01, 0.05)
 _RESAMPLES = 300
-_MARGIN_S = 5.0
-"""A first failure counts as foreseen by an alarm within so much time before it."""
+MARGIN_S = 5.0
+"""A failure counts as foreseen by an alarm within so much time before it."""
 
 
 def auroc(score: Floats, trouble: NDArray[np.bool_]) -> float:
@@ -130,10 +130,19 @@ def first_failure(drive: Drive, score: Floats, above: float) -> tuple[Interventi
     failed = np.flatnonzero(drive.intervention)
     if not len(failed):
         return None
-    at_s, row = drive.time_s[failed[0]], failed[0]
-    alarmed = (score[:row] > above) & (drive.time_s[:row] >= at_s - _MARGIN_S)
-    lead_s = at_s - drive.time_s[:row][alarmed][0] if alarmed.any() else float("nan")
-    return Intervention(int(drive.intervention[row])), float(lead_s)
+    row = int(failed[0])
+    return Intervention(int(drive.intervention[row])), lead_s(drive, row, score, above)
+
+
+def lead_s(drive: Drive, row: int, score: Floats, above: float) -> float:
+    """How long before a failure the first alarm of the last 5 s was; NaN if there was none.
+
+    Alarms from before the car was last put on the road do not count.
+    """
+    put = np.flatnonzero(drive.intervention[:row]).max(initial=-1)
+    ahead_s = drive.time_s[row] - drive.time_s[put + 1 : row]
+    alarmed = (score[put + 1 : row] > above) & (ahead_s <= MARGIN_S)
+    return float(ahead_s[alarmed][0]) if alarmed.any() else float("nan")
 
 
 def first_failures(scored: Scored, above: float) -> list[FirstFailure]:
@@ -144,12 +153,15 @@ def first_failures(scored: Scored, above: float) -> list[FirstFailure]:
 
 def false_alarms_a_km(scored: Scored, above: float) -> float:
     """How often the score rises above a threshold without a failure within 5 s, a km driven."""
-    count, metres = 0, 0.0
-    for one, score in scored:
-        alarm = (score > above) & settled(one.drive) & (to_failure_s(one.drive) > _MARGIN_S)
-        count += int(np.count_nonzero(alarm[1:] & ~alarm[:-1]))
-        metres += max(float(one.drive.distance_m[-1]), 0.0)
+    count = sum(false_alarms(one.drive, score, above) for one, score in scored)
+    metres = sum(max(float(one.drive.distance_m[-1]), 0.0) for one, _ in scored)
     return count / max(metres, 1.0) * 1000
+
+
+def false_alarms(drive: Drive, score: Floats, above: float) -> int:
+    """How often the score of a drive rises above a threshold without a failure within 5 s."""
+    alarm = (score > above) & settled(drive) & (to_failure_s(drive) > MARGIN_S)
+    return int(np.count_nonzero(alarm[1:] & ~alarm[:-1]))
 
 
 def rates(scored: Scored, above: float) -> tuple[float, float]:

@@ -13,6 +13,7 @@ import numpy as np
 from ghostlap.base.errors import GhostlapError
 from ghostlap.data.vision.pictures import Rgb, decode_rgb, read_picture
 from ghostlap.driving.evaluation.results import read_drive
+from ghostlap.driving.failures.figures import lead_s
 from ghostlap.driving.metrics import Drive, Intervention
 from ghostlap.driving.rollout.incidents import rows_around
 from ghostlap.reports.page import number, photograph
@@ -49,6 +50,8 @@ class Moment:
     drive: Drive
     row: int
     frames: tuple[Rgb, ...]
+    alarm: float | None = None
+    """Doubt at which the pilot's critic warns, if it has one."""
 
     @property
     def happened(self) -> str:
@@ -58,9 +61,16 @@ class Moment:
     @property
     def headline(self) -> str:
         if self.happened:
-            return f"The car {self.happened}"
+            return f"The car {self.happened}{self._foreseen}"
         cte_m, margin_m = self.drive.cte_m[self.row], self.drive.margin_m[self.row]
         return f"{_side(float(cte_m))} of the centre line, {margin_m:.2f} m from the edge"
+
+    @property
+    def _foreseen(self) -> str:
+        if self.alarm is None:
+            return ""
+        early_s = lead_s(self.drive, self.row, self.drive.spread, self.alarm)
+        return ", not foreseen" if np.isnan(early_s) else f", foreseen {early_s:.1f} s ahead"
 
     @property
     def where(self) -> str:
@@ -92,15 +102,16 @@ class Moment:
 class WorstMoment(Moment):
     """A moment of an evaluation of which frames were kept."""
 
-    evaluation: Evaluation
+    evaluation: Evaluation = dataclasses.field(kw_only=True)
 
 
-def find_moments(found: Sequence[Evaluation]) -> list[WorstMoment]:
+def find_moments(found: Sequence[Evaluation], alarm: float | None = None) -> list[WorstMoment]:
     """The worst moments of which frames were kept, numbered as on the page.
 
     Driving without stress comes first, each track as the evaluation to believe has it, then the
     hardest stress. Of each line of a table, interventions come before the largest cross-track
-    error, and no drive twice before each has been there once.
+    error, and no drive twice before each has been there once. What the pilot's critic foresaw is
+    said of evaluations of the network that is there now.
     """
     chosen: list[WorstMoment] = []
     shown: dict[str, tuple[Evaluation, TableLine]] = {}
@@ -123,7 +134,12 @@ def find_moments(found: Sequence[Evaluation]) -> list[WorstMoment]:
             episode, drive, row, file = moment
             frames = _frames(file, len(rows_around(drive, row)))
             if frames:
-                chosen.append(WorstMoment(len(chosen) + 1, episode, drive, row, frames, one))
+                chosen.append(
+                    WorstMoment(
+                        len(chosen) + 1, episode, drive, row, frames,
+                        alarm if one.of_this_network else None, evaluation=one,
+                    )
+                )  # fmt: skip
     return chosen
 
 
