@@ -58,6 +58,11 @@ FURTHER = {
     "hairpins": RecordConfig(
         track=_HAIRPINS, laps=1, variants=4, seed=4, conditions="any"
     ),
+    # What it could before is not to be forgotten.
+    "again": RecordConfig(
+        track=("lake", "jungle", *_EASY[:6], *_TWISTY[:6]), laps=1, variants=3, seed=5,
+        conditions="wide",
+    ),
 }  # fmt: skip
 """What ``--further`` trains the pilot of the recordings above on."""
 
