@@ -67,7 +67,7 @@ FURTHER = {
 """What ``--further`` trains the pilot of the recordings above on."""
 
 FIRST: dict[str, Any] = {"epochs": 20}
-THEN: dict[str, Any] = {"epochs": 4, "learning_rate": 5e-4, "speed_lead_s": 1.0}
+THEN: dict[str, Any] = {"epochs": 10, "learning_rate": 5e-4, "speed_lead_s": 1.0}
 
 AUGMENTATION = (
     "default,hue.p=0.3,hue.low=-20,hue.high=20,saturation.p=0.4,saturation.low=0.3,"
