@@ -1,10 +1,9 @@
-"""Record and train the pilot that comes along, anew: ``make generalist``, about half an hour.
+"""Record and train the pilot that comes along, anew: ``make generalist``, most of an hour.
 
-Everything that it learns from is driven by the expert: lake, jungle and random tracks with seeds
-under 1000, under wide conditions. ``--further`` trains it further on fewer roads under any, and on
-hairpins: markings, edges and cameras that vary apart, and a speed that is braked for a second
-ahead. What is finished is kept, so it can be interrupted. ``--install`` puts the pilot into the
-package.
+Everything that it learns from is driven by the expert: first lake, jungle and random tracks with
+seeds under 1000, under wide conditions; then fewer roads under any, and hairpins: markings, edges
+and cameras that vary apart, and a speed that is braked for a second ahead. What is finished is
+kept, so it can be interrupted. ``--install`` puts the pilot into the package.
 """
 
 from __future__ import annotations
@@ -64,7 +63,7 @@ FURTHER = {
         conditions="wide",
     ),
 }  # fmt: skip
-"""What ``--further`` trains the pilot of the recordings above on."""
+"""What the pilot of the recordings above is trained on further."""
 
 FIRST: dict[str, Any] = {"epochs": 20}
 THEN: dict[str, Any] = {"epochs": 10, "learning_rate": 5e-4, "speed_lead_s": 1.0}
@@ -81,13 +80,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, default=Path("build/generalist"))
     parser.add_argument("--cluster", default="", help="address of a Ray cluster that records")
-    parser.add_argument("--further", action="store_true", help="train it further, see above")
     parser.add_argument("--install", action="store_true", help="replace the package's copy")
     arguments = parser.parse_args()
     began_s = time.perf_counter()
-    run = _stage("run", RECORDINGS, FIRST, arguments)
-    if arguments.further:
-        run = _stage("further", FURTHER, {**THEN, "init": run}, arguments)
+    first = _stage("run", RECORDINGS, FIRST, arguments)
+    run = _stage(NAME, FURTHER, {**THEN, "init": first}, arguments)
     print(f"{run}: recorded and trained in {(time.perf_counter() - began_s) / 60:.1f} min")
     if arguments.install:
         print(f"installed in {_install(run)}")

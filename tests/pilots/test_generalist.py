@@ -46,11 +46,12 @@ def test_it_is_what_the_script_makes() -> None:
     script = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(script)
     training = json.loads((FOLDER / "pilot.json").read_text())["training"]
-    assert training["recordings"] == list(script.RECORDINGS)
+    assert training["recordings"] == list(script.FURTHER)
     assert training["augment"] == script.AUGMENTATION
+    assert {name: training[name] for name in script.THEN} == script.THEN
     seeds = [
         int(track.removeprefix("random:").split(",")[0])
-        for config in script.RECORDINGS.values()
+        for config in (*script.RECORDINGS.values(), *script.FURTHER.values())
         for track in config.track
         if track.startswith("random:")
     ]
@@ -85,4 +86,11 @@ def test_it_drives_lake_and_jungle_under_every_hardship(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     assert interventions("lake", seconds=None, seeds=1, stress=True) == 0
-    assert interventions("jungle", seconds=None, seeds=2, speed_limit=25.0) == 0
+    assert interventions("jungle", seconds=None, seeds=2) == 0
+
+
+@pytest.mark.slow
+def test_it_brakes_for_hairpins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    roads = [f"random:{seed},radius=8" for seed in (1000, 1001)]
+    assert interventions(*roads, seconds=None, seeds=1) == 0
