@@ -19,6 +19,9 @@ WHEELBASE_M, FOCAL_PX, CAMERA_M, HORIZON = 3.2, 138.6, 1.36, 0.37
 class FlatRoad:
     """The arguments of ``ghostlap.sim.world.World``, the methods of ``Simulation``."""
 
+    middle_line: tuple[int, int, int] | None = None
+    """Colour of a solid line along its middle, 0.3 m wide; None for none."""
+
     def __init__(
         self, track: Track, conditions: Any, starts: Sequence[Start], *,
         cameras: Sequence[str] = ("center",), height_px: int = 160, width_px: int = 320,
@@ -98,6 +101,11 @@ class FlatRoad:
         pixels = [self._seen(edge, x_m, y_m, heading_rad) for edge in edges]
         outline = np.concatenate([pixels[0], pixels[1][::-1]])
         cv2.fillPoly(frame, [np.clip(outline, -9999, 9999).astype(np.int32)], (130, 130, 130))
+        if self.middle_line is not None:
+            sides = [self.track.position(ahead_m, side * 0.15) for side in (way, -way)]
+            seen = [self._seen(side, x_m, y_m, heading_rad) for side in sides]
+            line = np.clip(np.concatenate([seen[0], seen[1][::-1]]), -9999, 9999)
+            cv2.fillPoly(frame, [line.astype(np.int32)], self.middle_line)
         return frame
 
     def _seen(
@@ -111,6 +119,12 @@ class FlatRoad:
         return np.stack(
             [self.width_px / 2 + right_m * scale, HORIZON * self.height_px + CAMERA_M * scale], -1
         )
+
+
+class YellowMiddle(FlatRoad):
+    """The same road with nothing but a yellow line in its middle."""
+
+    middle_line = (230, 200, 40)
 
 
 def steer_to_the_road(frame: NDArray[np.uint8], speed_mph: float) -> float:

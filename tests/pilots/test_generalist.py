@@ -94,3 +94,14 @@ def test_it_brakes_for_hairpins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.chdir(tmp_path)
     roads = [f"random:{seed},radius=8" for seed in (1000, 1001)]
     assert interventions(*roads, seconds=None, seeds=1) == 0
+
+
+@pytest.mark.slow
+def test_a_yellow_line_in_the_middle_is_no_edge(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In another simulation: the line has the colour that the lake's edges have."""
+    monkeypatch.chdir(tmp_path)
+    roads = [f"random:{seed},width=8,twist=0.9,length=700" for seed in (1005, 1007)]
+    simulation = "flat_road:YellowMiddle"
+    assert interventions(*roads, seconds=None, seeds=1, simulation=simulation) == 0
