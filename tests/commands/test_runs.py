@@ -1,10 +1,8 @@
-"""Runs found again by what they were trained on, and results noted in MLflow."""
+"""Runs found again by what they were trained on."""
 
 from __future__ import annotations
 
 import json
-import shutil
-import socket
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +13,6 @@ from ghostlap.base.errors import PilotError
 from ghostlap.base.files import read_json, write_json
 from ghostlap.commands.cli import main
 from ghostlap.commands.runs import RunsConfig, runs
-from ghostlap.commands.tracking import track
-from ghostlap.driving.rollout.config import EvaluateConfig
-from ghostlap.training.config import TrainConfig
-from ghostlap.training.fit import TrainResult
 
 
 def make_run(folder: Path, seen: str, val_loss: float | None, autonomy: float | None) -> Path:
@@ -96,73 +90,3 @@ def test_a_strange_description_does_not_hinder(three: Path, training: Any) -> No
     write_json(path, {**read_json(path), "training": training})
     (three / "best/evaluate/e/evaluation.json").write_text('{"lines": [{"driver": "pilot"}]}')
     assert {"runs/good", "runs/lossy"} <= set(names())
-
-
-@pytest.mark.parametrize(
-    ("arguments", "said"),
-    [
-        (["train", "rec", "--tracker", "cake"], "--tracker must be one of mlflow. Got 'cake'"),
-        (["doctor", "rec", "--tracker=mlflow"], "--tracker is for train, search, dagger, evaluate"),
-    ],
-)
-def test_a_tracker_that_cannot_be(
-    arguments: list[str], said: str, capsys: pytest.CaptureFixture[str]
-) -> None:
-    with pytest.raises(SystemExit) as ended:
-        main(arguments)
-    assert ended.value.code == 2
-    assert said in capsys.readouterr().err
-
-
-def test_that_mlflow_is_missing_is_said_before_anything_else(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    with pytest.raises(SystemExit):
-        main(["train", "rec", "--tracker", "mlflow"])
-    assert "pip install 'ghostlap[mlflow]'" in capsys.readouterr().err
-
-
-def test_a_tracker_that_fails_leaves_the_result(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    def broken(*_: object) -> str:
-        raise RuntimeError("no database")
-
-    monkeypatch.setattr("ghostlap.commands.tracking._note", broken)
-    track("evaluate", EvaluateConfig(Path("runs/a"), name="x"), {"lines": []})
-    assert "(no database). The result is in runs/a/evaluate/x" in capsys.readouterr().err
-
-
-@pytest.mark.filterwarnings("ignore")  # its libraries' own
-def test_what_came_of_a_training_and_a_drive_is_noted(
-    trained: TrainResult,
-    small_recording: Path,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    pytest.importorskip("mlflow", reason="pip install 'ghostlap[mlflow]'")
-    from mlflow.tracking import MlflowClient
-
-    shutil.copytree(trained.out, tmp_path / "a", ignore=shutil.ignore_patterns("evaluate"))
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(socket.socket, "connect", lambda *_: pytest.fail("it called somebody"))
-    line = {"driver": "pilot", "track": "oval:1", "stress": "none", "autonomy_percent": 50.0}
-    other = {**line, "stress": "fog", "interval_95": {}}
-    track("train", TrainConfig(resume=True, out=Path("a")), trained)
-    track("evaluate", EvaluateConfig(Path("a")), {"lines": [line, other]})
-    assert "noted in MLflow, sqlite:" in capsys.readouterr().err
-    client = MlflowClient()
-    experiment = client.get_experiment_by_name("ghostlap")
-    assert experiment is not None
-    where = f"tags.trained_on LIKE '%{small_recording.name}'"
-    drive, training = client.search_runs([experiment.experiment_id], where)
-    assert (drive.info.status, training.info.status) == ("FINISHED", "FINISHED")
-    assert training.data.params["epochs"] == "3"
-    losses = client.get_metric_history(training.info.run_id, "val_loss")
-    assert [one.step for one in losses] == [1, 2, 3]
-    assert training.data.metrics["best_val_loss"] == trained.val_loss
-    assert drive.data.metrics["pilot/oval_1/autonomy_percent"] == 50.0
-    assert drive.data.metrics["pilot/oval_1/fog/autonomy_percent"] == 50.0
-    assert training.data.tags["trained_on_blake2b"] == drive.data.tags["trained_on_blake2b"]

@@ -100,7 +100,7 @@ commands:
 
 'ghostlap COMMAND --help' explains a command. Every command takes --json, to print its result as
 one line of JSON at the end of standard output. train, search, dagger and evaluate take --tracker
-mlflow, to note it in MLflow, too.
+mlflow, to note what comes of them in MLflow.
 """
 
 
@@ -204,10 +204,9 @@ def _run(name: str, arguments: list[str]) -> Any:
         tracking = importlib.import_module("ghostlap.commands.tracking")
         tracking.check_tracker(tracker, name)
     config = config_from(name, arguments)
-    result = function_of(name)(config)
     if tracker is not None:
-        tracking.track(name, config, result)
-    return result
+        return tracking.tracked(name, config, function_of(name))
+    return function_of(name)(config)
 
 
 def config_from(name: str, arguments: list[str]) -> Any:

@@ -21,6 +21,7 @@ from ghostlap.base.errors import EvaluationError, PilotError
 from ghostlap.base.files import json_text, refuse_link, write_json
 from ghostlap.base.folder_lock import FolderLock
 from ghostlap.base.named import named_function
+from ghostlap.base.so_far import tell
 from ghostlap.base.terminal import progress_bar, say, warn
 from ghostlap.driving.evaluation.folder import begin_folder, heading, keep
 from ghostlap.driving.evaluation.map_picture import save_map
@@ -163,6 +164,7 @@ def drive_the_rest(
             for place, result in results:
                 task = tasks[rest[place]]
                 finished.append((task, keep(folder, rest[place], task, result)))
+                tell(folder, {"lines": list(map(line_as_json, table_lines(finished)))})
 
 
 def warn_of_speed(speed_limit_mph: float, tracks: Sequence[Track], console: Console) -> None:

@@ -13,6 +13,7 @@ from rich.console import Console
 
 from ghostlap.base.errors import TrainingError
 from ghostlap.base.files import own_folder, read_json, remove, replacing, write_json, write_text
+from ghostlap.base.so_far import tell
 from ghostlap.base.terminal import say
 from ghostlap.pilots.backend import keras
 
@@ -88,6 +89,9 @@ class Checkpoints(keras.callbacks.Callback):
         self.history = [{**row, "epoch": place} for place, row in enumerate(history, 1)]
         self._remove_others(Path(state["weights"]).name)  # a kill may have left an older one's
 
+    def on_train_begin(self, logs: dict[str, float] | None = None) -> None:
+        tell(self.folder.parent, {"history": self.history})
+
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         if not went_well(logs):
             self._end_before(epoch + 1)
@@ -107,6 +111,7 @@ class Checkpoints(keras.callbacks.Callback):
             self.folder / STATE_FILE,
             {"weights": weights, "random": random, "history": self.history},
         )
+        tell(self.folder.parent, {"history": self.history})
         self._remove_others(weights)  # only now does nothing point to the older one
         if self.should_stop:
             self.model.stop_training = True

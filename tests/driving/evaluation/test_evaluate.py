@@ -24,6 +24,7 @@ import ghostlap.commands.evaluate as command
 from ghostlap.base.errors import EvaluationError, GhostlapError, PilotError, TrackError
 from ghostlap.base.files import remove
 from ghostlap.base.folder_lock import FolderLock
+from ghostlap.base.so_far import heard
 from ghostlap.commands.evaluate import evaluate
 from ghostlap.data.vision.pictures import read_rgb
 from ghostlap.driving.control import ControlConfig
@@ -507,7 +508,19 @@ def test_everything_is_written_and_can_be_computed_again(
     oval: str, tmp_path: Path, console: Console
 ) -> None:
     pilot = make_pilot(tmp_path / "a", 0.5)
-    result = evaluate(config_for(pilot, oval), console)
+    told = list[dict[tuple[str, str], int]]()
+    with heard(
+        lambda folder, result: told.append(
+            {(line["driver"], line["stress"]): line["episodes"] for line in result["lines"]}
+        )
+    ):
+        result = evaluate(config_for(pilot, oval), console)
+    assert told == [
+        {("expert", "none"): 2},
+        {("expert", "none"): 4},
+        {("expert", "none"): 4, ("pilot", "none"): 2},
+        {("expert", "none"): 4, ("pilot", "none"): 4},
+    ]
     out = pilot / "evaluate" / "oval-25mph"
     assert json.loads((out / "evaluation.json").read_text()) == result
     assert result["complete"]

@@ -24,6 +24,7 @@ import ghostlap.commands.dagger as command
 from ghostlap.base.errors import DaggerError, GhostlapError, PilotError, RecordingError, TrackError
 from ghostlap.base.files import write_json
 from ghostlap.base.folder_lock import FolderLock
+from ghostlap.base.so_far import heard
 from ghostlap.commands.dagger import dagger
 from ghostlap.data.formats.readers import read_recording
 from ghostlap.data.recordings.tables_beside import WHO_DROVE, read_who_drove
@@ -311,8 +312,10 @@ def test_iterations_build_on_each_other_and_the_control_has_as_many_steps(
     pilot: Path, oval: str, original: Path, console: Console
 ) -> None:
     train, evaluate = FakeTraining(), FakeEvaluation()
-    result = improve(config_for(pilot, oval, epochs=2), train, evaluate, console)
-    out = pilot / "dagger"
+    out, told = pilot / "dagger", list[int]()
+    with heard(lambda folder, result: told.append(len(result["rows"]) if folder == out else -1)):
+        result = improve(config_for(pilot, oval, epochs=2), train, evaluate, console)
+    assert told == [0, 1, 2, 3, 4, 5, 5]
     runs = [out / "iteration-01", out / "iteration-02"]
     assert [config.out for config in train.seen] == [
         runs[0] / "pilot", runs[0] / "control", runs[1] / "pilot", runs[1] / "control",

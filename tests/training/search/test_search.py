@@ -24,6 +24,7 @@ from systems import linux
 
 import ghostlap.commands.train as training
 from ghostlap.base.errors import CacheError, RecordingError, TrainingError
+from ghostlap.base.so_far import heard
 from ghostlap.commands import cli
 from ghostlap.commands import search as command
 from ghostlap.commands.search import SearchConfig
@@ -255,9 +256,11 @@ def test_a_larger_subset_holds_the_smaller_one_and_1_holds_all(tmp_path: Path) -
 def test_a_search_finds_the_best_and_says_how_to_use_it(
     config: SearchConfig, quiet: Console
 ) -> None:
-    fake = FakeTraining()
-    found = search(dataclasses.replace(config, trials=25), quiet, fake)
+    fake, told = FakeTraining(), list[int]()
+    with heard(lambda folder, result: told.append(len(result["trials"]))):
+        found = search(dataclasses.replace(config, trials=25), quiet, fake)
 
+    assert told == list(range(26))
     assert len(fake.seen) == len(found["trials"]) == 25
     assert found["val_loss"] == min(trial["val_loss"] for trial in found["trials"])
     assert found["best"]["model"] == "pilotnet"

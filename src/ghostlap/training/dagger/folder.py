@@ -9,6 +9,7 @@ from typing import Any
 from ghostlap.base.errors import DaggerError
 from ghostlap.base.files import MAX_RESULTS_BYTES, content_hash, read_json, write_json
 from ghostlap.base.options import differing
+from ghostlap.base.so_far import tell
 from ghostlap.data.provenance import machine, versions
 from ghostlap.pilots.onnx_check import read_network
 from ghostlap.pilots.run_folder import ONNX_FILE, run_file
@@ -102,6 +103,7 @@ def save(config: DaggerConfig, kept: Kept, **more: Any) -> dict[str, Any]:
         "machine": machine(),
     }
     write_json(config.folder / DAGGER_FILE, values)
+    tell(config.folder, values)
     return values
 
 

@@ -14,6 +14,7 @@ from typing import Any
 from ghostlap.base.errors import TrainingError
 from ghostlap.base.files import MAX_RESULTS_BYTES, read_json, write_json
 from ghostlap.base.options import differing, todays_names
+from ghostlap.base.so_far import tell
 from ghostlap.data.provenance import versions
 from ghostlap.training.search.trial import Trial
 
@@ -50,11 +51,6 @@ def read_trials(out: Path, search: dict[str, Any]) -> list[Trial]:
 
 def save_trials(out: Path, search: dict[str, Any], trials: Sequence[Trial]) -> None:
     """Write them so that a kill leaves the trials before the last, or all."""
-    write_json(
-        out / SEARCH_FILE,
-        {
-            "search": search,
-            "trials": [dataclasses.asdict(trial) for trial in trials],
-            "versions": versions(),
-        },
-    )
+    values = {"search": search, "trials": [dataclasses.asdict(trial) for trial in trials]}
+    write_json(out / SEARCH_FILE, {**values, "versions": versions()})
+    tell(out, values)
