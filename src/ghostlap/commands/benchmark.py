@@ -247,7 +247,8 @@ def _check(config: BenchmarkConfig, path: Path, console: Console) -> dict[str, A
                 progress.advance(bar)
         return [results[place] for place in range(len(tasks))]
 
-    checked = drive_again(result, policy, config.drives, drive)
+    folder = path if path.is_dir() else path.parent
+    checked = drive_again(result, folder, policy, config.drives, drive)
     if checked.problems:
         more = len(checked.problems) - 3
         raise BenchmarkError(

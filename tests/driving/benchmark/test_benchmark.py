@@ -256,7 +256,38 @@ def leave_out(result: dict[str, Any]) -> None:
     result["fingerprint"] = fingerprint(result)
 
 
+def edit_one_sum(result: dict[str, Any]) -> None:
+    """Of a single drive, which need not be among those driven again."""
+    result["episodes"][2]["sums"][0] += 1e-3
+    result |= followed(small_suite.SMALL, result["episodes"])
+    result["fingerprint"] = fingerprint(result)
+
+
+def edit_drive_hash(result: dict[str, Any]) -> None:
+    result["episodes"][2]["drive_blake2b"] = "0" * 32
+    result["fingerprint"] = fingerprint(result)
+
+
+def edit_kind(result: dict[str, Any]) -> None:
+    result["policy"]["kind"] = "run folder"
+    result["fingerprint"] = fingerprint(result)
+
+
+def edit_frames(result: dict[str, Any]) -> None:
+    result["policy"]["frames"] = "jpeg"
+    result["fingerprint"] = fingerprint(result)
+
+
+def edit_training(result: dict[str, Any]) -> None:
+    result["about"]["training.epochs"] = 3
+
+
 EDITS = {
+    edit_one_sum: "1 of its drives, which lie beside it, are not as it says",
+    edit_drive_hash: "1 of its drives, which lie beside it, are not as it says",
+    edit_kind: "it is of another policy than mine:straight",
+    edit_frames: "it is of another policy than mine:straight",
+    edit_training: "it tells of another training or preprocessing than mine:straight does",
     edit_score: "its fingerprint is not that of what stands in it",
     edit_line: "its lines do not follow from its drives",
     edit_drives: "driven again, ",
@@ -280,12 +311,30 @@ def test_the_check_finds_what_was_edited(tmp_path: Path) -> None:
         with pytest.raises(BenchmarkError, match=words):
             benchmark(config, QUIET)
     file.write_text(whole, encoding="utf-8")
+    drive = next((file.parent / "drives").glob("*.csv"))
+    kept = drive.read_bytes()
+    drive.write_bytes(kept + kept.splitlines(keepends=True)[-1])
+    with pytest.raises(BenchmarkError, match="1 of its drives, which lie beside it"):
+        benchmark(config, QUIET)
+    drive.write_bytes(kept)
     (tmp_path / "other.py").write_text(MODULE + "\n# another\n", encoding="utf-8")
     other = BenchmarkConfig(("other:straight",), check=file, processes=1, drives=0)
     with pytest.raises(BenchmarkError, match="of another policy than other:straight"):
         benchmark(other, QUIET)
     with pytest.raises(BenchmarkError, match="a result alone never says what is to be run"):
         benchmark(BenchmarkConfig(check=file), QUIET)
+
+
+@pytest.mark.usefixtures("small")
+def test_the_check_finds_faults_that_were_taken_out() -> None:
+    (result,) = measured("mine:not_a_number")
+    for one in result["episodes"]:
+        one["faults"] = {}
+    result["fingerprint"] = fingerprint(result)
+    Path(result["file"]).write_text(json.dumps(result), encoding="utf-8")
+    config = BenchmarkConfig(("mine:not_a_number",), check=Path(result["file"]), processes=1)
+    with pytest.raises(BenchmarkError, match="of which it says other sums or faults"):
+        benchmark(config, QUIET)
 
 
 @pytest.mark.parametrize(

@@ -56,6 +56,9 @@ def test_three_results_side_by_side(both: list[Path], tmp_path: Path) -> None:
     assert 1 <= len(found["partings"]) <= 6
     page = (tmp_path / "c.html").read_text(encoding="utf-8")
     assert "Differences to expert" in page
+    assert '<table class="words">' in page, "long values break, or the next policy is out of sight"
+    assert "expert: 0 interventions in this drive" in page
+    assert "mine:silent: 1 intervention in this drive" in page
     assert page.count("<article") == 2 * len(found["partings"])
     assert "-100.0 to expert (-100.0 to -100.0)" in told.getvalue()
     with av.open(str(tmp_path / "c.mp4")) as video:
@@ -94,6 +97,9 @@ def test_what_cannot_be_compared(both: list[Path], tmp_path: Path) -> None:
     short = edited(both[0], tmp_path, episodes=episodes[:-1])
     with pytest.raises(BenchmarkError, match="has other drives than"):
         compare(CompareConfig((both[0], short), out), QUIET)
+    better = edited(both[2], tmp_path, score={"autonomy_percent": 99.0, "interval_95": [98, 100]})
+    with pytest.raises(BenchmarkError, match=r"edited.json: its fingerprint .* so it was edited"):
+        compare(CompareConfig((both[0], better), out), QUIET)
     with pytest.raises(BenchmarkError, match="takes two results at least. Got 1"):
         CompareConfig((both[0],))
     with pytest.raises(BenchmarkError, match="--video must end with .mp4"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import random
 import tempfile
 from collections.abc import Callable, Sequence
@@ -12,15 +13,18 @@ from typing import Any
 from ghostlap.data.provenance import machine, versions
 from ghostlap.driving.benchmark.result import (
     COLUMNS,
+    described,
     episode_json,
     fingerprint,
     followed,
     hash_of,
+    kept_sums,
     key_of,
     key_of_task,
 )
 from ghostlap.driving.benchmark.suite import suite_named
-from ghostlap.driving.evaluation.results import read_drive, save_drive
+from ghostlap.driving.evaluation.folder import drive_file
+from ghostlap.driving.evaluation.results import drive_name, read_drive, save_drive
 from ghostlap.driving.policies.policy import Policy
 from ghostlap.driving.rollout.episode import EpisodesResult
 from ghostlap.driving.rollout.plan import EpisodesTask
@@ -66,6 +70,7 @@ def problems_on_paper(result: dict[str, Any]) -> list[str]:
 
 def drive_again(
     result: dict[str, Any],
+    folder: Path,
     policy: Policy,
     count: int,
     drive: Callable[[Sequence[EpisodesTask]], Sequence[EpisodesResult]],
@@ -74,19 +79,24 @@ def drive_again(
 
     Args:
         result: as it was read.
+        folder: where it lies, perhaps with its drives.
         policy: that it is said to be of.
         count: of drives.
         drive: drives tasks and gives their results, in order.
     """
     problems = problems_on_paper(result)
     suite = suite_named(result["suite"]["name"])
-    if policy.blake2b != result["policy"]["blake2b"]:
+    if described(policy) != {**result["policy"], "name": policy.name}:
         problems.append(f"it is of another policy than {policy.name}, or of another state of it")
+    if _making(policy.about) != _making(result["about"]):
+        problems.append(f"it tells of another training or preprocessing than {policy.name} does")
     tasks = {key_of_task(task): task for task in suite.tasks(policy)}
     told = {key_of(one): one for one in result["episodes"]}
     if set(tasks) != set(told) or len(told) != len(result["episodes"]):
         problems.append("its drives are not those of the suite")
     both = [key for key in tasks if key in told]
+    if others := sum(_is_another(folder, tasks[key], told[key]) for key in both):
+        problems.append(f"{others} of its drives, which lie beside it, are not as it says")
     # Nobody may know beforehand which: by the system's own chance, not by a seed.
     chosen = random.SystemRandom().sample(both, min(count, len(both)))
     is_here = result["provenance"] == {"versions": versions(), "machine": machine()}
@@ -96,16 +106,35 @@ def drive_again(
         found, said = episode["sums"], told[key]["sums"]
         name = ", ".join(map(str, key))
         if blake2b == told[key]["drive_blake2b"]:
-            same += found == said
-            if found != said:
+            is_same = found == said and _unusable(episode) == _unusable(told[key])
+            same += is_same
+            if not is_same:
                 problems.append(
-                    f"{name}: driven again, the same drive, of which it says other sums"
+                    f"{name}: driven again, the same drive, of which it says other sums or faults"
                 )
         elif is_here:
             problems.append(f"{name}: driven again, another drive, with the same versions here")
         elif off := _off(found, said):
             problems.append(f"{name}: driven again, {off}")
     return Checked(tuple(problems), len(chosen), same)
+
+
+def _making(about: dict[str, Any]) -> dict[str, Any]:
+    """Without what an import of the same model on another machine tells otherwise."""
+    told: dict[str, Any] = json.loads(json.dumps(about))
+    return {name: told[name] for name in told if not name.startswith(("imported", "versions"))}
+
+
+def _is_another(folder: Path, task: EpisodesTask, told: dict[str, Any]) -> bool:
+    path = drive_file(folder, drive_name(task, task.episodes[0]))
+    return path.is_file() and (
+        hash_of(path) != told["drive_blake2b"] or kept_sums(read_drive(path)) != told["sums"]
+    )
+
+
+def _unusable(episode: dict[str, Any]) -> int:
+    """Answers that were no numbers: of all faults the one that a clock has no say in."""
+    return int(episode["faults"].get("not a number", 0))
 
 
 def _as_kept(task: EpisodesTask, result: EpisodesResult) -> tuple[str, dict[str, Any]]:

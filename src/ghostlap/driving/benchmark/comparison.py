@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from ghostlap.base.errors import BenchmarkError
+from ghostlap.driving.benchmark.check import problems_on_paper
 from ghostlap.driving.benchmark.result import (
     drive_of,
     group_autonomies,
@@ -50,14 +51,15 @@ class Parting:
     task: EpisodesTask
     drives: tuple[Drive, Drive]
     row: int
+    interventions: tuple[int, int]
 
 
 def read_comparable(paths: Sequence[Path]) -> tuple[Suite, list[dict[str, Any]]]:
     """Results that can be compared, and their suite.
 
     Raises:
-        BenchmarkError: one cannot be read, or they are of different suites, versions of a suite, or
-            drives.
+        BenchmarkError: one cannot be read or was edited, or they are of different suites, versions
+            of a suite, or drives.
     """
     results = [read_result(path) for path in paths]
     first = results[0]
@@ -84,6 +86,9 @@ def read_comparable(paths: Sequence[Path]) -> tuple[Suite, list[dict[str, Any]]]
             f"{paths[0]}: was measured by another version of the suite {suite.name} than the one "
             "of this Ghostlap. Compare with the version that measured, or measure again."
         )
+    for path, result in zip(paths, results, strict=True):
+        if problems := problems_on_paper(result):
+            raise BenchmarkError(f"{path}: {problems[0]}. Measure the policy again.")
     return suite, results
 
 
@@ -155,7 +160,8 @@ def partings(
         if one["scenario"] in seen or drives[0] is None or drives[1] is None:
             continue
         seen.add(one["scenario"])
-        found.append(Parting(task, (drives[0], drives[1]), _row(drives[0], drives[1])))
+        counts = round(one["sums"][at]), round(other["sums"][at])
+        found.append(Parting(task, (drives[0], drives[1]), _row(drives[0], drives[1]), counts))
     return found
 
 

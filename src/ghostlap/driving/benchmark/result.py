@@ -48,13 +48,10 @@ def result_of(suite: Suite, policy: Policy, finished: Finished, folder: Path) ->
         }
         for task, result in finished
     ]
-    about = {"name": policy.name, "kind": policy.kind, "blake2b": policy.blake2b}
-    if policy.kind in ("function", "model file", "process", "port"):
-        about["frames"] = getattr(policy.driver, "frames", "raw")
     result = {
         "format": FORMAT,
         "suite": {"name": suite.name, "blake2b": suite.blake2b},
-        "policy": about,
+        "policy": described(policy),
         **followed(suite, episodes),
         "columns": list(COLUMNS),
         "episodes": episodes,
@@ -63,6 +60,14 @@ def result_of(suite: Suite, policy: Policy, finished: Finished, folder: Path) ->
     }
     result = json.loads(json.dumps(result))
     return {"fingerprint": fingerprint(result), **result}
+
+
+def described(policy: Policy) -> dict[str, str]:
+    """What a result says of whose it is."""
+    about = {"name": policy.name, "kind": policy.kind, "blake2b": policy.blake2b}
+    if policy.kind in ("function", "model file", "process", "port"):
+        about["frames"] = getattr(policy.driver, "frames", "raw")
+    return about
 
 
 def episode_json(task: EpisodesTask, result: EpisodesResult) -> dict[str, Any]:
@@ -76,9 +81,14 @@ def episode_json(task: EpisodesTask, result: EpisodesResult) -> dict[str, Any]:
         "track": task.track,
         "seed": episode.seed,
         "way": episode.way,
-        "sums": [_plain(value) for value in sums_of(drive)],
+        "sums": kept_sums(drive),
         "faults": dict(sorted(faults.items())),
     }
+
+
+def kept_sums(drive: Drive) -> list[float]:
+    """Sums of a drive, by :data:`COLUMNS`."""
+    return [_plain(value) for value in sums_of(drive)]
 
 
 def followed(suite: Suite, episodes: Sequence[dict[str, Any]]) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from ghostlap.driving.rollout.incidents import rows_around, start_at
 from ghostlap.driving.rollout.stress import TICK_S
 from ghostlap.reports.benchmark.page import episode_of, figure_cell
 from ghostlap.reports.page import Cell, limits, number, page_html
-from ghostlap.reports.report.worst_moments import Moment
+from ghostlap.reports.report.worst_moments import Moment, side
 
 _BEFORE_S, _AFTER_S = 3.0, 3.0
 _SCALE = 2
@@ -83,8 +83,7 @@ def _row(place: int, name: str, result: dict[str, Any]) -> list[str | Cell]:
 
 def _apart(one: Difference) -> Cell:
     low, high = (number(limit, 1, sign=True) for limit in one.interval)
-    mark = "" if one.is_clear else ", not clear"
-    return Cell(number(one.value, 1, sign=True), f"{low} to {high}{mark}")
+    return Cell(number(one.value, 1, sign=True), f"{low} to {high}")
 
 
 def _by_scenario(results: Sequence[dict[str, Any]]) -> list[tuple[str, list[dict[str, Any]]]]:
@@ -92,15 +91,15 @@ def _by_scenario(results: Sequence[dict[str, Any]]) -> list[tuple[str, list[dict
     return [(name, [lines[name] for lines in by_name]) for name in by_name[0]]
 
 
-def _shown(count: int, one: Parting) -> tuple[Moment, Moment]:
-    """What both saw around the moment, at the same times."""
+def _shown(count: int, one: Parting) -> list[tuple[Moment, int]]:
+    """What both saw around the moment, at the same times; and their interventions."""
     simulation, episode = simulation_of(one.task), episode_of(one.task)
     moments = []
     for drive in one.drives:
         rows = rows_around(drive, one.row)
         frames = simulation.frames_at([start_at(drive, row, episode.direction) for row in rows])
         moments.append(Moment(count, episode, drive, one.row, tuple(frames)))
-    return moments[0], moments[1]
+    return list(zip(moments, one.interventions, strict=True))
 
 
 def write_video(found: Sequence[Parting], names: Sequence[str], path: Path) -> None:
@@ -154,7 +153,8 @@ def _captioned(frame: NDArray[np.uint8], name: str, drive: Drive, row: int, one:
     large = cv2.resize(frame, None, fx=_SCALE, fy=_SCALE, interpolation=cv2.INTER_LINEAR)
     picture = cv2.copyMakeBorder(large, _BAND_PX, 0, 0, 0, cv2.BORDER_CONSTANT)
     since_s = drive.time_s[row] - drive.time_s[one.row]
-    text = f"{name[:24]}  {one.task.stress.name}  {since_s:+.1f} s  cte {drive.cte_m[row]:+.1f} m"
+    place = "taken over" if drive.intervention[row] else side(float(drive.cte_m[row]))
+    text = f"{name[:24]}  {one.task.stress.name}  {since_s:+.1f} s  {place}"
     colour = (255, 120, 90) if drive.intervention[row] else (255, 255, 255)
     plain = text.encode("ascii", "replace").decode()
     cv2.putText(picture, plain, (8, 19), cv2.FONT_HERSHEY_SIMPLEX, 0.5, colour, 1, cv2.LINE_AA)

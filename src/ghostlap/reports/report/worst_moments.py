@@ -63,7 +63,7 @@ class Moment:
         if self.happened:
             return f"The car {self.happened}{self._foreseen}"
         cte_m, margin_m = self.drive.cte_m[self.row], self.drive.margin_m[self.row]
-        return f"{_side(float(cte_m))} of the centre line, {margin_m:.2f} m from the edge"
+        return f"{side(float(cte_m))} of the centre line, {margin_m:.2f} m from the edge"
 
     @property
     def _foreseen(self) -> str:
@@ -91,7 +91,7 @@ class Moment:
                 "picture": photograph(frame, _JPEG_QUALITY),
                 "is_moment": at == self.row,
                 "time": number(float(drive.time_s[at] - drive.time_s[self.row]), 2, sign=True),
-                "place": _side(float(drive.cte_m[at])),
+                "place": side(float(drive.cte_m[at])),
                 "steering": number(float(drive.steering[at]), 2, sign=True),
             }
             for at, frame in zip(rows_around(drive, self.row), self.frames, strict=True)
@@ -189,7 +189,7 @@ def _frames(file: Path, count: int) -> tuple[Rgb, ...]:
     return tuple(np.ascontiguousarray(frame) for frame in np.split(strip, count, axis=1))
 
 
-def _side(cte_m: float) -> str:
+def side(cte_m: float) -> str:
     return f"{abs(cte_m):.2f} m {'left' if cte_m >= 0 else 'right'}"
 
 
