@@ -18,10 +18,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ghostlap.base.errors import BenchmarkError
+from ghostlap.base.files import content_hash
 from ghostlap.data.vision.pictures import decode_rgb
 from ghostlap.driving.policies.foreign import MAX_LINE_BYTES, Foreign, Talk, answer_of
 from ghostlap.driving.policies.policy import policy_of
 from ghostlap.driving.policies.serve import as_json
+from ghostlap.pilots.onnx_check import MAX_FILE_BYTES
 
 SHAPE = (160, 320, 3)
 FRAME = np.random.default_rng(0).integers(0, 256, SHAPE).astype(np.uint8)
@@ -184,6 +186,23 @@ def test_a_policy_of_another_virtual_environment(tmp_path: Path) -> None:
     mine.begin(SHAPE)
     assert mine(FRAME, 1.0)[0] == 0.125, mine.problem
     mine.close()
+
+
+def test_a_process_is_known_by_its_files_and_folders(tmp_path: Path) -> None:
+    weights = tmp_path / "weights"
+    (weights / "deeper").mkdir(parents=True)
+    script = tmp_path / "policy.py"
+    script.write_bytes(b"pass")
+    command = f"exec:'{Path(sys.executable).as_posix()}' '{script.as_posix()}'"
+    assert policy_of(command).blake2b == content_hash(b"pass")
+    (weights / "deeper" / "model.safetensors").write_bytes(b"1")
+    before = policy_of(f"{command} '{weights.as_posix()}'").blake2b
+    (weights / "deeper" / "model.safetensors").write_bytes(b"2")
+    assert policy_of(f"{command} '{weights.as_posix()}'").blake2b != before
+    large = tmp_path / "large.pt"
+    with large.open("wb") as file:
+        file.truncate(MAX_FILE_BYTES + 1)
+    assert policy_of(f"{command} '{large.as_posix()}'").blake2b != before
 
 
 MODULE = """

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import importlib.util
+import itertools
 import os
 import shlex
 import shutil
@@ -27,6 +29,7 @@ MODEL_ENDINGS = (".onnx", ".tflite")
 KERAS_ENDINGS = (".keras", ".h5", ".hdf5")
 """Of models that are made run folders first: see :mod:`ghostlap.commands.import_model`."""
 _MOST_TEXT = 200
+_MOST_FILES = 1000
 
 
 @dataclasses.dataclass(frozen=True)
@@ -94,10 +97,29 @@ def _process(command: str, name: str, limits: dict[str, Any]) -> Policy:
             f"exec:{command}: there is no such program. Name it with its path, as in "
             "'exec:other-venv/bin/python my_policy.py'."
         )
-    files = [Path(word) for word in words[1:] if Path(word).is_file()]
-    data = b"".join(_bytes_of(file) for file in files)
+    paths = [Path(word) for word in words[1:]]
+    files = [path for path in paths if path.is_file()]
     called = name or (files[0].name if files else Path(words[0]).name)
-    return Policy(called, "process", Foreign(called, tuple(words), **limits), content_hash(data))
+    blake2b = _hash_of(paths)
+    return Policy(called, "process", Foreign(called, tuple(words), **limits), blake2b)
+
+
+def _hash_of(paths: Sequence[Path]) -> str:
+    """Of files of any size, and of what lies in folders: weights, as a rule."""
+    digest = hashlib.blake2b(digest_size=16)
+    for path in paths:
+        found = (
+            sorted(itertools.islice(path.rglob("*"), _MOST_FILES + 1)) if path.is_dir() else [path]
+        )
+        if len(found) > _MOST_FILES:
+            continue  # an environment or a data set
+        for file in filter(Path.is_file, found):
+            try:
+                with file.open("rb") as opened:
+                    hashlib.file_digest(opened, lambda: digest)
+            except OSError as error:
+                raise BenchmarkError(f"{file}: cannot be read ({error.strerror}).") from error
+    return digest.hexdigest()
 
 
 def _port(port: str, name: str, limits: dict[str, Any]) -> Policy:
