@@ -1,4 +1,4 @@
-"""LeRobot itself, in an environment of its own: its datasets, its training, its policy in a suite."""
+"""LeRobot itself, in an environment of its own: its datasets, its training, its policy."""
 
 from __future__ import annotations
 
@@ -29,14 +29,30 @@ item = found[len(found) - 1]
 print(len(found), *item["observation.images.center"].shape, *item["action"].shape)
 """
 
-TRAIN = """
--m lerobot.scripts.lerobot_train --dataset.repo_id=me/mine --dataset.root=lr
---dataset.video_backend=pyav --policy.type=act --policy.device=cpu --policy.push_to_hub=false
---policy.pretrained_backbone_weights=null --policy.chunk_size=4 --policy.n_action_steps=1
---policy.dim_model=32 --policy.n_heads=2 --policy.dim_feedforward=32 --policy.n_encoder_layers=1
---policy.use_vae=false --steps=2 --batch_size=2 --num_workers=0 --save_freq=2 --wandb.enable=false
---output_dir=run
-""".split()
+TRAIN = [
+    "-m",
+    "lerobot.scripts.lerobot_train",
+    "--dataset.repo_id=me/mine",
+    "--dataset.root=lr",
+    "--dataset.video_backend=pyav",
+    "--policy.type=act",
+    "--policy.device=cpu",
+    "--policy.push_to_hub=false",
+    "--policy.pretrained_backbone_weights=null",
+    "--policy.chunk_size=4",
+    "--policy.n_action_steps=1",
+    "--policy.dim_model=32",
+    "--policy.n_heads=2",
+    "--policy.dim_feedforward=32",
+    "--policy.n_encoder_layers=1",
+    "--policy.use_vae=false",
+    "--steps=2",
+    "--batch_size=2",
+    "--num_workers=0",
+    "--save_freq=2",
+    "--wandb.enable=false",
+    "--output_dir=run",
+]
 
 CREATE = """
 import sys
