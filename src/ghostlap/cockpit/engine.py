@@ -73,7 +73,7 @@ class Engine:
         open_recorder: Callable[[str], SessionRecorder],
         load_pilot: Callable[[str, float], PilotRunner],
         make_scene: Callable[[ChooseTrack], DrivingScene],
-        clock: Callable[[], float] = time.monotonic,
+        clock: Callable[[], float] = time.perf_counter,
     ) -> None:
         self._session, self._outlet, self._clock = session, outlet, clock
         self._open_recorder, self._load_pilot, self._make_scene = (

@@ -51,7 +51,7 @@ class UnitySource:
         run: Path,
         speed_limit_mph: float,
         max_side_px: int,
-        clock: Callable[[], float] = time.monotonic,
+        clock: Callable[[], float] = time.perf_counter,
     ) -> None:
         self.library = Library(config.recordings, config.runs)
         self.speed_limit_mph = speed_limit_mph

@@ -20,6 +20,7 @@ from small_pilot import GREY, make_pilot
 from systems import posix
 
 from ghostlap.base.errors import DriveError, GhostlapError, PilotError
+from ghostlap.base.signals import ask_to_stop, stoppable
 from ghostlap.commands.drive import _say_where, drive
 from ghostlap.data.formats.readers import read_recording
 from ghostlap.data.vision.pictures import encode_jpeg
@@ -86,7 +87,7 @@ def test_damaged_pictures_fill_no_terminal(tmp_path: Path) -> None:
     """OpenCV's libraries would write a line for each."""
     process = subprocess.Popen(
         [sys.executable, "-m", "ghostlap", "drive", str(make_pilot(tmp_path / "run")), "--port=0"],
-        stderr=subprocess.PIPE, text=True,
+        stderr=subprocess.PIPE, text=True, **stoppable(),
     )  # fmt: skip
     try:
         assert process.stderr is not None
@@ -94,7 +95,7 @@ def test_damaged_pictures_fill_no_terminal(tmp_path: Path) -> None:
         whole = frame(GREY)
         damaged = whole[:-2] + b"\x12\x34" + whole[-2:]
         assert asyncio.run(told_to(port, damaged)) == pytest.approx(0.0, abs=0.01)
-        process.send_signal(signal.SIGTERM)
+        ask_to_stop(process)
         _, said = process.communicate(timeout=30)
     finally:
         process.kill()

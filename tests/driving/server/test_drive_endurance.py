@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import signal
 import socket
 import subprocess
 import sys
@@ -19,6 +18,7 @@ import pytest
 from raw_simulator import REQUEST, RawSimulator, leave_all, telemetry
 from small_pilot import GREY, make_pilot
 
+from ghostlap.base.signals import ask_to_stop, stoppable
 from ghostlap.data.vision.pictures import encode_jpeg
 from ghostlap.driving.unity.client import UnityClient, UnityTelemetry
 
@@ -35,13 +35,13 @@ HOSTILE = 10_000
 def server(
     pilot: Path, port: int, says: int | IO[bytes] = subprocess.DEVNULL
 ) -> Iterator[subprocess.Popen[bytes]]:
-    """``ghostlap drive`` in a process of its own, ended by SIGTERM."""
+    """``ghostlap drive`` in a process of its own, asked to stop in the end."""
     command = [sys.executable, "-m", "ghostlap", "drive", str(pilot), "--port", str(port)]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=says)
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=says, **stoppable())
     try:
         yield process
     finally:
-        process.send_signal(signal.SIGTERM)
+        ask_to_stop(process)
         assert process.wait(20) == 0
 
 

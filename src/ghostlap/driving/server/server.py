@@ -189,7 +189,7 @@ class DriveServer:
 
     def _is_driving(self, connection: SimulatorConnection) -> bool:
         session = self._sessions.get(connection)
-        return session is not None and self._loop.time() - session.active_s < _STILL_DRIVES_S
+        return session is not None and time.perf_counter() - session.active_s < _STILL_DRIVES_S
 
     def _ask(self, connection: SimulatorConnection, session: Asker) -> None:
         self._model_thread.ask(session, connection is self._first)
@@ -233,7 +233,7 @@ class DriveServer:
             ask=functools.partial(self._ask, connection),
             say=say,
             stats=self.stats,
-            now_s=self._loop.time,
+            now_s=time.perf_counter,  # time.monotonic has steps of 16 ms on Windows
             record=self._recordings.open if self._recordings else lambda: None,
             observer=self._observer,
         )

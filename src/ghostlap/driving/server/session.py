@@ -75,7 +75,7 @@ class Session:
             answer.
         say: tells a person something.
         stats: of the server.
-        now_s: a monotonic clock.
+        now_s: a monotonic clock, fine enough for milliseconds.
         record: opens where the drive is recorded, if it is.
         observer: who watches, if somebody does.
     """
