@@ -52,12 +52,16 @@ def helps(command: str) -> None:
     config = config_from(name, rest)
     for recording in getattr(config, "recordings", ()) if name != "sim" else ():
         read_recording(recording)
+    for field in ("source", "recording"):
+        if named := getattr(config, field, None):
+            read_recording(named)
     if name == "doctor":
         with pytest.raises(SystemExit) as ended:
             main([name, *rest])
         assert ended.value.code in (0, 1)
-    if name in ("evaluate", "report", "drive"):
-        Pilot.load(config.pilot if name != "report" else config.run)
+    for field in ("pilot", "run") if name not in ("record", "sim") else ():
+        if named := getattr(config, field, None):
+            Pilot.load(named)
 
 
 @pytest.mark.parametrize(
@@ -67,12 +71,23 @@ def helps(command: str) -> None:
         ("my-drive", "ghostlap doctor my-drive"),
         ("runs/a", "ghostlap evaluate runs/a"),
         ("doctor runs/a", "ghostlap doctor my-drive"),
-        ("train runs/a --out runs/c", "ghostlap evaluate runs/a"),
+        ("train runs/a --out runs/c", "ghostlap train my-drive --out runs/c"),
         ("explore 'runs/b c'", "ghostlap evaluate 'runs/b c'"),
-        ("train my-drive/IMG --out runs/c", "ghostlap doctor my-drive"),
+        ("train my-drive/IMG --out runs/c", "ghostlap train my-drive --out runs/c"),
         ("doctor {picture}", "ghostlap doctor my-drive"),
-        ("train . --out runs/c", "ghostlap doctor my-drive 'old/lake day'"),
+        ("train . --out runs/c", "ghostlap train my-drive --out runs/c"),
         ("doctor old", "ghostlap doctor 'old/lake day'"),
+        ("convert . --out new", "ghostlap convert my-drive --out new"),
+        ("convert runs/a --out new", "ghostlap convert my-drive --out new"),
+        ("convert my-drvie --out new", "ghostlap convert my-drive --out new"),
+        ("convert notes.md --out new", "ghostlap convert my-drive --out new"),
+        ("edit old --drop 1:2 --out new", "ghostlap edit 'old/lake day' --drop 1:2 --out new"),
+        ("video old", "ghostlap video 'old/lake day'"),
+        ("search . --out new", "ghostlap search my-drive --out new"),
+        ("export runs --out p.onnx", "ghostlap export runs/a --out p.onnx"),
+        ("report runs", "ghostlap report runs/a"),
+        ("dagger runs/aa", "ghostlap dagger runs/a"),
+        ("drive runs/a/pilot.json", "ghostlap drive runs/a"),
         ("evaluate my-drive", "ghostlap train my-drive --out runs/my-drive"),
         ("drive my-drive", "ghostlap train my-drive --out runs/my-drive"),
         ("report my-drive", "ghostlap train my-drive --out runs/my-drive"),
@@ -88,6 +103,7 @@ def test_the_first_mistake_is_answered_with_a_command_that_works(
 ) -> None:
     picture = next((home / "my-drive" / "IMG").iterdir()).relative_to(home)
     (home / "pilot.onnx").touch()
+    (home / "notes.md").touch()
     assert advice in said(capsys, typed.format(picture=picture))
     helps(advice)
 
@@ -134,7 +150,7 @@ def test_a_table_of_something_else_does_not_hide_the_recordings_below(
     home: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (home / "oval.csv").write_text("x_m,y_m,w_tr_right_m,w_tr_left_m\n1,2,3,4\n")
-    assert "ghostlap doctor my-drive 'old/lake day'" in said(capsys, "doctor .")
+    assert "ghostlap doctor my-drive" in said(capsys, "doctor .")
 
 
 def test_the_cockpits_pilot_may_be_named_as_everywhere(home: Path) -> None:

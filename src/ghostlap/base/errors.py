@@ -4,9 +4,22 @@ Every message says four things: what is wrong, where, what was got, and what to 
 The command line prints such an error without a traceback; anything else is a defect of ours.
 """
 
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Self
+
 
 class GhostlapError(Exception):
     """A mistake in the input or the surroundings; its text is the whole message."""
+
+    instead: tuple[Path, Path] | None = None
+    """What was named, and what seems to be meant: the command line says what to type for that."""
+
+    def meaning(self, named: Path, meant: Path | None) -> Self:
+        """The error itself, which knows what seems to be meant, if anything."""
+        self.instead = None if meant is None else (named, meant)
+        return self
 
 
 class FolderError(GhostlapError):

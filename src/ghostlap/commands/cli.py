@@ -133,7 +133,7 @@ def _status_of(arguments: list[str], asked: Asked) -> int:
         print("\nstopped", file=sys.stderr)
         return exit_status(asked.number)
     except BaseException as error:
-        message = _explained(error, arguments[0])
+        message = _explained(error, arguments)
         if message is not None:
             _tell(f"error: {message}")
             return exit_status(asked.number) if asked else 2
@@ -176,16 +176,16 @@ def _meant(name: str, rest: list[str]) -> str:
     return f"Commands: {', '.join(COMMANDS)}."
 
 
-def _explained(error: BaseException, command: str) -> str | None:
+def _explained(error: BaseException, arguments: list[str]) -> str | None:
     """The explanation of an error for a person; None for a defect of ours."""
     if isinstance(error, GhostlapError):
-        return str(error)
+        return f"{error}{_to_type(error, arguments)}"
     if isinstance(error, ModuleNotFoundError):
         if (error.name or "ghostlap").startswith("ghostlap"):
             return None
         return (
             f"This command needs the package {error.name}, which is not installed. "
-            f"Install Ghostlap with it: pip install 'ghostlap[{COMMANDS[command].extra}]'"
+            f"Install Ghostlap with it: pip install 'ghostlap[{COMMANDS[arguments[0]].extra}]'"
         )
     if isinstance(error, OSError):
         where = f"{error.filename}: " if error.filename else ""
@@ -194,6 +194,18 @@ def _explained(error: BaseException, command: str) -> str | None:
     if isinstance(error, MemoryError) or "can't start new thread" in str(error):
         return f"{str(error) or 'There is not enough memory'}. {_LIMITS}"
     return None
+
+
+def _to_type(error: GhostlapError, arguments: list[str]) -> str:
+    """The same command with what seems to be meant in place of what was named."""
+    import shlex
+    from pathlib import Path
+
+    if error.instead is None:
+        return ""
+    named, meant = error.instead
+    better = [str(meant) if Path(one) == named else one for one in arguments]
+    return f" Type: {shlex.join(['ghostlap', *better])}" if better != arguments else ""
 
 
 def _run(name: str, arguments: list[str]) -> Any:

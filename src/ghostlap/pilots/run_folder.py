@@ -84,7 +84,8 @@ def read_description(folder: Path) -> dict[str, Any]:
     try:
         description: dict[str, Any] = todays_names(read_json(path))
     except (FileNotFoundError, NotADirectoryError):
-        raise PilotError(_no_pilot_message(folder)) from None
+        told, meant = _no_pilot(folder)
+        raise PilotError(told).meaning(folder, meant) from None
     except (OSError, ValueError) as error:
         raise PilotError(f"{path}: cannot be read ({error}). Is it a copy cut off?") from error
     if problem := _problem(description):
@@ -106,54 +107,51 @@ def _import_first(model: Path) -> str:
     )
 
 
-def _no_pilot_message(folder: Path) -> str:
+def _no_pilot(folder: Path) -> tuple[str, Path | None]:
+    """What is there instead, and the run folder that seems to be meant."""
     inside = [folder / name for name in ("model.h5", KERAS_FILE) if (folder / name).is_file()]
     for model in inside if not (folder / "config.json").exists() else []:
-        return _import_first(model)
+        return _import_first(model), None
     if folder.is_file():
         if folder.suffix in (".h5", ".hdf5", ".keras"):
-            return _import_first(folder)
+            return _import_first(folder), None
         if (folder.parent / PILOT_FILE).is_file():
-            return f"{folder}: a file of a run folder. Name the folder: {_evaluate(folder.parent)}"
+            return f"{folder}: a file of a run folder. Name the folder.", folder.parent
         if folder.suffix in (".onnx", ".tflite"):
             return (
                 f"{folder}: is no run folder of a pilot, but a model. 'ghostlap benchmark "
                 f"{shlex.quote(str(folder))} --quick' lets it drive."
-            )
+            ), None
         return (
             f"{folder}: must be the run folder of a pilot. Got a file. 'ghostlap runs' lists those "
             "that are below here."
-        )
+        ), None
     if not folder.exists():
         known = [path.parent for path in folder.parent.glob(f"*/{PILOT_FILE}")]
         close = difflib.get_close_matches(folder.name, [path.name for path in known], 1)
-        meant = f"Did you mean {folder.with_name(close[0])}? " if close else ""
+        meant = folder.with_name(close[0]) if close else None
+        question = f"Did you mean {meant}? " if meant else ""
         along = ", ".join(sorted(path.parent.name for path in BUILT_IN.glob(f"*/{PILOT_FILE}")))
         return (
-            f"{folder}: no such run folder. {meant}'ghostlap train REC --out {folder}' makes one. "
-            f"Pilots that come along: {along or 'none'}."
-        )
+            f"{folder}: no such run folder. {question}'ghostlap train REC --out {folder}' makes "
+            f"one. Pilots that come along: {along or 'none'}."
+        ), meant
     if (folder / "config.json").exists():
         return (
             f"{folder}: the training there is not finished, so there is no {PILOT_FILE} yet. "
             f"'ghostlap train --resume --out {folder}' continues it."
-        )
+        ), None
     if (folder / "driving_log.csv").is_file():
         train = f"ghostlap train {shlex.quote(str(folder))} --out runs/{folder.resolve().name}"
         return (
             f"{folder}: a recording, and not the run folder of a pilot. Make a pilot of it: {train}"
             " (or name one that comes along: generalist)."
-        )
+        ), None
     if below := sorted(path.parent for path in folder.glob(f"*/{PILOT_FILE}")):
         return (
-            f"{folder}: no run folder itself, but {len(below)} below it. Name one: "
-            f"{_evaluate(below[0])}"
-        )
+            f"{folder}: no run folder itself, but {len(below)} below it, such as {below[0]}."
+        ), below[0]
     return (
         f"{folder}: holds no {PILOT_FILE}, so it is not the run folder of a pilot. 'ghostlap runs' "
         "lists those that are below here."
-    )
-
-
-def _evaluate(run: Path) -> str:
-    return f"ghostlap evaluate {shlex.quote(str(run))}"
+    ), None

@@ -204,7 +204,7 @@ def test_a_log_of_other_columns_is_not_gone_on_with(tmp_path: Path) -> None:
     folder = write(tmp_path / "rec", lines, **options)
     with pytest.raises(RecordingError, match="columns or its encoding are not") as error:
         Recorder(folder)
-    run_advice(str(error.value), tmp_path)
+    run_advice(error.value, tmp_path)
     Recorder(Path(f"{folder}-copy")).close()
 
 
@@ -306,8 +306,11 @@ def test_two_tubs_of_different_keys(tmp_path: Path) -> None:
 # Refusals name a command, and it helps
 
 
-def run_advice(message: str, folder: Path, *, status: int = 0) -> None:
-    """Run the command that ends a message, in a folder."""
+def run_advice(error: GhostlapError, folder: Path, *, status: int = 0) -> None:
+    """Run the command that ends a message, or names what seems to be meant, in a folder."""
+    message = str(error)
+    if error.instead:
+        message += f": ghostlap doctor {shlex.quote(str(error.instead[1]))}"
     found = re.search(r": (ghostlap .*)$", message)
     assert found, message
     with pytest.MonkeyPatch.context() as patch:
@@ -366,14 +369,14 @@ def test_the_command_that_a_refusal_names_helps(kind: str, tmp_path: Path) -> No
         folder = next(folder.iterdir())
     with pytest.raises(RecordingError) as error:
         read_recording(folder)
-    run_advice(str(error.value), tmp_path)
+    run_advice(error.value, tmp_path)
 
 
 def test_asking_for_what_is_not_there_names_what_is(tmp_path: Path) -> None:
     folder = write(tmp_path / "rec", lines_of(usual))
     with pytest.raises(RecordingError, match="has no column 'image'.*7 columns and no header") as e:
         read_recording(folder, ("center=image", "steering=angle"))
-    run_advice(str(e.value), tmp_path)
+    run_advice(e.value, tmp_path)
 
 
 def test_errors_are_the_exit_status_of_doctor(tmp_path: Path) -> None:
@@ -526,7 +529,7 @@ def test_a_dataset_is_unpacked_once_until_it_changes(
     change_info(folder, lambda info: info["features"]["action"].update(names=["a", "b", "c"]))
     with pytest.raises(GhostlapError, match="no number of its action is called steering") as error:
         read_recording(folder)
-    run_advice(str(error.value), tmp_path)
+    run_advice(error.value, tmp_path)
     chosen = read_recording(folder, ("steering=action.b",)).frames
     assert chosen["steering"].tolist() == pytest.approx(first["throttle"].tolist())
 
@@ -546,7 +549,7 @@ def test_cameras_of_a_dataset_by_other_names(dataset: Path, tmp_path: Path) -> N
     change_info(folder, lambda info: rename(info, cam_front="top"))
     with pytest.raises(GhostlapError, match="which picture looks ahead") as error:
         read_recording(folder)
-    run_advice(str(error.value), tmp_path)
+    run_advice(error.value, tmp_path)
 
 
 # Whatever can be read can be worked with

@@ -94,11 +94,14 @@ def test_no_log_in_the_folder(tmp_path: Path) -> None:
 def test_a_log_one_folder_below_is_suggested(tmp_path: Path) -> None:
     make_recording(tmp_path / "lap1", rows=1)
     make_recording(tmp_path / "lap2", rows=1)
-    with pytest.raises(RecordingError, match=r"2 below it.*ghostlap doctor '?\S*lap1'? '?\S*lap2"):
+    with pytest.raises(RecordingError, match=r"2 below it.*lap1'?, '?\S*lap2") as told:
         read_recording(tmp_path)
+    assert told.value.instead == (tmp_path, tmp_path / "lap1")
 
 
 def test_an_image_given_as_log_is_refused(tmp_path: Path) -> None:
     folder = make_recording(tmp_path / "drive", rows=1)
-    with pytest.raises(RecordingError, match="a part of a recording. Name all of it: ghostlap"):
+    with pytest.raises(RecordingError, match="a part of a recording. Name all of it: ") as told:
         read_recording(folder / "IMG" / image_names(0)[0])
+    assert told.value.instead is not None
+    assert told.value.instead[1] == folder

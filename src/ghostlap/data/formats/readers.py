@@ -90,13 +90,16 @@ def read_recording(
     here = mirrored(folder) if is_address(folder) else located(folder)
     reader = _reader_of(here)
     if reader is None:
-        raise RecordingError(_nothing_to_read(folder if here == located(folder) else here))
+        named = folder if here == located(folder) else here
+        told, meant = _nothing_to_read(named)
+        raise RecordingError(told).meaning(named, meant)
     try:
         recording = reader.read(here, choice_of(columns, where))
     except RecordingError as error:
         is_folder = reader is _TABLE and here.is_dir() and not columns
-        if is_folder and (below := _recordings_below(here, tables=False)):
-            raise RecordingError(below) from error  # the table is of something else
+        if is_folder and (below := recordings_below(here, tables=False)):
+            told, meant = below  # the table is of something else
+            raise RecordingError(told).meaning(folder, meant) from error
         raise
     if here == folder:
         return recording
@@ -114,87 +117,103 @@ def is_recording(path: str | os.PathLike[str]) -> bool:
 
 def _reader_of(path: Path) -> Reader | None:
     try:
-        if (path / _PILOT).is_file() and not _is_driving_log(path):
+        if _is_run(path) and not _is_driving_log(path):
             return None  # whatever tables a run folder has
         return next((reader for reader in READERS if reader.claims(path)), None)
     except (OSError, ValueError):  # ValueError: of a name that no file can have
         return None
 
 
-def _nothing_to_read(path: Path) -> str:
-    """What is there instead, and the command that helps."""
+def _is_run(path: Path) -> bool:
+    return (path / _PILOT).is_file() or (path / "checkpoint").is_dir()
+
+
+def _nothing_to_read(path: Path) -> tuple[str, Path | None]:
+    """What is there instead, and the recording that seems to be meant."""
     kinds = f"{LOG_NAME} with IMG, a donkeycar tub, a LeRobot dataset or a table with pictures"
     if not os.path.exists(path):
         record = f"'ghostlap record --laps 1 --out {_quoted(path)}' has the expert drive one."
-        return f"{path}: no such folder. {_meant(path)}Give the folder that holds {kinds}. {record}"
-    if (path / _PILOT).is_file():
+        meant = _meant(path)
+        question = f"Did you mean {_quoted(meant)}? " if meant else ""
+        told = f"{path}: no such folder. {question}Give the folder that holds {kinds}. {record}"
+        return told, meant if meant and _reader_of(meant) else None
+    if _is_run(path):
+        first = _learned_from(path)
+        learned = f"It learned from {_quoted(first)}. " if first else ""
         return (
-            f"{path}: the run folder of a pilot, not a recording. {_learned_from(path)}To see it "
-            f"drive: ghostlap evaluate {shlex.quote(str(path))}"
-        )
+            f"{path}: the run folder of a pilot, not a recording. {learned}To see it drive: "
+            f"ghostlap evaluate {shlex.quote(str(path))}"
+        ), first
     if around := next((one for one in path.absolute().parents[:2] if _is_driving_log(one)), None):
-        return f"{path}: a part of a recording. Name all of it: ghostlap doctor {_quoted(around)}"
+        return f"{path}: a part of a recording. Name all of it: {_quoted(around)}", _short(around)
     if path.is_file():
         return (
-            f"{path}: neither a log nor a table (.csv, .txt, .tsv). Give the folder it lies in, "
-            f"with {kinds}: ghostlap doctor {shlex.quote(str(path.parent))}"
-        )
-    if below := _recordings_below(path):
+            f"{path}: neither a log nor a table (.csv, .txt, .tsv). Give the folder that holds "
+            f"{kinds}."
+        ), path.parent if is_recording(path.parent) else _first_below(path.parent)
+    if below := recordings_below(path):
         return below
     tables = find_tables(path)
     if tables:
         names = ", ".join(table.name for table in tables[:_NAMED])
         return (
-            f"{path}: no {LOG_NAME}, and several tables ({names}). Name the one with the pictures: "
-            f"ghostlap doctor {shlex.quote(str(tables[0]))}"
-        )
+            f"{path}: no {LOG_NAME}, and several tables ({names}). Name the one with the pictures."
+        ), tables[0]
     pictures = sum(1 for _ in itertools.islice(_pictures(path), 1000))
     found = f"{pictures} pictures alone" if pictures else "nothing else that can be read"
     return (
         f"{path}: no {LOG_NAME} in it, and {found}. A recording is {kinds}. Give the folder that "
-        "was chosen in the simulator when recording."
-    )
+        "was chosen in the simulator when recording, or have the expert drive one: ghostlap record "
+        "--laps 1 --out my-drive"
+    ), None
 
 
-def _recordings_below(path: Path, tables: bool = True) -> str:
-    """Which recordings are below a folder, and how to name them; "" where there is none."""
+def _first_below(path: Path) -> Path | None:
+    return next((one for one in _below(path) if _reader_of(one)), None)
+
+
+def recordings_below(path: Path, tables: bool = True) -> tuple[str, Path] | None:
+    """Which recordings are below a folder, and the first of them; None where there is none."""
     below = [
         (one, reader.name)
         for one in _below(path)
         if (reader := _reader_of(one)) and (tables or reader is not _TABLE)
     ]
     if not below:
-        return ""
+        return None
     kind = below[0][1]
     found = f"{len(below)} below it" if len(below) > 1 else "one below it"
-    names = shlex.join(str(one) for one, _ in below[:_NAMED])
-    more = f" … ({len(below) - _NAMED} more)" if len(below) > _NAMED else ""
-    return (
-        f"{path}: no recording itself, but {found} ({kind}). Name what you mean{more}: "
-        f"ghostlap doctor {names}"
-    )
+    names = ", ".join(_quoted(one) for one, _ in below[:_NAMED])
+    more = f", … ({len(below) - _NAMED} more)" if len(below) > _NAMED else ""
+    told = f"{path}: no recording itself, but {found} ({kind}): {names}{more}."
+    return told, below[0][0]
 
 
-def _meant(path: Path) -> str:
+def _meant(path: Path) -> Path | None:
     """What else there is, where a name is misspelt."""
     names = [one.name for one in _folders(path.parent)]
     close = difflib.get_close_matches(path.name, names, 1)
-    return f"Did you mean {_quoted(path.with_name(close[0]))}? " if close else ""
+    return path.with_name(close[0]) if close else None
 
 
-def _learned_from(run: Path) -> str:
+def _learned_from(run: Path) -> Path | None:
+    """The first recording that a pilot learned from, if it is still there."""
     try:
         first = Path(read_json(run / _PILOT)["training"]["recordings_seen"][0]["folder"])
     except (OSError, ValueError, LookupError, TypeError):
-        return ""
-    is_there = _reader_of(first) is not None
-    return f"It learned from this: ghostlap doctor {_quoted(first)}. " if is_there else ""
+        return None
+    return _short(first) if _reader_of(first) else None
 
 
 def _quoted(path: Path) -> str:
-    """A path to be pasted into a shell, as short as it is from here."""
+    """A path to be pasted into a shell."""
+    return shlex.quote(str(_short(path)))
+
+
+def _short(path: Path) -> Path:
+    """A path as short as it is from here."""
     here = Path.cwd()
-    return shlex.quote(str(path.relative_to(here) if path.is_relative_to(here) else path))
+    return path.relative_to(here) if path.is_relative_to(here) else path
 
 
 def _below(path: Path) -> Iterator[Path]:

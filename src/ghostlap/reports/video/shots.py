@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ghostlap.base.errors import RecordingError, VideoError
-from ghostlap.data.formats.readers import is_recording
+from ghostlap.data.formats.readers import is_recording, recordings_below
 from ghostlap.data.recordings.driving_log import LOG_NAME
 from ghostlap.data.recordings.tables_beside import PREDICTIONS
 
@@ -174,6 +174,8 @@ def _pilot_steering(
 def _shots_of_pictures(folder: Path, fps: float) -> Shots:
     names = _picture_names(folder)
     if not names:
+        if below := recordings_below(folder):
+            raise VideoError(below[0]).meaning(folder, below[1])
         inner = folder / "IMG"
         hint = f"Did you mean {inner}?" if inner.is_dir() else "Give the folder that holds them."
         raise VideoError(
