@@ -201,3 +201,20 @@ def test_code_that_is_given_back_still_runs_and_takes_less() -> None:
     given_back, total = ended.stdout.split()[-2:]
     assert int(given_back) > 5000, "20 MB"
     assert float(total) == 0
+
+
+@pytest.mark.parametrize(
+    ("windows", "command", "words"),
+    [
+        (True, r"C:\py\python.exe policy.py", [r"C:\py\python.exe", "policy.py"]),
+        (True, r"""'C:\my py\python.exe' "a b\" #1""", [r"C:\my py\python.exe", "a b\\", "#1"]),
+        (False, r"""my\ python 'a b' "c\"d" #1""", ["my python", "a b", 'c"d', "#1"]),
+    ],
+)
+def test_a_command_line_is_split_as_its_system_writes_it(
+    monkeypatch: pytest.MonkeyPatch, windows: bool, command: str, words: list[str]
+) -> None:
+    monkeypatch.setattr(platform, "WINDOWS", windows)
+    assert platform.words_of(command) == words
+    with pytest.raises(ValueError, match="No closing quotation"):
+        platform.words_of("'python")

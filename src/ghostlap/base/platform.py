@@ -9,6 +9,7 @@ import errno
 import mmap
 import os
 import platform
+import shlex
 import signal
 import socket
 import subprocess
@@ -74,6 +75,19 @@ def processor_name() -> str:
             if line.startswith("model name"):
                 return line.split(":")[1].strip()
     return platform.processor() or platform.machine()
+
+
+def words_of(command: str) -> list[str]:
+    """The words of a command line, quoted as in a shell; in Windows' paths ``\\`` is a backslash.
+
+    Raises:
+        ValueError: a quotation does not end.
+    """
+    words = shlex.shlex(command, posix=True, punctuation_chars=False)
+    words.whitespace_split, words.commenters = True, ""
+    if WINDOWS:
+        words.escape = ""
+    return list(words)
 
 
 def start_patiently(command: Sequence[str], niceness: int, **options: Any) -> subprocess.Popen[Any]:

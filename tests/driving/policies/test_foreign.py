@@ -179,7 +179,7 @@ def test_a_policy_of_another_virtual_environment(tmp_path: Path) -> None:
     answer = "import only_here; assert 'venv' in sys.prefix; say(str(only_here.STEERING))"
     head = f"import sys; sys.path.insert(0, {str(module.parent)!r})\n"
     script.write_text(head + POLICY.replace("ANSWER", answer), encoding="utf-8")
-    policy = policy_of(f"exec:'{python.as_posix()}' -I '{script.as_posix()}'")
+    policy = policy_of(f"exec:'{python}' -I '{script}'")
     assert policy.name == "policy.py"
     assert isinstance(policy.driver, Foreign)
     mine = Talk(policy.driver)
@@ -193,16 +193,16 @@ def test_a_process_is_known_by_its_files_and_folders(tmp_path: Path) -> None:
     (weights / "deeper").mkdir(parents=True)
     script = tmp_path / "policy.py"
     script.write_bytes(b"pass")
-    command = f"exec:'{Path(sys.executable).as_posix()}' '{script.as_posix()}'"
+    command = f"exec:'{sys.executable}' '{script}'"
     assert policy_of(command).blake2b == content_hash(b"pass")
     (weights / "deeper" / "model.safetensors").write_bytes(b"1")
-    before = policy_of(f"{command} '{weights.as_posix()}'").blake2b
+    before = policy_of(f"{command} '{weights}'").blake2b
     (weights / "deeper" / "model.safetensors").write_bytes(b"2")
-    assert policy_of(f"{command} '{weights.as_posix()}'").blake2b != before
+    assert policy_of(f"{command} '{weights}'").blake2b != before
     large = tmp_path / "large.pt"
     with large.open("wb") as file:
         file.truncate(MAX_FILE_BYTES + 1)
-    assert policy_of(f"{command} '{large.as_posix()}'").blake2b != before
+    assert policy_of(f"{command} '{large}'").blake2b != before
 
 
 MODULE = """

@@ -7,7 +7,6 @@ import hashlib
 import importlib.util
 import itertools
 import os
-import shlex
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,6 +16,7 @@ from ghostlap.base.engine.processes import python
 from ghostlap.base.errors import BenchmarkError
 from ghostlap.base.files import content_hash, read_file
 from ghostlap.base.named import is_named
+from ghostlap.base.platform import words_of
 from ghostlap.driving.policies.foreign import Foreign
 from ghostlap.pilots.onnx_check import MAX_FILE_BYTES, read_network
 from ghostlap.pilots.pilot import Pilot
@@ -89,7 +89,7 @@ def policy_of(text: str, name: str = "", **limits: Any) -> Policy:
 
 def _process(command: str, name: str, limits: dict[str, Any]) -> Policy:
     try:
-        words = shlex.split(command)
+        words = words_of(command)
     except ValueError as error:
         raise BenchmarkError(f"exec:{command}: is no command line ({error}).") from None
     if not words or shutil.which(words[0]) is None:
