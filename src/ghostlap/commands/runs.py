@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import shlex
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -149,7 +150,7 @@ def _show(found: list[dict[str, Any]]) -> None:
     if len(found) > _SHOWN:
         say(console, f"and {len(found) - _SHOWN} more: --json tells all")
     if unmeasured := [run["run"] for run in found if run["autonomy_percent"] is None]:
-        say(console, f"Measure one: ghostlap evaluate {unmeasured[0]}")
+        say(console, f"Measure one: ghostlap evaluate {shlex.quote(str(unmeasured[0]))}")
 
 
 def _short(folder: Any) -> str:

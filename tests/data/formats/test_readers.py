@@ -201,7 +201,7 @@ def test_what_is_recorded_after_decimal_commas_changes_nothing_of_them(tmp_path:
 
 def test_a_log_of_other_columns_is_not_gone_on_with(tmp_path: Path) -> None:
     lines, options = KINDS["any order"]
-    folder = write(tmp_path / "rec", lines, **options)
+    folder = write(tmp_path / "my rec", lines, **options)
     with pytest.raises(RecordingError, match="columns or its encoding are not") as error:
         Recorder(folder)
     run_advice(error.value, tmp_path)

@@ -6,6 +6,7 @@ ghostlap demo --track lake
 from __future__ import annotations
 
 import importlib.util
+import shlex
 import time
 from pathlib import Path
 from typing import Any
@@ -135,6 +136,7 @@ def _tell_the_end(config: DemoConfig, about: dict[str, Any], console: Console) -
     stages, run = about["stages"], config.out / "run"
     line = stages["evaluate"]["result"]["line"]
     console.print(Rule(style="dim"))
+    named = shlex.quote(str(run))
     say(
         console,
         f"{config.track}: autonomy {line['autonomy_percent']:.1f} % over "
@@ -146,7 +148,7 @@ def _tell_the_end(config: DemoConfig, about: dict[str, Any], console: Console) -
         f"The video:  {stages['video']['result']['video']}",
         "",
         "Try next:",
-        f"  ghostlap evaluate {run} --track random:1000 --track jungle --speed-limit 25",
-        f"  ghostlap drive {run} --speed-limit 20     (drives Udacity's simulator)",
+        f"  ghostlap evaluate {named} --track random:1000 --track jungle --speed-limit 25",
+        f"  ghostlap drive {named} --speed-limit 20     (drives Udacity's simulator)",
         "  ghostlap train YOUR_RECORDING --out runs/a",
     )

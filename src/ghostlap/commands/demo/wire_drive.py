@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import shlex
 import socket
 import subprocess
 import time
@@ -87,7 +88,7 @@ def _server(run: Path, record: Path, speed_limit: float, port: int) -> Iterator[
             if server.poll() is not None or time.monotonic() > until_s:
                 raise DemoError(
                     "The drive server does not start. To see why: "
-                    f"ghostlap drive {run} --port {port}"
+                    f"ghostlap drive {shlex.quote(str(run))} --port {port}"
                 )
             time.sleep(_LOOK_AGAIN_S)
         yield

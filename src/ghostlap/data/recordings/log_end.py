@@ -5,6 +5,7 @@ from __future__ import annotations
 import bisect
 import itertools
 import os
+import shlex
 from pathlib import Path
 
 from ghostlap.base.errors import RecordingError
@@ -45,9 +46,8 @@ def end_log(path: Path, cut_off: Path) -> tuple[int, int]:
             "Record into another folder"
         )
         if len(log):
-            message += (
-                f", or go on with a copy: ghostlap doctor {path.parent} --fix {path.parent}-copy"
-            )
+            folder, copy = (shlex.quote(f"{path.parent}{end}") for end in ("", "-copy"))
+            message += f", or go on with a copy: ghostlap doctor {folder} --fix {copy}"
         raise RecordingError(message if len(log) else f"{message}.")
     if log.needs_break:
         with path.open("ab") as file:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
+import shlex
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -86,7 +87,7 @@ def _beside(model: Path) -> Path:
             return path
     raise LegacyError(
         f"{model}: holds weights only, not the network they belong to. Name its model.json, too: "
-        f"ghostlap import {model} model.json --out RUN"
+        f"ghostlap import {shlex.quote(str(model))} model.json --out RUN"
     )
 
 

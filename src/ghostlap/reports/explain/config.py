@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import shlex
 from pathlib import Path
 from typing import Annotated
 
@@ -48,7 +49,7 @@ class ExplainConfig(Options):
         if not self.recordings:
             raise GhostlapError(
                 "explain: name at least one recording, a folder with driving_log.csv and IMG/. "
-                f"Example: ghostlap explain {self.pilot} my-drive"
+                f"Example: ghostlap explain {shlex.quote(str(self.pilot))} my-drive"
             )
 
     @property
