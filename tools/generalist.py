@@ -66,7 +66,9 @@ FURTHER = {
 """What the pilot of the recordings above is trained on further."""
 
 FIRST: dict[str, Any] = {"epochs": 20}
-THEN: dict[str, Any] = {"epochs": 10, "learning_rate": 5e-4, "speed_lead_s": 1.0}
+THEN: dict[str, Any] = {
+    "epochs": 10, "learning_rate": 5e-4, "speed_lead_s": 1.2, "speed_weight": 1.0,
+}  # fmt: skip
 
 AUGMENTATION = (
     "default,hue.p=0.3,hue.low=-20,hue.high=20,saturation.p=0.4,saturation.low=0.3,"

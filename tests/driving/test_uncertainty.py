@@ -55,6 +55,13 @@ def tiny(input_shape: tuple[int, int, int], outputs: int) -> Any:
 # Learning it
 
 
+def test_the_speed_counts_as_much_as_is_asked_for() -> None:
+    labels, answers = np.float32([[0.1, 0.5], [0.1, np.nan]]), np.float32([[0.3, 0.9], [0.3, 0.9]])
+    for weight in (0.0, 0.1, 1.0):
+        loss = np.asarray(loss_of(TrainConfig(speed=True, speed_weight=weight))(labels, answers))
+        assert loss == pytest.approx([0.2**2 + weight * 0.4**2, 0.2**2], rel=1e-5)
+
+
 def test_the_likeliest_spread_is_the_size_of_the_errors() -> None:
     error = np.random.default_rng(0).normal(0, 0.2, 5000)
     tried = np.geomspace(SMALLEST_STD, 2.0, 60)

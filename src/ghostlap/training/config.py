@@ -58,6 +58,8 @@ class TrainConfig(Options, error=TrainingError):
     """Steering added for the left camera and taken off for the right one: the feedback gain."""
     lead_s: Annotated[float, Range(0, 60)] = 0.0
     """Learn what the driver did so many seconds later, which makes up for delays in bends."""
+    speed_weight: Annotated[float, Range(0, 100)] = 0.1
+    """With --speed: how much its error, in 30 mph, counts in the loss; the steering's counts 1."""
     speed_lead_s: Annotated[float, Range(0, 60)] = 0.0
     """With --speed: learn a lower speed that the driver had so many seconds later, which makes the
     pilot brake before a bend. 0 is --lead-s."""

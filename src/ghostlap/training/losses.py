@@ -11,9 +11,6 @@ from ghostlap.training.config import TrainConfig
 
 ops = keras.ops
 
-SPEED_WEIGHT = 0.1
-"""Weight of the speed's error in the loss; the steering's is 1."""
-
 HUBER_DELTA = 0.2
 """Steering errors beyond this count linearly, not squared, in the Huber loss."""
 
@@ -30,11 +27,11 @@ Loss = Callable[[Any, Any], Any]
 def loss_of(config: TrainConfig) -> Loss:
     """Mean over samples of the error's square, or Huber's measure of it.
 
-    With a speed its error counts ``SPEED_WEIGHT``, and not at all where the recording has none
+    With a speed its error counts ``speed_weight``, and not at all where the recording has none
     (NaN). With a steering_std its :func:`unlikeliness` counts ``STD_WEIGHT``.
     """
     names = [name for name in config.outputs if name in LABELLED]
-    weights = [SPEED_WEIGHT if name == "speed" else 1.0 for name in names]
+    weights = [config.speed_weight if name == "speed" else 1.0 for name in names]
 
     def loss(labels: Any, answers: Any) -> Any:
         known = ops.logical_not(ops.isnan(labels))
