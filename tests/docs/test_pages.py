@@ -25,6 +25,7 @@ from docs_blocks import (
 from places import ROOT
 
 from ghostlap.commands import cli
+from ghostlap.commands.tracking import TRACKED, check_tracker
 
 BLOCKS = [block for page in PAGES for block in blocks_of(page)]
 NOT_RUN = [block for block in BLOCKS if "not run" in block.marks]
@@ -43,7 +44,8 @@ def flags_of(command: str) -> set[str]:
     shown = io.StringIO()
     with contextlib.redirect_stdout(shown), pytest.raises(SystemExit):
         cli.config_from(command, ["--help"])
-    return {"--json", "--pilot", "--recipe", *re.findall(r"--[a-z][\w.-]*", shown.getvalue())}
+    others = {"--json", "--pilot", "--recipe", *(["--tracker"] if command in TRACKED else [])}
+    return {*others, *re.findall(r"--[a-z][\w.-]*", shown.getvalue())}
 
 
 def of_ghostlap(words: list[str]) -> list[str]:
@@ -75,6 +77,10 @@ def test_each_command_and_option_is_there(block: Block) -> None:
             asked = {word for word in words[1:] if "=" not in word}
             assert asked <= TARGETS, f"{block.place}: no such target: {asked - TARGETS}"
         arguments = [word for word in of_ghostlap(words) if word not in ("--json", "&")]
+        if "--tracker" in arguments:
+            at = arguments.index("--tracker")
+            check_tracker(arguments[at + 1], arguments[0])
+            del arguments[at : at + 2]
         if not arguments or arguments[0].startswith("-"):
             continue
         assert arguments[0] in cli.COMMANDS, f"{block.place}: {words}"
