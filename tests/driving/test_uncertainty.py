@@ -56,7 +56,8 @@ def tiny(input_shape: tuple[int, int, int], outputs: int) -> Any:
 
 
 def test_the_speed_counts_as_much_as_is_asked_for() -> None:
-    labels, answers = np.float32([[0.1, 0.5], [0.1, np.nan]]), np.float32([[0.3, 0.9], [0.3, 0.9]])
+    labels = np.array([[0.1, 0.5], [0.1, np.nan]], np.float32)
+    answers = np.array([[0.3, 0.9], [0.3, 0.9]], np.float32)
     for weight in (0.0, 0.1, 1.0):
         loss = np.asarray(loss_of(TrainConfig(speed=True, speed_weight=weight))(labels, answers))
         assert loss == pytest.approx([0.2**2 + weight * 0.4**2, 0.2**2], rel=1e-5)
