@@ -55,7 +55,7 @@ def test_a_tracker_that_fails_says_so_once_and_leaves_the_result(
         raise RuntimeError("no database")
 
     def evaluation(config: EvaluateConfig) -> dict[str, Any]:
-        tell(config.folder, {"lines": []})
+        tell(config.folder, lambda: {"lines": []})
         return {"lines": [], "complete": True}
 
     monkeypatch.setattr("ghostlap.commands.tracking._Run._note", broken)
@@ -174,10 +174,10 @@ def test_a_stopped_command_goes_on_in_its_run(
     folder.mkdir(parents=True)
 
     def stopped(_: Any) -> None:
-        tell(folder, so_far(1))
+        tell(folder, lambda: so_far(1))
         assert database.run().info.status == "RUNNING"
         assert len(database.history(name)) == 1
-        tell(Path("elsewhere"), so_far(5))
+        tell(Path("elsewhere"), lambda: so_far(5))
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
@@ -192,7 +192,7 @@ def test_a_stopped_command_goes_on_in_its_run(
 
 def test_a_failed_command_is_said_to_have_failed(database: Database) -> None:
     def fails(config: SearchConfig) -> None:
-        tell(config.out, trials(1))
+        tell(config.out, lambda: trials(1))
         raise MemoryError
 
     Path("s").mkdir()
@@ -248,3 +248,12 @@ def test_a_training_is_noted_epoch_by_epoch_and_goes_on_where_it_was_stopped(
     assert database.run().info.status == "FINISHED"
     assert [step for step, _ in database.history("loss")] == [1, 2]
     assert database.run().data.tags["trained_on_blake2b"].strip()
+
+
+def test_nothing_is_reckoned_for_nobody() -> None:
+    """An evaluation's table takes longer the more was driven."""
+    tell(Path("a"), lambda: pytest.fail("nobody listens"))
+    told: list[Mapping[str, Any]] = []
+    with heard(lambda _, result: told.append(result)):
+        tell(Path("a"), lambda: {"loss": 1.0})
+    assert told == [{"loss": 1.0}]

@@ -269,7 +269,7 @@ def test_what_a_critic_foresaw_is_said(changed: Path) -> None:
     found, _ = read_evaluations(changed)
     assert in_words(found, 1.0) == (
         "The pilot's critic foresaw 1 of 2 interventions within 5 s, 2.0 s ahead at the median. "
-        "Not foreseen: 1 on ring. It warned 0 times for nothing in 0.2 km."
+        "Not foreseen: 1 on ring. Warnings for nothing: 0 in 0.2 km."
     )
     assert in_words(found, None) == in_words([], 1.0) == ""
     moment = WorstMoment(1, found[0].episodes[0], told, 200, (), 1.0, evaluation=found[0])

@@ -3,7 +3,7 @@
 Whatever keeps a result at once, an epoch's, a trial's, an iteration's, an episode's, tells of it:
 
     >>> with heard(lambda folder, result: print(folder, result)):
-    ...     tell(Path("runs/a"), {"history": [{"epoch": 1, "loss": 0.5}]})
+    ...     tell(Path("runs/a"), lambda: {"history": [{"epoch": 1, "loss": 0.5}]})
     runs/a {'history': [{'epoch': 1, 'loss': 0.5}]}
 """
 
@@ -20,10 +20,10 @@ Listener = Callable[[Path, Mapping[str, Any]], None]
 _listeners: list[Listener] = []
 
 
-def tell(folder: Path, result: Mapping[str, Any]) -> None:
-    """Tell all listeners of this process."""
+def tell(folder: Path, result: Callable[[], Mapping[str, Any]]) -> None:
+    """Tell all listeners of this process; the result is reckoned only if there are any."""
     for listener in _listeners:
-        listener(folder, result)
+        listener(folder, result())
 
 
 @contextlib.contextmanager

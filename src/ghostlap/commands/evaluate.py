@@ -164,7 +164,7 @@ def drive_the_rest(
             for place, result in results:
                 task = tasks[rest[place]]
                 finished.append((task, keep(folder, rest[place], task, result)))
-                tell(folder, {"lines": list(map(line_as_json, table_lines(finished)))})
+                tell(folder, lambda: {"lines": list(map(line_as_json, table_lines(finished)))})
 
 
 def warn_of_speed(speed_limit_mph: float, tracks: Sequence[Track], console: Console) -> None:

@@ -90,7 +90,7 @@ class Checkpoints(keras.callbacks.Callback):
         self._remove_others(Path(state["weights"]).name)  # a kill may have left an older one's
 
     def on_train_begin(self, logs: dict[str, float] | None = None) -> None:
-        tell(self.folder.parent, {"history": self.history})
+        tell(self.folder.parent, lambda: {"history": self.history})
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         if not went_well(logs):
@@ -111,7 +111,7 @@ class Checkpoints(keras.callbacks.Callback):
             self.folder / STATE_FILE,
             {"weights": weights, "random": random, "history": self.history},
         )
-        tell(self.folder.parent, {"history": self.history})
+        tell(self.folder.parent, lambda: {"history": self.history})
         self._remove_others(weights)  # only now does nothing point to the older one
         if self.should_stop:
             self.model.stop_training = True

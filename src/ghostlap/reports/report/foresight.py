@@ -53,7 +53,7 @@ def in_words(found: Sequence[Evaluation], alarm: float | None) -> str:
                 ahead_s.append(early_s)
     if not km:
         return ""
-    false = f"It warned {alarms} times for nothing in {km:.1f} km."
+    false = f"Warnings for nothing: {alarms} in {km:.1f} km."
     total = len(ahead_s) + unseen.total()
     if not total:
         return f"The pilot's critic had nothing to foresee. {false}"

@@ -103,7 +103,7 @@ def save(config: DaggerConfig, kept: Kept, **more: Any) -> dict[str, Any]:
         "machine": machine(),
     }
     write_json(config.folder / DAGGER_FILE, values)
-    tell(config.folder, values)
+    tell(config.folder, lambda: values)
     return values
 
 

@@ -53,4 +53,4 @@ def save_trials(out: Path, search: dict[str, Any], trials: Sequence[Trial]) -> N
     """Write them so that a kill leaves the trials before the last, or all."""
     values = {"search": search, "trials": [dataclasses.asdict(trial) for trial in trials]}
     write_json(out / SEARCH_FILE, {**values, "versions": versions()})
-    tell(out, values)
+    tell(out, lambda: values)
