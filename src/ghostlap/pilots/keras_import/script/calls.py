@@ -8,12 +8,9 @@ from collections.abc import Callable
 from typing import Any
 
 from ghostlap.pilots.keras_import.script import arrays, libraries
-from ghostlap.pilots.keras_import.script.expressions import (
-    MOST_ITEMS,
-    Evaluator,
-    is_constant,
-)
+from ghostlap.pilots.keras_import.script.expressions import Evaluator
 from ghostlap.pilots.keras_import.script.libraries import Facts
+from ghostlap.pilots.keras_import.script.operators import MOST_ITEMS, is_constant
 from ghostlap.pilots.keras_import.script.picture import Picture
 from ghostlap.pilots.keras_import.script.values import (
     UNKNOWN,

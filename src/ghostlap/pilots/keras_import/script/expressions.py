@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import ast
 import math
-import operator
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ghostlap.pilots.keras_import.script import arrays, opencv
+from ghostlap.pilots.keras_import.script.operators import (
+    MOST_ITEMS,
+    changed,
+    compared,
+    joined,
+    truth,
+)
 from ghostlap.pilots.keras_import.script.picture import Picture, Refused
 from ghostlap.pilots.keras_import.script.values import (
     UNKNOWN,
@@ -23,35 +29,7 @@ from ghostlap.pilots.keras_import.script.values import (
     Numbers,
     Scope,
     Unknown,
-    numbers_of,
 )
-
-MOST_ITEMS = 1000
-_MOST_NUMBER = 1e12
-_BINARY: dict[type[ast.operator], tuple[str, Callable[[Any, Any], Any]]] = {
-    ast.Add: ("+", operator.add), ast.Sub: ("-", operator.sub), ast.Mult: ("*", operator.mul),
-    ast.Div: ("/", operator.truediv), ast.FloorDiv: ("//", operator.floordiv),
-    ast.Mod: ("%", operator.mod),
-}  # fmt: skip
-_COMPARED: dict[type[ast.cmpop], Callable[[Any, Any], Any]] = {
-    ast.Eq: operator.eq, ast.NotEq: operator.ne, ast.Lt: operator.lt, ast.LtE: operator.le,
-    ast.Gt: operator.gt, ast.GtE: operator.ge,
-}  # fmt: skip
-_TRUE = (Picture, Given, Function, Class, Instance, Module)
-
-
-def truth(value: Any) -> bool | None:
-    """Whether a value is true; None if that is not known."""
-    if isinstance(value, _TRUE):
-        return True
-    if isinstance(value, Unknown | External | Answer | Bound | Numbers):
-        return None
-    return bool(value)
-
-
-def is_constant(value: Any) -> bool:
-    plain = value is None or isinstance(value, bool | int | float | str | bytes | slice | range)
-    return plain or (isinstance(value, list | tuple) and all(is_constant(one) for one in value))
 
 
 class Evaluator:
@@ -151,68 +129,16 @@ class Evaluator:
 
     def _compare(self, node: ast.Compare, scope: Scope) -> Any:
         left, right = self.eval(node.left, scope), self.eval(node.comparators[0], scope)
-        kind = type(node.ops[0])
-        if len(node.ops) > 1:
-            return UNKNOWN
-        if kind in (ast.Is, ast.IsNot, ast.Eq, ast.NotEq) and (left is None or right is None):
-            known = [one for one in (left, right) if one is not None]
-            same = not known
-            if known and truth(known[0]) is None:
-                return UNKNOWN
-            return same == (kind in (ast.Is, ast.Eq))
-        if not (is_constant(left) and is_constant(right)) or kind not in _COMPARED:
-            return UNKNOWN
-        try:
-            return bool(_COMPARED[kind](left, right))
-        except TypeError:
-            return UNKNOWN
+        return UNKNOWN if len(node.ops) > 1 else compared(type(node.ops[0]), left, right)
 
     def _unaryop(self, node: ast.UnaryOp, scope: Scope) -> Any:
-        value = self.eval(node.operand, scope)
-        if isinstance(node.op, ast.Not):
-            known = truth(value)
-            return UNKNOWN if known is None else not known
-        if isinstance(node.op, ast.USub):
-            if isinstance(value, int | float):
-                return -value
-            if isinstance(value, Numbers):
-                return Numbers(tuple(-one for one in value.values))
-            return self.binary("*", operator.mul, value, -1.0, scope, node)
-        return value if isinstance(node.op, ast.UAdd) else UNKNOWN
+        value, source = self.eval(node.operand, scope), scope.module.source
+        return changed(type(node.op), value, source.where(node), python_2=source.python_2)
 
     def _binop(self, node: ast.BinOp, scope: Scope) -> Any:
         left, right = self.eval(node.left, scope), self.eval(node.right, scope)
-        if isinstance(node.op, ast.Pow) and isinstance(left, int | float) and right in (2, 3, 0.5):
-            return left**right if abs(left) < _MOST_NUMBER else UNKNOWN
-        sign, call = _BINARY.get(type(node.op), (type(node.op).__name__, None))
-        return self.binary(sign, call, left, right, scope, node)
-
-    def binary(
-        self, sign: str, call: Any, left: Any, right: Any, scope: Scope, node: ast.AST
-    ) -> Any:
-        """Two values joined by an operator."""
-        where = scope.module.source.where(node)
-        python_2 = scope.module.source.python_2
-        for value in (left, right):
-            if isinstance(value, Unknown) and value.reason:
-                return value
-        if isinstance(left, Picture) or isinstance(right, Picture):
-            return arrays.arithmetic(sign, left, right, where, python_2=python_2)
-        if isinstance(left, Answer) or isinstance(right, Answer):
-            return arrays.answer_arithmetic(sign, left, right)
-        if call is None or not (_is_small(left) and _is_small(right)):
-            return UNKNOWN
-        if sign == "/" and python_2 and isinstance(left, int) and isinstance(right, int):
-            call = operator.floordiv
-        if isinstance(left, Numbers) or isinstance(right, Numbers):
-            return _of_numbers(call, left, right)
-        numeric = [isinstance(value, int | float) for value in (left, right)]
-        if not all(numeric) and (sign not in "+*" or max(map(_size, (left, right))) > MOST_ITEMS):
-            return UNKNOWN
-        try:
-            return call(left, right)
-        except (TypeError, ZeroDivisionError, OverflowError, ValueError):
-            return UNKNOWN
+        source = scope.module.source
+        return joined(type(node.op), left, right, source.where(node), python_2=source.python_2)
 
     def _attribute(self, node: ast.Attribute, scope: Scope) -> Any:
         return self.attribute(
@@ -329,27 +255,3 @@ class Evaluator:
         node: ast.AST, scope: Scope,
     ) -> Any:  # fmt: skip
         raise NotImplementedError
-
-
-def _is_small(value: Any) -> bool:
-    if isinstance(value, int | float):
-        return abs(value) < _MOST_NUMBER
-    if isinstance(value, str | bytes | list | tuple):
-        return len(value) < MOST_ITEMS
-    return isinstance(value, Numbers)
-
-
-def _size(value: Any) -> float:
-    return abs(value) if isinstance(value, int | float) else len(value)
-
-
-def _of_numbers(call: Any, left: Any, right: Any) -> Any:
-    one, two = numbers_of(left), numbers_of(right)
-    if one is None or two is None:
-        return UNKNOWN
-    count = max(len(one), len(two))
-    one, two = (n * count if len(n) == 1 else n for n in (one, two))
-    try:
-        return Numbers(tuple(float(call(a, b)) for a, b in zip(one, two, strict=True)))
-    except (ValueError, ZeroDivisionError, OverflowError):
-        return UNKNOWN

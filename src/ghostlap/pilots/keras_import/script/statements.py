@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from ghostlap.pilots.keras_import.script.calls import Caller
-from ghostlap.pilots.keras_import.script.expressions import truth
 from ghostlap.pilots.keras_import.script.libraries import Facts
+from ghostlap.pilots.keras_import.script.operators import truth
 from ghostlap.pilots.keras_import.script.picture import Picture, Refused
 from ghostlap.pilots.keras_import.script.values import (
     UNKNOWN,
