@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from ghostlap.commands.record import record
     from ghostlap.commands.report import report
     from ghostlap.commands.runs import RunsConfig, runs
-    from ghostlap.commands.search import SearchConfig, search
+    from ghostlap.commands.search import search
     from ghostlap.commands.sim import simulate
     from ghostlap.commands.sim_config import SimulateConfig
     from ghostlap.commands.train import train
@@ -70,6 +70,7 @@ if TYPE_CHECKING:
     from ghostlap.training.config import RECIPES, TrainConfig
     from ghostlap.training.dagger.config import DaggerConfig
     from ghostlap.training.fit import TrainResult
+    from ghostlap.training.search.config import SearchConfig
 
 __version__ = "0.1.0"
 
@@ -105,7 +106,7 @@ _HOME = {
     "Recording": "data.recordings",
     "ReportConfig": "reports.report.config",
     "RunsConfig": "commands.runs",
-    "SearchConfig": "commands.search",
+    "SearchConfig": "training.search.config",
     "SimulateConfig": "commands.sim_config",
     "TrainConfig": "training.config",
     "TrainResult": "training.fit",

@@ -26,7 +26,7 @@ from ghostlap.commands.explore import explore
 from ghostlap.commands.export import export
 from ghostlap.commands.record import record
 from ghostlap.commands.report import report
-from ghostlap.commands.search import SearchConfig, search
+from ghostlap.commands.search import search
 from ghostlap.commands.train import train
 from ghostlap.commands.video import video
 from ghostlap.data.formats.config import ConvertConfig
@@ -40,6 +40,7 @@ from ghostlap.reports.explore.config import ExploreConfig
 from ghostlap.reports.report.config import ReportConfig
 from ghostlap.reports.video.config import VideoConfig
 from ghostlap.training.config import TrainConfig
+from ghostlap.training.search.config import SearchConfig
 
 QUIET = Console(file=io.StringIO())
 

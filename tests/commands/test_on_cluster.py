@@ -20,11 +20,12 @@ from ghostlap.base.engine.processes import python
 from ghostlap.commands.dagger import dagger
 from ghostlap.commands.evaluate import evaluate
 from ghostlap.commands.record import record
-from ghostlap.commands.search import SearchConfig, search
+from ghostlap.commands.search import search
 from ghostlap.driving.expert_recording.config import RecordConfig
 from ghostlap.driving.rollout.config import EvaluateConfig
 from ghostlap.training.dagger.config import DaggerConfig
 from ghostlap.training.fit import TrainResult
+from ghostlap.training.search.config import SearchConfig
 
 need_ray()
 

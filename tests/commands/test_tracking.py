@@ -13,12 +13,12 @@ import pytest
 
 from ghostlap.base.so_far import heard, tell
 from ghostlap.commands.cli import main
-from ghostlap.commands.search import SearchConfig
 from ghostlap.commands.tracking import tracked
 from ghostlap.driving.rollout.config import EvaluateConfig
 from ghostlap.training.config import TrainConfig
 from ghostlap.training.dagger.config import DaggerConfig
 from ghostlap.training.fit import TrainResult
+from ghostlap.training.search.config import SearchConfig
 
 NEEDS = "pip install 'ghostlap[mlflow]'"
 

@@ -27,12 +27,12 @@ from ghostlap.base.errors import CacheError, RecordingError, TrainingError
 from ghostlap.base.so_far import heard
 from ghostlap.commands import cli
 from ghostlap.commands import search as command
-from ghostlap.commands.search import SearchConfig
 from ghostlap.data.dataset import Samples, make_samples
 from ghostlap.data.formats.readers import read_recording
 from ghostlap.training.config import RECIPES, TrainConfig
 from ghostlap.training.fit import TrainResult
 from ghostlap.training.run_folder import claim_run_folder
+from ghostlap.training.search.config import SearchConfig
 from ghostlap.training.search.space import (
     parse_settings,
     parse_space,
