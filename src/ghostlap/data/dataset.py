@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ghostlap.base.errors import DatasetError
+from ghostlap.data.auxiliary import truth_of
 from ghostlap.data.recordings import CAMERAS, Recording
 
 if TYPE_CHECKING:
@@ -45,6 +46,7 @@ class Samples:
         speed_mph: speed, ``float32``.
         recording: index of the recording, ``int32``.
         time_s: seconds since the recording's start, ``float64``, alike for all three cameras.
+        truth: of :data:`ghostlap.data.auxiliary.TRUTH`, None where auxiliaries are not learned.
     """
 
     images: NDArray[np.object_]
@@ -54,6 +56,7 @@ class Samples:
     speed_mph: NDArray[np.float32]
     recording: NDArray[np.int32]
     time_s: NDArray[np.float64]
+    truth: NDArray[Any] | None = None
 
     def __len__(self) -> int:
         return len(self.image)
@@ -61,9 +64,9 @@ class Samples:
     def take(self, which: NDArray[Any]) -> Samples:
         """The samples at given positions, or where a mask of shape ``(n,)`` is true."""
         columns = {
-            field.name: getattr(self, field.name)[which]
+            field.name: values[which]
             for field in dataclasses.fields(self)
-            if field.name != "images"
+            if field.name != "images" and (values := getattr(self, field.name)) is not None
         }
         return Samples(images=self.images, **columns)
 
@@ -150,6 +153,7 @@ def make_samples(
     lead_s: float = 0.0,
     speed_lead_s: float = 0.0,
     steering_average_s: float = 0.0,
+    auxiliaries: bool = False,
 ) -> Samples:
     """Samples of several recordings, balanced together.
 
@@ -162,6 +166,7 @@ def make_samples(
         min_speed_share: see :func:`slow_rows`.
         lead_s, speed_lead_s: see :func:`labels_ahead`.
         steering_average_s: see :func:`steering_averaged`.
+        auxiliaries: whether samples need the ``truth`` of their rows.
 
     Returns:
         One sample for each camera of each row kept, row after row.
@@ -174,12 +179,15 @@ def make_samples(
     unknown = [camera for camera in cameras if camera not in CAMERAS]
     if unknown or not cameras:
         raise DatasetError(f"cameras must be some of {', '.join(CAMERAS)}. Got {list(cameras)}.")
-    tables = []
+    tables, rows = [], 0
     for number, recording in enumerate(recordings):
         table = steering_averaged(recording.frames, steering_average_s)
         table = labels_ahead(table, lead_s, speed_lead_s)
         usable = usable_rows(table, min_speed_share)
-        tables.append(table.assign(recording=number, time_s=seconds(recording.frames))[usable])
+        row = rows + np.arange(len(table))
+        rows += len(table)
+        time_s = seconds(recording.frames)
+        tables.append(table.assign(recording=number, time_s=time_s, row=row)[usable])
     frames = pd.concat(tables, ignore_index=True)
     if frames.empty:
         folders = ", ".join(str(recording.folder) for recording in recordings)
@@ -193,6 +201,10 @@ def make_samples(
     offset_of = {"center": 0.0, "left": steering_correction, "right": -steering_correction}
     offsets = np.array([offset_of[camera] for camera in cameras])
     image, images = pd.factorize(paths)
+    truth = None
+    if auxiliaries:
+        truth = np.concatenate([truth_of(recording) for recording in recordings])
+        truth = np.repeat(truth[frames["row"].to_numpy()], views)
     samples = Samples(
         images=np.asarray(images, object),
         image=image.astype(np.int32),
@@ -203,6 +215,7 @@ def make_samples(
         speed_mph=np.repeat(frames["speed_mph"].to_numpy(), views).astype(np.float32),
         recording=np.repeat(frames["recording"].to_numpy(), views).astype(np.int32),
         time_s=np.repeat(frames["time_s"].to_numpy(), views).astype(np.float64),
+        truth=truth,
     )
     return samples.take(paths != "")  # a recording may lack a camera
 

@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ghostlap.base.platform import make_thread_patient
+from ghostlap.data.auxiliary import auxiliary_labels
 from ghostlap.data.dataset import Samples
 from ghostlap.data.frame_cache import FrameCache
 from ghostlap.data.labels import SPEED_UNIT_MPH
@@ -51,6 +52,7 @@ class BatchLoader:
         order: see :data:`Order`.
         outputs: names of the network's outputs; batches hold a label for each that is
             ``LABELLED``, the speed's in ``SPEED_UNIT_MPH``.
+        auxiliaries: what labels follow these, see :func:`auxiliary_labels`.
         seed: seed of order and augmentation.
     """
 
@@ -66,6 +68,7 @@ class BatchLoader:
         batch_size: int = 100,
         order: Order = "shuffled",
         outputs: tuple[str, ...] = ("steering",),
+        auxiliaries: tuple[str, ...] = (),
         seed: int = 0,
     ) -> None:
         self.samples = samples
@@ -77,6 +80,7 @@ class BatchLoader:
         self.batch_size = batch_size
         self.order = order
         self.outputs = outputs
+        self.auxiliaries = auxiliaries
         self.seed = seed
         self._shuffled = lru_cache(maxsize=2)(self._shuffled_pass)
 
@@ -146,19 +150,27 @@ class BatchLoader:
         steering = self.samples.steering[members].astype(np.float64)
         pixels = np.empty((len(members), *self.spec.input_shape), np.uint8)
         frames = self.cache.frames_at(self.slots[self.samples.image[members]])
+        matrices = np.broadcast_to(np.eye(3)[:2], (len(members), 2, 3))
         if self.augmentation is None or rng is None:
             for i, frame in enumerate(frames):
                 pixels[i] = finish(crop(frame, self.spec), self.spec)
         else:
             plan = draw(self.augmentation, steering, rng, self.spec, self.steering_correction)
-            steering = plan.steering
+            steering, matrices = plan.steering, plan.matrices
             for i, frame in enumerate(frames):
                 pixels[i] = finish(plan.apply(i, frame), self.spec)
         label: dict[str, NDArray[np.floating]] = {"steering": steering}
         if "speed" in self.outputs:
             label["speed"] = self.samples.speed_mph[members] / SPEED_UNIT_MPH
         columns = [label[name] for name in self.outputs if name in LABELLED]
-        return pixels, np.stack(columns, axis=1).astype(np.float32)
+        labels = np.stack(columns, axis=1).astype(np.float32)
+        if self.auxiliaries:
+            assert self.samples.truth is not None
+            truth, camera = self.samples.truth[members], self.samples.camera[members]
+            size = self.spec.frame_shape[:2]
+            more = auxiliary_labels(self.auxiliaries, truth, camera, matrices, size)
+            labels = np.concatenate([labels, more], axis=1)
+        return pixels, labels
 
 
 @contextlib.contextmanager

@@ -11,6 +11,7 @@ import tyro
 
 from ghostlap.base.errors import TrainingError
 from ghostlap.base.options import Cluster, Count, Options, Range, Seed, bytes_of
+from ghostlap.data.auxiliary import AUXILIARIES
 from ghostlap.data.dataset import MIN_SPEED_SHARE
 from ghostlap.data.formats.config import Columns
 from ghostlap.data.loader import Order
@@ -66,6 +67,11 @@ class TrainConfig(Options, error=TrainingError):
     steering_average_s: Annotated[float, Range(0, 60)] = 0.0
     """Learn the steering averaged over so many seconds around each moment: evens out taps of keys,
     say with 1."""
+    auxiliary: str = ""
+    """Learn beside the steering what only a simulator tells, and forget how to say it once trained:
+    some of cte,heading,curvature,width,mask, or all. Recordings that do not say it count, too."""
+    auxiliary_weight: Annotated[float, Range(0, 100)] = 0.3
+    """With --auxiliary: how much each one's error counts in the loss; the steering's counts 1."""
     min_speed_share: SpeedShare = MIN_SPEED_SHARE
     """Rows slower than this share of their recording's median speed are left out: standing,
     reversing and turning round are not driving. 0 keeps all."""
@@ -141,7 +147,7 @@ class TrainConfig(Options, error=TrainingError):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self.cache_limit_bytes  # noqa: B018
+        self.cache_limit_bytes, self.auxiliaries  # noqa: B018
 
     def to_json(self) -> dict[str, Any]:
         values = super().to_json()
@@ -155,6 +161,16 @@ class TrainConfig(Options, error=TrainingError):
     def cache_limit_bytes(self) -> int:
         """What ``cache_limit`` says."""
         return bytes_of("--cache-limit", self.cache_limit, TrainingError)
+
+    @property
+    def auxiliaries(self) -> tuple[str, ...]:
+        """What ``auxiliary`` names, in the order of :data:`AUXILIARIES`."""
+        named = self.auxiliary.replace(",", " ").split()
+        if unknown := [name for name in named if name not in (*AUXILIARIES, "all")]:
+            raise TrainingError(
+                f"--auxiliary must be some of {','.join(AUXILIARIES)}, or all. Got {unknown[0]!r}."
+            )
+        return tuple(name for name in AUXILIARIES if {name, "all"} & set(named))
 
     @property
     def imports_code(self) -> bool:

@@ -13,6 +13,7 @@ from ghostlap.base.engine.travel import is_elsewhere
 from ghostlap.base.errors import DatasetError, ImageError
 from ghostlap.base.files import cache_folder
 from ghostlap.base.terminal import say, warn
+from ghostlap.data.auxiliary import unknown
 from ghostlap.data.dataset import Samples, make_samples, slow_rows, usable_rows
 from ghostlap.data.doctor.checks import check_steering
 from ghostlap.data.formats.readers import read_recording
@@ -59,7 +60,9 @@ def prepare_data(config: TrainConfig, console: Console) -> TrainingData:
         lead_s=config.lead_s,
         speed_lead_s=config.speed_lead_s,
         steering_average_s=config.steering_average_s,
+        auxiliaries=bool(config.auxiliaries),
     )
+    _check_auxiliaries(config, samples)
     folder = config.cache if config.cache and not is_elsewhere() else cache_folder()
     cache = FrameCache(folder, preprocessing.frame_shape, config.cache_limit_bytes)
     with console.status("decoding frames …") as status:
@@ -105,6 +108,16 @@ def _check_speed(config: TrainConfig, recordings: list[Recording]) -> None:
         raise DatasetError(
             f"--speed: no row of {', '.join(str(one.folder) for one in recordings)} has a speed to "
             "learn. Leave --speed out."
+        )
+
+
+def _check_auxiliaries(config: TrainConfig, samples: Samples) -> None:
+    """Samples without a truth count for nothing in its error, but some must have one."""
+    if samples.truth is not None and (names := unknown(samples.truth, config.auxiliaries)):
+        raise DatasetError(
+            f"--auxiliary: no row of {', '.join(map(str, config.recordings))} says its "
+            f"{' or '.join(names)}. Recordings that this version's 'ghostlap record' makes do; add "
+            "one, or leave that out."
         )
 
 

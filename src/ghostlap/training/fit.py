@@ -64,6 +64,7 @@ def fit(config: TrainConfig, data: TrainingData, console: Console, began_s: floa
     """Train on data that is ready, from the last checkpoint if there is one, and save the pilot."""
     common: dict[str, Any] = {
         "batch_size": config.batch_size, "outputs": config.outputs, "seed": config.seed,
+        "auxiliaries": config.auxiliaries,
     }  # fmt: skip
     where = (data.slots, data.cache, data.preprocessing)
     loader = BatchLoader(
@@ -134,7 +135,7 @@ def _trained(
 
     steps_per_epoch = config.steps_per_epoch or math.ceil(len(loader.samples) / config.batch_size)
     keras.utils.set_random_seed(config.seed)
-    trainer = Trainer(network_for(config, loader.spec), loader.spec)
+    trainer = Trainer(network_for(config, loader.spec), loader.spec, config)
     compile_network(trainer, config, steps_per_epoch * config.epochs)
     claim_run_folder(config)  # not before all that a user may have misspelt has been used
     checkpoints = Checkpoints(

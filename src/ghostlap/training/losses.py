@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
+from ghostlap.data.auxiliary import size_of
 from ghostlap.data.loader import LABELLED
 from ghostlap.pilots.backend import keras
 from ghostlap.training.config import TrainConfig
@@ -13,6 +16,9 @@ ops = keras.ops
 
 HUBER_DELTA = 0.2
 """Steering errors beyond this count linearly, not squared, in the Huber loss."""
+
+MASK_WEIGHT = 0.1
+"""Weight of the mean cross-entropy of a mask's cells among the auxiliaries."""
 
 STD_WEIGHT = 0.02
 """Weight of the likelihood of steering_std; the steering's error is about that large."""
@@ -31,9 +37,11 @@ def loss_of(config: TrainConfig) -> Loss:
     (NaN). With a steering_std its :func:`unlikeliness` counts ``STD_WEIGHT``.
     """
     names = [name for name in config.outputs if name in LABELLED]
+    # What follows them are the auxiliaries' labels, see auxiliary_loss_of.
     weights = [config.speed_weight if name == "speed" else 1.0 for name in names]
 
     def loss(labels: Any, answers: Any) -> Any:
+        labels = labels[:, : len(names)]
         known = ops.logical_not(ops.isnan(labels))
         error = answers[:, : len(names)] - ops.where(known, labels, 0.0)
         error = ops.where(known, error, 0.0)
@@ -49,6 +57,27 @@ def loss_of(config: TrainConfig) -> Loss:
         return whole
 
     return loss
+
+
+def auxiliary_loss_of(config: TrainConfig) -> Loss:
+    """The sum of the auxiliaries' errors: their squares, for a mask a tenth of the cross-entropy.
+
+    Labels and answers are whole, the steering's first. What is not known counts as no error.
+    """
+    first_label = sum(name in LABELLED for name in config.outputs)
+    sizes = [size_of((name,)) for name in config.auxiliaries]
+    # Beside squares in steering's units, about 0.06 at first, a cell's 0.7 is much.
+    weights = np.repeat([MASK_WEIGHT / n if n > 1 else 1.0 for n in sizes], sizes)
+
+    def auxiliary(labels: Any, answers: Any) -> Any:
+        labels, answers = labels[:, first_label:], answers[:, len(config.outputs) :]
+        known = ops.logical_not(ops.isnan(labels))
+        labels = ops.where(known, labels, 0.0)
+        likely = ops.softplus(answers) - answers * labels
+        measure = ops.where(weights < 1, likely, ops.square(answers - labels))
+        return ops.sum(ops.where(known, measure, 0.0) * weights, axis=-1)
+
+    return auxiliary
 
 
 def unlikeliness(error: Any, steering_std: Any) -> Any:

@@ -6,7 +6,8 @@ import math
 from pathlib import Path
 from typing import Any
 
-from ghostlap.base.errors import PilotError
+from ghostlap.base.errors import ModelError, PilotError
+from ghostlap.data.auxiliary import size_of
 from ghostlap.data.loader import Batch, BatchLoader
 from ghostlap.data.vision.preprocessing import Preprocessing
 from ghostlap.pilots.backend import keras
@@ -14,7 +15,7 @@ from ghostlap.pilots.keras_files import check_weights, load_network, write_keras
 from ghostlap.pilots.models import build_model
 from ghostlap.pilots.run_folder import KERAS_FILE, read_description, run_file
 from ghostlap.training.config import TrainConfig
-from ghostlap.training.losses import SMALLEST_STD, loss_of
+from ghostlap.training.losses import SMALLEST_STD, Loss, auxiliary_loss_of, loss_of
 
 ops = keras.ops
 
@@ -38,19 +39,40 @@ class Trainer(keras.Model):
     Batches so travel as bytes, a quarter of the memory, and the network's own threads divide them.
     It computes what :func:`ghostlap.data.vision.preprocessing.scale` does. Pilots are saved of
     ``network`` alone.
+
+    With a config's auxiliaries a layer more says them, of what the network's convolutions found;
+    they follow the network's own answers.
     """
 
-    def __init__(self, network: Any, preprocessing: Preprocessing) -> None:
+    auxiliary_loss: Loss | None = None
+
+    def __init__(
+        self, network: Any, preprocessing: Preprocessing, config: TrainConfig | None = None
+    ) -> None:
         super().__init__()
         self.network = network
         self.divide_by = preprocessing.divide_by
         self.offset = preprocessing.offset
+        if config is not None and config.auxiliaries:
+            self.auxiliary_loss, self.weight = auxiliary_loss_of(config), config.auxiliary_weight
+            self.whole = _with_auxiliaries(network, size_of(config.auxiliaries))
         self.built = True
 
     def call(self, pixels: Any, training: bool | None = None) -> Any:
         """``uint8`` ``(n, height, width, 3)`` to the network's answers ``(n, outputs)``."""
         seen = ops.cast(pixels, "float32") / self.divide_by + self.offset
-        return self.network(seen, training=training)
+        asked = self.network if self.auxiliary_loss is None else self.whole
+        return asked(seen, training=training)
+
+    def compute_loss(
+        self, x: Any = None, y: Any = None, y_pred: Any = None, sample_weight: Any = None,
+        training: bool = True,
+    ) -> Any:  # fmt: skip
+        """As Keras does; a training's counts the auxiliaries, by validation's epochs are chosen."""
+        loss = super().compute_loss(x, y, y_pred, sample_weight, training)
+        if training and self.auxiliary_loss is not None:
+            loss = loss + self.weight * ops.mean(self.auxiliary_loss(y, y_pred))
+        return loss
 
     def evaluate(self, *arguments: Any, **options: Any) -> Any:
         """As Keras does, each device with all of a batch: the last one may be no share for each."""
@@ -89,6 +111,23 @@ def _with_steering_std(network: Any) -> Any:
     steering_std = layers.Rescaling(1.0, offset=SMALLEST_STD)(steering_std)
     joined = layers.Flatten()(layers.Concatenate(axis=1)([plain, steering_std]))
     return keras.Model(network.inputs[0], joined, name=network.name)
+
+
+def _with_auxiliaries(network: Any, count: int) -> Any:
+    """The network, sharing its layers, with so many answers more: of what its dense part is told.
+
+    Raises:
+        ModelError: it has no dense layer.
+    """
+    dense = [layer for layer in network.layers if isinstance(layer, keras.layers.Dense)]
+    if not dense:
+        raise ModelError(
+            "--auxiliary needs a network with a Dense layer, whose inputs tell the auxiliaries. "
+            f"{network.name} has none among its layers; leave --auxiliary out."
+        )
+    told = keras.layers.Dense(count, name="auxiliary")(keras.layers.Flatten()(dense[0].input))
+    answers = keras.layers.Concatenate(dtype="float32")([network.outputs[0], told])
+    return keras.Model(network.inputs[0], answers)
 
 
 def _earlier_network(config: TrainConfig, preprocessing: Preprocessing) -> Any:
@@ -134,7 +173,9 @@ def compile_network(network: Any, config: TrainConfig, steps: int) -> None:
         optimizer = keras.optimizers.Adam(learning_rate)
     # XLA compiles convolutions for processors badly: a step takes three times as long.
     jit = False if keras.backend.backend() == "tensorflow" else "auto"
-    network.compile(optimizer, loss_of(config), jit_compile=jit)
+    auxiliary_loss = getattr(network, "auxiliary_loss", None)
+    metrics = None if auxiliary_loss is None else [auxiliary_loss]
+    network.compile(optimizer, loss_of(config), metrics=metrics, jit_compile=jit)
     optimizer.build(network.trainable_variables)  # so that a checkpoint can fill it
 
 

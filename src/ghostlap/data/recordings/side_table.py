@@ -81,8 +81,12 @@ class SideTable:
         """
         return SideLog(self, Path(folder) / self.name)
 
-    def rows(self, folder: str | os.PathLike[str], *columns: str) -> Iterator[tuple[Any, ...]]:
+    def rows(
+        self, folder: str | os.PathLike[str], *columns: str, some: bool = False
+    ) -> Iterator[tuple[Any, ...]]:
         """Read some columns of a recording's table, a row at a time.
+
+        With ``some`` a column may be missing, as in tables of earlier versions; its cells are None.
 
         A last row without a line break is what a kill left of it, and is left out.
 
@@ -96,7 +100,7 @@ class SideTable:
         path = Path(folder) / self.name
         try:
             with open_file(path) as file:
-                yield from self._read(file, path, columns)
+                yield from self._read(file, path, columns, some)
         except FileNotFoundError:
             raise RecordingError(
                 f"{path.parent}: no {self.name} in it, so nothing says {self.tells}."
@@ -105,18 +109,18 @@ class SideTable:
             raise RecordingError(f"{path}: cannot be read ({error.strerror}).") from error
 
     def _read(
-        self, file: BinaryIO, path: Path, columns: tuple[str, ...]
+        self, file: BinaryIO, path: Path, columns: tuple[str, ...], some: bool
     ) -> Iterator[tuple[Any, ...]]:
         seen: set[str] = set()
         rows = csv.reader(_whole_lines(file, path))
         try:
             header = [cell.strip() for cell in next(rows, [])]
-            if header[:1] != ["center"] or not set(columns) <= set(header):
+            if header[:1] != ["center"] or not (some or set(columns) <= set(header)):
                 raise RecordingError(
                     f"{path}: the first line must begin with center and name {', '.join(columns)}. "
                     f"Got {_shown(','.join(header))!r}."
                 )
-            places = [header.index(column) for column in columns]
+            places = [header.index(column) if column in header else None for column in columns]
             for cells in rows:
                 if not any(cells):
                     continue
@@ -137,8 +141,9 @@ class SideTable:
                 if len(seen) >= MAX_ROWS:
                     raise RecordingError(f"{path}: may have at most {MAX_ROWS} rows. It has more.")
                 seen.add(center)
-                texts = zip(columns, (cells[place].strip() for place in places), strict=True)
-                yield center, *(self._value(name, text, where) for name, text in texts)
+                texts = ["" if place is None else cells[place].strip() for place in places]
+                named = zip(columns, texts, strict=True)
+                yield center, *(self._value(name, text, where) for name, text in named)
         except csv.Error as error:
             raise RecordingError(f"{path}: line {rows.line_num} is no row ({error}).") from error
 

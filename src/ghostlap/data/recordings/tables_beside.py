@@ -47,15 +47,17 @@ GROUND_TRUTH = SideTable(
     {
         "track": "s", "s_m": ".5f", "cte_m": ".5f", "heading_error_rad": ".5f", "margin_m": ".5f",
         "x_m": ".5f", "y_m": ".5f", "direction": "d", "conditions_seed": "d", "stretch": "d",
-        "recovery": "d",
+        "recovery": "d", "curvature_ahead_per_m": ".6f", "width_m": ".3f", "road_mask": "s",
     },
-    turned=frozenset({"cte_m", "heading_error_rad"}),
-    of_a_place=frozenset({"track", "s_m", "x_m", "y_m", "direction"}),
+    turned=frozenset({"cte_m", "heading_error_rad", "curvature_ahead_per_m"}),
+    of_a_place=frozenset({"track", "s_m", "x_m", "y_m", "direction", "road_mask"}),
 )  # fmt: skip
 """What only the simulator knows, in the conventions of :mod:`ghostlap.sim.track.track`. ``cte_m``
 and ``heading_error_rad`` are to the left in the driving direction; ``margin_m`` is the way to the
 nearer edge of the road, negative off it; ``conditions_seed`` is empty for the theme's own
-conditions; ``recovery`` is 1 where the car comes back to its line."""
+conditions; ``recovery`` is 1 where the car comes back to its line. ``curvature_ahead_per_m`` is the
+road's 10 m ahead, positive to the left; ``road_mask`` is what
+:func:`ghostlap.data.auxiliary.mask_text` writes. Earlier versions' tables lack the last three."""
 
 TABLES = (WHO_DROVE, PREDICTIONS, GROUND_TRUTH)
 

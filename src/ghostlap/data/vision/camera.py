@@ -95,3 +95,30 @@ def steering_after_warp(
     column_px = middle_px + px_at_full_lock * steering
     moved_px = matrices[:, 0, 0] * column_px + matrices[:, 0, 1] * row_px + matrices[:, 0, 2]
     return (moved_px - middle_px) / px_at_full_lock
+
+
+def road_after_warp(
+    road: NDArray[np.float64], matrices: NDArray[np.float64], camera: Camera
+) -> NDArray[np.float64]:
+    """Where the road lies after warps, by the rule that steering follows: its columns move.
+
+    The middle of the road ``Z`` metres ahead lies ``curvature * Z**2 / 2 - heading * Z - cte`` to
+    the left, and a warp moves it in each row. For shear, shift and mirror, which another place of
+    the car would show as well, this is exact; other warps leave or stretch it.
+
+    Args:
+        road: cross-track error in m, heading error in rad, both of the car to the left, curvature
+            of the road to the left in 1/m, width in m, shape ``(n, 4)``.
+        matrices: warps from old to new pixel ``(column, row)``, shape ``(n, 2, 3)``.
+        camera: camera of the frames.
+
+    Returns:
+        The same of the pictures after, shape ``(n, 4)``.
+    """
+    stretch, slant, shift_px = matrices[:, 0].T
+    middle_px = camera.centre_px[0]
+    moved_px = (stretch - 1) * middle_px + slant * camera.horizon_px + shift_px
+    after = road * np.stack([stretch, stretch, stretch, np.abs(stretch)], axis=-1)
+    after[:, 0] += slant * camera.height_m
+    after[:, 1] += moved_px / camera.focal_px
+    return after

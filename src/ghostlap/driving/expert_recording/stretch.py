@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from ghostlap.base.engine import Report
 from ghostlap.base.engine.travel import located
 from ghostlap.base.errors import RecordingError, SimulatorError
+from ghostlap.data.auxiliary import mask_text
 from ghostlap.data.recordings.recorder import Recorder
 from ghostlap.data.recordings.side_table import Cell, SideLog
 from ghostlap.data.recordings.tables_beside import GROUND_TRUTH
@@ -18,6 +19,7 @@ from ghostlap.driving.expert_recording.plan import Job, Stretch
 from ghostlap.driving.rollout.driver import ReferenceDriver
 from ghostlap.driving.rollout.rollout import ClosedLoop, Observer
 from ghostlap.sim.expert import Expert
+from ghostlap.sim.road_ahead import road_ahead
 from ghostlap.sim.scene.conditions import Conditions
 from ghostlap.sim.track.track import Track
 from ghostlap.sim.track.tracks import track_named
@@ -178,11 +180,14 @@ def _recorder(config: RecordConfig, part: Part) -> Recorder:
 
 def _truth(stretch: Stretch, world: World) -> dict[str, Cell]:
     """What a row of the ground truth says of the only car in a world."""
-    truth, poses = world.truth(), world.poses()
+    truth, poses, ahead = world.truth(), world.poses(), road_ahead(world)
     return {
         **{name: float(getattr(truth, name)[0]) for name in _OF_TRUTH},
         "x_m": float(poses.x_m[0]),
         "y_m": float(poses.y_m[0]),
         **{name: getattr(stretch, name) for name in _OF_STRETCH},
         "stretch": stretch.number,
+        "curvature_ahead_per_m": ahead.curvature_per_m,
+        "width_m": ahead.width_m,
+        "road_mask": mask_text(ahead.mask),
     }
