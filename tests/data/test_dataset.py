@@ -38,6 +38,7 @@ def samples_of(moments_s: np.ndarray, recording: np.ndarray | None = None) -> Sa
         steering=np.zeros(n, np.float32),
         speed_mph=np.zeros(n, np.float32),
         recording=np.repeat(number, 3).astype(np.int32),
+        row=np.repeat(np.arange(len(moments_s)), 3).astype(np.int32),
         time_s=np.repeat(moments_s, 3).astype(np.float64),
     )
 

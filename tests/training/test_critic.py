@@ -218,7 +218,7 @@ def test_a_kill_while_saving_leaves_a_pilot(run: Path, monkeypatch: pytest.Monke
 @pytest.mark.parametrize(
     ("change", "says"),
     [
-        ({"lags_s": [0.5]}, "answers 4 numbers for horizons"),
+        ({"lags_s": [0.5]}, "first moment is 0.5 s ago"),
         ({"layers": [{"weights": [[1.0]], "bias": [0.0, 0.0]}]}, "weights are"),
         ({"thresholds": {"0.01": [1, 1, 1, 1]}}, "threshold missing"),
         ({"lags_s": [0.0, "nan"]}, "not finite"),

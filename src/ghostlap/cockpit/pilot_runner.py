@@ -116,7 +116,7 @@ class PilotRunner:
             answers = self._driver.pilot.predict_cropped(scene.picture_for(self._driver.pilot))
             steering, throttle = self._driver.carry_out(answers, scene.simulation)
             self.latency_ms = (time.perf_counter() - began_s) * 1000
-            answer = float(answers[0, 0])
+            answer = float(self._driver.steering[0])
         self.steering = answer if math.isfinite(answer) else None
         return float(steering[0]), float(throttle[0])
 

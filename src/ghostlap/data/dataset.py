@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from ghostlap.base.errors import DatasetError
 from ghostlap.data.auxiliary import truth_of
+from ghostlap.data.motion import STRETCH_GAP_S
 from ghostlap.data.recordings import CAMERAS, Recording
 
 if TYPE_CHECKING:
@@ -23,9 +24,6 @@ if TYPE_CHECKING:
 
 MIN_SPEED_SHARE = 0.5
 """Default share of a recording's median speed below which a row is no driving."""
-
-STRETCH_GAP_S = 1.0
-"""Longest time between two rows of one stretch of driving."""
 
 _ROUNDING_S = 1e-6
 """Tolerance of times, which are whole milliseconds."""
@@ -45,8 +43,15 @@ class Samples:
         steering: label in [-1, 1] plus steering correction, ``float32``.
         speed_mph: speed, ``float32``.
         recording: index of the recording, ``int32``.
+        row: of the tables of all recordings, one after another, ``int32``.
         time_s: seconds since the recording's start, ``float64``, alike for all three cameras.
         truth: of :data:`ghostlap.data.auxiliary.TRUTH`, None where auxiliaries are not learned.
+        earlier: index into ``images`` of earlier pictures, ``int32``, shape ``(n, lags)``; None
+            where a network sees one picture. This and what follows makes
+            :func:`ghostlap.data.moments.with_moments`.
+        motion: speed in ``SPEED_UNIT_MPH`` and earlier steering, ``float32``, shape
+            ``(n, 1 + lags)``; NaN is unknown.
+        ahead: labels of later moments, ``float32``, shape ``(n, moments)``; NaN is unknown.
     """
 
     images: NDArray[np.object_]
@@ -55,8 +60,12 @@ class Samples:
     steering: NDArray[np.float32]
     speed_mph: NDArray[np.float32]
     recording: NDArray[np.int32]
+    row: NDArray[np.int32]
     time_s: NDArray[np.float64]
     truth: NDArray[Any] | None = None
+    earlier: NDArray[np.int32] | None = None
+    motion: NDArray[np.float32] | None = None
+    ahead: NDArray[np.float32] | None = None
 
     def __len__(self) -> int:
         return len(self.image)
@@ -214,6 +223,7 @@ def make_samples(
         ).astype(np.float32),
         speed_mph=np.repeat(frames["speed_mph"].to_numpy(), views).astype(np.float32),
         recording=np.repeat(frames["recording"].to_numpy(), views).astype(np.int32),
+        row=np.repeat(frames["row"].to_numpy(), views).astype(np.int32),
         time_s=np.repeat(frames["time_s"].to_numpy(), views).astype(np.float64),
         truth=truth,
     )
@@ -239,7 +249,7 @@ def labels_ahead(frames: pd.DataFrame, lead_s: float, speed_lead_s: float = 0.0)
         return table.assign(speed_mph=np.fmin(table["speed_mph"], later))
     if lead_s == 0 or frames.empty:
         return frames
-    clock_s, stretch = _clock(frames, lead_s)
+    clock_s, stretch = row_clock(frames, lead_s)
     needed_s = clock_s + lead_s - _ROUNDING_S
     after = np.searchsorted(clock_s, needed_s).clip(max=len(frames) - 1)
     goes_on = (stretch[after] == stretch) & (clock_s[after] >= needed_s)
@@ -258,7 +268,7 @@ def steering_averaged(frames: pd.DataFrame, window_s: float) -> pd.DataFrame:
     """
     if window_s == 0 or frames.empty:
         return frames
-    clock_s, _ = _clock(frames, window_s)
+    clock_s, _ = row_clock(frames, window_s)
     first = np.searchsorted(clock_s, clock_s - window_s / 2 - _ROUNDING_S)
     end = np.searchsorted(clock_s, clock_s + window_s / 2 + _ROUNDING_S)
     steering = frames["steering"].to_numpy(np.float64)
@@ -269,7 +279,9 @@ def steering_averaged(frames: pd.DataFrame, window_s: float) -> pd.DataFrame:
     return frames.assign(steering=np.where(known, mean, np.nan))
 
 
-def _clock(frames: pd.DataFrame, reach_s: float) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+def row_clock(
+    frames: pd.DataFrame, reach_s: float
+) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
     """A clock that never goes back, and the number of each row's stretch of driving.
 
     Stretches lie further apart on it than ``reach_s``.

@@ -9,6 +9,12 @@ from numpy.typing import NDArray
 
 from ghostlap.base.errors import DatasetError
 
+AHEAD_S = tuple(round(0.1 * tenth, 1) for tenth in range(1, 11))
+"""How far ahead a pilot with a horizon may answer its steering, beside now."""
+
+AHEAD = tuple(f"steering_{1000 * ahead_s:.0f}ms" for ahead_s in AHEAD_S)
+"""The outputs that answer it."""
+
 SPEED_UNIT_MPH = 30.0
 """Unit of the speed output: the simulator's top speed, so that it is about 1."""
 

@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Generator, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import lru_cache
-from typing import Literal
+from typing import Any, Literal
 
 import cv2
 import numpy as np
@@ -21,21 +21,32 @@ from ghostlap.base.platform import make_thread_patient
 from ghostlap.data.auxiliary import auxiliary_labels
 from ghostlap.data.dataset import Samples
 from ghostlap.data.frame_cache import FrameCache
-from ghostlap.data.labels import SPEED_UNIT_MPH
-from ghostlap.data.vision.augment import draw
+from ghostlap.data.labels import AHEAD, AHEAD_S, SPEED_UNIT_MPH
+from ghostlap.data.motion import motion_of
+from ghostlap.data.vision.augment import AugmentedBatch, draw
 from ghostlap.data.vision.augmentation import Augmentation
+from ghostlap.data.vision.camera import share_left
 from ghostlap.data.vision.preprocessing import Preprocessing, crop, finish
 
 Order = Literal["shuffled", "drawn"]
 """``shuffled``: every sample once before any comes again; ``drawn``: at random, as seed 003."""
 
-Batch = tuple[NDArray[np.uint8], NDArray[np.float32]]
-"""Preprocessed pictures ``(n, height, width, 3)``, not yet scaled, and labels ``(n, labels)``."""
+Inputs = NDArray[np.uint8] | dict[str, NDArray[Any]]
+"""Preprocessed pictures ``(n, height, width, 3)``, not yet scaled. For a network with a memory
+``pictures``, the newest first, ``(n, moments, height, width, 3)``, and ``motion``, see
+:func:`ghostlap.data.motion.motion_of`."""
+
+Batch = tuple[Inputs, NDArray[np.float32]]
+"""Inputs, and labels ``(n, labels)``."""
 
 _BATCH_TAKES_S = 0.01
 
-LABELLED = ("steering", "speed")
+LABELLED = ("steering", "speed", *AHEAD)
 """Outputs for which a recording has labels."""
+
+_STEERING_STD = 0.1
+_SPEED_STD = 0.03
+"""Of noise in training on what a network is told of its own motion."""
 
 
 class BatchLoader:
@@ -53,6 +64,10 @@ class BatchLoader:
         outputs: names of the network's outputs; batches hold a label for each that is
             ``LABELLED``, the speed's in ``SPEED_UNIT_MPH``.
         auxiliaries: what labels follow these, see :func:`auxiliary_labels`.
+        hidden: share of training samples that are not told their motion, and of those that see
+            the newest picture only. A driver nearly always steers as before, and a network that
+            is told so learns nothing else (de Haan et al., arXiv 1905.11979): it has to do without,
+            and what it is told is not quite right.
         seed: seed of order and augmentation.
     """
 
@@ -69,6 +84,7 @@ class BatchLoader:
         order: Order = "shuffled",
         outputs: tuple[str, ...] = ("steering",),
         auxiliaries: tuple[str, ...] = (),
+        hidden: float = 0.0,
         seed: int = 0,
     ) -> None:
         self.samples = samples
@@ -81,6 +97,7 @@ class BatchLoader:
         self.order = order
         self.outputs = outputs
         self.auxiliaries = auxiliaries
+        self.hidden = hidden
         self.seed = seed
         self._shuffled = lru_cache(maxsize=2)(self._shuffled_pass)
 
@@ -147,30 +164,85 @@ class BatchLoader:
         return np.random.default_rng([self.seed, 2, number]).permutation(len(self.samples))
 
     def _make(self, members: NDArray[np.int64], rng: np.random.Generator | None) -> Batch:
-        steering = self.samples.steering[members].astype(np.float64)
-        pixels = np.empty((len(members), *self.spec.input_shape), np.uint8)
-        frames = self.cache.frames_at(self.slots[self.samples.image[members]])
-        matrices = np.broadcast_to(np.eye(3)[:2], (len(members), 2, 3))
-        if self.augmentation is None or rng is None:
-            for i, frame in enumerate(frames):
-                pixels[i] = finish(crop(frame, self.spec), self.spec)
-        else:
+        samples, plan = self.samples.take(members), None
+        steering = samples.steering.astype(np.float64)
+        if self.augmentation is not None and rng is not None:
             plan = draw(self.augmentation, steering, rng, self.spec, self.steering_correction)
-            steering, matrices = plan.steering, plan.matrices
-            for i, frame in enumerate(frames):
-                pixels[i] = finish(plan.apply(i, frame), self.spec)
+            steering = plan.steering
+        unmoved = np.broadcast_to(np.eye(3)[:2], (len(members), 2, 3))
+        matrices = unmoved if plan is None else plan.matrices
+        labels = self._labels(samples, steering, matrices)
+        images = samples.image[:, None]
+        if samples.earlier is None or samples.motion is None:
+            return self._pictures(images, plan)[:, 0], labels
+        images = np.concatenate([images, samples.earlier], axis=1)
+        if rng is not None:
+            alone = rng.random(len(images)) < self.hidden
+            images = np.where(alone[:, None], samples.image[:, None], images)
+        motion = self._motion(samples.motion, np.sign(matrices[:, 0, 0]), rng)
+        return {"pictures": self._pictures(images, plan), "motion": motion}, labels
+
+    def _pictures(
+        self, images: NDArray[np.int32], plan: AugmentedBatch | None
+    ) -> NDArray[np.uint8]:
+        """What the network sees of pictures ``(n, moments)``; all of a sample change alike."""
+        pixels = np.empty((*images.shape, *self.spec.input_shape), np.uint8)
+        for place, frame in enumerate(self.cache.frames_at(self.slots[images.ravel()])):
+            i, moment = divmod(place, images.shape[1])
+            if moment and images[i, moment] == images[i, moment - 1]:
+                pixels[i, moment] = pixels[i, moment - 1]
+            else:
+                rows = crop(frame, self.spec) if plan is None else plan.apply(i, frame)
+                pixels[i, moment] = finish(rows, self.spec)
+        return pixels
+
+    def _labels(
+        self,
+        samples: Samples,
+        steering: NDArray[np.float64],
+        matrices: NDArray[np.float64],
+    ) -> NDArray[np.float32]:
+        """A column for each output that has labels, then those of auxiliaries.
+
+        Args:
+            samples: those of the batch.
+            steering: labels after augmentation.
+            matrices: of the warps, ``(n, 2, 3)``.
+        """
         label: dict[str, NDArray[np.floating]] = {"steering": steering}
         if "speed" in self.outputs:
-            label["speed"] = self.samples.speed_mph[members] / SPEED_UNIT_MPH
+            label["speed"] = samples.speed_mph / SPEED_UNIT_MPH
+        if samples.ahead is not None and samples.motion is not None:
+            ahead_s, speed = np.array(AHEAD_S[: samples.ahead.shape[1]]), samples.motion[:, 0]
+            left = share_left(ahead_s, speed, self.steering_correction)
+            sides = np.sign(matrices[:, 0, 0])  # -1 where a picture is mirrored
+            moved = steering - sides * samples.steering
+            later = sides[:, None] * samples.ahead + moved[:, None] * left
+            label |= dict(zip(AHEAD, later.T, strict=False))
         columns = [label[name] for name in self.outputs if name in LABELLED]
         labels = np.stack(columns, axis=1).astype(np.float32)
         if self.auxiliaries:
-            assert self.samples.truth is not None
-            truth, camera = self.samples.truth[members], self.samples.camera[members]
+            assert samples.truth is not None
             size = self.spec.frame_shape[:2]
-            more = auxiliary_labels(self.auxiliaries, truth, camera, matrices, size)
+            more = auxiliary_labels(self.auxiliaries, samples.truth, samples.camera, matrices, size)
             labels = np.concatenate([labels, more], axis=1)
-        return pixels, labels
+        return labels
+
+    def _motion(
+        self,
+        motion: NDArray[np.float32],
+        sides: NDArray[np.float64],
+        rng: np.random.Generator | None,
+    ) -> NDArray[np.float32]:
+        """What samples are told of their motion."""
+        speed, steering = motion[:, 0].astype(np.float64), sides[:, None] * motion[:, 1:]
+        if rng is None:
+            return motion_of(speed, steering).astype(np.float32)
+        speed += _SPEED_STD * rng.standard_normal(len(speed))
+        steering += _STEERING_STD * rng.standard_normal((len(steering), 1))
+        told = motion_of(speed, steering)
+        told[rng.random(len(told)) < self.hidden] = 0.0
+        return told.astype(np.float32)
 
 
 @contextlib.contextmanager

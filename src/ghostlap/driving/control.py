@@ -17,6 +17,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from ghostlap.base.options import Options, Positive, Range, Share
 from ghostlap.pilots.critic import Evidence, Foresight
+from ghostlap.pilots.memory import Recollection
+from ghostlap.pilots.pilot import Pilot
 
 Floats = NDArray[np.float64]
 
@@ -57,6 +59,8 @@ class ControlConfig(Options, called="Control: {name}"):
     """Throttle for each mph too slow and second."""
     late_after_s: Annotated[float, Range(0, 3600)] = 0.5
     """An answer older than this counts as none."""
+    delay_s: Annotated[float, Range(0, 10)] = 0.0
+    """A command takes effect so much later, which a pilot with a horizon makes up for."""
 
 
 class Control(NamedTuple):
@@ -86,6 +90,8 @@ class Controller:
         self._integral = np.zeros(cars)
         self.foresight: Foresight | None = None
         """What the pilot's critic has seen of late, and says to it; None without a critic."""
+        self._recollection: Recollection | None = None
+        self._answers: NDArray[np.float32] | None = None
         self.unsure = np.zeros(cars)
         """How unsure the pilot has been of late, in [0, 1], shape ``(cars,)``."""
 
@@ -99,8 +105,54 @@ class Controller:
         self._steering[car] = 0.0
         self._integral[car] = 0.0
         self.unsure[car] = 0.0
-        if self.foresight is not None:
-            self.foresight.reset(car)
+        for remembered in (self.foresight, self._recollection):
+            if remembered is not None:
+                remembered.reset(car)
+
+    def answers(
+        self,
+        pilot: Pilot,
+        seen: NDArray[np.float32],
+        speed_mph: ArrayLike,
+        elapsed_s: float,
+        age_s: float = 0.0,
+    ) -> NDArray[np.float32]:
+        """What a pilot answers with what each car remembers, for when it takes effect.
+
+        To be asked once before each :meth:`control`.
+
+        Args:
+            pilot: always the same.
+            seen: its answers to what the cars see, ``(cars, …)``.
+            speed_mph: as measured, ``(cars,)``; NaN if unknown.
+            elapsed_s: since the last time.
+            age_s: time since the pictures were taken.
+
+        Returns:
+            Answers shaped as ``seen``; ``seen`` itself for a pilot without memory and horizon.
+        """
+        delay_s = self.config.delay_s
+        if pilot.memory is not None:
+            if self._recollection is None:
+                self._recollection = Recollection(pilot.memory, len(self.unsure), delay_s)
+            speed = np.broadcast_to(np.asarray(speed_mph, float), self.unsure.shape)
+            seen = pilot.recalled(self._recollection, seen, speed, elapsed_s)
+        self._answers = seen
+        return pilot.meant_for(seen, delay_s + age_s)
+
+    def planned(self, pilot: Pilot, later_s: float) -> Floats | None:
+        """The steering that a pilot's last answers meant for so much later, ``(cars,)``.
+
+        None if it has no horizon, or has not answered.
+        """
+        if self._answers is None:
+            return None
+        answers = pilot.meant_for(self._answers, self.config.delay_s + later_s)
+        if answers is self._answers:
+            return None
+        limit = self.config.steering_limit
+        steering = np.clip(answers[:, 0].astype(float), -limit, limit)
+        return np.where(np.isfinite(steering), steering, self._steering)
 
     def control(
         self,
@@ -138,6 +190,8 @@ class Controller:
         followed = wanted * follow + self._steering * (1 - follow)
         self._steering = np.where(lost, self._steering, followed)
 
+        if self._recollection is not None:
+            self._recollection.told(self._steering)
         target = config.speed_limit_mph * (1 - config.slow_in_bends * np.abs(self._steering))
         if pilot_speed_mph is not None:
             asked = np.asarray(pilot_speed_mph, float)

@@ -9,21 +9,17 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections import deque
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ghostlap.base.errors import PilotError
+from ghostlap.pilots.memory import Layers, Moments, problem_of, read_layers, through
 
 Floats = NDArray[np.float64]
 
 JUDGED_S = 3.0
-
-_MOST_WEIGHTS = 16384
-_EARLY_S = 0.03
-"""A picture counts as of a moment if it is at most so much younger."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -34,7 +30,7 @@ class Critic:
     """Name of the network's output that belongs to it."""
     lags_s: tuple[float, ...]
     """How long ago pictures count, the first is 0; the output has as many parts."""
-    layers: tuple[tuple[Floats, Floats], ...]
+    layers: Layers
     """Weights ``(inputs, outputs)`` and bias of each layer after the first, which the network
     computes; before each is an ELU."""
     horizons_s: tuple[float, ...]
@@ -51,14 +47,10 @@ class Critic:
             PilotError: it is no critic.
         """
         try:
-            layers = tuple(
-                (np.array(one["weights"], float), np.array(one["bias"], float))
-                for one in told["layers"]
-            )
             made = cls(
                 output=str(told["output"]),
                 lags_s=tuple(map(float, told["lags_s"])),
-                layers=layers,
+                layers=read_layers(told["layers"]),
                 horizons_s=tuple(map(float, told["horizons_s"])),
                 thresholds={
                     rate: tuple(map(float, values)) for rate, values in told["thresholds"].items()
@@ -74,15 +66,10 @@ class Critic:
         return made
 
     def _problem(self) -> str:
-        width = len(self.layers[0][0])
-        if any(weights.size > _MOST_WEIGHTS for weights, _ in self.layers):
-            return f"a layer has more than {_MOST_WEIGHTS} weights"
-        for weights, bias in self.layers:
-            if weights.shape != (width, len(bias)) or not np.isfinite(weights).all():
-                return f"a layer's weights are {weights.shape} for {width} inputs"
-            width = len(bias)
-        if width != len(self.horizons_s) or self.lags_s[0] != 0.0:
-            return f"it answers {width} numbers for horizons {self.horizons_s}"
+        if problem := problem_of(self.layers, len(self.horizons_s)):
+            return problem
+        if self.lags_s[0] != 0.0:
+            return f"its first moment is {self.lags_s[0]} s ago, not 0"
         numbers = (*self.lags_s, *self.horizons_s, *sum(self.thresholds.values(), ()))
         if not all(map(math.isfinite, numbers)) or {"0.01", "0.05"} - set(self.thresholds):
             return "a number is not finite, or a threshold missing"
@@ -147,8 +134,7 @@ class Foresight:
 
     def __init__(self, critic: Critic, cars: int = 1) -> None:
         self.critic = critic
-        self._seen: list[deque[tuple[float, Floats]]] = [deque() for _ in range(cars)]
-        self._time_s = 0.0
+        self._moments = Moments(critic.lags_s[-1], cars)
         self.log_odds: Floats = np.full((cars, len(critic.horizons_s)), np.nan)
         """Of a failure within each horizon, ``(cars, horizons)``; NaN before the first look."""
 
@@ -164,8 +150,7 @@ class Foresight:
 
     def reset(self, car: int | slice = slice(None)) -> None:
         """Forget what a car, or all, has seen: it was put somewhere else."""
-        for seen in self._seen[car] if isinstance(car, slice) else [self._seen[car]]:
-            seen.clear()
+        self._moments.reset(car)
         self.log_odds[car] = np.nan
 
     def look(self, computed: NDArray[np.floating], elapsed_s: float) -> Floats:
@@ -179,22 +164,9 @@ class Foresight:
             :attr:`log_odds`.
         """
         lags = self.critic.lags_s
-        self._time_s += elapsed_s
-        for car, (seen, row) in enumerate(zip(self._seen, computed, strict=True)):
-            seen.append((self._time_s, np.asarray(row, float).reshape(len(lags), -1)))
-            while len(seen) > 1 and seen[1][0] <= self._time_s - lags[-1] + _EARLY_S:
-                seen.popleft()
-            parts = [self._at(seen, lag_s)[i] for i, lag_s in enumerate(lags)]
-            self.log_odds[car] = self._rest(np.sum(parts, axis=0))
+        rows = np.asarray(computed, float).reshape(len(computed), len(lags), -1)
+        self._moments.add(rows, elapsed_s)
+        for car in range(len(rows)):
+            parts = [self._moments.at(car, lag_s)[i] for i, lag_s in enumerate(lags)]
+            self.log_odds[car] = through(self.critic.layers, np.sum(parts, axis=0))
         return self.log_odds
-
-    def _at(self, seen: deque[tuple[float, Floats]], lag_s: float) -> Floats:
-        """What was seen so long ago; the oldest where there is nothing older."""
-        wanted = self._time_s - lag_s + _EARLY_S
-        return next((row for at_s, row in reversed(seen) if at_s <= wanted), seen[0][1])
-
-    def _rest(self, values: Floats) -> Floats:
-        for weights, bias in self.critic.layers:
-            values = np.where(values > 0, values, np.expm1(np.minimum(values, 0)))
-            values = values @ weights + bias
-        return values

@@ -8,6 +8,7 @@ V.add(GhostlapPilot("runs/tub"), inputs=["cam/image_array"],
 from __future__ import annotations
 
 import math
+import time
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ import numpy as np
 from ghostlap.base.errors import PilotError
 from ghostlap.data.vision.pictures import Rgb
 from ghostlap.data.vision.preprocessing import crop
+from ghostlap.pilots.memory import Recollection
 from ghostlap.pilots.pilot import Pilot
 
 
@@ -39,7 +41,9 @@ class GhostlapPilot:
                 raise PilotError(f"GhostlapPilot: {name} must be from 0 to 1. Got {value}.")
         self._pilot = Pilot.load(run)
         self._throttle, self._slow_in_bends = throttle, slow_in_bends
-        self._angle = 0.0
+        self._angle, self._asked_s = 0.0, time.perf_counter()
+        memory = self._pilot.memory
+        self._recollection = None if memory is None else Recollection(memory, cars=1)
 
     def run(self, image: Rgb | None, *_: Any) -> tuple[float, float]:
         """Angle in [-1, 1], positive to the right, and throttle.
@@ -58,10 +62,16 @@ class GhostlapPilot:
         spec = self._pilot.preprocessing
         if rgb.ndim == 3 and min(rgb.shape) > 0:
             spec = spec.for_frames(*rgb.shape[:2])
-        angle = float(self._pilot.predict_cropped([crop(rgb, spec)])[0, 0])
+        answers, now_s = self._pilot.predict_cropped([crop(rgb, spec)]), time.perf_counter()
+        memory, since_s = self._recollection, now_s - self._asked_s
+        if memory is not None:
+            answers = self._pilot.recalled(memory, answers, np.array([math.nan]), since_s)
+        angle, self._asked_s = float(answers[0, 0]), now_s
         if not math.isfinite(angle):
             return self._angle, 0.0
         self._angle = min(max(angle, -1.0), 1.0)
+        if memory is not None:
+            memory.told(np.array([self._angle]))
         return self._angle, self._throttle * (1 - self._slow_in_bends * abs(self._angle))
 
     def shutdown(self) -> None:

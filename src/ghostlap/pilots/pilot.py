@@ -23,10 +23,11 @@ from numpy.typing import NDArray
 
 from ghostlap.base.engine.travel import located
 from ghostlap.base.errors import PilotError
-from ghostlap.data.labels import SPEED_UNIT_MPH
+from ghostlap.data.labels import AHEAD, AHEAD_S, SPEED_UNIT_MPH
 from ghostlap.data.vision.pictures import Rgb
 from ghostlap.data.vision.preprocessing import Preprocessing, crop, finish, scale
 from ghostlap.pilots.critic import Critic, Evidence
+from ghostlap.pilots.memory import Memory, Recollection
 from ghostlap.pilots.onnx_check import Network, read_network
 from ghostlap.pilots.onnx_runner import Runner
 from ghostlap.pilots.run_folder import ONNX_FILE, PILOT_FILE, read_description, run_file
@@ -43,10 +44,13 @@ class Pilot:
         description: dict[str, Any],
         beside: Sequence[Runner] = (),
         critic: Critic | None = None,
+        memory: Memory | None = None,
     ) -> None:
         self.network = network
         self.critic = critic
         """What knows failures ahead by what the network computed; None for none."""
+        self.memory = memory
+        """What makes answers of this and earlier pictures; None for a pilot that sees one."""
         self._beside = beside
         self.preprocessing = preprocessing
         self.outputs = outputs
@@ -87,13 +91,22 @@ class Pilot:
                 f"{folder}: {ONNX_FILE} wants pictures of {network.input_shape}, {PILOT_FILE} says "
                 f"{preprocessing.input_shape}. The two files are not of one run."
             )
-        answers = next(iter(network.outputs.values()))[1]
+        answer, *others = network.outputs
+        answers = network.outputs[answer][1]
         if answers != len(outputs):
             raise PilotError(
                 f"{folder}: {ONNX_FILE} answers {answers} numbers, {PILOT_FILE} names "
                 f"{len(outputs)}: {', '.join(outputs)}. The two files are not of one run."
             )
-        wanted, critic = [next(iter(network.outputs))], None
+        wanted, critic, memory = [answer], None, None
+        if "memory" in description:
+            memory = Memory.from_json(description["memory"], answers, f"{folder / PILOT_FILE}")
+            if network.outputs[others[0]][1:] != (memory.width,) if others else True:
+                raise PilotError(
+                    f"{folder}: {ONNX_FILE} has no part for the memory of {PILOT_FILE}. The two "
+                    "files are not of one run."
+                )
+            wanted.append(others[0])
         if features:
             from ghostlap.pilots.features import FEATURES_OUTPUT, with_features
 
@@ -102,9 +115,9 @@ class Pilot:
         elif "critic" in description:
             critic = _critic_of(description, network, folder)
             wanted.append(critic.output)
-        others = [Runner(read_network(located(path)), threads) for path in beside]
+        more = [Runner(read_network(located(path)), threads) for path in beside]
         runner = Runner(network, threads, *wanted)
-        return cls(runner, preprocessing, outputs, description, others, critic)
+        return cls(runner, preprocessing, outputs, description, more, critic, memory)
 
     def steer(self, frames: Rgb | NDArray[np.uint8]) -> Any:
         """Steering for camera frames.
@@ -155,16 +168,69 @@ class Pilot:
         """All outputs for preprocessed pictures ``(n, height, width, 3)``; NaN if not finite."""
         answers, *more = self.network.run(seen)
         more += [other.run(seen)[0] for other in self._beside]
-        answers = np.where(np.isfinite(answers), answers, np.float32(np.nan))
-        units = [SPEED_UNIT_MPH if name == "speed" else 1.0 for name in self.outputs]
-        answers = answers * np.array(units, np.float32)
+        answers = self._in_units(answers)
         return np.concatenate([answers, *more], axis=1) if more else answers
+
+    def predict_moments(
+        self, seen: NDArray[np.float32], motion: NDArray[np.floating]
+    ) -> NDArray[np.float32]:
+        """All outputs of a pilot with a memory, each for the pictures of all its moments.
+
+        Args:
+            seen: preprocessed, the newest first, ``(n, moments, height, width, 3)``.
+            motion: see :func:`ghostlap.data.motion.motion_of`, ``(n, numbers)``.
+        """
+        assert self.memory is not None
+        contributed = self.network.run(seen.reshape(-1, *seen.shape[2:]))[1].astype(float)
+        of_each = contributed.reshape(*seen.shape[:2], -1)
+        return self._in_units(self.memory.answers(of_each, motion.astype(float)))
+
+    def recalled(
+        self,
+        recollection: Recollection,
+        answers: NDArray[np.float32],
+        speed_mph: NDArray[np.floating],
+        elapsed_s: float,
+    ) -> NDArray[np.float32]:
+        """Answers of :meth:`predict` that have cars' earlier moments in them, shaped as they are.
+
+        Args:
+            recollection: of the cars; it takes in this moment.
+            answers: for each car, ``(cars, …)``.
+            speed_mph: of each car, NaN if unknown.
+            elapsed_s: since the last time.
+        """
+        first = len(self.outputs)
+        contributed = answers[:, first : first + recollection.memory.width]
+        outputs = recollection.recall(contributed, speed_mph / SPEED_UNIT_MPH, elapsed_s)
+        return np.concatenate([self._in_units(outputs), answers[:, first:]], axis=1)
+
+    def meant_for(self, answers: NDArray[np.float32], ahead_s: float) -> NDArray[np.float32]:
+        """Answers ``(cars, …)`` of which the steering is that meant for so much later.
+
+        It is as it is for a pilot without a horizon; beyond the horizon it stays as at its end.
+        """
+        later = [one for one in zip(AHEAD, AHEAD_S, strict=True) if one[0] in self.outputs]
+        if not later or not ahead_s > 0:
+            return answers
+        plan = [0, *(self.outputs.index(name) for name, _ in later)]
+        at = float(np.interp(ahead_s, [0.0, *(s for _, s in later)], range(len(plan))))
+        before = min(int(at), len(plan) - 2)
+        share = np.float32(at - before)
+        steering = answers[:, plan[before]] * (1 - share) + answers[:, plan[before + 1]] * share
+        return np.concatenate([steering[:, None], answers[:, 1:]], axis=1)
+
+    def _in_units(self, answers: NDArray[np.floating]) -> NDArray[np.float32]:
+        answers = np.where(np.isfinite(answers), answers, np.nan).astype(np.float32)
+        units = [SPEED_UNIT_MPH if name == "speed" else 1.0 for name in self.outputs]
+        return answers * np.array(units, np.float32)
 
     def parts(
         self, answers: NDArray[np.float32]
     ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """The outputs of answers, and what follows them: for the critic, or features."""
-        return answers[..., : len(self.outputs)], answers[..., len(self.outputs) :]
+        """The outputs of answers, and what follows them for a critic, or features."""
+        further = len(self.outputs) + (0 if self.memory is None else self.memory.width)
+        return answers[..., : len(self.outputs)], answers[..., further:]
 
     def evidence(self, answers: NDArray[np.float32]) -> Evidence | None:
         """What :meth:`predict` answered for the critic, ``(n, …)``; None without a critic."""

@@ -12,7 +12,7 @@ import os
 import subprocess
 import tempfile
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +40,7 @@ def save_pilot(
     outputs: tuple[str, ...],
     description: dict[str, Any],
     measure: Callable[[Pilot], dict[str, Any]] | None = None,
+    lags_s: Sequence[float] = (0.0,),
 ) -> Pilot:
     """Write a trained Keras network as a pilot; ``pilot.json`` comes last, in one write.
 
@@ -50,6 +51,7 @@ def save_pilot(
         outputs: names of its outputs, of :data:`ghostlap.pilots.run_folder.OUTPUTS`.
         description: further content of ``pilot.json``: training data, versions.
         measure: computes the ``metrics`` in ``pilot.json`` with the pilot as it will be.
+        lags_s: how long ago the moments are that a network with a memory sees.
 
     Returns:
         The pilot, loaded from the files written.
@@ -67,13 +69,13 @@ def save_pilot(
             with _no_advice():
                 write_keras(save, temporary)
     write_text(folder / "model.json", network.to_json(indent=1))
-    with replacing(folder / ONNX_FILE) as temporary:
-        export_onnx(network, temporary)
+    memory = write_driving(network, folder, lags_s)
     no_saliency = _save_saliency(folder)
     whole = {
         "format": FORMAT,
         "outputs": list(outputs),
         "preprocessing": dataclasses.asdict(preprocessing),
+        **memory,
         **description,
         **({"no_saliency": no_saliency} if no_saliency else {}),
     }
@@ -94,6 +96,19 @@ def save_pilot(
         whole["metrics"] = measure(pilot)
     write_json(folder / PILOT_FILE, whole)
     return Pilot.load(folder)
+
+
+def write_driving(network: Any, folder: Path, lags_s: Sequence[float]) -> dict[str, Any]:
+    """Write a pilot's ONNX file; returns what ``pilot.json`` has to say of its memory, if any."""
+    described = {}
+    if len(lags_s) > 1:
+        from ghostlap.pilots.memory_network import contributing, memory_described
+
+        described = {"memory": memory_described(network, lags_s)}
+        network = contributing(network)
+    with replacing(folder / ONNX_FILE) as temporary:
+        export_onnx(network, temporary)
+    return described
 
 
 def _save_saliency(folder: Path) -> str:
@@ -130,7 +145,7 @@ def _no_advice() -> Iterator[None]:
 
 
 def export_onnx(network: Any, path: Path) -> None:
-    """Write a Keras model as ONNX, from ``(n, height, width, 3)`` to ``(n, outputs)``."""
+    """Write a Keras model as ONNX, from ``(n, height, width, 3)`` to its outputs ``(n, …)``."""
     network(np.zeros((1, *network.input_shape[1:]), np.float32))  # Keras wants it called once
     try:
         with _no_advice():
@@ -206,9 +221,20 @@ def _difference(network: Any, pilot: Pilot) -> float:
     It is relative where an answer is larger than full lock, as a bad network's may be.
     """
     shape = (32, *pilot.preprocessing.input_shape)
-    seen = np.random.default_rng(0).random(shape, np.float32)
+    draw = np.random.default_rng(0)
+    seen = draw.random(shape, np.float32)
     keras_answers = np.asarray(network(seen, training=False))
     onnx_answers = pilot.network.run(seen)[0]
+    if pilot.memory is not None:
+        from ghostlap.pilots.memory_network import remembering
+
+        moments = draw.random((8, len(pilot.memory.lags_s), *shape[1:]), np.float32)
+        motion = draw.random((8, len(pilot.memory.motion)), np.float32)
+        both = np.asarray(remembering(network, moments, motion, training=False))
+        keras_answers = np.concatenate([keras_answers, both])
+        parts = pilot.network.run(moments.reshape(-1, *shape[1:]))[1]
+        recalled = pilot.memory.answers(parts.reshape(*moments.shape[:2], -1), motion)
+        onnx_answers = np.concatenate([onnx_answers, recalled])
     if not (np.isfinite(keras_answers).all() and np.isfinite(onnx_answers).all()):
         return math.nan
     size = np.maximum(1.0, np.abs(keras_answers))

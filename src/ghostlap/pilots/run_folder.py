@@ -11,6 +11,7 @@ from ghostlap.base.engine.travel import located
 from ghostlap.base.errors import GhostlapError, PilotError
 from ghostlap.base.files import read_json
 from ghostlap.base.options import todays_names
+from ghostlap.data.labels import AHEAD
 from ghostlap.data.vision.preprocessing import Preprocessing
 
 PILOT_FILE = "pilot.json"
@@ -21,12 +22,12 @@ FORMAT = 1
 BUILT_IN = Path(__file__).parent / "builtin"
 """Run folders of the pilots that come along; their names stand for them."""
 
-OUTPUTS = ("steering", "speed", "steering_std")
-"""Outputs that a network may have, in this order: steering, the speed to drive, and the standard
-deviation that the pilot expects of its steering's error."""
+OUTPUTS = ("steering", "speed", *AHEAD, "steering_std")
+"""Outputs that a network may have, in this order: steering, the speed to drive, the steering of
+moments ahead, and the standard deviation that the pilot expects of its steering's error."""
 
 
-_OBJECTS = ("critic", "preprocessing", "training", "metrics", "versions", "imported")
+_OBJECTS = ("critic", "memory", "preprocessing", "training", "metrics", "versions", "imported")
 """Parts of a description that must be JSON objects."""
 
 
@@ -49,7 +50,8 @@ def _problem(description: Any) -> str:
         or "steering" not in outputs
     ):
         return (
-            f"outputs must be some of {', '.join(OUTPUTS)}, in this order and with the steering. "
+            f"outputs must be some of {', '.join((*OUTPUTS[:3], '…', *OUTPUTS[-2:]))}, in this "
+            "order and with the steering. "
             f"Got {', '.join(map(str, outputs if isinstance(outputs, list) else [outputs]))[:80]}"
         )
     return ""

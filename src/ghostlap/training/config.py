@@ -14,6 +14,7 @@ from ghostlap.base.options import Cluster, Count, Options, Range, Seed, bytes_of
 from ghostlap.data.auxiliary import AUXILIARIES
 from ghostlap.data.dataset import MIN_SPEED_SHARE
 from ghostlap.data.formats.config import Columns
+from ghostlap.data.labels import AHEAD, AHEAD_S
 from ghostlap.data.loader import Order
 from ghostlap.data.splits import SplitBy
 from ghostlap.data.vision.preprocessing import SEED, Preprocessing
@@ -72,6 +73,17 @@ class TrainConfig(Options, error=TrainingError):
     some of cte,heading,curvature,width,mask, or all. Recordings that do not say it count, too."""
     auxiliary_weight: Annotated[float, Range(0, 100)] = 0.3
     """With --auxiliary: how much each one's error counts in the loss; the steering's counts 1."""
+    history: Annotated[int, Range(0, 16)] = 0
+    """Remember so many earlier moments: what was seen then, the steering, and the car's speed.
+    While driving each picture still costs no more than before."""
+    history_step_s: Annotated[float, Range(0.05, 5)] = 0.2
+    """With --history: time from each of them to the next."""
+    history_hidden: Annotated[float, Range(0, 1)] = 0.5
+    """With --history: share of samples that are not told the car's motion, and of those that do not
+    see earlier pictures. Without that a pilot learns to steer as before, whatever it sees."""
+    horizon: Annotated[float, Range(0, 1, unit="s")] = 0.0
+    """Answer the steering of each tenth of a second up to so much later, too, say 0.5: an answer
+    that takes effect late is then the one meant for that moment."""
     min_speed_share: SpeedShare = MIN_SPEED_SHARE
     """Rows slower than this share of their recording's median speed are left out: standing,
     reversing and turning round are not driving. 0 keeps all."""
@@ -148,6 +160,12 @@ class TrainConfig(Options, error=TrainingError):
     def __post_init__(self) -> None:
         super().__post_init__()
         self.cache_limit_bytes, self.auxiliaries  # noqa: B018
+        clash = {"--steering-std": self.steering_std, "--auxiliary": self.auxiliary}
+        for option in [name for name, given in clash.items() if given and self.history]:
+            raise TrainingError(
+                f"--history: a pilot that remembers cannot learn {option} yet. Leave one of the "
+                "two out. How unsure it is, 'ghostlap critic' can tell of any pilot."
+            )
 
     def to_json(self) -> dict[str, Any]:
         values = super().to_json()
@@ -180,8 +198,15 @@ class TrainConfig(Options, error=TrainingError):
     @property
     def outputs(self) -> tuple[str, ...]:
         """What the network answers, in the order of :data:`ghostlap.pilots.run_folder.OUTPUTS`."""
-        asked = {"steering": True, "speed": self.speed, "steering_std": self.steering_std}
+        later = [name for name, s in zip(AHEAD, AHEAD_S, strict=True) if s <= self.horizon + 1e-6]
+        asked = {"steering": True, "speed": self.speed, **dict.fromkeys(later, True)}
+        asked["steering_std"] = self.steering_std
         return tuple(name for name, wanted in asked.items() if wanted)
+
+    @property
+    def lags_s(self) -> tuple[float, ...]:
+        """How long ago the moments are that the network sees, this one first."""
+        return tuple(round(i * self.history_step_s, 6) for i in range(self.history + 1))
 
 
 def resume_command(config: TrainConfig) -> str:

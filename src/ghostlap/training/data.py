@@ -18,6 +18,7 @@ from ghostlap.data.dataset import Samples, make_samples, slow_rows, usable_rows
 from ghostlap.data.doctor.checks import check_steering
 from ghostlap.data.formats.readers import read_recording
 from ghostlap.data.frame_cache import FrameCache
+from ghostlap.data.moments import standing_in, with_moments
 from ghostlap.data.recordings import Recording, require_images
 from ghostlap.data.splits import split
 from ghostlap.data.vision.pictures import read_rgb
@@ -63,13 +64,27 @@ def prepare_data(config: TrainConfig, console: Console) -> TrainingData:
         auxiliaries=bool(config.auxiliaries),
     )
     _check_auxiliaries(config, samples)
+    if config.history or config.horizon:
+        samples = with_moments(
+            samples,
+            recordings,
+            lags_s=config.lags_s[1:],
+            horizon_s=config.horizon,
+            steering_correction=config.steering_correction,
+            lead_s=config.lead_s,
+            steering_average_s=config.steering_average_s,
+        )
     folder = config.cache if config.cache and not is_elsewhere() else cache_folder()
     cache = FrameCache(folder, preprocessing.frame_shape, config.cache_limit_bytes)
     with console.status("decoding frames …") as status:
         located = cache.locate(
             samples.images, lambda done, n: status.update(f"decoding frames {done}/{n} …")
         )
-    found = located.slots[samples.image] != -1
+    there = located.slots != -1
+    if samples.earlier is not None:
+        earlier = standing_in(samples.earlier, samples.image, there)
+        samples = dataclasses.replace(samples, earlier=earlier)
+    found = there[samples.image]
     if not found.all():
         _warn_of_pictures_left_out(int((~found).sum()), located.problems, console)
         samples = samples.take(found)

@@ -73,6 +73,7 @@ def fit(config: TrainConfig, data: TrainingData, console: Console, began_s: floa
         augmentation=parse_augmentation(config.augment),
         steering_correction=config.steering_correction,
         order=config.order,
+        hidden=config.history_hidden,
         **common,
     )
     validation = BatchLoader(data.validation, *where, **common)
@@ -104,6 +105,7 @@ def fit(config: TrainConfig, data: TrainingData, console: Console, began_s: floa
             "versions": versions(),
         },
         answers.measure,
+        config.lags_s,
     )
     for sentence in _what_went_wrong(config, checkpoints, best_epoch, answers):
         warn(console, sentence)
@@ -237,8 +239,12 @@ class _Answers:
     def measure(self, pilot: Pilot) -> dict[str, Any]:
         """The ``metrics`` for ``pilot.json``."""
         answers, labels = [], []
-        for pixels, batch_labels in self._loader.in_order():
-            answers.append(pilot.predict_seen(scale(pixels, self._loader.spec)))
+        for inputs, batch_labels in self._loader.in_order():
+            if isinstance(inputs, dict):
+                seen = scale(inputs["pictures"], self._loader.spec)
+                answers.append(pilot.predict_moments(seen, inputs["motion"]))
+            else:
+                answers.append(pilot.predict_seen(scale(inputs, self._loader.spec)))
             labels.append(batch_labels[:, 0])
         answer = np.concatenate(answers)
         self.steering, self.wanted = answer[:, 0], np.concatenate(labels)

@@ -105,6 +105,8 @@ def train_mutants(
         return folders
     from ghostlap.pilots.keras_files import load_network
 
+    # What they lack of the pilot's memory makes them fail in one more way.
+    training = dataclasses.replace(training, history=0)
     data = prepare_data(training, console)
     seen: dict[tuple[bool, bool], tuple[NDArray[np.uint8], NDArray[np.float32]]] = {}
     for mutation, folder in missing:

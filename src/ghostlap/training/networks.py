@@ -12,6 +12,7 @@ from ghostlap.data.loader import Batch, BatchLoader
 from ghostlap.data.vision.preprocessing import Preprocessing
 from ghostlap.pilots.backend import keras
 from ghostlap.pilots.keras_files import check_weights, load_network, write_keras
+from ghostlap.pilots.memory_network import CONTRIBUTIONS, remembering, with_memory
 from ghostlap.pilots.models import build_model
 from ghostlap.pilots.run_folder import KERAS_FILE, read_description, run_file
 from ghostlap.training.config import TrainConfig
@@ -23,7 +24,7 @@ ops = keras.ops
 def network_for(config: TrainConfig, preprocessing: Preprocessing) -> Any:
     """The network to train, new or an earlier pilot's, in the precision asked for."""
     if config.init is None:
-        network = build_model(config.model, preprocessing.input_shape, len(config.outputs))
+        network = _new_network(config, preprocessing)
         if "steering_std" in config.outputs:
             network = _with_steering_std(network)
     else:
@@ -31,6 +32,15 @@ def network_for(config: TrainConfig, preprocessing: Preprocessing) -> Any:
     if config.precision == "bfloat16":
         set_precision(network, "mixed_bfloat16")
     return network
+
+
+def _new_network(config: TrainConfig, preprocessing: Preprocessing) -> Any:
+    outputs = len(config.outputs)
+    if not config.history:
+        return build_model(config.model, preprocessing.input_shape, outputs)
+    moments = len(config.lags_s)
+    sees = build_model(config.model, preprocessing.input_shape, moments * CONTRIBUTIONS)
+    return with_memory(sees, moments, outputs)
 
 
 class Trainer(keras.Model):
@@ -58,11 +68,16 @@ class Trainer(keras.Model):
             self.whole = _with_auxiliaries(network, size_of(config.auxiliaries))
         self.built = True
 
-    def call(self, pixels: Any, training: bool | None = None) -> Any:
-        """``uint8`` ``(n, height, width, 3)`` to the network's answers ``(n, outputs)``."""
-        seen = ops.cast(pixels, "float32") / self.divide_by + self.offset
+    def call(self, inputs: Any, training: bool | None = None) -> Any:
+        """What a :class:`BatchLoader` gives to the network's answers ``(n, outputs)``."""
+        if isinstance(inputs, dict):
+            seen = self._scaled(inputs["pictures"])
+            return remembering(self.network, seen, inputs["motion"], training)
         asked = self.network if self.auxiliary_loss is None else self.whole
-        return asked(seen, training=training)
+        return asked(self._scaled(inputs), training=training)
+
+    def _scaled(self, pixels: Any) -> Any:
+        return ops.cast(pixels, "float32") / self.divide_by + self.offset
 
     def compute_loss(
         self, x: Any = None, y: Any = None, y_pred: Any = None, sample_weight: Any = None,
@@ -142,8 +157,14 @@ def _earlier_network(config: TrainConfig, preprocessing: Preprocessing) -> Any:
     if tuple(description["outputs"]) != config.outputs:
         raise PilotError(
             f"--init {config.init}: that pilot answers {', '.join(description['outputs'])}; "
-            f"{', '.join(config.outputs)} are asked for. Leave --speed and --steering-std as they "
-            "were."
+            f"{', '.join(config.outputs)} are asked for. Leave --speed, --horizon and "
+            "--steering-std as they were."
+        )
+    lags_s = tuple(description["memory"]["lags_s"]) if "memory" in description else (0.0,)
+    if lags_s != config.lags_s:
+        raise PilotError(
+            f"--init {config.init}: that pilot sees moments {lags_s} s ago; {config.lags_s} are "
+            "asked for. Leave --history and --history-step-s as they were."
         )
     return network
 

@@ -23,8 +23,8 @@ from ghostlap.driving.rollout.episode import run_episodes
 from ghostlap.driving.rollout.plan import EpisodesTask, plan_pilot
 from ghostlap.driving.summary import summarise
 from ghostlap.pilots.backend import keras
-from ghostlap.pilots.pilot_saving import export_onnx
-from ghostlap.pilots.run_folder import FORMAT, ONNX_FILE, PILOT_FILE
+from ghostlap.pilots.pilot_saving import write_driving
+from ghostlap.pilots.run_folder import FORMAT, PILOT_FILE
 from ghostlap.sim.track.track import Track
 from ghostlap.sim.track.tracks import track_named
 from ghostlap.training.callbacks import BEST_FILE, Checkpoints, went_well
@@ -106,7 +106,7 @@ def select_by_driving(
     for epoch in sorted(set(weights) - set(driven)):
         trainer.load_weights(weights[epoch])
         pilot = checkpoints.folder / f"candidate-{epoch:04d}"
-        _save_candidate(trainer.network, pilot, preprocessing, config.outputs)
+        _save_candidate(trainer.network, pilot, preprocessing, config)
         tasks[epoch] = tasks_of(config, pilot)
     drive_each(tasks, driven, checkpoints.folder, "epoch", config.cluster, console)
     best = min(weights, key=lambda epoch: rank(driven[epoch]))
@@ -172,16 +172,16 @@ def tasks_of(config: TrainConfig, pilot: Path) -> list[EpisodesTask]:
 
 
 def _save_candidate(
-    network: Any, folder: Path, preprocessing: Preprocessing, outputs: tuple[str, ...]
+    network: Any, folder: Path, preprocessing: Preprocessing, config: TrainConfig
 ) -> None:
     """What driving needs of a pilot, and no more."""
     own_folder(folder)
-    with replacing(folder / ONNX_FILE) as temporary:
-        export_onnx(network, temporary)
+    memory = write_driving(network, folder, config.lags_s)
     description = {
         "format": FORMAT,
-        "outputs": list(outputs),
+        "outputs": list(config.outputs),
         "preprocessing": dataclasses.asdict(preprocessing),
+        **memory,
     }
     write_json(folder / PILOT_FILE, description)
 

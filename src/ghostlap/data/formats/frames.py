@@ -13,7 +13,7 @@ import numpy as np
 
 from ghostlap.base.errors import ExchangeError, ImageError
 from ghostlap.base.folder_lock import replacing_folder, require_free
-from ghostlap.data.dataset import STRETCH_GAP_S
+from ghostlap.data.motion import STRETCH_GAP_S
 from ghostlap.data.recordings import CAMERAS, Recording
 from ghostlap.data.recordings.image_names import NO_TIME
 from ghostlap.data.vision.pictures import Rgb, decode_rgb, encode_jpeg, read_picture

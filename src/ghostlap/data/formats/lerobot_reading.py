@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 
 from ghostlap.base.errors import ExchangeError
 from ghostlap.base.files import open_file, read_json
-from ghostlap.data.dataset import STRETCH_GAP_S
 from ghostlap.data.formats.frames import Moment, Picture, Source
 from ghostlap.data.formats.lerobot_features import Place, cameras_of, check_known, places_of
 from ghostlap.data.formats.lerobot_format import (
@@ -29,6 +28,7 @@ from ghostlap.data.formats.lerobot_format import (
 )
 from ghostlap.data.formats.lerobot_table import read_columns, understood
 from ghostlap.data.formats.lerobot_video import read_frames
+from ghostlap.data.motion import STRETCH_GAP_S
 from ghostlap.data.recordings.columns import LATEST_MS, NO_CHOICE, Choice
 from ghostlap.data.recordings.image_names import NO_TIME
 from ghostlap.data.recordings.lines import lines_of

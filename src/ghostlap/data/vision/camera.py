@@ -16,6 +16,8 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
+from ghostlap.data.labels import SPEED_UNIT_MPH
+
 SIDE_CAMERA_M = 0.83
 """Distance of the side cameras from the centre camera; they look straight ahead, too."""
 
@@ -24,6 +26,11 @@ WHEELBASE_M = 3.2
 
 FULL_LOCK_RAD = math.radians(25.0)
 """Road wheel angle at steering 1."""
+
+
+_USUAL_MPS = 8.0
+"""Of a car whose speed is not known."""
+_MPS_A_MPH = 0.44704
 
 
 @dataclasses.dataclass(frozen=True)
@@ -69,6 +76,28 @@ def aim_distance_m(steering_correction: float) -> float:
     ``2 * wheelbase * y / d**2`` (small angles; Coulter 1992, CMU-RI-TR-92-01).
     """
     return math.sqrt(2 * WHEELBASE_M * SIDE_CAMERA_M / (steering_correction * FULL_LOCK_RAD))
+
+
+def share_left(
+    ahead_s: NDArray[np.float64], speed: NDArray[np.floating], steering_correction: float
+) -> NDArray[np.float64]:
+    """Share of a correction that is still to be steered a while later, once it is being steered.
+
+    Pure pursuit from the side of a straight road: ``y'' = -2/d**2 y - 2/d y'`` along the way, so
+    after ``x`` aim distances ``exp(-x) (cos x - sin x)`` of the steering is left.
+
+    Args:
+        ahead_s: how much later, ``(moments,)``.
+        speed: of the car in ``SPEED_UNIT_MPH``, ``(n,)``; NaN counts as a usual one.
+        steering_correction: steering for 0.83 m to the side.
+
+    Returns:
+        Shape ``(n, moments)``; 1 now, 0 at about 5 m of way with a correction of 0.3.
+    """
+    speed_mps = np.nan_to_num(speed * SPEED_UNIT_MPH * _MPS_A_MPH, nan=_USUAL_MPS)
+    way = speed_mps[:, None] * ahead_s / aim_distance_m(steering_correction)
+    left: NDArray[np.float64] = np.exp(-way) * (np.cos(way) - np.sin(way))
+    return left
 
 
 def steering_after_warp(

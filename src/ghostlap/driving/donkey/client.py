@@ -101,6 +101,9 @@ class _Car:
             control = self._controller.hold()
         else:
             now_s = time.perf_counter()
+            prediction = prediction.remembering(
+                self._controller, telemetry.speed_mph, now_s - self._asked_s, now_s - began_s
+            )
             control = self._controller.control(
                 prediction.steering,
                 telemetry.speed_mph,

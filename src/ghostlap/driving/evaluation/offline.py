@@ -6,20 +6,27 @@ import dataclasses
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 from rich import box
 from rich.console import Console
 from rich.table import Table
 
 from ghostlap.base.errors import RecordingError
 from ghostlap.base.terminal import plain
-from ghostlap.data.dataset import steering_averaged, usable_rows
+from ghostlap.data.dataset import row_clock, steering_averaged, usable_rows
 from ghostlap.data.formats.readers import read_recording
 from ghostlap.data.labels import SteeringError, steering_error
+from ghostlap.data.motion import STRETCH_GAP_S
 from ghostlap.data.recordings.reading import require_images
 from ghostlap.data.vision.pictures import read_rgb
+from ghostlap.pilots.memory import Memory, Recollection
 from ghostlap.pilots.pilot import Pilot
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 AVERAGED_S = 1.0
 """What a person meant who taps keys is the average over about a second."""
@@ -68,15 +75,35 @@ def _compared(pilot: Pilot, path: Path, columns: Sequence[str]) -> AgainstPerson
             "'ghostlap doctor' lists what is wrong."
         )
     pictures = frames["center"].tolist()
-    answers = [
-        pilot.predict(np.stack([read_rgb(name) for name in pictures[start : start + _AT_ONCE]]))
-        for start in range(0, len(pictures), _AT_ONCE)
-    ]
+    answers = np.concatenate(
+        [
+            pilot.predict(np.stack([read_rgb(name) for name in pictures[start : start + _AT_ONCE]]))
+            for start in range(0, len(pictures), _AT_ONCE)
+        ]
+    )
+    if pilot.memory is not None:
+        answers = _remembering(pilot, pilot.memory, answers, frames)
     wanted = frames["steering"].to_numpy(np.float64)
-    steering = np.concatenate(answers)[:, 0].astype(np.float64)
+    steering = answers[:, 0].astype(np.float64)
     meant = steering_averaged(frames, AVERAGED_S)["steering"].to_numpy(np.float64)
     errors = steering_error(steering, wanted), steering_error(steering, meant)
     return AgainstPerson(str(path), len(pictures), *errors)
+
+
+def _remembering(
+    pilot: Pilot, memory: Memory, answers: NDArray[np.float32], frames: pd.DataFrame
+) -> NDArray[np.float32]:
+    """Answers with the earlier pictures of each row's drive in them.
+
+    The pilot is not told the person's earlier steering, which alone nearly is the answer.
+    """
+    recollection, remembered = Recollection(memory, cars=1), []
+    clock_s, _ = row_clock(frames, STRETCH_GAP_S)
+    for row, speed_mph in enumerate(frames["speed_mph"].to_numpy(np.float64)):
+        elapsed_s = float(clock_s[row] - clock_s[max(row - 1, 0)])
+        seen = answers[row : row + 1]
+        remembered.append(pilot.recalled(recollection, seen, np.array([speed_mph]), elapsed_s))
+    return np.concatenate(remembered)
 
 
 def show_compared(compared: Sequence[AgainstPerson], console: Console) -> None:

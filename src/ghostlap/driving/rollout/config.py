@@ -12,6 +12,7 @@ from ghostlap.base.errors import EvaluationError
 from ghostlap.base.named import is_named
 from ghostlap.base.options import Cluster, Count, Options, Positive, Range
 from ghostlap.data.formats.config import Columns
+from ghostlap.driving.rollout.stress import STRESS_SUITE
 from ghostlap.sim.scene.conditions import ConditionsKind
 
 Direction = Literal["both", "forward", "backward"]
@@ -51,6 +52,9 @@ class EvaluateConfig(Options, error=EvaluationError):
     """Push the car a little now and then."""
     stress: bool = False
     """Drive under each hardship of the stress suite too: light, materials, delays, pushes."""
+    under: tyro.conf.UseAppendAction[tuple[str, ...]] = ()
+    """Drive under this hardship of the stress suite too, by its name, say "delay 200 ms". May be
+    repeated."""
     against: tyro.conf.UseAppendAction[tuple[Path, ...]] = ()
     """Compare the pilot with a person's steering, too: the folder of a recording. May be repeated.
     How well a pilot imitates single pictures says little about how it drives."""
@@ -91,6 +95,11 @@ class EvaluateConfig(Options, error=EvaluationError):
                 "--track: each track can be named once, and files must differ in more than their "
                 f"folder. Got {', '.join(self.track)}."
             )
+        names = [stress.name for stress in STRESS_SUITE]
+        if unknown := [name for name in self.under if name not in names]:
+            raise EvaluationError(
+                f"--under: there is no hardship {unknown[0]!r}. There are {', '.join(names)}."
+            )
         if self.name is not None and (Path(self.name).name != self.name or self.name == ".."):
             raise EvaluationError(
                 f"--name must be a folder's name, not a path. Got {self.name!r}. The folder is "
@@ -112,7 +121,7 @@ class EvaluateConfig(Options, error=EvaluationError):
         tracks = "-".join(file_name_of(track) for track in self.track[:3])
         if len(self.track) > 3:
             tracks += f"-and-{len(self.track) - 3}-more"
-        return f"{tracks}-{self.speed_limit:g}mph{'-stress' if self.stress else ''}"
+        return f"{tracks}-{self.speed_limit:g}mph{'-stress' if self.stress or self.under else ''}"
 
 
 def file_name_of(track: str) -> str:

@@ -38,6 +38,12 @@ class Driver:
         """Steering and throttle, each of shape ``(cars,)``."""
         raise NotImplementedError
 
+    def unseen(
+        self, simulation: Simulation, command: tuple[Floats, Floats]
+    ) -> tuple[Floats, Floats]:
+        """Steering and throttle where no frame has come: those told before."""
+        return command
+
     def reset(self, car: int) -> None:
         """Forget how a car was driven: it was put somewhere else."""
 
@@ -64,6 +70,8 @@ class PilotDriver(Driver):
         self.pilot = pilot
         self.controller = Controller(control, cars)
         self._asked_s = 0.0
+        self.steering = np.zeros(cars, np.float32)
+        """What the pilot last answered, shape ``(cars,)``."""
 
     def control(self, simulation: Simulation) -> tuple[Floats, Floats]:
         """What the pilot answers to what it sees now, carried out by the controller."""
@@ -73,14 +81,17 @@ class PilotDriver(Driver):
         self, answers: NDArray[np.float32], simulation: Simulation
     ) -> tuple[Floats, Floats]:
         """Steering and throttle for answers to what the cars see now, ``(cars, numbers)``."""
+        elapsed_s, self._asked_s = simulation.time_s - self._asked_s, simulation.time_s
+        speed_mph = simulation.telemetry().speed_mph
+        answers = self.controller.answers(self.pilot, answers, speed_mph, elapsed_s)
         evidence = self.pilot.evidence(answers)
         answers, self.computed = self.pilot.parts(answers)
+        self.steering = answers[:, 0]
         self.not_a_number = np.asarray(~np.isfinite(answers).all(axis=1), bool)
         self.out_of_range = np.asarray(np.abs(answers[:, 0]) > 1, bool) & ~self.not_a_number
-        elapsed_s, self._asked_s = simulation.time_s - self._asked_s, simulation.time_s
         control = self.controller.control(
             answers[:, 0],
-            simulation.telemetry().speed_mph,
+            speed_mph,
             elapsed_s,
             pilot_speed_mph=self.pilot.named(answers, "speed"),
             unsure=self.pilot.unsure(answers),
@@ -92,6 +103,13 @@ class PilotDriver(Driver):
         elif steering_std is not None:
             self.doubt = steering_std.astype(np.float64)
         return control
+
+    def unseen(
+        self, simulation: Simulation, command: tuple[Floats, Floats]
+    ) -> tuple[Floats, Floats]:
+        """As told before, with the steering that the last answers meant for now."""
+        planned = self.controller.planned(self.pilot, simulation.time_s - self._asked_s)
+        return (command[0] if planned is None else planned), command[1]
 
     def reset(self, car: int) -> None:
         self.controller.reset(car)

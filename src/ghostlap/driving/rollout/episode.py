@@ -114,7 +114,8 @@ def simulation_and_driver(task: EpisodesTask) -> tuple[Simulation, Driver]:
         policy = named_function(task.driver, "the pilot", EvaluationError)
         return simulation_of(task), PolicyDriver(policy, task.control, cars, task.driver)
     pilot = Pilot.load(task.driver, features=task.features, beside=task.beside)
-    return simulation_of(task, **view_of(pilot)), PilotDriver(pilot, task.control, cars)
+    control = dataclasses.replace(task.control, delay_s=task.stress.delay_s)
+    return simulation_of(task, **view_of(pilot)), PilotDriver(pilot, control, cars)
 
 
 def simulation_of(task: EpisodesTask, **view: Any) -> Simulation:

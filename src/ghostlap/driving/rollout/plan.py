@@ -144,7 +144,7 @@ def plan_expert(config: EvaluateConfig, tracks: Sequence[Track]) -> list[Episode
 
 
 def _stresses(config: EvaluateConfig) -> tuple[Stress, ...]:
-    return (NO_STRESS, *(STRESS_SUITE if config.stress else ()))
+    return NO_STRESS, *(one for one in STRESS_SUITE if config.stress or one.name in config.under)
 
 
 def _tasks(

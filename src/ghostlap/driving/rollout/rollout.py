@@ -161,6 +161,8 @@ class ClosedLoop:
             self.command = self.driver.control(self.simulation)
             for observer in self._observers:
                 observer.acted(self)
+        else:
+            self.command = self.driver.unseen(self.simulation, self.command)
         self._under_way.append(self.command)
         self.simulation.step(*self._under_way.popleft(), seconds=seconds)
 

@@ -122,6 +122,8 @@ STRESS_SUITE: tuple[Stress, ...] = (
     Stress("wheelbase 10 % longer", vehicle={"axle_m": 1.1 * Vehicle().axle_m}),
     Stress("delay 100 ms", delay_s=0.1),
     Stress("delay 200 ms", delay_s=0.2),
+    Stress("delay 300 ms", delay_s=0.3),
+    Stress("every 2nd frame lost", drop_every=2),
     Stress("every 3rd frame lost", drop_every=3),
     Stress("hard pushes", hard_pushes=True),
 )

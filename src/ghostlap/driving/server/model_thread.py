@@ -13,9 +13,13 @@ from collections import deque
 from collections.abc import Callable
 from typing import Protocol
 
+import numpy as np
+from numpy.typing import NDArray
+
 from ghostlap.base.errors import GhostlapError
 from ghostlap.data.vision.pictures import Rgb, decode_rgb
 from ghostlap.data.vision.preprocessing import crop
+from ghostlap.driving.control import Controller
 from ghostlap.driving.unity.wire import TelemetryEvent, image_bytes
 from ghostlap.pilots.critic import Evidence
 from ghostlap.pilots.pilot import Pilot
@@ -50,6 +54,32 @@ class Prediction:
     """How unsure the pilot is, from 0 to 1 (:meth:`ghostlap.pilots.pilot.Pilot.unsure`)."""
     evidence: Evidence | None = None
     """For the pilot's critic, if it has one."""
+    seen: tuple[Pilot, NDArray[np.float32]] | None = None
+    """Who answers, and all that it answers to the frame by itself, ``(1, …)``."""
+
+    def remembering(
+        self, controller: Controller, speed_mph: float, elapsed_s: float, age_s: float
+    ) -> Prediction:
+        """The same with what the car remembers (:meth:`Controller.answers`)."""
+        if self.seen is None:
+            return self
+        pilot, seen = self.seen
+        answers = controller.answers(pilot, seen, speed_mph, elapsed_s, age_s)
+        return self if answers is seen else _said(pilot, answers, self)
+
+
+def _said(pilot: Pilot, seen: NDArray[np.float32], prediction: Prediction) -> Prediction:
+    """A prediction with what a pilot answers to one frame, ``(1, …)``."""
+    answers = pilot.parts(seen[0])[0]
+    speed_mph, spread = (pilot.named(answers, name) for name in ("speed", "steering_std"))
+    return dataclasses.replace(
+        prediction,
+        steering=float(answers[0]),
+        speed_mph=None if speed_mph is None else float(speed_mph),
+        spread=None if spread is None else float(spread),
+        unsure=float(pilot.unsure(answers)),
+        evidence=pilot.evidence(seen),
+    )
 
 
 Predict = Callable[[TelemetryEvent], Prediction]
@@ -68,16 +98,7 @@ def predict_with(pilot: Pilot, max_side_px: int) -> Predict:
     def answer_to(frame: Rgb, picture: bytes) -> Prediction:
         spec = pilot.preprocessing.for_frames(*frame.shape[:2])
         seen = pilot.predict_cropped([crop(frame, spec)])
-        answers = pilot.parts(seen[0])[0]
-        speed_mph, spread = (pilot.named(answers, name) for name in ("speed", "steering_std"))
-        return Prediction(
-            steering=float(answers[0]),
-            speed_mph=None if speed_mph is None else float(speed_mph),
-            spread=None if spread is None else float(spread),
-            unsure=float(pilot.unsure(answers)),
-            evidence=pilot.evidence(seen),
-            picture=picture,
-        )
+        return _said(pilot, seen, Prediction(picture=picture, seen=(pilot, seen)))
 
     def predict(telemetry: TelemetryEvent) -> Prediction:
         try:

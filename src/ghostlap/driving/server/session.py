@@ -230,7 +230,10 @@ class Session:
     def _carry_out(self, waiting: PendingFrame, prediction: Prediction, now: float) -> Control:
         if prediction.problem:
             return self._hold(prediction.problem)
-        age_s = now - waiting.received_s
+        age_s, elapsed_s = now - waiting.received_s, now - self._controlled_s
+        prediction = prediction.remembering(
+            self._controller, waiting.telemetry.speed_mph, elapsed_s, age_s
+        )
         control = self._control(waiting, prediction, now, age_s)
         speed = 0.0 if prediction.speed_mph is None else prediction.speed_mph
         if not (math.isfinite(prediction.steering) and math.isfinite(speed)):

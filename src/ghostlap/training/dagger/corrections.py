@@ -16,8 +16,9 @@ import numpy as np
 
 from ghostlap.base.errors import RecordingError
 from ghostlap.base.files import remove
-from ghostlap.data.dataset import STRETCH_GAP_S, seconds, usable_rows
+from ghostlap.data.dataset import seconds, usable_rows
 from ghostlap.data.formats.readers import read_recording
+from ghostlap.data.motion import STRETCH_GAP_S
 from ghostlap.data.recordings import CAMERAS, Recording
 from ghostlap.data.recordings.image_names import image_name_of
 from ghostlap.data.recordings.recorder import Recorder

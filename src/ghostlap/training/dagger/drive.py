@@ -175,7 +175,6 @@ class CorrectedDriver(Driver):
         rows = slice(preprocessing.crop_top_px, preprocessing.crop_bottom_px)
         self.frames = simulation.frames()
         answers = self._pilot.pilot.predict_cropped(self.frames[:, 0, rows])
-        self.pilot_steering = answers[:, 0]
         self.by_expert = self._expert_drives[self._ticks // _TURN_TICKS]
         self._ticks += 1
         steering, throttle = np.where(
@@ -183,6 +182,7 @@ class CorrectedDriver(Driver):
             self._expert.control(simulation),
             self._pilot.carry_out(answers, simulation),
         )
+        self.pilot_steering = self._pilot.steering
         for car in np.flatnonzero(self.by_expert):
             self.reset(int(car))  # what the expert does is no error for the pilot to make up for
         return steering, throttle
