@@ -192,7 +192,9 @@ def test_outputs_that_are_not_known_are_refused(tmp_path: Path, outputs: list[An
     folder = make_pilot(tmp_path, 0.5)
     description = json.loads((folder / PILOT_FILE).read_text())
     (folder / PILOT_FILE).write_text(json.dumps({**description, "outputs": outputs}))
-    with pytest.raises(PilotError, match=r"outputs must be some of steering, speed, steering_100ms"):
+    with pytest.raises(
+        PilotError, match=r"outputs must be some of steering, speed, steering_100ms"
+    ):
         Pilot.load(folder)
 
 

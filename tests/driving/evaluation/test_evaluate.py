@@ -229,7 +229,8 @@ def test_the_expert_gets_the_same_episodes(oval: str, track: Track) -> None:
     of_expert = {(t.stress.name, t.episodes) for t in plan_expert(config, [track])}
     assert of_expert < of_pilot
     assert {name for name, _ in of_expert} == {
-        "none", "delay 100 ms", "delay 200 ms", "every 3rd frame lost", "hard pushes",
+        "none", "delay 100 ms", "delay 200 ms", "delay 300 ms", "every 2nd frame lost",
+        "every 3rd frame lost", "hard pushes",
         "steering 10 % quicker", "wheelbase 10 % longer",
     }  # fmt: skip
 
