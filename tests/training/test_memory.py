@@ -284,9 +284,12 @@ def test_training_goes_on_from_a_pilot_that_remembers(folder: Path, run: Path) -
         train(other, QUIET)
 
 
-def test_what_cannot_be_together_is_refused() -> None:
-    with pytest.raises(TrainingError, match="Leave one of the two out"):
-        TrainConfig(history=2, steering_std=True)
+@pytest.mark.parametrize("other", [{"steering_std": True}, {"auxiliary": "cte"}])
+def test_what_cannot_be_together_is_refused(other: dict[str, Any]) -> None:
+    option = "--" + next(iter(other)).replace("_", "-")
+    with pytest.raises(TrainingError, match=f"cannot learn {option} yet. Leave one of the two"):
+        TrainConfig(history=2, **other)
+    TrainConfig(horizon=0.5, **other)
 
 
 @pytest.mark.parametrize(
