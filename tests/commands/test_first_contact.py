@@ -89,6 +89,8 @@ def helps(command: str) -> None:
         ("dagger runs/aa", "ghostlap dagger runs/a"),
         ("drive runs/a/pilot.json", "ghostlap drive runs/a"),
         ("evaluate my-drive", "ghostlap train my-drive --out runs/my-drive"),
+        ("evaluate 'old/lake day'", "ghostlap train 'old/lake day' --out 'runs/lake day'"),
+        ("sim --pilot my-drive", "ghostlap train my-drive --out runs/my-drive"),
         ("drive my-drive", "ghostlap train my-drive --out runs/my-drive"),
         ("report my-drive", "ghostlap train my-drive --out runs/my-drive"),
         ("evaluate runs", "ghostlap evaluate runs/a"),
@@ -117,12 +119,25 @@ def test_the_first_mistake_is_answered_with_a_command_that_works(
         ("video runs/a", "ghostlap video REC --pilot runs/a"),
         ("fly", "Commands: demo, doctor"),
         ("explain runs/aa my-drive", "runs/aa: no such run folder. Did you mean runs/a?"),
-        ("sim --pilot runs/aa --page-port 0", "There is no run 'aa' here. There is: "),
+        ("sim --pilot runs/aa --page-port 0", "Type: ghostlap sim --pilot runs/a --page-port 0"),
+        ("sim --pilot aa", "runs/aa: no such run folder. Did you mean runs/a?"),
+        ("sim --pilot old", "old: holds no pilot.json"),
+        ("sim --page-port 80000", "--page-port must be from 0 to 65535. Got 80000."),
+        ("evaluate runs/a --track Lake", "There is no track 'Lake'. Did you mean lake?"),
+        ("doctor drive.zip", "drive.zip: an archive. Unpack it, and name the folder that comes"),
+        ("train my-drive.tar.gz --out x", "an archive. Unpack it, and name the folder that comes"),
+        ("train my-drive.tar.gz --out x", "Type: ghostlap train my-drive --out x"),
+        ("doctor runs/model.keras", "a model, not a recording. 'ghostlap import' makes a"),
+        ("doctor old/lake day", 'old/lake day: a name with blanks needs quotes: "old/lake day"'),
+        ("evaluate runs/b c --seeds 1", 'a name with blanks needs quotes: "runs/b c"'),
+        ("train my-drive --out runs/b c", 'a name with blanks needs quotes: "runs/b c"'),
     ],
 )
 def test_what_else_is_meant(
     home: Path, capsys: pytest.CaptureFixture[str], typed: str, told: str
 ) -> None:
+    for name in ("drive.zip", "my-drive.tar.gz", "runs/model.keras"):
+        (home / name).touch()
     assert told in said(capsys, typed)
 
 
@@ -155,7 +170,12 @@ def test_a_table_of_something_else_does_not_hide_the_recordings_below(
 
 def test_the_cockpits_pilot_may_be_named_as_everywhere(home: Path) -> None:
     for pilot in ("runs/a", "runs/a/", "a"):
-        assert config_from("sim", ["--pilot", pilot]).cockpit().pilot == "a"
+        config = config_from("sim", ["--pilot", pilot]).cockpit()
+        assert (config.runs, config.pilot) == (Path("runs"), "a")
+    make_pilot(home / "elsewhere" / "d")
+    config = config_from("sim", ["--pilot", "elsewhere/d"]).cockpit()
+    assert (config.runs, config.pilot) == (Path("elsewhere"), "d")
+    assert config_from("sim", ["--pilot", "generalist"]).cockpit().pilot == "generalist"
 
 
 def test_the_cockpit_names_the_runs_that_there_are(home: Path) -> None:
@@ -164,9 +184,9 @@ def test_the_cockpit_names_the_runs_that_there_are(home: Path) -> None:
 
 
 def next_commands(told: str) -> list[str]:
-    return [
-        re.split("  +", line.strip())[0] for line in told.partition("Next:")[2].splitlines()[1:-2]
-    ]
+    """Each as a shell takes the whole line: what follows # is a comment."""
+    lines = told.partition("Next:")[2].splitlines()[1:-2]
+    return [shlex.join(shlex.split(line, comments=True)) for line in lines]
 
 
 def test_alone_it_says_where_you_stand(home: Path, capsys: pytest.CaptureFixture[str]) -> None:

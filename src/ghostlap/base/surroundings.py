@@ -12,6 +12,8 @@ from ghostlap.base.platform import let_many_files_be_open
 
 _OWNER = 0o700
 _FEWEST_COLUMNS = 40
+_MOST_WORDS = 12
+"""Of one name."""
 
 
 def made_fit(arguments: Sequence[str]) -> None:
@@ -21,14 +23,15 @@ def made_fit(arguments: Sequence[str]) -> None:
         arguments: of the command line.
 
     Raises:
-        GhostlapError: the current folder is gone, a name cannot be told as text, or there is no
-            place for temporary files.
+        GhostlapError: the current folder is gone, a name cannot be told as text or was typed with
+            blanks and without quotes, or there is no place for temporary files.
     """
     os.umask(os.umask(0) & ~_OWNER)  # what we make, we must be able to write into
     let_many_files_be_open()
     if os.environ.get("COLUMNS", "").isdigit() and int(os.environ["COLUMNS"]) < _FEWEST_COLUMNS:
         os.environ["COLUMNS"] = str(_FEWEST_COLUMNS)
     _check_names([*arguments, _current_folder()])
+    _check_blanks(arguments)
     try:
         tempfile.gettempdir()
     except OSError as error:
@@ -46,6 +49,17 @@ def _current_folder() -> str:
             f"The current folder is gone or cannot be entered ({error.strerror}). Change to one "
             "that is there, and say it again."
         ) from error
+
+
+def _check_blanks(words: Sequence[str]) -> None:
+    """A name with blanks that was typed without quotes comes as several words."""
+    for i, word in enumerate(words):
+        if word.startswith("-") or os.path.exists(word):
+            continue
+        for end in range(i + 2, min(i + _MOST_WORDS, len(words)) + 1):
+            name = " ".join(words[i:end])
+            if os.path.exists(name):
+                raise GhostlapError(f'{name}: a name with blanks needs quotes: "{name}"')
 
 
 def _check_names(names: Sequence[str]) -> None:

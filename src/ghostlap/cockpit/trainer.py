@@ -11,6 +11,7 @@ import csv
 import dataclasses
 import datetime
 import itertools
+import shlex
 import subprocess
 import threading
 from collections.abc import Sequence
@@ -143,7 +144,7 @@ def _facts(job: _Job) -> dict[str, Any]:
             state = "done"
         elif job.stopping:
             state = "stopped"
-            message = f"'ghostlap train --resume --out {job.folder}' goes on"
+            message = f"'ghostlap train --resume --out {shlex.quote(str(job.folder))}' goes on"
         else:
             state, message = "failed", _last_words(job.log)
     if status is not None and state != "failed":

@@ -54,7 +54,7 @@ def where_you_stand() -> str:
     found = _sorted_out()
     lines = [f"Ghostlap clones how a person drives. Here, in {Path.cwd()}:", "", *_told(found)]
     lines += ["", "Next:"]
-    lines += [f"  {command:<50} {why}" for command, why in _next(*found.values())]
+    lines += [f"  {command:<49}  # {why}" for command, why in _next(*found.values())]
     lines += ["", "'ghostlap --help' lists all commands."]
     return "\n".join(lines) + "\n"
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import re
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -95,7 +96,7 @@ def _import_model(config: ImportConfig, console: Console) -> dict[str, Any]:
             f"{config.model}: was understood, but cannot be written as ONNX "
             f"({' '.join(str(error).split())[:300]})."
         ) from error
-    say(console, f"pilot: {config.out}; 'ghostlap drive {config.out}' drives it")
+    say(console, f"pilot: {config.out}; 'ghostlap drive {shlex.quote(str(config.out))}' drives it")
     return {
         "out": str(config.out),
         "keras_version": file.keras_version,

@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 from ghostlap.base.errors import SimulatorError
-from ghostlap.base.options import Count, Options, Positive, Range, Seed
+from ghostlap.base.options import Count, Options, Port, Positive, Range, Seed
 from ghostlap.cockpit.config import CockpitConfig
 from ghostlap.driving.unity.unity_numbers import number_format
+from ghostlap.pilots.run_folder import BUILT_IN, PILOT_FILE, read_description
 from ghostlap.sim.scene.conditions import ConditionsKind
 
 _FOR_A_SERVER = frozenset(
@@ -60,7 +61,7 @@ class SimulateConfig(Options, error=SimulatorError):
     """Page: speed limit of a pilot at first, in mph."""
     page_host: str = "127.0.0.1"
     """Network interface of the page. 0.0.0.0 lets other machines in, by an address with a token."""
-    page_port: int = 8000
+    page_port: Port = 8000
     """Port of the page; 0 takes any that is free."""
     open_browser: bool = False
     """Open the page in a browser."""
@@ -97,8 +98,13 @@ class SimulateConfig(Options, error=SimulatorError):
         """The page's options."""
         fields = {field.name for field in dataclasses.fields(CockpitConfig)} - {"host", "port"}
         same = {name: getattr(self, name) for name in fields}
-        if self.pilot and Path(self.pilot).parent == self.runs:  # as other commands name it
-            same["pilot"] = Path(self.pilot).name
+        if self.pilot and not (self.runs / self.pilot).is_dir():  # named as in other commands
+            run = Path(self.pilot)
+            if run.parent == Path() and not run.exists() and not (BUILT_IN / run).is_dir():
+                run = self.runs / run
+            read_description(run)
+            if (run / PILOT_FILE).is_file():
+                same |= {"runs": run.parent, "pilot": run.name}
         return CockpitConfig(host=self.page_host, port=self.page_port, **same)
 
     def _check_purpose(self) -> None:

@@ -14,6 +14,7 @@ A pilot is a run folder:
 from __future__ import annotations
 
 import math
+import shlex
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -263,13 +264,14 @@ class Pilot:
             raise PilotError(
                 f"{folder}: --slow-when-unsure {share:g} needs to know how large the steering_std "
                 f"usually is, and {PILOT_FILE} there does not say. If its training was cut off at "
-                f"the very end, 'ghostlap train --resume --out {folder}' completes it; else train "
-                "anew with 'ghostlap train --steering-std', or leave the option out."
+                f"the very end, 'ghostlap train --resume --out {shlex.quote(str(folder))}' "
+                "completes it; else train anew with 'ghostlap train --steering-std', or leave the "
+                "option out."
             )
         raise PilotError(
             f"{folder}: --slow-when-unsure {share:g} needs a pilot that has a critic or answers a "
-            f"steering_std; this one answers {', '.join(self.outputs)}. 'ghostlap critic {folder}' "
-            "adds a critic; or leave the option out."
+            f"steering_std; this one answers {', '.join(self.outputs)}. "
+            f"'ghostlap critic {shlex.quote(str(folder))}' adds a critic; or leave the option out."
         )
 
     def unsure(self, answers: NDArray[np.float32]) -> NDArray[np.float64]:

@@ -135,19 +135,19 @@ def _no_pilot(folder: Path) -> tuple[str, Path | None]:
         question = f"Did you mean {meant}? " if meant else ""
         along = ", ".join(sorted(path.parent.name for path in BUILT_IN.glob(f"*/{PILOT_FILE}")))
         return (
-            f"{folder}: no such run folder. {question}'ghostlap train REC --out {folder}' makes "
-            f"one. Pilots that come along: {along or 'none'}."
+            f"{folder}: no such run folder. {question}'ghostlap train REC --out "
+            f"{shlex.quote(str(folder))}' makes one. Pilots that come along: {along or 'none'}."
         ), meant
     if (folder / "config.json").exists():
         return (
             f"{folder}: the training there is not finished, so there is no {PILOT_FILE} yet. "
-            f"'ghostlap train --resume --out {folder}' continues it."
+            f"'ghostlap train --resume --out {shlex.quote(str(folder))}' continues it."
         ), None
     if (folder / "driving_log.csv").is_file():
-        train = f"ghostlap train {shlex.quote(str(folder))} --out runs/{folder.resolve().name}"
+        words = ["ghostlap", "train", str(folder), "--out", f"runs/{folder.resolve().name}"]
         return (
-            f"{folder}: a recording, and not the run folder of a pilot. Make a pilot of it: {train}"
-            " (or name one that comes along: generalist)."
+            f"{folder}: a recording, and not the run folder of a pilot. Make a pilot of it: "
+            f"{shlex.join(words)} (or name one that comes along: generalist)."
         ), None
     if below := sorted(path.parent for path in folder.glob(f"*/{PILOT_FILE}")):
         return (

@@ -18,6 +18,7 @@ hiding as much elsewhere.
 from __future__ import annotations
 
 import dataclasses
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -76,7 +77,7 @@ class Saliency:
         if not path.is_file():
             raise PilotError(_none_message(folder, description))
         preprocessing = Preprocessing.from_json(description["preprocessing"])
-        again = f"Remove it; 'ghostlap explain {folder} REC' makes it again."
+        again = f"Remove it; 'ghostlap explain {shlex.quote(str(folder))} REC' makes it again."
         try:
             network = read_network(path)
         except PilotError as error:
@@ -151,7 +152,7 @@ def _none_message(folder: Path, description: dict[str, Any]) -> str:
         return f"{folder}: this pilot has no saliency: {reason}"
     return (
         f"{folder}: holds no {SALIENCY_FILE}, as run folders of an earlier Ghostlap do. "
-        f"'ghostlap explain {folder} REC' makes it."
+        f"'ghostlap explain {shlex.quote(str(folder))} REC' makes it."
     )
 
 

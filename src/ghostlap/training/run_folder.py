@@ -7,6 +7,7 @@ holds a pilot from the moment that training is over (its ``pilot.json`` is).
 from __future__ import annotations
 
 import dataclasses
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -55,7 +56,7 @@ def _why_taken(out: Path) -> str:
     if (out / CONFIG_FILE).exists():
         return (
             "the folder holds a run already, which is not finished. Continue it with "
-            f"'ghostlap train --resume --out {out}', or name another --out."
+            f"'ghostlap train --resume --out {shlex.quote(str(out))}', or name another --out."
         )
     return "the folder is not empty, and holds no run. Name another --out."
 
@@ -109,7 +110,7 @@ def _resumed_config(config: TrainConfig) -> TrainConfig:
     if is_finished(config.out):
         raise TrainingError(
             f"{config.out}: the training there is finished. Train further on from it with "
-            f"'ghostlap train REC --init {config.out} --out …'."
+            f"'ghostlap train REC --init {shlex.quote(str(config.out))} --out …'."
         )
     try:
         saved = dataclasses.replace(TrainConfig.from_json(read_json(path)), out=config.out)
@@ -132,6 +133,7 @@ def _resumed_config(config: TrainConfig) -> TrainConfig:
         raise TrainingError(
             f"{config.out}: a training is resumed with the options that it began with. Differing: "
             f"{differing(saved.to_json(), config.to_json())}. "
-            f"'ghostlap train --resume --out {config.out}' takes them all from the run folder."
+            f"'ghostlap train --resume --out {shlex.quote(str(config.out))}' takes them "
+            "all from the run folder."
         )
     return saved

@@ -36,6 +36,14 @@ _NAMED = 4
 _PILOT = "pilot.json"
 """By what a run folder is known."""
 _PICTURES = (".jpg", ".jpeg", ".png")
+_OTHER_FILES = {
+    "an archive. Unpack it, and name the folder that comes of it.": (
+        ".zip", ".tar", ".tgz", ".tar.gz", ".tar.bz2", ".tar.xz", ".7z", ".rar",
+    ),
+    "a model, not a recording. 'ghostlap import' makes a pilot of one from elsewhere.": (
+        ".h5", ".hdf5", ".keras", ".onnx", ".tflite",
+    ),
+}  # fmt: skip
 
 
 class Reader(NamedTuple):
@@ -147,6 +155,10 @@ def _nothing_to_read(path: Path) -> tuple[str, Path | None]:
     if around := next((one for one in path.absolute().parents[:2] if _is_driving_log(one)), None):
         return f"{path}: a part of a recording. Name all of it: {_quoted(around)}", _short(around)
     if path.is_file():
+        for what, endings in _OTHER_FILES.items():
+            if path.name.lower().endswith(endings):
+                unpacked = path.with_name(path.name.split(".")[0])
+                return f"{path}: {what}", unpacked if is_recording(unpacked) else None
         return (
             f"{path}: neither a log nor a table (.csv, .txt, .tsv). Give the folder that holds "
             f"{kinds}."

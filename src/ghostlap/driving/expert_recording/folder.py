@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
+import shlex
 from collections.abc import Sequence
 from itertools import islice
 from pathlib import Path
@@ -136,7 +137,7 @@ def _why_taken(out: Path) -> str:
     if has_parts(out) and not _about(out / ABOUT_NAME)[0]:
         return (
             "the folder holds a recording that is not finished. Finish it with "
-            f"'ghostlap record --resume --out {out}', or name another --out."
+            f"'ghostlap record --resume --out {shlex.quote(str(out))}', or name another --out."
         )
     return "the folder holds a recording already. Name another --out."
 
@@ -153,8 +154,8 @@ def _resumed(config: RecordConfig) -> RecordConfig:
     if changed := differing(before, now, (*NOT_WHAT_IS_RECORDED, *left)):
         raise RecordingError(
             f"{config.out}: a recording is resumed with the options that it began with. Differing: "
-            f"{changed}. 'ghostlap record --resume --out {config.out}' takes them all "
-            f"from its {ABOUT_NAME}."
+            f"{changed}. 'ghostlap record --resume --out {shlex.quote(str(config.out))}' takes "
+            f"them all from its {ABOUT_NAME}."
         )
     return dataclasses.replace(
         saved, **{name: getattr(config, name) for name in NOT_WHAT_IS_RECORDED}
@@ -172,7 +173,7 @@ def _about(path: Path) -> tuple[bool, RecordConfig]:
 
 def what_is_there(out: Path, stretches: Sequence[Stretch]) -> str:
     """Put together what is recorded so far, and say truly what that is."""
-    go_on = f"'ghostlap record --resume --out {out}'"
+    go_on = f"'ghostlap record --resume --out {shlex.quote(str(out))}'"
     try:
         rows = put_together(out, stretches, unfinished=True)
     except OSError as error:

@@ -113,7 +113,7 @@ def _shots_of_recording(folder: Path, fps: float | None, columns: Sequence[str])
     if recording.notes:
         notes.append(
             f"{len(recording.notes)} rows of the log were mended or left out; "
-            f"'ghostlap doctor {recording.folder}' says which."
+            f"'ghostlap doctor {shlex.quote(str(recording.folder))}' says which."
         )
     if fps is None:
         times_ms = frames["time"].to_numpy()
@@ -191,8 +191,8 @@ def _shots_of_pictures(folder: Path, fps: float) -> Shots:
         names = of_center
     if (folder.parent / LOG_NAME).is_file():
         notes.append(
-            f"{folder.parent} is the recording of these pictures: 'ghostlap video {folder.parent}' "
-            "draws steering and speed in."
+            f"{folder.parent} is the recording of these pictures: 'ghostlap video "
+            f"{shlex.quote(str(folder.parent))}' draws steering and speed in."
         )
     count = len(names)
     return Shots(

@@ -7,6 +7,7 @@ the second track's widths and kinds of bends on a line of its own.
 
 from __future__ import annotations
 
+import difflib
 import os
 from collections.abc import Iterable
 from pathlib import Path
@@ -63,10 +64,12 @@ def track_named(name: str) -> Track:
     path = located(Path(name))
     if name.lower().endswith(".csv") or os.path.isfile(path):
         return track_from_csv(path)
+    close = difflib.get_close_matches(name.lower(), TRACKS, 1)
+    meant = f" Did you mean {close[0]}?" if close else ""
     raise TrackError(
-        f"There is no track {name!r}. Known are {', '.join(TRACKS)}, random:SEED (say, random:7 "
-        "or random:7,length=1200,twist=0.5,hills=0.3), and files like circuits/Spa.csv with "
-        "columns x_m,y_m,w_tr_right_m,w_tr_left_m."
+        f"There is no track {name!r}.{meant} Known are {', '.join(TRACKS)}, random:SEED "
+        "(say, random:7 or random:7,length=1200,twist=0.5,hills=0.3), and files like "
+        "circuits/Spa.csv with columns x_m,y_m,w_tr_right_m,w_tr_left_m."
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -69,8 +70,8 @@ def kept_in(config: DaggerConfig) -> Kept:
     if changed:
         raise DaggerError(
             f"{folder}: what was begun there had other options ({changed}). Use its "
-            f"options ('ghostlap dagger {config.pilot} --out {folder} --resume' takes them), or "
-            "name another --out."
+            f"options ('ghostlap dagger {shlex.quote(str(config.pilot))} --out "
+            f"{shlex.quote(str(folder))} --resume' takes them), or name another --out."
         )
     try:
         expert = saved["expert"]
