@@ -210,6 +210,7 @@ def test_the_pilot_drives_and_autonomy_is_counted(cockpit: Cockpit) -> None:
     assert state["pilot_steering"] == ROUND_IT
     assert abs(state["cte_m"]) < 1
     assert pilot.looks >= 80
+    assert state["pilot_m"] == pytest.approx(state["distance_m"])
 
 
 def test_however_rarely_time_passes_the_pilot_looks_often(cockpit: Cockpit) -> None:
@@ -227,7 +228,9 @@ def test_touching_the_wheel_takes_over_until_it_is_handed_back(cockpit: Cockpit)
     state = cockpit.drive(1.0, "left")
     assert (state["mode"], state["driving"], state["interventions"]) == ("autonomous", "person", 1)
     assert state["autonomy_percent"] == pytest.approx(0, abs=3)  # 6 of 6 s
-    assert cockpit.drive(6.0)["autonomy_percent"] == state["autonomy_percent"]
+    later = cockpit.drive(6.0, "up")
+    assert later["autonomy_percent"] == state["autonomy_percent"]
+    assert later["pilot_m"] == state["pilot_m"] < later["distance_m"]  # the rest a person drove
     begin_anew(cockpit.session.scene)
     forgotten = pilot.forgotten
     cockpit.session.set_mode("autonomous")
@@ -454,6 +457,17 @@ def test_a_real_pilot_looks_through_the_car(cockpit: Cockpit, tmp_path: Path) ->
     assert state["spread"] is None
     assert pilot.latency_ms is not None
     assert not pilot.has_saliency
+
+
+def test_a_pilot_drives_off_at_once_on_another_road(cockpit: Cockpit, tmp_path: Path) -> None:
+    cockpit.drive(60.0)  # another road's clock begins at 0
+    cockpit.session.choose(PilotRunner("small", make_pilot(tmp_path / "small"), 20.0))
+    cockpit.session.set_mode("autonomous")
+    cockpit.drive(1.0)
+    cockpit.session.enter(DrivingScene(cockpit.session.scene.track_name))
+    state = cockpit.drive(1.5)
+    assert state["speed_mph"] > 5
+    assert (state["interventions"], cockpit.said) == (0, [])
 
 
 def test_pictures_and_the_map_are_of_the_scene(scene: DrivingScene) -> None:

@@ -186,6 +186,7 @@ class DrivingSession(Driver, Observer):
         self._laps.passed(int(truth.lap[0]), simulation.time_s)
         if by_pilot:
             self._score.pilot_s += elapsed_s
+            self._score.pilot_m += float(truth.distance_m[0] - before_m)
             if self._loop.is_due:
                 self._loop.judge()
         elif abs(float(truth.cte_m[0])) > _LOST_M:
@@ -209,7 +210,8 @@ class DrivingSession(Driver, Observer):
             lap_s=self._laps.lap_s(simulation.time_s), best_lap_s=self._laps.best_s,
             distance_m=float(truth.distance_m[0]),
             autonomy_percent=self._score.autonomy_percent,
-            interventions=self._score.interventions, x=x_m, y=y_m, heading_rad=heading_rad,
+            interventions=self._score.interventions, pilot_m=self._score.pilot_m,
+            x=x_m, y=y_m, heading_rad=heading_rad,
             expert_steering=self.scene.expert_steering(truth, told),
             track=self.scene.track_name, direction=self.scene.direction,
             conditions=self.scene.conditions, input_ack=self.manual_input.held.n,

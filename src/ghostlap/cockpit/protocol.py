@@ -187,6 +187,7 @@ class State(Struct, kw_only=True, tag="state"):
     distance_m: float | None = None
     autonomy_percent: float | None = None
     interventions: int = 0
+    pilot_m: float = 0.0
     x: float | None = None
     y: float | None = None
     heading_rad: float | None = None

@@ -14,6 +14,8 @@ class AutonomyCount:
     interventions: int = 0
     pilot_s: float = 0.0
     """Time that the pilot drove."""
+    pilot_m: float = 0.0
+    """How far it drove."""
 
     @property
     def autonomy_percent(self) -> float | None:

@@ -30,7 +30,7 @@ export function whatWasMeasured(state, evaluated) {
   const parts = [];
   if (typeof state.autonomy_percent === "number") {
     const times = state.interventions === 1 ? "once" : `${state.interventions} times`;
-    parts.push(`${state.pilot ?? "The pilot"} here: autonomy ${plain(state.autonomy_percent, 1, " %")}, taken over ${times}, ${length(state.distance_m)}`);
+    parts.push(`${state.pilot ?? "The pilot"} here: autonomy ${plain(state.autonomy_percent, 1, " %")}, taken over ${times}, ${length(state.pilot_m)}`);
   }
   if (evaluated) parts.push(`evaluated on ${evaluated}`);
   return parts.join("; ");

@@ -81,7 +81,8 @@ class PilotDriver(Driver):
         self, answers: NDArray[np.float32], simulation: Simulation
     ) -> tuple[Floats, Floats]:
         """Steering and throttle for answers to what the cars see now, ``(cars, numbers)``."""
-        elapsed_s, self._asked_s = simulation.time_s - self._asked_s, simulation.time_s
+        elapsed_s = max(0.0, simulation.time_s - self._asked_s)  # another simulation begins at 0
+        self._asked_s = simulation.time_s
         speed_mph = simulation.telemetry().speed_mph
         answers = self.controller.answers(self.pilot, answers, speed_mph, elapsed_s)
         evidence = self.pilot.evidence(answers)
