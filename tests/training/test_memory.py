@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import dataclasses
+import io
 import json
 import math
 import shutil
@@ -28,7 +29,7 @@ from ghostlap.data.moments import rows_before, standing_in
 from ghostlap.data.vision.augmentation import parse_augmentation
 from ghostlap.data.vision.camera import share_left
 from ghostlap.data.vision.pictures import decode_rgb, encode_jpeg, read_rgb
-from ghostlap.data.vision.preprocessing import scale
+from ghostlap.data.vision.preprocessing import SEED, scale
 from ghostlap.driving.control import ControlConfig, Controller
 from ghostlap.driving.evaluation.offline import compare
 from ghostlap.driving.rollout.config import EvaluateConfig
@@ -40,11 +41,15 @@ from ghostlap.driving.rollout.stress import TICK_S, Stress
 from ghostlap.driving.server.model_thread import predict_with
 from ghostlap.driving.unity.wire import TelemetryEvent
 from ghostlap.pilots.donkeycar import GhostlapPilot
+from ghostlap.pilots.export.config import ExportConfig
+from ghostlap.pilots.export.exporting import export_pilot
 from ghostlap.pilots.pilot import Pilot
 from ghostlap.sim.track.tracks import track_named
 from ghostlap.sim.world import Start
 from ghostlap.training.config import TrainConfig
 from ghostlap.training.data import TrainingData, prepare_data
+from ghostlap.training.networks import network_for
+from ghostlap.training.selection import _save_candidate
 
 OPTIONS: dict[str, Any] = {
     "model": "tiny_network:tiny", "history": 2, "speed": True, "horizon": 0.3,
@@ -372,3 +377,19 @@ def test_a_donkeycar_remembers(run: Path, pilot: Pilot) -> None:
     alone = [pilot.steer(frame) for frame in frames]
     assert angles[0] == pytest.approx(alone[0], abs=1e-5)
     assert angles[2] != pytest.approx(alone[2], abs=1e-5)
+
+
+def test_an_exported_network_answers_each_picture_by_itself(run: Path, tmp_path: Path) -> None:
+    said = io.StringIO()
+    config = ExportConfig(run, to="onnx", out=tmp_path / "a.onnx")
+    about = export_pilot(config, Console(file=said, width=1000))
+    assert about.outputs[:3] == ("steering", "speed_mph", "steering_100ms")
+    assert "the file has no memory" in said.getvalue()
+
+
+def test_a_candidate_remembers(tmp_path: Path) -> None:
+    config = TrainConfig(**OPTIONS)
+    _save_candidate(network_for(config, SEED), tmp_path, SEED, config)
+    candidate = Pilot.load(tmp_path)
+    assert candidate.outputs == config.outputs
+    assert candidate.memory is not None

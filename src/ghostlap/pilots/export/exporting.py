@@ -116,6 +116,12 @@ def export_pilot(config: ExportConfig, console: Console) -> About:
     )
     write_json(config.out.with_name(config.out.name + ".json"), dataclasses.asdict(about))
     _show(about, config, console)
+    if pilot.memory is not None:
+        say(
+            console,
+            "the file has no memory: it answers each picture as for a car that has just begun; "
+            f"{config.run} drives with its memory",
+        )
     return about
 
 
