@@ -85,7 +85,7 @@ def select(oval: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Select
             path.write_text(f"the network of {network.weights}", encoding="utf-8")
 
         monkeypatch.setattr(selection, "run_tasks", fake_run)
-        monkeypatch.setattr(selection, "export_onnx", fake_export)
+        monkeypatch.setattr("ghostlap.pilots.pilot_saving.export_onnx", fake_export)
         network = FakeNetwork()
         trainer: Any = network
         checkpoints: Any = SimpleNamespace(folder=folder, epochs_done=9, best_epoch=best_loss)
