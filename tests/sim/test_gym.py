@@ -226,7 +226,7 @@ def test_nonsense_actions_do_no_harm() -> None:
         ({"cameras": ()}, r'needs a camera, like cameras=\("center",\). Got \(\)'),
         (
             {"conditions": "rain"},
-            '"fixed", "seed", "wide", "any" or a Conditions object. Got \'rain\'',
+            "fixed, seed, wide, markings, camera, any or a Conditions object. Got 'rain'",
         ),
         ({"direction": 0}, "direction must be one of 1, -1. Got 0"),
         ({"control_hz": 0.0}, "control_hz must be above 0. Got 0.0"),

@@ -71,7 +71,7 @@ class Task(Options, error=SimulatorError, called="{name}"):
         kinds = get_args(ConditionsKind)
         if not (isinstance(self.conditions, Conditions) or self.conditions in kinds):
             raise SimulatorError(
-                'conditions must be "fixed", "seed", "wide", "any" or a Conditions object. '
+                f"conditions must be {', '.join(kinds)} or a Conditions object. "
                 f"Got {self.conditions!r}."
             )
 
@@ -99,7 +99,7 @@ class Driving:
 
     def reset(self, draw: np.random.Generator, options: dict[str, Any] | None) -> None:
         """Start all cars anew, under newly drawn conditions if the task draws them."""
-        if self.task.conditions in ("seed", "wide", "any"):
+        if isinstance(self.task.conditions, str) and self.task.conditions != "fixed":
             self.world = self._world_of(int(draw.integers(self.task.variants)))
         for car in range(self.cars):
             self.start(car, draw, options)

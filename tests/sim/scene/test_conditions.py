@@ -50,6 +50,18 @@ def test_wide_conditions_reach_what_drawn_ones_never_show() -> None:
     assert max(conditions.haze for conditions in wide) == 8
 
 
+@given(seed=st.integers(0, 10_000), theme=st.sampled_from(["lake", "jungle", "circuit"]))
+def test_markings_and_camera_can_vary_alone(seed: int, theme: Any) -> None:
+    wide, markings, camera, both = (
+        conditions_of(kind, theme, seed) for kind in ("wide", "markings", "camera", "any")
+    )
+    assert markings.camera == wide.camera
+    assert camera.camera == both.camera
+    assert (camera.strokes, camera.lines) == (wide.strokes, wide.lines)
+    assert (markings.strokes, markings.lines) == (both.strokes, both.lines)
+    assert markings.road == camera.road == wide.road
+
+
 def test_fixed_conditions_need_no_seed() -> None:
     assert conditions_of("fixed", "jungle", 5) == conditions_of("seed", "jungle", None)
 

@@ -53,7 +53,7 @@ class RecordConfig(Options, error=SimulatorError):
     conditions: ConditionsKind = "seed"
     """Light, weather and materials: drawn from the seed, or always those of the track's theme. wide
     draws also night, colour casts, roads of dirt or snow, no lines, a sun at the horizon; any draws
-    markings, kerbs and the camera, too, independently of all else."""
+    markings, kerbs and the camera, too, independently of all else; markings or camera just that."""
     road: Material | None = None
     """The road's material, whatever the conditions say: dirt, say, which looks like the shoulders
     of some bends."""

@@ -81,9 +81,16 @@ class Conditions(Options, error=SimulatorError, called="{name}"):
         return Camera(focal_px, usual.horizon_px + lower_px, usual.height_m * self.camera_height)
 
 
-ConditionsKind = Literal["fixed", "seed", "wide", "any"]
+ConditionsKind = Literal["fixed", "seed", "wide", "markings", "camera", "any"]
 """``fixed``: as Udacity's simulator shows a theme; ``seed``: drawn; ``wide``: of a wider range;
-``any``: with other markings, edges and camera, too."""
+``any``: with other markings, edges and camera, too; ``markings``, ``camera``: with those alone."""
+
+_OF_THE_CAMERA = ("camera_height", "camera_focal", "camera_pitch_deg")
+_NOT_VARIED: dict[str, tuple[str, ...]] = {
+    "markings": _OF_THE_CAMERA,
+    "camera": ("lines", "strokes", "shoulder", "hills"),
+    "any": (),
+}
 
 FIXED: dict[Theme, Conditions] = {
     "lake": Conditions(),
@@ -103,7 +110,7 @@ def conditions_of(kind: ConditionsKind, theme: Theme, seed: int | None) -> Condi
     own = FIXED[theme]
     if kind == "fixed" or seed is None:
         return own
-    wide = kind in ("wide", "any")
+    wide = kind != "seed"
     draw = np.random.default_rng([seed, 73 if wide else 71])
     road, verge = own.road, own.verge
     if draw.random() < (0.75 if wide else 0.5):
@@ -130,7 +137,10 @@ def conditions_of(kind: ConditionsKind, theme: Theme, seed: int | None) -> Condi
         tree_density=float(draw.uniform(*((0.2, 1.8) if wide else (0.4, 1.6)))),
         texture_seed=int(draw.integers(2**31)),
     )
-    return _any(drawn, np.random.default_rng([seed, 79])) if kind == "any" else drawn
+    if kind not in _NOT_VARIED:
+        return drawn
+    varied = _any(drawn, np.random.default_rng([seed, 79]))
+    return dataclasses.replace(varied, **{name: getattr(drawn, name) for name in _NOT_VARIED[kind]})
 
 
 def _any(wide: Conditions, draw: np.random.Generator) -> Conditions:
