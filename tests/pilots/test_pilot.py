@@ -157,3 +157,16 @@ def test_a_pilot_that_comes_along_is_found_by_its_name(
         Pilot.load("handier")
     with pytest.raises(PilotError, match="no such run folder"):
         Pilot.load(tmp_path / "elsewhere" / "handy")
+
+
+def test_pilots_are_checked_in_full_precision_and_trained_as_before() -> None:
+    """A GPU's TF32 is off by more than a pilot's file may be from its network."""
+    import tensorflow as tf
+
+    from ghostlap.pilots.backend import full_precision
+
+    allowed = tf.config.experimental.tensor_float_32_execution_enabled
+    before = allowed()
+    with full_precision():
+        assert not allowed()
+    assert allowed() == before

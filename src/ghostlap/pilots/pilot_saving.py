@@ -80,7 +80,10 @@ def save_pilot(
         **({"no_saliency": no_saliency} if no_saliency else {}),
     }
     pilot = Pilot.load(folder.absolute(), description=whole)
-    difference = _difference(network, pilot)
+    from ghostlap.pilots.backend import full_precision  # Keras, which takes its time
+
+    with full_precision():
+        difference = _difference(network, pilot)
     if math.isnan(difference):
         raise PilotError(
             f"{folder}: the network answers numbers that are not finite. {KERAS_FILE} is kept. "
