@@ -17,6 +17,7 @@ from ghostlap.sim.render.renderer import Renderer
 from ghostlap.sim.scene.conditions import FIXED, Conditions, conditions_of
 from ghostlap.sim.scene.scenery import scene_of
 from ghostlap.sim.scene.strokes import BLUE, RED, YELLOW, Stroke
+from ghostlap.sim.scene.terrain import beside_road, raised, terrain_of
 from ghostlap.sim.track.track import Edge, Track
 
 HEIGHT_PX, WIDTH_PX, EYE_M = 320, 640, 1.36
@@ -154,13 +155,14 @@ def test_markings_vary_apart_from_theme_material_and_each_other() -> None:
         return {
             "edges": any(s.place == 1 and s.from_m < 0 for s in strokes),
             "middle": any(s.place == 0 and s.one_side and s.to_m < 0.2 for s in strokes),
-            "beside": any(s.is_beside for s in strokes),
+            "beside": any(s.is_beside and not s.rise_m for s in strokes),
             "worn": any(s.wear for s in strokes),
+            "walls": any(s.rise_m for s in strokes),
             "dashed": any(s.period_m for s in strokes),
             "yellow": any(s.paint[0] > 0.5 and s.paint[2] < 0.4 for s in strokes),
         }[kind]
 
-    kinds = ("edges", "middle", "beside", "worn", "dashed", "yellow")
+    kinds = ("edges", "middle", "beside", "worn", "walls", "dashed", "yellow")
     for road in {conditions.road for conditions in drawn}:
         of_road = [c for c in drawn if c.road == road and c.road != c.verge]
         for kind in kinds:
@@ -170,3 +172,26 @@ def test_markings_vary_apart_from_theme_material_and_each_other() -> None:
         for other in kinds:
             if one != other:
                 assert any(has(c, one) and not has(c, other) for c in drawn), (one, other)
+
+
+def test_a_wall_stands_where_it_was_put_and_hides_what_is_behind_it(straight: Track) -> None:
+    wall = Stroke(1, 0.4, 1.6, RED, rise_m=1.2)
+    flat, high = (share_of("red", seen(straight, one)) for one in (wall._replace(rise_m=0.0), wall))
+    assert high > 2 * flat > 0
+    terrain = terrain_of(straight)
+    risen_m = raised(terrain, straight, [wall]).height_m - terrain.height_m
+    beyond_m = beside_road(straight, terrain.distance_m, terrain.arc_m).beyond_m
+    assert risen_m.max() == pytest.approx(1.2)
+    assert not risen_m[(beyond_m < 0.4) | (beyond_m > 1.6)].any()
+
+
+def test_barriers_have_gaps_and_may_stand_on_one_side(straight: Track) -> None:
+    terrain = terrain_of(straight)
+
+    def cells(**how: Any) -> int:
+        wall = Stroke(1, 0.4, 1.6, RED, rise_m=1.0, **how)
+        return int((raised(terrain, straight, [wall]).height_m > terrain.height_m).sum())
+
+    assert cells(one_side=True) == pytest.approx(cells() / 2, rel=0.1)
+    assert cells(period_m=20, painted=0.25) == pytest.approx(cells() / 4, rel=0.1)
+    assert raised(terrain, straight, [Stroke(1, -0.3, -0.1, rise_m=1.0)]) is terrain  # on the road

@@ -15,9 +15,12 @@ from ghostlap.base.folder_lock import FolderLock
 from ghostlap.sim.scene import scenery
 from ghostlap.sim.scene.conditions import FIXED, Conditions, conditions_of
 from ghostlap.sim.scene.scenery import Scene, scene_of
+from ghostlap.sim.scene.sprites import Sprite
 from ghostlap.sim.scene.terrain import LARGEST_GRID_CELLS, terrain_of
 from ghostlap.sim.track.track import Surface, Track
 from ghostlap.sim.track.tracks import track_named
+
+CARS = (Sprite.WHITE_CAR, Sprite.RED_CAR, Sprite.BLUE_CAR, Sprite.BLACK_CAR)
 
 
 def scenes_equal(one: Scene, other: Scene) -> bool:
@@ -131,3 +134,16 @@ def test_trees_stand_beside_the_road_and_in_the_dry() -> None:
     assert np.abs(cte_m).min() > float(np.max(track.half_widths(0.0)))
     assert len(scene.props) > 300
     assert width_m.min() > 0.3
+
+
+def test_parked_cars_stand_beside_the_road_as_many_as_asked_for() -> None:
+    track = track_named("random:3")
+    empty = scene_of(track, FIXED["circuit"], cache=False)
+    parked = scene_of(track, Conditions(parked_per_km=50.0), cache=False)
+    cars = parked.props[np.isin(parked.props[:, 5], CARS)]
+    assert 30 < len(cars) / track.length_m * 1000 < 51
+    assert not np.isin(empty.props[:, 5], CARS).any()
+    at = track.locate(cars[:, 0].astype(float), cars[:, 1].astype(float), 0.0)
+    nearest_m = np.abs(at.cte_m) - cars[:, 3] / 2 - np.max(track.half_widths(track.stations_s_m))
+    assert nearest_m.min() > -0.1
+    assert len(np.unique(cars[:, 5])) == len(CARS)

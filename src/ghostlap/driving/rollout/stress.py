@@ -114,6 +114,18 @@ STRESS_SUITE: tuple[Stress, ...] = (
         ),
     ),
     Stress(
+        "walls",
+        _marked(
+            Stroke(1, 0.4, 1.4, STONE, rise_m=1.0),
+            Stroke(1, 0.4, 1.4, YELLOW, period_m=4, painted=0.5),
+        ),
+    ),
+    Stress(
+        "barriers with gaps",
+        _marked(Stroke(1, 0.4, 1.4, WHITE, period_m=12, painted=0.6, rise_m=0.8)),
+    ),
+    Stress("parked cars", {"parked_per_km": 60.0}),
+    Stress(
         "camera 6 % higher, 1 deg down",
         {"camera_height": 1.06, "camera_pitch_deg": -1.0, "hills": 0.0},
     ),

@@ -17,7 +17,7 @@ import numpy as np
 from ghostlap.base.errors import SimulatorError
 from ghostlap.base.options import Options, Range, Share
 from ghostlap.data.vision.camera import Camera
-from ghostlap.sim.scene.strokes import Stroke, drawn_strokes
+from ghostlap.sim.scene.strokes import Stroke, drawn_strokes, drawn_walls
 
 if TYPE_CHECKING:  # options name kinds of conditions; a drive needs no road for that
     from ghostlap.sim.track.track import Theme
@@ -44,7 +44,7 @@ class Conditions(Options, error=SimulatorError, called="{name}"):
     lines: bool = True
     """Whether the road is marked."""
     strokes: tuple[Stroke, ...] | None = None
-    """Its markings, patches, kerbs and pavements; None for those of the track."""
+    """Its markings, patches, kerbs, pavements and walls; None for those of the track."""
     shoulder: bool = True
     """Whether there are the theme's own shoulders, and kerbs in bends."""
     sun_azimuth_deg: float = 35.0
@@ -61,8 +61,10 @@ class Conditions(Options, error=SimulatorError, called="{name}"):
     """Factor on how fast colours fade with distance; 0 is perfectly clear."""
     tree_density: Annotated[float, Range(0, 4)] = 1.0
     """Factor on the number of trees."""
+    parked_per_km: Annotated[float, Range(0, 500)] = 0.0
+    """Number of cars and vans that are parked beside each kilometre of road."""
     texture_seed: Annotated[int, Range(0, 2**31)] = 0
-    """Seed of the textures' noise and of the places of trees and boulders."""
+    """Seed of the textures' noise and of the places of trees, boulders and parked cars."""
     hills: Annotated[float, Range(0, 4)] = 1.0
     """Factor on the hills at the horizon; 0 is an open one."""
     camera_height: Annotated[float, Range(0.5, 2)] = 1.0
@@ -144,17 +146,25 @@ def conditions_of(kind: ConditionsKind, theme: Theme, seed: int | None) -> Condi
 
 
 def _any(wide: Conditions, draw: np.random.Generator) -> Conditions:
-    """The conditions with other markings, edges and camera; a third keep the track's markings."""
+    """The conditions with other markings, edges, walls, parked cars and camera.
+
+    A third keep the track's own markings.
+    """
     alike = wide.road == wide.verge
     own_strokes, shoulder = bool(draw.random() < 0.3), bool(draw.random() < 0.5)
     strokes = drawn_strokes(draw, lined=alike)
+    camera = {
+        "hills": float(draw.choice([0.0, 0.5, 1.0, 1.5])),
+        "camera_height": float(draw.uniform(0.93, 1.07)),
+        "camera_focal": float(draw.uniform(0.95, 1.05)),
+        "camera_pitch_deg": float(draw.uniform(-1.0, 1.0)),
+    }
+    walls = drawn_walls(draw) if draw.random() < 0.3 else ()
     return dataclasses.replace(
         wide,
         lines=wide.lines or not own_strokes,
-        strokes=None if own_strokes else strokes,
+        strokes=None if own_strokes else strokes + walls,
         shoulder=shoulder,
-        hills=float(draw.choice([0.0, 0.5, 1.0, 1.5])),
-        camera_height=float(draw.uniform(0.93, 1.07)),
-        camera_focal=float(draw.uniform(0.95, 1.05)),
-        camera_pitch_deg=float(draw.uniform(-1.0, 1.0)),
+        parked_per_km=float(draw.uniform(5, 60)) if draw.random() < 0.3 else 0.0,
+        **camera,
     )

@@ -1,4 +1,4 @@
-"""Props: trees, boulders, posts, signs and pylons beside the road, and the shadows they cast."""
+"""Props: trees, boulders, posts, signs, pylons and parked cars, and the shadows they cast."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from ghostlap.sim.track.track import Edge, Track
 MOST_PROPS = 6000
 """Largest number of props in a scene, whatever its size and density of trees."""
 _PALMS = (Sprite.PALM_LEFT, Sprite.PALM_RIGHT)
+_CARS = (Sprite.WHITE_CAR, Sprite.RED_CAR, Sprite.BLUE_CAR, Sprite.BLACK_CAR)
 _PINES = (Sprite.PINE_SLIM, Sprite.PINE_TALL, Sprite.PINE_WIDE, Sprite.PINE_AUTUMN)
 
 
@@ -68,7 +69,8 @@ def props_of(
     """
     draw = np.random.default_rng([conditions.texture_seed, 37])
     beside = beside_road(track, terrain.distance_m, terrain.arc_m)
-    standing = [
+    standing = [_parked(track, terrain, beside, conditions)]
+    standing += [
         _grown(draw, terrain, beside, kind, conditions.tree_density)
         for kind in _GROWING[track.theme]
     ]
@@ -112,6 +114,26 @@ def _upright(
         for x_m, y_m in places
     ]
     return np.array(rows, float).reshape(-1, 6)
+
+
+def _parked(
+    track: Track, terrain: Terrain, beside: Beside, conditions: Conditions
+) -> NDArray[np.float64]:
+    """Cars and vans at drawn dry places along the road, a metre or more from its edge."""
+    draw = np.random.default_rng([conditions.texture_seed, 41])
+    cars = []
+    for s_m in draw.uniform(
+        0, track.length_m, round(conditions.parked_per_km * track.length_m / 1e3)
+    ):
+        half_left, half_right = map(float, track.half_widths(s_m))
+        width_m, tall = draw.uniform(1.7, 2.1), draw.uniform(0.75, 1.25)
+        aside_m = width_m / 2 + draw.uniform(0.3, 2.0)
+        cte_m = half_left + aside_m if draw.random() < 0.5 else -half_right - aside_m
+        place, sprite = track.position(s_m, cte_m), draw.choice(_CARS)
+        cell = terrain.cell_of(*place)
+        if beside.beyond_m[cell] > width_m / 2 and terrain.water_m[cell] <= 0:
+            cars.append(_upright(terrain, place[None], width_m, width_m * tall, sprite))
+    return np.concatenate([np.empty((0, 6)), *cars])
 
 
 def _posts(track: Track, terrain: Terrain) -> NDArray[np.float64]:
@@ -207,7 +229,7 @@ def _tree_shadow(
     sprite: float,
 ) -> None:
     """A trunk and discs of foliage along the way to the tip; a bush or boulder is all foliage."""
-    low = sprite in (Sprite.BUSH, Sprite.BOULDER)
+    low = sprite in (Sprite.BUSH, Sprite.BOULDER, *_CARS)
     if not low:
         _line(mask, foot, foot + (tip - foot) * 0.5, 1)
     for share in (0.1, 0.35, 0.6, 0.85) if low else (0.45, 0.6, 0.75, 0.9):

@@ -27,7 +27,7 @@ from ghostlap.sim.scene.noise import around
 from ghostlap.sim.scene.props import cast_shadows, props_of
 from ghostlap.sim.scene.sprites import sprites
 from ghostlap.sim.scene.strokes import OWN, Stroke, as_array
-from ghostlap.sim.scene.terrain import terrain_of
+from ghostlap.sim.scene.terrain import raised, terrain_of
 from ghostlap.sim.track.track import Track
 
 _MOST_CACHED_BYTES = 2_000_000_000
@@ -118,7 +118,8 @@ def _keep(scene: Scene, path: Path) -> None:
 
 
 def _bake(track: Track, conditions: Conditions) -> Scene:
-    terrain = terrain_of(track)
+    strokes = _strokes(track, conditions)
+    terrain = raised(terrain_of(track), track, strokes)
     props, wires = props_of(track, terrain, conditions)
     shadow = np.maximum(land_shadow(terrain, conditions), cast_shadows(terrain, props, conditions))
     half_left, half_right = track.half_widths(track.stations_s_m)
@@ -146,7 +147,7 @@ def _bake(track: Track, conditions: Conditions) -> Scene:
         verge_pattern=int(SUBSTANCES[conditions.verge].pattern),
         sun=sun_direction(conditions).astype(np.float32),
         shadow_light=((1 - depth) * SKY_LIGHT).astype(np.float32),
-        strokes=as_array(_strokes(track, conditions)),
+        strokes=as_array(strokes),
         shoulder=_THEMES.index(track.theme) if conditions.shoulder else _BARE_SHOULDER,
         theme=_THEMES.index(track.theme),
         gain=(np.array(conditions.tint) * conditions.brightness).astype(np.float32),

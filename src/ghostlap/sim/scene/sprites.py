@@ -33,6 +33,10 @@ class Sprite(enum.IntEnum):
     PYLON = 9
     SIGN = 10
     JUNGLE_TREE = 11
+    WHITE_CAR = 12
+    RED_CAR = 13
+    BLUE_CAR = 14
+    BLACK_CAR = 15
 
 
 @lru_cache(maxsize=4)
@@ -53,6 +57,10 @@ def sprites(seed: int) -> NDArray[np.uint8]:
         Sprite.PYLON: _pylon(),
         Sprite.SIGN: _sign(),
         Sprite.JUNGLE_TREE: _pine(draw, (0.16, 0.2, 0.1), crown_from=0.02, crown_to=0.92, reach=13),
+        Sprite.WHITE_CAR: _car((0.86, 0.87, 0.88)),
+        Sprite.RED_CAR: _car((0.66, 0.10, 0.10)),
+        Sprite.BLUE_CAR: _car((0.12, 0.22, 0.52)),
+        Sprite.BLACK_CAR: _car((0.10, 0.10, 0.12)),
     }
     stack = np.stack([painted[sprite] for sprite in Sprite])
     return (np.clip(stack, 0, 1) * 255).astype(np.uint8)
@@ -186,6 +194,25 @@ def _sign() -> Picture:
     _fill(picture, [(29, 127), (35, 127), (35, 40), (29, 40)], (0.24, 0.16, 0.10))
     _fill(picture, [(6, 62), (58, 62), (58, 10), (6, 10)], (0.84, 0.80, 0.72))
     _fill(picture, [(6, 44), (58, 44), (58, 26), (6, 26)], (0.76, 0.24, 0.18))
+    return picture
+
+
+def _car(paint: tuple[float, float, float]) -> Picture:
+    """A car from behind: wheels, body, rear window, lights, number plate."""
+    picture = _empty()
+    red, green, blue = paint
+    body, dark = (red, green, blue), (0.7 * red, 0.7 * green, 0.7 * blue)
+    for left in (6, 46):
+        _fill(picture, [(left, 127), (left + 12, 127), (left + 12, 100), (left, 100)], (0.06,) * 3)
+    _fill(picture, [(10, 62), (54, 62), (47, 6), (17, 6)], body)
+    _fill(picture, [(15, 56), (49, 56), (44, 14), (20, 14)], (0.16, 0.19, 0.23))
+    _fill(picture, [(2, 114), (62, 114), (60, 60), (4, 60)], body)
+    _fill(picture, [(2, 117), (62, 117), (62, 100), (2, 100)], dark)
+    for left in (4, 49):
+        _fill(
+            picture, [(left, 80), (left + 10, 80), (left + 10, 66), (left, 66)], (0.75, 0.1, 0.08)
+        )
+    _fill(picture, [(24, 92), (40, 92), (40, 82), (24, 82)], (0.88, 0.88, 0.80))
     return picture
 
 

@@ -1,8 +1,8 @@
-"""What is painted, patched or laid along a road: strokes, each a band along it in one colour.
+"""What is painted, laid or built along a road: strokes, each a band along it in one colour.
 
-A line is a stroke, and so are a tyre mark, a seam of tar, a patch of newer asphalt, a kerb and a
-pavement; dashes, stop lines, zebra crossings and arrows are strokes with gaps. A track's own
-markings are strokes too; drawn ones know nothing of edges, materials or theme.
+A line is a stroke, and so are a tyre mark, a seam of tar, a patch of newer asphalt, a kerb, a
+pavement and a wall; dashes, stop lines, zebra crossings and arrows are strokes with gaps. A
+track's own markings are strokes too; drawn ones know nothing of edges, materials or theme.
 """
 
 from __future__ import annotations
@@ -56,6 +56,8 @@ class Stroke(NamedTuple):
     """Share of it that is worn off, in patches."""
     joined: bool = False
     """Whether it is one coat with the next stroke: where they meet, the shares are added."""
+    rise_m: float = 0.0
+    """How high it stands where it lies beside the road: a wall, or a barrier."""
 
     @property
     def is_beside(self) -> bool:
@@ -225,3 +227,18 @@ def _beside(draw: np.random.Generator) -> list[Stroke]:
         grey = (red, green, blue)
         strokes.append(Stroke(1, at_m, 2.6, grey, strength=draw.uniform(0.7, 1)))
     return strokes
+
+
+def drawn_walls(draw: np.random.Generator) -> tuple[Stroke, ...]:
+    """A wall or a row of barriers along one side of the road or both, in one colour or two."""
+    from_m, thick_m = draw.uniform(0.2, 1.4), draw.uniform(0.8, 1.2)
+    wall = Stroke(
+        1, from_m, from_m + thick_m, STONE if draw.random() < 0.6 else _paint(draw),
+        one_side=draw.random() < 0.3, rise_m=draw.uniform(0.3, 1.3),
+    )  # fmt: skip
+    if draw.random() < 0.3:  # barriers with gaps between them
+        wall = wall._replace(period_m=draw.uniform(5, 30), painted=draw.uniform(0.4, 0.9))
+    walls = [wall]
+    if draw.random() < 0.4:
+        walls.append(wall._replace(paint=_paint(draw), period_m=draw.uniform(2, 6), painted=0.5))
+    return tuple(Stroke(*map(_plain, stroke)) for stroke in walls)

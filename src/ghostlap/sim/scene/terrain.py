@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import zlib
+from collections.abc import Iterable
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -18,6 +19,7 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from ghostlap.sim.scene.noise import Grid, around, field, ramp
+from ghostlap.sim.scene.strokes import Stroke
 from ghostlap.sim.track.track import Edge, Surface, Track
 
 LARGEST_GRID_CELLS = 2_600_000
@@ -116,6 +118,29 @@ def terrain_of(track: Track) -> Terrain:
     base_m = _rough_height(track, low, cell_m, shape)
     height_m, water_m = _heights(track, draw, cell_m, distance_m, arc_m, base_m)
     return Terrain(cell_m, float(low[0]), float(low[1]), height_m, distance_m, arc_m, water_m)
+
+
+def raised(terrain: Terrain, track: Track, strokes: Iterable[Stroke]) -> Terrain:
+    """The terrain with what stands beside the road: strokes with a ``rise_m``.
+
+    As paint does, they leave out bridges and edges of dirt.
+    """
+    standing = [stroke for stroke in strokes if stroke.rise_m and stroke.is_beside]
+    if not standing:
+        return terrain
+    station, on_left, beyond_m, edge = beside_road(track, terrain.distance_m, terrain.arc_m)
+    bridge = track.codes(track.stations_s_m)[0][station] == Surface.BRIDGE
+    rise_m = np.zeros(terrain.shape, np.float32)
+    for stroke in standing:
+        within_m = np.minimum(beyond_m - stroke.from_m, stroke.to_m - beyond_m)
+        share = np.clip(within_m / terrain.cell_m, 0, 1)  # a slope of a cell, or its top is ragged
+        if stroke.one_side:
+            share *= on_left
+        if stroke.period_m:
+            share *= (terrain.arc_m + stroke.shift_m) / stroke.period_m % 1 < stroke.painted
+        rise_m = np.maximum(rise_m, share * stroke.rise_m)
+    rise_m[bridge | (edge == Edge.DIRT)] = 0
+    return dataclasses.replace(terrain, height_m=terrain.height_m + rise_m)
 
 
 def _road_coordinates(
