@@ -153,12 +153,10 @@ def _any(wide: Conditions, draw: np.random.Generator) -> Conditions:
     alike = wide.road == wide.verge
     own_strokes, shoulder = bool(draw.random() < 0.3), bool(draw.random() < 0.5)
     strokes = drawn_strokes(draw, lined=alike)
-    camera = {
-        "hills": float(draw.choice([0.0, 0.5, 1.0, 1.5])),
-        "camera_height": float(draw.uniform(0.93, 1.07)),
-        "camera_focal": float(draw.uniform(0.95, 1.05)),
-        "camera_pitch_deg": float(draw.uniform(-1.0, 1.0)),
-    }
+    hills, height, focal, pitch_deg = (
+        float(draw.choice([0.0, 0.5, 1.0, 1.5])),
+        *map(float, draw.uniform((0.93, 0.95, -1.0), (1.07, 1.05, 1.0))),
+    )
     walls = drawn_walls(draw) if draw.random() < 0.3 else ()
     return dataclasses.replace(
         wide,
@@ -166,5 +164,8 @@ def _any(wide: Conditions, draw: np.random.Generator) -> Conditions:
         strokes=None if own_strokes else strokes + walls,
         shoulder=shoulder,
         parked_per_km=float(draw.uniform(5, 60)) if draw.random() < 0.3 else 0.0,
-        **camera,
+        hills=hills,
+        camera_height=height,
+        camera_focal=focal,
+        camera_pitch_deg=pitch_deg,
     )
