@@ -297,6 +297,16 @@ def test_what_cannot_be_together_is_refused(other: dict[str, Any]) -> None:
     TrainConfig(horizon=0.5, **other)
 
 
+def test_a_memory_of_another_network_is_explained(run: Path, tmp_path: Path) -> None:
+    other = shutil.copytree(run, tmp_path / "a")
+    described = json.loads((other / "pilot.json").read_text())
+    described["memory"]["lags_s"].pop()
+    described["memory"]["motion"].pop()
+    (other / "pilot.json").write_text(json.dumps(described))
+    with pytest.raises(PilotError, match="has no part for the memory of pilot.json"):
+        Pilot.load(other)
+
+
 @pytest.mark.parametrize(
     ("change", "said"),
     [

@@ -67,6 +67,9 @@ class DriveConfig(Options, error=DriveError):
     needs a pilot with a critic ('ghostlap critic'), or trained with --steering-std."""
     smoothing_s: float = 0.0
     """Time constant by which steering follows the pilot; 0 is at once."""
+    delay_s: float = 0.0
+    """The car does what it is told so much later than told. A pilot trained with --horizon makes up
+    for that, and for the time that its own answers take."""
     record: Path | None = None
     """Write what is driven here: a recording as the simulator's, and predictions.csv beside it.
     A second simulator at the same time gets this folder's name with -2, and so on."""
@@ -113,4 +116,5 @@ class DriveConfig(Options, error=DriveError):
             slow_when_unsure=self.slow_when_unsure,
             smoothing_s=self.smoothing_s,
             late_after_s=self.late_after_s,
+            delay_s=self.delay_s,
         )
