@@ -412,7 +412,7 @@ def test_a_link_that_nobody_meant_opens_the_page(page: Page, cockpit: Cockpit) -
         until(page, "ghostlap.state !== null")
 
 
-@pytest.mark.parametrize("size", [(390, 844), (844, 390)])
+@pytest.mark.parametrize("size", [(360, 740), (390, 844), (844, 390)])
 def test_a_phone(browser: Browser, cockpit: Cockpit, size: tuple[int, int]) -> None:
     width, height = size
     options = {"viewport": {"width": width, "height": height}, "has_touch": True, "is_mobile": True}
@@ -421,6 +421,10 @@ def test_a_phone(browser: Browser, cockpit: Cockpit, size: tuple[int, int]) -> N
             go(page, screen)
             wide = page.evaluate("document.documentElement.scrollWidth")
             assert wide <= width, screen
+        cut_off = "button => button.offsetParent && button.scrollWidth > button.clientWidth"
+        assert (
+            page.evaluate(f"[...document.querySelectorAll('button')].filter({cut_off}).length") == 0
+        )
         if page.locator("#take-seat").is_visible():
             page.click("#take-seat")
         expect(page.locator("#record")).to_be_enabled()
