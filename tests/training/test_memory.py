@@ -15,6 +15,8 @@ import numpy as np
 import pandas as pd
 import pytest
 from flat_road import FlatRoad
+from hypothesis import given
+from hypothesis import strategies as st
 from numpy.typing import NDArray
 from recordings import make_recording
 from rich.console import Console
@@ -26,6 +28,7 @@ from ghostlap.data.dataset import labels_ahead, seconds
 from ghostlap.data.formats.readers import read_recording
 from ghostlap.data.loader import BatchLoader
 from ghostlap.data.moments import rows_before, standing_in
+from ghostlap.data.motion import STRETCH_GAP_S
 from ghostlap.data.vision.augmentation import parse_augmentation
 from ghostlap.data.vision.camera import share_left
 from ghostlap.data.vision.pictures import decode_rgb, encode_jpeg, read_rgb
@@ -43,6 +46,7 @@ from ghostlap.driving.unity.wire import TelemetryEvent
 from ghostlap.pilots.donkeycar import GhostlapPilot
 from ghostlap.pilots.export.config import ExportConfig
 from ghostlap.pilots.export.exporting import export_pilot
+from ghostlap.pilots.memory import Moments
 from ghostlap.pilots.pilot import Pilot
 from ghostlap.sim.track.tracks import track_named
 from ghostlap.sim.world import Start
@@ -205,6 +209,19 @@ def test_earlier_rows_are_those_of_the_same_stretch() -> None:
     ]  # fmt: skip
     early = rows_before(frames, (0.07,))  # of which one is taken that is 0.03 s too young
     assert early[:, 0].tolist() == [0, 0, 1, 2, 3, 5, 5, 6, 7]
+
+
+@given(st.lists(st.one_of(st.integers(1, 140), st.integers(150, 1000)), max_size=40))
+def test_driving_looks_back_as_training_does(steps: list[int]) -> None:
+    elapsed_s = np.array([0, *steps]) * 0.007
+    stamps = pd.Timestamp("2024-01-01") + pd.to_timedelta(np.cumsum(elapsed_s), unit="s")
+    before = rows_before(pd.DataFrame({"time": stamps.round("ms")}), (0.2, 0.4))
+    moments = Moments(0.4, 1)
+    for row, step_s in enumerate(elapsed_s):
+        if step_s > STRETCH_GAP_S:
+            moments.reset()
+        moments.add([np.array([row])], step_s)
+        assert [moments.at(0, lag_s)[0] for lag_s in (0.2, 0.4)] == before[row].tolist()
 
 
 def test_pictures_that_are_missing_are_stood_in_for() -> None:
