@@ -64,10 +64,10 @@ class BatchLoader:
         outputs: names of the network's outputs; batches hold a label for each that is
             ``LABELLED``, the speed's in ``SPEED_UNIT_MPH``.
         auxiliaries: what labels follow these, see :func:`auxiliary_labels`.
-        hidden: share of training samples that are not told their motion, and of those that see
-            the newest picture only. A driver nearly always steers as before, and a network that
-            is told so learns nothing else (de Haan et al., arXiv 1905.11979): it has to do without,
-            and what it is told is not quite right.
+        hidden: share of training samples that are not told their speed, of those that are not
+            told their steering, and of those that see the newest picture only. A driver nearly
+            always steers as before, and a network that is told so learns nothing else (de Haan et
+            al., arXiv 1905.11979): it has to do without, and what it is told is not quite right.
         seed: seed of order and augmentation.
     """
 
@@ -234,15 +234,16 @@ class BatchLoader:
         sides: NDArray[np.float64],
         rng: np.random.Generator | None,
     ) -> NDArray[np.float32]:
-        """What samples are told of their motion."""
+        """What samples are told of their motion; in validation no steering, nearly the answer."""
         speed, steering = motion[:, 0].astype(np.float64), sides[:, None] * motion[:, 1:]
         if rng is None:
-            return motion_of(speed, steering).astype(np.float32)
-        speed += _SPEED_STD * rng.standard_normal(len(speed))
-        steering += _STEERING_STD * rng.standard_normal((len(steering), 1))
-        told = motion_of(speed, steering)
-        told[rng.random(len(told)) < self.hidden] = 0.0
-        return told.astype(np.float32)
+            steering = np.full_like(steering, np.nan)
+        else:
+            speed += _SPEED_STD * rng.standard_normal(len(speed))
+            steering += _STEERING_STD * rng.standard_normal((len(steering), 1))
+            for untold in (speed, steering):  # so that a network can do with either
+                untold[rng.random(len(untold)) < self.hidden] = np.nan
+        return motion_of(speed, steering).astype(np.float32)
 
 
 @contextlib.contextmanager

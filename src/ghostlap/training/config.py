@@ -79,8 +79,9 @@ class TrainConfig(Options, error=TrainingError):
     history_step_s: Annotated[float, Range(0.05, 5)] = 0.2
     """With --history: time from each of them to the next."""
     history_hidden: Annotated[float, Range(0, 1)] = 0.5
-    """With --history: share of samples that are not told the car's motion, and of those that do not
-    see earlier pictures. Without that a pilot learns to steer as before, whatever it sees."""
+    """With --history: share of samples that are not told the car's steering, of those without its
+    speed and of those without earlier pictures. At 0 a pilot learns to steer as before, whatever
+    it sees."""
     horizon: Annotated[float, Range(0, 1, unit="s")] = 0.0
     """Answer the steering of each tenth of a second up to so much later, too, say 0.5: an answer
     that takes effect late is then the one meant for that moment."""
