@@ -56,9 +56,10 @@ def road_ahead(world: World, car: int = 0) -> RoadAhead:
     picture = np.zeros((MASK_ROWS * _FINER, MASK_COLUMNS * _FINER), np.float32)
     near, far = slice(None, -1), slice(1, None)
     around = (near, near), (near, far), (far, far), (far, near)
-    quads = np.stack([cells[corner] for corner in around], axis=2) - 0.5
+    sixteenths = np.round((cells - 0.5) * 16).astype(np.int32)
+    quads = np.stack([sixteenths[corner] for corner in around], axis=2)
     for quad in quads[np.all([seen[corner] for corner in around], axis=0)]:
-        cv2.fillConvexPoly(picture, np.round(quad * 16).astype(np.int32), 1.0, shift=4)
+        cv2.fillConvexPoly(picture, quad, 1.0, shift=4)
     mask = cv2.resize(picture, (MASK_COLUMNS, MASK_ROWS), interpolation=cv2.INTER_AREA) >= 0.5
     ahead_per_m = direction * float(world.track.curvature(s_m + direction * AHEAD_M))
     beside_m = sum(float(side) for side in world.track.half_widths(s_m))

@@ -268,6 +268,10 @@ def test_truth_is_where_the_car_is(tmp_path: Path) -> None:
         assert float(row["margin_m"]) == pytest.approx(4 - abs(float(row["cte_m"])), abs=0.001)
         angle = np.arctan2(y_m, x_m) % (2 * np.pi)
         assert abs(float(row["s_m"]) - 20 * angle) % (40 * np.pi) < 0.05 or angle > 6.27
+        curvature_per_m = int(row["direction"]) / 20
+        assert float(row["curvature_ahead_per_m"]) == pytest.approx(curvature_per_m, abs=1e-4)
+        assert float(row["width_m"]) == pytest.approx(8, abs=0.001)
+        assert len(bytes.fromhex(row["road_mask"])) == 25
 
 
 @pytest.mark.usefixtures("drawn")
