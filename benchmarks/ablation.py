@@ -28,8 +28,8 @@ from rich.table import Table
 
 from ghostlap.base.engine import run_tasks
 from ghostlap.base.errors import GhostlapError, SimulatorError
-from ghostlap.base.files import write_json, write_text
-from ghostlap.base.options import Count, Options, Positive
+from ghostlap.base.files import read_json, write_json, write_text
+from ghostlap.base.options import Count, Options, Positive, differing
 from ghostlap.commands.record import record
 from ghostlap.data.auxiliary import AUXILIARIES
 from ghostlap.data.provenance import machine, versions
@@ -125,6 +125,10 @@ class AblationConfig(Options):
     seconds: Positive | None = None
     """A drive ends then at the latest; without, after one lap."""
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.arms  # noqa: B018
+
     @property
     def arms(self) -> tuple[str, ...]:
         named = tuple(filter(None, self.only.split(","))) or tuple(ARMS)
@@ -136,6 +140,7 @@ class AblationConfig(Options):
 def ablation(config: AblationConfig, console: Console | None = None) -> dict[str, Any]:
     """Do what is missing, print the table, write ``ablation.json``; returns its figures."""
     console = console or Console(width=120)
+    _check_sizes(config)
     end_s = time.monotonic() + config.limit_s
     for stage, work in (("record", _record), ("train", _train), ("drive", _drive)):
         if config.stage in (stage, "all"):
@@ -146,6 +151,20 @@ def ablation(config: AblationConfig, console: Console | None = None) -> dict[str
                 console.print("Not everything is done. The same command goes on.")
                 break
     return _table(config, console)
+
+
+def _check_sizes(config: AblationConfig) -> None:
+    """Refuse to go on with other sizes: what differs between arms would not be the arms alone."""
+    names = ("moments", "epochs", "steps_per_epoch", "train_options", "roads")
+    sizes = {name: value for name, value in config.to_json().items() if name in names}
+    path = config.out / "sizes.json"
+    if path.exists() and (changed := differing(read_json(path), sizes)):
+        raise GhostlapError(
+            f"{config.out}: its arms were begun with other sizes: {changed}. Say the same, or name "
+            "another --out."
+        )
+    config.out.mkdir(parents=True, exist_ok=True)
+    write_json(path, sizes)
 
 
 def is_held_out(stroke: Stroke) -> bool:

@@ -88,6 +88,8 @@ def test_arms_learn_from_as_many_moments_and_what_is_done_stays(
         return figures, told.getvalue()
 
     assert "2 left" in done(limit_s=1e-9)[1]
+    with pytest.raises(GhostlapError, match="begun with other sizes: moments was 30, now 20"):
+        done(moments=20)
     assert recorded == []
     figures, told = done()
     assert recorded == ["wide", "markings"]
@@ -125,6 +127,6 @@ def test_each_pilot_drives_each_set(tmp_path: Path) -> None:
     assert not trained_on & {task.track for _, task in tasks}
 
 
-def test_an_arm_that_is_none_is_said() -> None:
+def test_an_arm_that_is_none_is_said(tmp_path: Path) -> None:
     with pytest.raises(GhostlapError, match=r"--only must be some of plain,markings.* Got 'paint'"):
-        ablation(AblationConfig(Path("a"), only="paint"))
+        ablation(AblationConfig(tmp_path / "a", only="paint"))
