@@ -336,6 +336,20 @@ def test_it_says_where_it_comes_from(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("drawn")
+def test_what_an_earlier_version_began_is_not_mixed_with_other_columns(tmp_path: Path) -> None:
+    config = small(tmp_path / "rec")
+    with pytest.raises(KeyboardInterrupt):
+        record(config, QUIET, Interrupted(20))
+    truth = config.out / GROUND_TRUTH.name
+    truth.write_text(truth.read_text().replace(",width_m", ""))
+    before = truth.read_bytes()
+    with pytest.raises(RecordingError, match=r"earlier version, whose .* another --out and --seed"):
+        record(dataclasses.replace(config, resume=True), QUIET)
+    assert truth.read_bytes() == before
+    record(dataclasses.replace(config, out=tmp_path / "rest", seed=1), QUIET)  # as it says
+
+
+@pytest.mark.usefixtures("drawn")
 @pytest.mark.parametrize("after", [1, 20, 50])
 def test_ctrl_c_leaves_a_recording_that_resume_finishes(after: int, tmp_path: Path) -> None:
     config = small(tmp_path / "rec", recovery=0.2)

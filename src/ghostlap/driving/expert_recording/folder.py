@@ -18,7 +18,7 @@ from typing import Any, BinaryIO
 
 from ghostlap.base.engine.travel import DELIVERY
 from ghostlap.base.errors import RecordingError
-from ghostlap.base.files import own_folder, read_json, remove, replacing
+from ghostlap.base.files import own_folder, read_json, read_start, remove, replacing
 from ghostlap.base.folder_lock import is_free
 from ghostlap.base.options import differing
 from ghostlap.data.recordings.driving_log import LOG_NAME
@@ -149,6 +149,13 @@ def _resumed(config: RecordConfig) -> RecordConfig:
     complete, saved = _about(path)
     if complete:
         raise RecordingError(f"{config.out}: the recording there is complete. Name another --out.")
+    truth = config.out / GROUND_TRUTH.name
+    begun = read_start(truth, len(GROUND_TRUTH.header)) if truth.exists() else b""
+    if begun and begun != GROUND_TRUTH.header:
+        raise RecordingError(
+            f"{config.out}: was begun by an earlier version, whose {GROUND_TRUTH.name} has other "
+            "columns. What is there is a recording; record the rest with another --out and --seed."
+        )
     before, now, untold = saved.to_json(), config.to_json(), RecordConfig().to_json()
     left = [name for name in now if now[name] == untold.get(name)]
     if changed := differing(before, now, (*NOT_WHAT_IS_RECORDED, *left)):
