@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +13,8 @@ import pytest
 from places import ROOT, TESTS
 
 STORE_BYTES = 80 * 2**20
+_TIMES = {"seconds", "real_time_factor", "real_time_factor_a_process"}
+_WHERE = {"processes", "resume", "cluster", "out", "name", "cache"}
 
 
 class Nodes:
@@ -73,3 +76,31 @@ def nodes_of(folder: Path, nodes: int) -> Iterator[Nodes]:
         yield started
     finally:
         started.cluster.shutdown()
+
+
+def content_of(folder: Path) -> dict[str, Any]:
+    """Every file by its name: JSON without times and places; no logs and tables of times."""
+    found: dict[str, Any] = {}
+    for path in sorted(folder.rglob("*")):
+        name = path.relative_to(folder).as_posix()
+        if path.is_file() and not name.endswith((".log", "log.txt", "trials.csv", ".v2")):
+            found[name] = path.read_bytes()
+            if name.endswith(".csv"):
+                found[name] = found[name].replace(str(folder).encode(), b"HERE")
+            if name.endswith((".json", ".jsonl")):
+                text = found[name].decode().replace(str(folder), "HERE")
+                lines = text.splitlines() if name.endswith("l") else [text]
+                found[name] = [without_times(json.loads(line)) for line in lines]
+            if name.endswith(".jsonl"):
+                found[name].sort(key=str)  # lines come as tasks finish
+    return found
+
+
+def without_times(values: Any) -> Any:
+    if isinstance(values, dict):
+        return {
+            name: without_times(value)
+            for name, value in values.items()
+            if name not in _TIMES | _WHERE
+        }
+    return [without_times(value) for value in values] if isinstance(values, list) else values

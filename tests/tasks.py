@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import importlib
 import json
 import os
 import sys
@@ -126,3 +127,13 @@ def waiting_for_others(task: tuple[Path, int], report: Report) -> str:
         time.sleep(0.1)
     report(0.5)
     return who
+
+
+def large(task: int, report: Report) -> bytes:
+    """A result of so many bytes."""
+    return os.urandom(task)
+
+
+def needing(task: str, report: Report) -> None:
+    """Works only where a module is installed."""
+    importlib.import_module(task)

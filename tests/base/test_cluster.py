@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import signal
 import socket
 import subprocess
@@ -13,7 +14,8 @@ from pathlib import Path
 import psutil
 import pytest
 import tasks
-from clusters import Nodes, need_ray, nodes_of
+from clusters import STORE_BYTES, Nodes, need_ray, nodes_of
+from hosts import hosts_of
 from places import TESTS
 
 from ghostlap.base.engine import cluster, connected, run_tasks
@@ -81,6 +83,35 @@ def test_a_task_that_is_killed_again_and_again_is_named_and_the_others_are_kept(
         next(done)
 
 
+def test_a_module_that_a_node_lacks(nodes: Nodes) -> None:
+    with pytest.raises(
+        ProcessError, match=r"node .*No module named 'not_there'.*what is installed here"
+    ):
+        list(run_tasks(tasks.needing, ["not_there"], cluster=nodes.address))
+
+
+def test_a_result_larger_than_a_nodes_object_store(nodes: Nodes) -> None:
+    usage = shutil.disk_usage("/tmp")
+    if usage.free < 0.06 * usage.total:
+        pytest.skip("this disk is as good as full, and Ray says so at 95 %")
+    done = run_tasks(tasks.large, [2 * STORE_BYTES], cluster=nodes.address)
+    assert [len(result) for _, result in done] == [2 * STORE_BYTES]
+
+
+@pytest.mark.slow
+def test_a_host_without_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """64 MB of shared memory are enough to join; what no disk takes is named at the end."""
+    monkeypatch.setattr(cluster, "TRIES", 2)
+    with hosts_of(tmp_path, 0) as hosts:
+        hosts.add(shm="64m", disk="100m")
+        done = run_tasks(tasks.large, [10, 2 * STORE_BYTES, 20], cluster=hosts.address)
+        assert dict([next(done), next(done)]).keys() == {0, 2}
+        with pytest.raises(
+            ProcessError, match=r"task 2 of 3, .*no room for the result \(1 of 3.*--temp-dir"
+        ):
+            next(done)
+
+
 def test_more_cores_than_any_node_has(nodes: Nodes) -> None:
     with pytest.raises(ProcessError, match="needs 2 CPU of a node, and none of the 3 nodes has"):
         list(run_tasks(tasks.doubled, [1], cluster=nodes.address, cores_each=2))
@@ -140,6 +171,41 @@ def test_ray_lets_nobody_in(error: str, said: str) -> None:
     _, told = in_a_process(code, "auto").communicate()
     assert "ProcessError: --cluster auto: " in told
     assert said in told
+
+
+HEAD = """
+import time
+from pathlib import Path
+from clusters import nodes_of
+with nodes_of(Path(sys.argv[1]), 0) as nodes:
+    print(nodes.address, flush=True)
+    time.sleep(1000)
+"""
+
+
+@pytest.mark.slow
+def test_a_cluster_that_asks_for_a_token(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    token, other = tmp_path / "token", tmp_path / "other"
+    token.write_text("0123456789abcdef" * 2)
+    other.write_text("fedcba9876543210" * 2)
+    monkeypatch.setenv("RAY_AUTH_MODE", "token")
+    monkeypatch.setenv("RAY_AUTH_TOKEN_PATH", str(token))
+    head = in_a_process(HEAD, str(tmp_path))  # whoever has used Ray keeps to its first settings
+    assert head.stdout is not None
+    address = head.stdout.readline().strip()
+    try:
+        said, told = in_a_process(CONNECT, address).communicate()
+        assert said == "in\n", told
+        monkeypatch.setenv("RAY_AUTH_TOKEN_PATH", str(other))
+        _, wrong = in_a_process(CONNECT, address).communicate()
+        monkeypatch.setenv("RAY_AUTH_MODE", "disabled")
+        _, without = in_a_process(CONNECT, address).communicate()
+    finally:
+        head.terminate()
+        head.communicate()
+    for told in (wrong, without):
+        assert f"--cluster {address}: what answers there does not let this machine in" in told
+        assert "RAY_AUTH_TOKEN_PATH to the file with the cluster's token" in told
 
 
 def test_one_cluster_at_a_time(nodes: Nodes) -> None:

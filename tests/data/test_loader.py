@@ -92,6 +92,22 @@ def test_speed_is_a_second_label_in_units_of_thirty_mph(parts: Any) -> None:
     np.testing.assert_allclose(labels[:, 1], parts[0].speed_mph[:8] / 30)
 
 
+def test_threads_that_get_no_processor_are_replaced(
+    parts: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As patient ones are on a machine that works for others: the batches are the same."""
+    released = threading.Event()
+    monkeypatch.setattr("ghostlap.data.loader.make_thread_patient", released.wait)
+    monkeypatch.setattr("ghostlap.data.loader._STARVED_S", 0.01)
+    stream = loader(parts).stream(start=3, workers=2)
+    for k, (seen, labels) in enumerate(itertools.islice(stream, 6), start=3):
+        expected, expected_labels = loader(parts).batch(k)
+        np.testing.assert_array_equal(seen, expected)
+        np.testing.assert_array_equal(labels, expected_labels)
+    released.set()
+    stream.close()
+
+
 def test_a_stream_that_is_closed_ends_its_threads(parts: Any) -> None:
     import threading
 

@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Generator, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import lru_cache
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import cv2
 import numpy as np
@@ -40,6 +40,8 @@ Batch = tuple[Inputs, NDArray[np.float32]]
 """Inputs, and labels ``(n, labels)``."""
 
 _BATCH_TAKES_S = 0.01
+_STARVED_S = 0.5
+"""A batch that is waited for so long is not being made: it takes 10 to 20 ms of a core."""
 
 LABELLED = ("steering", "speed", *AHEAD)
 """Outputs for which a recording has labels."""
@@ -136,13 +138,23 @@ class BatchLoader:
             workers, thread_name_prefix="ghostlap-loader", initializer=make_thread_patient
         )
         pending: deque[Future[Batch]] = deque()
+        k, patience_s = start, cast(float | None, _STARVED_S)
         try:
-            for k in range(start, start + ahead):
-                pending.append(pool.submit(self.batch, k))
-            k = start + ahead
             while True:
-                yield pending.popleft().result()
-                pending.append(pool.submit(self.batch, k))
+                while len(pending) < ahead:
+                    pending.append(pool.submit(self.batch, k + len(pending)))
+                try:
+                    batch = pending[0].result(patience_s)
+                except TimeoutError:
+                    # Others want all cores, and threads this patient get next to nothing then.
+                    # Only root can hurry them: new ones make the same batches once more.
+                    pool.shutdown(wait=False, cancel_futures=True)
+                    pool = ThreadPoolExecutor(workers, thread_name_prefix="ghostlap-loader")
+                    pending.clear()
+                    patience_s = None
+                    continue
+                pending.popleft()
+                yield batch
                 k += 1
                 if k % 16 == 0:
                     self.cache.release()

@@ -35,6 +35,14 @@ _COUNT_CORES_S = 5.0
 _FEWEST_AT_ONCE = 16
 """Tasks in Ray's queue; more than there are cores, for nodes that join."""
 _REPORTS_A_S = 200.0
+_MORE_MEMORY = (
+    "Nodes kill processes when memory runs out: give nodes more memory, or 'ray start' them with "
+    "fewer --num-cpus."
+)
+_MORE_ROOM = (
+    "What is too large for a node's object store goes to its disk, where --temp-dir of 'ray start' "
+    "says, or else to /tmp/ray; Ray takes a disk for full at 95 %. Make room there."
+)
 _THREADS = {name: one for name, one in ONE_THREAD.items() if not name.startswith("TF_")}
 """TensorFlow keeps as many threads as it has here, because sums depend on their number."""
 
@@ -115,7 +123,7 @@ class _Team:
         self._parcels: dict[Path, Parcel] = {}
         self._chunks: dict[str, list[Any]] = {}
         self._at_once, self._counted_s = 0, -_COUNT_CORES_S
-        self._lost: dict[int, Exception] = {}
+        self._lost: dict[int, tuple[str, str]] = {}
 
     def results(self) -> Iterator[tuple[int, Any]]:
         """Of all tasks, as they finish.
@@ -135,12 +143,11 @@ class _Team:
                 yield from self._result(self._running.pop(answer), answer)
         self._pass_on_reports()
         if self._lost:
-            index, reason = next(iter(self._lost.items()))
+            index, (reason, advice) = next(iter(self._lost.items()))
             raise ProcessError(
                 f"{name_of(self._tasks, index)}: lost {TRIES} times, the last time because "
-                f"{first_line(reason)} ({len(self._lost)} of {len(self._tasks)} tasks were lost "
-                "so, the others are finished). Nodes kill processes when memory runs out: give "
-                "nodes more memory, or 'ray start' them with fewer --num-cpus."
+                f"{reason} ({len(self._lost)} of {len(self._tasks)} tasks were lost so, the others "
+                f"are finished). {advice}"
             )
 
     def end(self) -> None:
@@ -192,10 +199,13 @@ class _Team:
     def _result(self, index: int, answer: Any) -> Iterator[tuple[int, Any]]:
         try:
             kind, content = self._ray.get(answer)
+        except (self._ray.exceptions.OutOfDiskError, self._ray.exceptions.ObjectStoreFullError):
+            self._try_again(index, "its node has no room for the result", _MORE_ROOM)
+            return
         except self._ray.exceptions.RayTaskError:
             raise  # of our own code
         except self._ray.exceptions.RayError as error:
-            self._try_again(index, error)
+            self._try_again(index, first_line(error), _MORE_MEMORY)
             return
         if kind == "other":
             check_versions(*content)
@@ -218,14 +228,14 @@ class _Team:
         self._pass_on_reports()
         yield index, result
 
-    def _try_again(self, index: int, error: Exception) -> None:
+    def _try_again(self, index: int, reason: str, advice: str) -> None:
         self._tries[index] += 1
         self._tell(index, -self._told[index])
         self._told[index] = 0.0
         if self._tries[index] < TRIES:
             self._waiting.appendleft(index)
         else:
-            self._lost[index] = error
+            self._lost[index] = reason, advice
 
     def _pass_on_reports(self) -> None:
         for (index, tried), amounts in self._ray.get(self._desk.taken.remote()):

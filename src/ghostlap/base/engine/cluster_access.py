@@ -93,6 +93,13 @@ def _connect(ray: Any, address: str) -> None:
             f"({first_line(error)}). RAY_AUTH_TOKEN_PATH names the file that holds it."
         ) from error
     except ConnectionError as error:
+        if address != "auto":
+            raise ProcessError(
+                f"--cluster {address}: what answers there does not let this machine in "
+                f"({first_line(error)}). Where nodes are started with RAY_AUTH_MODE=token, set it "
+                "here too, and RAY_AUTH_TOKEN_PATH to the file with the cluster's token; or it is "
+                "no cluster of Ray."
+            ) from error
         raise ProcessError(
             f"--cluster {address}: there is no cluster on this machine ({first_line(error)}). "
             "Begin one with 'ray start --head', or join one with 'ray start --address host:port' "
@@ -107,8 +114,8 @@ def _connect(ray: Any, address: str) -> None:
 
 
 def first_line(error: Exception) -> str:
-    """What Ray says, without the pages that follow it."""
-    return (str(error).strip() or type(error).__name__).splitlines()[0]
+    """What Ray says first, without the pages that follow it."""
+    return (str(error).strip() or type(error).__name__).splitlines()[0].split(". ")[0]
 
 
 def versions() -> dict[str, str]:
