@@ -62,7 +62,7 @@ WORKS = {
         "found", "trial-*/pilot.json",
     ),
     "dagger": Work(
-        ["dagger", "trained", "--track", "oval-0.csv", "--iterations", "1", "--laps", "3",
+        ["dagger", "trained", "--track", "oval-0.csv", "--iterations", "1", "--laps", "10",
          "--metres", "30", "--seeds", "2", "--epochs", "1", "--speed-limit", "25", "--no-control"],
         "trained/dagger", "iteration-01/recordings/*/driving_log.csv",
     ),

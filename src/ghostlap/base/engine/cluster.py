@@ -31,7 +31,7 @@ TRIES = 5
 """So often a task is begun, if its process or its node is lost again and again."""
 
 _LOOK_UP_S = 0.2
-_COUNT_CORES_S = 5.0
+_LOOK_AT_NODES_S = 5.0
 _FEWEST_AT_ONCE = 16
 """Tasks in Ray's queue; more than there are cores, for nodes that join."""
 _REPORTS_A_S = 200.0
@@ -122,7 +122,7 @@ class _Team:
         self._told = [0.0] * len(tasks)
         self._parcels: dict[Path, Parcel] = {}
         self._chunks: dict[str, list[Any]] = {}
-        self._at_once, self._counted_s = 0, -_COUNT_CORES_S
+        self._at_once, self._looked_s = 0, -_LOOK_AT_NODES_S
         self._lost: dict[int, tuple[str, str]] = {}
 
     def results(self) -> Iterator[tuple[int, Any]]:
@@ -133,8 +133,12 @@ class _Team:
         """
         self._check_needs()
         while self._waiting or self._running:
-            while self._waiting and len(self._running) < self._most_at_once():
+            if time.monotonic() - self._looked_s > _LOOK_AT_NODES_S:
+                self._look_at_nodes()
+            while self._waiting and len(self._running) < self._at_once:
                 self._submit(self._waiting.popleft())
+            if not self._running:  # what was lost with a node had been tried often enough
+                break
             ready, _ = self._ray.wait(
                 list(self._running), num_returns=len(self._running), timeout=_LOOK_UP_S
             )
@@ -169,12 +173,21 @@ class _Team:
                     "less."
                 )
 
-    def _most_at_once(self) -> int:
-        if time.monotonic() - self._counted_s > _COUNT_CORES_S:
-            cores = self._ray.cluster_resources().get("CPU", 0.0)
-            self._at_once = max(_FEWEST_AT_ONCE, int(2 * cores / self._needs["CPU"]))
-            self._counted_s = time.monotonic()
-        return self._at_once
+    def _look_at_nodes(self) -> None:
+        """Count their cores; begin again what is on nodes that are lost.
+
+        Ray itself waits for ever for a result that was ready on a node and not yet here.
+        """
+        alive = {node["NodeID"] for node in self._ray.nodes() if node["Alive"]}
+        where = self._ray.get(self._desk.where.remote())
+        for answer, index in list(self._running.items()):
+            node = where.get((index, self._tries[index]))
+            if node is not None and node not in alive:
+                del self._running[answer]
+                self._try_again(index, "its node was lost", _MORE_MEMORY)
+        cores = self._ray.cluster_resources().get("CPU", 0.0)
+        self._at_once = max(_FEWEST_AT_ONCE, int(2 * cores / self._needs["CPU"]))
+        self._looked_s = time.monotonic()
 
     def _submit(self, index: int) -> None:
         task = self._tasks[index]

@@ -38,6 +38,14 @@ class Desk:
 
     def __init__(self) -> None:
         self._told: list[tuple[tuple[int, int], list[float]]] = []
+        self._where: dict[tuple[int, int], str] = {}
+
+    def begin(self, task: tuple[int, int], node: str) -> None:
+        self._where[task] = node
+
+    def where(self) -> dict[tuple[int, int], str]:
+        """On which node each task was begun last."""
+        return self._where
 
     def tell(self, task: tuple[int, int], amounts: list[float]) -> None:
         self._told.append((task, amounts))
@@ -56,6 +64,7 @@ def work_on(work: Work) -> tuple[str, Any]:
     """
     import ray
 
+    work.desk.begin.remote(work.task, ray.get_runtime_context().get_node_id())
     places = {}
     for key, path, is_folder in work.reads:
         if place_of(key, path, is_folder) is None and key in work.chunks:
