@@ -428,3 +428,9 @@ def test_a_candidate_remembers(tmp_path: Path) -> None:
     candidate = Pilot.load(tmp_path)
     assert candidate.outputs == config.outputs
     assert candidate.memory is not None
+
+
+def test_a_memory_that_training_never_shows_is_refused() -> None:
+    """Its weights would stay as they were drawn, and steer."""
+    with pytest.raises(TrainingError, match=r"--history-hidden must be .* below 1"):
+        TrainConfig(history=2, history_hidden=1.0)

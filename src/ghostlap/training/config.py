@@ -78,7 +78,7 @@ class TrainConfig(Options, error=TrainingError):
     While driving each picture still costs no more than before."""
     history_step_s: Annotated[float, Range(0.05, 5)] = 0.2
     """With --history: time from each of them to the next."""
-    history_hidden: Annotated[float, Range(0, 1)] = 0.5
+    history_hidden: Annotated[float, Range(0, 1, excluding=(1,))] = 0.5
     """With --history: share of samples that are not told the car's steering, of those without its
     speed and of those without earlier pictures. At 0 a pilot learns to steer as before, whatever
     it sees."""
