@@ -48,6 +48,7 @@ def made_up(data: TrainingData, frames: int) -> TrainingData:
         steering=rng.uniform(-1, 1, n).astype(np.float32),
         speed_mph=np.zeros(n, np.float32),
         recording=np.zeros(n, np.int32),
+        row=np.repeat(np.arange(frames, dtype=np.int32), 3),
         time_s=np.repeat(np.arange(frames) / 15, 3),
     )
     validation = data.validation.take(np.arange(min(VALIDATION_SAMPLES, len(data.validation))))
