@@ -218,10 +218,14 @@ def test_a_kill_while_saving_leaves_a_pilot(run: Path, monkeypatch: pytest.Monke
 @pytest.mark.parametrize(
     ("change", "says"),
     [
-        ({"lags_s": [0.5]}, "first moment is 0.5 s ago"),
+        ({"lags_s": [0.5]}, "must begin with 0"),
+        ({"lags_s": []}, "0 moments"),
+        ({"layers": []}, "no layers"),
+        ({"horizons_s": [], "layers": [{"weights": [[]], "bias": []}]}, "must have horizons"),
+        ({"thresholds": {"0.01": [], "0.05": []}}, "a threshold for each"),
         ({"layers": [{"weights": [[1.0]], "bias": [0.0, 0.0]}]}, "weights are"),
         ({"thresholds": {"0.01": [1, 1, 1, 1]}}, "threshold missing"),
-        ({"lags_s": [0.0, "nan"]}, "not finite"),
+        ({"lags_s": [0.0, "nan"]}, "at most 100 s ago"),
         ({"layers": 3}, "TypeError"),
     ],
 )

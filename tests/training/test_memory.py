@@ -46,7 +46,7 @@ from ghostlap.driving.unity.wire import TelemetryEvent
 from ghostlap.pilots.donkeycar import GhostlapPilot
 from ghostlap.pilots.export.config import ExportConfig
 from ghostlap.pilots.export.exporting import export_pilot
-from ghostlap.pilots.memory import Moments
+from ghostlap.pilots.memory import Moments, read_lags
 from ghostlap.pilots.pilot import Pilot
 from ghostlap.sim.track.tracks import track_named
 from ghostlap.sim.world import Start
@@ -339,7 +339,9 @@ def test_a_memory_of_another_network_is_explained(run: Path, tmp_path: Path) -> 
         ({"lags_s": [0.0]}, "moments"),
         ({"lags_s": [0.0, 0.2]}, "motion must be"),
         ({"motion": [[0.0] * 64] * 4}, "motion must be"),
-        ({"layers": []}, "IndexError"),
+        ({"lags_s": [0.0, 0.2, 1e9]}, "at most 100 s ago"),
+        ({"lags_s": [0.0] * 100000}, "100000 moments, not 2 to 32"),
+        ({"layers": []}, "no layers"),
         ({"layers": [{"weights": [[1.0]] * 64, "bias": [0.0]}]}, "answers 1 numbers for 5"),
     ],
 )
@@ -350,8 +352,20 @@ def test_a_broken_memory_is_explained(
     described = json.loads((broken / "pilot.json").read_text())
     described["memory"] |= change
     (broken / "pilot.json").write_text(json.dumps(described))
-    with pytest.raises(PilotError, match=said):
+    with pytest.raises(PilotError, match=said) as raised:
         Pilot.load(broken)
+    assert len(str(raised.value)) < 500
+
+
+def test_the_longest_memory_that_can_be_asked_for_can_be_read() -> None:
+    config = TrainConfig(history=16, history_step_s=5)
+    assert read_lags(config.lags_s, 2) == config.lags_s
+
+
+def test_a_horizon_that_would_answer_nothing_is_refused() -> None:
+    with pytest.raises(TrainingError, match=r"--horizon must be 0 or at least 0.1 s"):
+        TrainConfig(horizon=0.05)
+    assert TrainConfig(horizon=0.1).outputs == ("steering", "steering_100ms")
 
 
 def test_after_a_pause_a_car_begins_anew(pilot: Pilot) -> None:

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ghostlap.base.errors import PilotError
-from ghostlap.pilots.memory import Layers, Moments, problem_of, read_layers, through
+from ghostlap.pilots.memory import Layers, Moments, problem_of, read_lags, read_layers, through
 
 Floats = NDArray[np.float64]
 
@@ -49,7 +49,7 @@ class Critic:
         try:
             made = cls(
                 output=str(told["output"]),
-                lags_s=tuple(map(float, told["lags_s"])),
+                lags_s=read_lags(told["lags_s"]),
                 layers=read_layers(told["layers"]),
                 horizons_s=tuple(map(float, told["horizons_s"])),
                 thresholds={
@@ -68,9 +68,10 @@ class Critic:
     def _problem(self) -> str:
         if problem := problem_of(self.layers, len(self.horizons_s)):
             return problem
-        if self.lags_s[0] != 0.0:
-            return f"its first moment is {self.lags_s[0]} s ago, not 0"
-        numbers = (*self.lags_s, *self.horizons_s, *sum(self.thresholds.values(), ()))
+        each = len(self.horizons_s)
+        if not each or any(len(values) != each for values in self.thresholds.values()):
+            return f"it must have horizons, and a threshold for each; it has {each} horizons"
+        numbers = (*self.horizons_s, *sum(self.thresholds.values(), ()))
         if not all(map(math.isfinite, numbers)) or {"0.01", "0.05"} - set(self.thresholds):
             return "a number is not finite, or a threshold missing"
         return ""

@@ -26,11 +26,30 @@ Layers = tuple[tuple[Floats, Floats], ...]
 
 _MOST_WEIGHTS = 16384
 _MOST_LAGS = 32
+_LONGEST_LAG_S = 100.0
 
 
 def read_layers(told: Any) -> Layers:
-    """Layers as a ``pilot.json`` holds them."""
+    """Layers as a ``pilot.json`` holds them, at least one."""
+    if not told:
+        raise ValueError("it has no layers")
     return tuple((np.array(one["weights"], float), np.array(one["bias"], float)) for one in told)
+
+
+def read_lags(told: Any, least: int = 1) -> tuple[float, ...]:
+    """How long ago pictures count, as a ``pilot.json`` says it, at least so many.
+
+    Raises:
+        ValueError: they do not begin now, are too many or too long ago.
+    """
+    if not least <= len(told) <= _MOST_LAGS:
+        raise ValueError(f"it has {len(told)} moments, not {least} to {_MOST_LAGS}")
+    lags_s = tuple(map(float, told))
+    if lags_s[0] != 0 or not all(0 <= lag_s <= _LONGEST_LAG_S for lag_s in lags_s):
+        raise ValueError(
+            f"its moments must begin with 0 and be at most {_LONGEST_LAG_S:g} s ago. Got {lags_s}"
+        )
+    return lags_s
 
 
 def problem_of(layers: Layers, outputs: int) -> str:
@@ -106,22 +125,14 @@ class Memory:
             PilotError: it is no memory of a network with so many outputs.
         """
         try:
-            lags_s = tuple(map(float, told["lags_s"]))
+            lags_s = read_lags(told["lags_s"], 2)
             made = cls(lags_s, np.array(told["motion"], float), read_layers(told["layers"]))
-            if not (
-                1 < len(lags_s) <= _MOST_LAGS
-                and lags_s[0] == 0
-                and all(0 <= lag <= 60 for lag in lags_s)
-            ):
-                raise ValueError(f"it has moments {lags_s}")
             wanted = (len(lags_s) + 2, len(made.layers[0][0]))
             if made.motion.shape != wanted or not np.isfinite(made.motion).all():
                 raise ValueError(f"motion must be finite numbers of shape {wanted}")
             if problem := problem_of(made.layers, outputs):
                 raise ValueError(problem)
-        except (
-            KeyError, TypeError, ValueError, AttributeError, OverflowError, IndexError,
-        ) as error:  # fmt: skip
+        except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
             raise PilotError(
                 f"{where}: its memory cannot be read ({type(error).__name__}: {error}). Copy the "
                 "whole run folder again, or train anew."

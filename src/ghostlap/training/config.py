@@ -161,11 +161,18 @@ class TrainConfig(Options, error=TrainingError):
     def __post_init__(self) -> None:
         super().__post_init__()
         self.cache_limit_bytes, self.auxiliaries  # noqa: B018
-        clash = {"--steering-std": self.steering_std, "--auxiliary": self.auxiliary}
-        for option in [name for name, given in clash.items() if given and self.history]:
+        unsure = " How unsure it is, 'ghostlap critic' can tell of any pilot."
+        clash = {"--steering-std": (self.steering_std, unsure), "--auxiliary": (self.auxiliary, "")}
+        for option, (given, instead) in clash.items():
+            if given and self.history:
+                raise TrainingError(
+                    f"--history: a pilot that remembers cannot learn {option} yet. Leave one of the "
+                    f"two out.{instead}"
+                )
+        if 0 < self.horizon < AHEAD_S[0]:
             raise TrainingError(
-                f"--history: a pilot that remembers cannot learn {option} yet. Leave one of the "
-                "two out. How unsure it is, 'ghostlap critic' can tell of any pilot."
+                f"--horizon must be 0 or at least {AHEAD_S[0]:g} s: the steering is answered for "
+                f"each tenth of a second up to it. Got {self.horizon:g}."
             )
 
     def to_json(self) -> dict[str, Any]:
