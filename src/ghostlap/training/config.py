@@ -166,8 +166,8 @@ class TrainConfig(Options, error=TrainingError):
         for option, (given, instead) in clash.items():
             if given and self.history:
                 raise TrainingError(
-                    f"--history: a pilot that remembers cannot learn {option} yet. Leave one of the "
-                    f"two out.{instead}"
+                    f"--history: a pilot that remembers cannot learn {option} yet. Leave one of "
+                    f"the two out.{instead}"
                 )
         if 0 < self.horizon < AHEAD_S[0]:
             raise TrainingError(

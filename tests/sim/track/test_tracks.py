@@ -137,8 +137,9 @@ def test_names_lead_to_tracks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 def test_an_unknown_name_lists_the_known_ones(name: str) -> None:
     with pytest.raises(TrackError) as caught:
         track_named(name)
+    meant = "Did you mean lake? " if name == "Lake" else ""
     assert str(caught.value) == (
-        f"There is no track {name!r}. Known are lake, jungle, random:SEED (say, random:7 "
+        f"There is no track {name!r}. {meant}Known are lake, jungle, random:SEED (say, random:7 "
         "or random:7,length=1200,twist=0.5,hills=0.3), and files like circuits/Spa.csv with "
         "columns x_m,y_m,w_tr_right_m,w_tr_left_m."
     )

@@ -18,7 +18,7 @@ from typing import Any, BinaryIO
 
 from ghostlap.base.engine.travel import DELIVERY
 from ghostlap.base.errors import RecordingError
-from ghostlap.base.files import own_folder, read_json, read_start, remove, replacing
+from ghostlap.base.files import own_folder, read_json, remove, replacing
 from ghostlap.base.folder_lock import is_free
 from ghostlap.base.options import differing
 from ghostlap.data.recordings.driving_log import LOG_NAME
@@ -65,14 +65,20 @@ class Part:
 
     def copy(self, rows: int, log: BinaryIO, truth: BinaryIO) -> None:
         """Append the first rows and their truth to open files."""
+        if not rows:
+            return
+        log_path, truth_path = self.unfinished_log, self.unfinished_truth
         if self.is_finished:
-            sources = ((self.log, log), (self.truth, truth))
-        else:
-            sources = ((self.unfinished_log, log), (self.unfinished_truth, truth))
-        for path, target in sources:
-            if rows:
-                with path.open("rb") as source:
-                    target.writelines(islice(source, rows))
+            log_path, truth_path = self.log, self.truth
+        with log_path.open("rb") as log_rows, truth_path.open("rb") as truth_rows:
+            log.writelines(islice(log_rows, rows))
+            truth.writelines(map(_with_all_columns, islice(truth_rows, rows)))
+
+
+def _with_all_columns(row: bytes) -> bytes:
+    """A row of truth with empty cells for the columns that an earlier version had not."""
+    missing = GROUND_TRUTH.header.count(b",") - row.count(b",")
+    return row.rstrip(b"\n") + b"," * missing + b"\n"
 
 
 def _whole_lines(path: Path) -> int:
@@ -149,13 +155,6 @@ def _resumed(config: RecordConfig) -> RecordConfig:
     complete, saved = _about(path)
     if complete:
         raise RecordingError(f"{config.out}: the recording there is complete. Name another --out.")
-    truth = config.out / GROUND_TRUTH.name
-    begun = read_start(truth, len(GROUND_TRUTH.header)) if truth.exists() else b""
-    if begun and begun != GROUND_TRUTH.header:
-        raise RecordingError(
-            f"{config.out}: was begun by an earlier version, whose {GROUND_TRUTH.name} has other "
-            "columns. What is there is a recording; record the rest with another --out and --seed."
-        )
     before, now, untold = saved.to_json(), config.to_json(), RecordConfig().to_json()
     left = [name for name in now if now[name] == untold.get(name)]
     if changed := differing(before, now, (*NOT_WHAT_IS_RECORDED, *left)):
