@@ -13,11 +13,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ghostlap.base.errors import SimulatorError
+from ghostlap.data.labels import MPS_A_MPH
 from ghostlap.sim.expert import Expert, ExpertDriver
 from ghostlap.sim.scene.conditions import FIXED
 from ghostlap.sim.track.track import Track
 from ghostlap.sim.track.tracks import track_named
-from ghostlap.sim.vehicle import MPS_A_MPH, Floats, Vehicle
+from ghostlap.sim.vehicle import Floats, Vehicle
 from ghostlap.sim.world import Start, World
 
 BOTH_WAYS = (Start(), Start(direction=-1))

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ghostlap.base.errors import CockpitError
+from ghostlap.data.labels import MPS_A_MPH
 from ghostlap.data.vision.pictures import Rgb
 from ghostlap.data.vision.preprocessing import crop
 from ghostlap.driving.rollout.episode import simulation_class
@@ -20,7 +21,6 @@ from ghostlap.sim.render.camera_poses import CameraName
 from ghostlap.sim.render.renderer import Renderer
 from ghostlap.sim.scene.conditions import ConditionsKind, conditions_of
 from ghostlap.sim.track.tracks import track_named
-from ghostlap.sim.vehicle import MPS_A_MPH
 from ghostlap.sim.world import Start, Telemetry, Truth, World
 
 CAMERAS: tuple[CameraName, ...] = ("left", "center", "right")

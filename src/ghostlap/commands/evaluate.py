@@ -23,6 +23,7 @@ from ghostlap.base.folder_lock import FolderLock
 from ghostlap.base.named import named_function
 from ghostlap.base.so_far import tell
 from ghostlap.base.terminal import progress_bar, say, warn
+from ghostlap.data.labels import MPS_A_MPH
 from ghostlap.driving.evaluation.folder import begin_folder, heading, keep
 from ghostlap.driving.evaluation.map_picture import save_map
 from ghostlap.driving.evaluation.offline import AgainstPerson, compare, show_compared
@@ -42,7 +43,6 @@ from ghostlap.pilots.pilot import Pilot
 from ghostlap.sim.track.track import Track
 from ghostlap.sim.track.track_checks import speed_warning
 from ghostlap.sim.track.tracks import track_named
-from ghostlap.sim.vehicle import MPS_A_MPH
 
 _EXPERTS_SHARE = 0.05
 """Share of the pilot's time that the expert takes for the same way, without pictures."""

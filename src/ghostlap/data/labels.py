@@ -15,6 +15,9 @@ AHEAD_S = tuple(round(0.1 * tenth, 1) for tenth in range(1, 11))
 AHEAD = tuple(f"steering_{1000 * ahead_s:.0f}ms" for ahead_s in AHEAD_S)
 """The outputs that answer it."""
 
+MPS_A_MPH = 0.44704
+"""Metres a second in one mile an hour."""
+
 SPEED_UNIT_MPH = 30.0
 """Unit of the speed output: the simulator's top speed, so that it is about 1."""
 

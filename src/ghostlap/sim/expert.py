@@ -18,10 +18,11 @@ from numpy.typing import ArrayLike, NDArray
 
 from ghostlap.base.errors import SimulatorError
 from ghostlap.base.options import Options, Positive, Share
+from ghostlap.data.labels import MPS_A_MPH
 from ghostlap.sim.hands import Hand, Style
 from ghostlap.sim.simulation import Simulation
 from ghostlap.sim.track.track import Track
-from ghostlap.sim.vehicle import GRAVITY_MPS2, MPS_A_MPH, Floats, Vehicle
+from ghostlap.sim.vehicle import GRAVITY_MPS2, Floats, Vehicle
 
 Line = Literal["centre", "right_lane"]
 

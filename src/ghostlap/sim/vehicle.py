@@ -22,9 +22,6 @@ from ghostlap.data.vision.camera import FULL_LOCK_RAD
 
 Floats = NDArray[np.float64]
 
-MPS_A_MPH = 0.44704
-"""Metres a second in one mile an hour."""
-
 PHYSICS_STEP_S = 1 / 50
 """The longest physics step; Unity's own."""
 

@@ -22,6 +22,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ghostlap.base.errors import SimulatorError
+from ghostlap.data.labels import MPS_A_MPH
 from ghostlap.sim.render.camera_poses import (
     CameraName,
     CarPoses,
@@ -31,7 +32,7 @@ from ghostlap.sim.render.camera_poses import (
 )
 from ghostlap.sim.scene.conditions import Conditions
 from ghostlap.sim.track.track import Track, wrapped
-from ghostlap.sim.vehicle import MPS_A_MPH, PHYSICS_STEP_S, Cars, Floats, Vehicle
+from ghostlap.sim.vehicle import PHYSICS_STEP_S, Cars, Floats, Vehicle
 
 if TYPE_CHECKING:  # a world without cameras works without the renderer's libraries
     from ghostlap.sim.render.renderer import Renderer

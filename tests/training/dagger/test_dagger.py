@@ -27,6 +27,7 @@ from ghostlap.base.folder_lock import FolderLock
 from ghostlap.base.so_far import heard
 from ghostlap.commands.dagger import dagger
 from ghostlap.data.formats.readers import read_recording
+from ghostlap.data.labels import MPS_A_MPH
 from ghostlap.data.recordings.tables_beside import WHO_DROVE, read_who_drove
 from ghostlap.driving.evaluation.results import save_drive
 from ghostlap.driving.rollout.config import EvaluateConfig
@@ -34,7 +35,6 @@ from ghostlap.pilots.pilot import Pilot
 from ghostlap.pilots.run_folder import ONNX_FILE
 from ghostlap.sim.expert import Expert, ExpertDriver
 from ghostlap.sim.track.tracks import track_named
-from ghostlap.sim.vehicle import MPS_A_MPH
 from ghostlap.training.config import TrainConfig
 from ghostlap.training.dagger.config import FIRST_DRIVEN_SEED, DaggerConfig
 from ghostlap.training.dagger.corrections import read_corrections, write_learned

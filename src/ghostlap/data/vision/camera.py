@@ -16,7 +16,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from ghostlap.data.labels import SPEED_UNIT_MPH
+from ghostlap.data.labels import MPS_A_MPH, SPEED_UNIT_MPH
 
 SIDE_CAMERA_M = 0.83
 """Distance of the side cameras from the centre camera; they look straight ahead, too."""
@@ -30,7 +30,6 @@ FULL_LOCK_RAD = math.radians(25.0)
 
 _USUAL_MPS = 8.0
 """Of a car whose speed is not known."""
-_MPS_A_MPH = 0.44704
 
 
 @dataclasses.dataclass(frozen=True)
@@ -94,7 +93,7 @@ def share_left(
     Returns:
         Shape ``(n, moments)``; 1 now, 0 at about 5 m of way with a correction of 0.3.
     """
-    speed_mps = np.nan_to_num(speed * SPEED_UNIT_MPH * _MPS_A_MPH, nan=_USUAL_MPS)
+    speed_mps = np.nan_to_num(speed * SPEED_UNIT_MPH * MPS_A_MPH, nan=_USUAL_MPS)
     way = speed_mps[:, None] * ahead_s / aim_distance_m(steering_correction)
     left: NDArray[np.float64] = np.exp(-way) * (np.cos(way) - np.sin(way))
     return left

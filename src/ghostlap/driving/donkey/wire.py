@@ -17,9 +17,9 @@ import re
 from typing import Any
 
 from ghostlap.base.errors import WireError
+from ghostlap.data.labels import MPS_A_MPH
 from ghostlap.driving.metrics import is_number
 from ghostlap.driving.unity.wire import EXTRA_FIELDS, TelemetryEvent
-from ghostlap.sim.vehicle import MPS_A_MPH
 
 MAX_LINE_BYTES = 2_000_000
 _FIELD_OF_VIEW_DEG = "60"

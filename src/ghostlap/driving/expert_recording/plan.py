@@ -18,11 +18,11 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from ghostlap.data.labels import MPS_A_MPH
 from ghostlap.data.recordings.image_names import ms_of
 from ghostlap.driving.expert_recording.config import NOT_WHAT_IS_RECORDED, RecordConfig
 from ghostlap.sim.track.track import Track
 from ghostlap.sim.track.tracks import track_files
-from ghostlap.sim.vehicle import MPS_A_MPH
 
 STRETCH_M = 300.0
 """About the length of a lap's stretches."""

@@ -98,7 +98,7 @@ class EvaluateConfig(Options, error=EvaluationError):
         names = [stress.name for stress in STRESS_SUITE]
         if unknown := [name for name in self.under if name not in names]:
             raise EvaluationError(
-                f"--under: there is no hardship {unknown[0]!r}. There are {', '.join(names)}."
+                f"--under: there is no hardship {unknown[0]!r}. There are: {'; '.join(names)}."
             )
         if self.name is not None and (Path(self.name).name != self.name or self.name == ".."):
             raise EvaluationError(

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ghostlap.data.labels import MPS_A_MPH
 from ghostlap.driving.control import ControlConfig
 from ghostlap.driving.policies.foreign import Foreign
 from ghostlap.driving.rollout.config import Direction, EvaluateConfig
@@ -18,7 +19,6 @@ from ghostlap.sim.expert import Expert
 from ghostlap.sim.scene.conditions import Conditions, conditions_of
 from ghostlap.sim.track.track import Track
 from ghostlap.sim.track.tracks import track_files
-from ghostlap.sim.vehicle import MPS_A_MPH
 from ghostlap.sim.world import Start
 
 DIRECTIONS: dict[Direction, tuple[int, ...]] = {

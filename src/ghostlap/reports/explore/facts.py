@@ -11,14 +11,13 @@ from numpy.typing import NDArray
 
 from ghostlap.base.errors import ImageError
 from ghostlap.data.dataset import seconds
+from ghostlap.data.labels import MPS_A_MPH
 from ghostlap.data.recordings import CAMERAS, Recording
 from ghostlap.data.vision.pictures import Rgb, read_rgb
 from ghostlap.data.vision.shards import is_picture
 
 GAP_S = 1.0
 """A longer pause between two rows, or a step back in time, begins a new stretch of driving."""
-
-MPS_PER_MPH = 0.44704
 
 _SHOWN_GAP_S = 1.0
 
@@ -76,7 +75,7 @@ def recording_facts(recording: Recording) -> RecordingFacts:
     speed_mph = frames["speed_mph"].to_numpy(np.float64)
     moving = np.isfinite(speed_mph)
     between_mph = np.nan_to_num((speed_mph[1:] + speed_mph[:-1]) / 2, posinf=0.0, neginf=0.0)
-    distance_m = float((between_mph * MPS_PER_MPH * steps_s).sum())
+    distance_m = float((between_mph * MPS_A_MPH * steps_s).sum())
     times = frames["time"].dropna()
     first = first_picture(recording)
     return RecordingFacts(

@@ -88,11 +88,6 @@ ConditionsKind = Literal["fixed", "seed", "wide", "markings", "camera", "any"]
 ``any``: with other markings, edges and camera, too; ``markings``, ``camera``: with those alone."""
 
 _OF_THE_CAMERA = ("camera_height", "camera_focal", "camera_pitch_deg")
-_NOT_VARIED: dict[str, tuple[str, ...]] = {
-    "markings": _OF_THE_CAMERA,
-    "camera": ("lines", "strokes", "shoulder", "hills"),
-    "any": (),
-}
 
 FIXED: dict[Theme, Conditions] = {
     "lake": Conditions(),
@@ -139,10 +134,13 @@ def conditions_of(kind: ConditionsKind, theme: Theme, seed: int | None) -> Condi
         tree_density=float(draw.uniform(*((0.2, 1.8) if wide else (0.4, 1.6)))),
         texture_seed=int(draw.integers(2**31)),
     )
-    if kind not in _NOT_VARIED:
+    if kind in ("seed", "wide"):
         return drawn
     varied = _any(drawn, np.random.default_rng([seed, 79]))
-    return dataclasses.replace(varied, **{name: getattr(drawn, name) for name in _NOT_VARIED[kind]})
+    if kind == "any":
+        return varied
+    camera, others = (varied, drawn) if kind == "camera" else (drawn, varied)
+    return dataclasses.replace(others, **{name: getattr(camera, name) for name in _OF_THE_CAMERA})
 
 
 def _any(wide: Conditions, draw: np.random.Generator) -> Conditions:

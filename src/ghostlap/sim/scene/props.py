@@ -119,7 +119,7 @@ def _upright(
 def _parked(
     track: Track, terrain: Terrain, beside: Beside, conditions: Conditions
 ) -> NDArray[np.float64]:
-    """Cars and vans at drawn dry places along the road, a metre or more from its edge."""
+    """Cars and vans at drawn dry places along the road, 0.3 m or more from its edge."""
     draw = np.random.default_rng([conditions.texture_seed, 41])
     cars = []
     for s_m in draw.uniform(

@@ -8,9 +8,9 @@ import numpy as np
 from scipy.spatial import cKDTree
 
 from ghostlap.base.errors import TrackError
+from ghostlap.data.labels import MPS_A_MPH
 from ghostlap.sim.track.corner_path import loop_length
 from ghostlap.sim.track.track import Floats, Track
-from ghostlap.sim.vehicle import MPS_A_MPH
 
 LATERAL_LIMIT_MPS2 = 8.0
 """Sideways acceleration that the tyres of :mod:`ghostlap.sim.vehicle` hold, about."""

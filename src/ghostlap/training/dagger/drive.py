@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from ghostlap.base.engine import Report
 from ghostlap.base.engine.travel import located
 from ghostlap.base.files import remove
+from ghostlap.data.labels import MPS_A_MPH
 from ghostlap.data.recordings.recorder import Recorder
 from ghostlap.data.recordings.tables_beside import WHO_DROVE
 from ghostlap.driving.evaluation.results import drive_name
@@ -27,7 +28,6 @@ from ghostlap.sim.expert import Expert
 from ghostlap.sim.render.camera_poses import CameraName
 from ghostlap.sim.simulation import Simulation
 from ghostlap.sim.track.tracks import track_named
-from ghostlap.sim.vehicle import MPS_A_MPH
 from ghostlap.sim.world import Telemetry, Truth
 
 TICKS_A_ROW = 2

@@ -15,13 +15,13 @@ from numpy.typing import NDArray
 from ghostlap.base.errors import DaggerError, PilotError
 from ghostlap.data.dataset import usable_rows
 from ghostlap.data.formats.readers import is_recording, read_recording
+from ghostlap.data.labels import MPS_A_MPH
 from ghostlap.driving.rollout.config import EvaluateConfig
 from ghostlap.driving.rollout.plan import EpisodesTask, plan_pilot
 from ghostlap.pilots.run_folder import PILOT_FILE, read_description
 from ghostlap.sim.expert import Expert
 from ghostlap.sim.render.camera_poses import CameraName
 from ghostlap.sim.track.track import Track
-from ghostlap.sim.vehicle import MPS_A_MPH
 from ghostlap.training.config import TrainConfig
 from ghostlap.training.dagger.config import FIRST_DRIVEN_SEED, DaggerConfig
 from ghostlap.training.dagger.drive import LabelTask
