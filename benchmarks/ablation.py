@@ -18,26 +18,24 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 from rich.console import Console
-from rich.table import Table
 
+from benchmarks.ablation_tables import show
 from ghostlap.base.engine import run_tasks
 from ghostlap.base.errors import GhostlapError, SimulatorError
 from ghostlap.base.files import read_json, write_json, write_text
 from ghostlap.base.options import Count, Options, Positive, differing
 from ghostlap.commands.record import record
 from ghostlap.data.auxiliary import AUXILIARIES
-from ghostlap.data.provenance import machine, versions
 from ghostlap.driving.expert_recording.config import RecordConfig
 from ghostlap.driving.rollout.config import EvaluateConfig
 from ghostlap.driving.rollout.episode import run_episodes
 from ghostlap.driving.rollout.plan import EpisodesTask, plan_pilot
-from ghostlap.driving.summary import Summary, summary_of, sums_of
+from ghostlap.driving.summary import sums_of
 from ghostlap.sim.scene.conditions import Conditions, ConditionsKind
 from ghostlap.sim.scene.strokes import Stroke
 from ghostlap.sim.track.track import Theme
@@ -150,7 +148,7 @@ def ablation(config: AblationConfig, console: Console | None = None) -> dict[str
             if left:
                 console.print("Not everything is done. The same command goes on.")
                 break
-    return _table(config, console)
+    return show(_driven(config), SETS, tuple(ARMS), config, console)
 
 
 def _check_sizes(config: AblationConfig) -> None:
@@ -357,64 +355,3 @@ def _driven(config: AblationConfig) -> list[dict[str, Any]]:
     if lines and not lines[-1].endswith("\n"):
         write_text(path, "".join(lines[:-1]))
     return [json.loads(line) for line in lines if line.endswith("\n")]
-
-
-_SHOWN = {"autonomy_percent": 1, "interventions": 0, "mean_abs_cte_m": 2, "distance_km": 1}
-"""Figures, and their digits."""
-
-
-def _table(config: AblationConfig, console: Console) -> dict[str, Any]:
-    """Print and write what has been driven."""
-    driven = _driven(config)
-    figures: dict[str, Any] = {"machine": machine(), "versions": versions()}
-    figures["config"] = config.to_json()
-    figures["sets"] = {}
-    for where in SETS:
-        shown = Table(title=f"{where}; 95 % over pilots, tracks and seeds")
-        for column in ("arm", "autonomy %", "a training seed", "interventions", "a km"):
-            shown.add_column(column, justify="left" if column == "arm" else "right")
-        for column in ("mean abs(cte) m", "km"):
-            shown.add_column(column, justify="right")
-        of_set = figures["sets"][where] = {}
-        for arm in ARMS:
-            lines = [line for line in driven if (line["set"], line["arm"]) == (where, arm)]
-            if not lines:
-                continue
-            whole = _summary(lines)
-            of_seed = {
-                seed: _summary([line for line in lines if line["training_seed"] == seed])
-                for seed in sorted({line["training_seed"] for line in lines})
-            }
-            autonomy = {seed: one.figures["autonomy_percent"] for seed, one in of_seed.items()}
-            a_km = whole.figures["interventions"] / whole.figures["distance_km"]
-            of_set[arm] = {
-                **{name: whole.figures[name] for name in _SHOWN},
-                "interventions_per_km": a_km,
-                "interval_95": {n: list(v) for n, v in whole.interval.items() if n in _SHOWN},
-                "autonomy_percent_by_training_seed": autonomy,
-            }
-            cells = [_cell(whole, name, digits) for name, digits in _SHOWN.items()]
-            cells.insert(1, " / ".join(f"{one:.1f}" for one in autonomy.values()))
-            cells.insert(3, f"{a_km:.2f}")
-            shown.add_row(arm, *cells)
-        if of_set:
-            console.print(shown)
-    if driven:
-        write_json(config.out / "ablation.json", figures)
-    return figures
-
-
-def _summary(lines: Sequence[dict[str, Any]]) -> Summary:
-    """Of several lines; each pilot on each track and seed counts once."""
-    keys = [(one["training_seed"], one["track"], one["seed"]) for one in lines for _ in one["sums"]]
-    number = {key: i for i, key in enumerate(dict.fromkeys(keys))}
-    sums = [sums for line in lines for sums in line["sums"]]
-    return summary_of(sums, [number[key] for key in keys])
-
-
-def _cell(summary: Summary, name: str, digits: int) -> str:
-    text = f"{summary.figures[name]:.{digits}f}"
-    if name not in summary.interval:
-        return text
-    low, high = summary.interval[name]
-    return f"{text} ({low:.{digits}f} to {high:.{digits}f})"
