@@ -406,7 +406,7 @@ def test_an_evaluation_tells_the_pilot_its_delay(run: Path) -> None:
         assert isinstance(driver, PilotDriver)
         delays.append(driver.controller.config.delay_s)
     assert delays == [0.0, 0.3, 0.0]
-    with pytest.raises(EvaluationError, match="no hardship 'fog'. There are dark, blue-grey"):
+    with pytest.raises(EvaluationError, match="no hardship 'fog'. There are: dark; blue-grey"):
         EvaluateConfig(run, under=("fog",))
 
 
