@@ -338,6 +338,49 @@ def test_a_driver_of_whom_nothing_is_heard_drives_no_longer(
     serving(tmp_path, test)
 
 
+@pytest.mark.parametrize("taken", [False, True])
+def test_a_driver_who_is_heard_again_drives_on_unless_another_does(
+    taken: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server_module, "SILENT_S", 0.1)
+
+    async def test(app: App[Any], source: Scripted) -> None:
+        async with page(app) as slow, page(app) as other:
+            async with asyncio.timeout(PATIENCE_S):
+                while (await slow.hear("driver"))["driver"] is not None:
+                    pass
+            monkeypatch.setattr(server_module, "SILENT_S", 60.0)
+            if taken:
+                await other.say(type="take")
+                assert (await slow.hear("driver"))["driver"] == other.id
+            await slow.say(type="ping", t=1.0)
+            await slow.hear("pong")
+            assert app.hub.driver == (other.id if taken else slow.id)
+
+    serving(tmp_path, test)
+
+
+@pytest.mark.parametrize("seconds_ago", [0.0, 60.0])
+def test_a_page_that_was_loaded_again_has_the_seat_of_the_one_before(
+    seconds_ago: float, tmp_path: Path
+) -> None:
+    """The new page is here before the old one's connection ends."""
+
+    async def test(app: App[Any], source: Scripted) -> None:
+        async with page(app) as watcher:
+            await watcher.say(type="leave")
+            await watcher.settle()
+            async with contextlib.AsyncExitStack() as before:
+                await before.enter_async_context(page(app))
+                async with page(app) as again:
+                    app.hub.clients[again.id].came_s -= seconds_ago
+                    await before.aclose()
+                    driver = (await again.hear("driver"))["driver"]
+                    assert driver == (None if seconds_ago else again.id)
+
+    serving(tmp_path, test)
+
+
 def test_a_page_that_comes_late_sees_the_last_picture(tmp_path: Path) -> None:
     async def test(app: App[Any], source: Scripted) -> None:
         source.show(41)

@@ -43,6 +43,9 @@ READS_WITHIN_S = 15.0
 
 SEAT_KEPT_S = 1.0
 """A seat that was taken from another page cannot be taken again for so long."""
+JUST_CAME_S = 5.0
+"""A page that came so shortly before the driver's went is the same person's, loaded again: it is
+often here before the old one's connection is known to have ended."""
 
 
 class Outlet(Protocol):
@@ -87,6 +90,8 @@ class Client:
 
     def __init__(self, number: int, now_s: Callable[[], float]) -> None:
         self.id = number
+        self.came_s = now_s()
+        self.sat_until_silent = False
         self._now_s = now_s
         self._texts: deque[str] = deque(maxlen=_MOST_TEXTS)
         self._state: str | None = None
@@ -191,9 +196,12 @@ class Hub:
         return client
 
     def leave(self, client: Client) -> None:
-        """A page has gone; if it drove, its seat is free."""
+        """A page has gone; if it drove, its seat is free, or of a page that has just come."""
         self.clients.pop(client.id, None)
-        self.stand_up(client)
+        if self.driver == client.id:
+            since_s = self._loop.time() - JUST_CAME_S
+            later = [one for one in self.clients.values() if one.id > client.id]
+            self._seat(later[-1].id if later and later[-1].came_s > since_s else None)
         self._source.watched_by(len(self.clients))
 
     def take(self, client: Client) -> None:
@@ -213,8 +221,22 @@ class Hub:
 
     def stand_up(self, client: Client) -> None:
         """A page gets up from the driver's seat, if it sat there."""
+        client.sat_until_silent = False
         if self.driver == client.id:
             self._seat(None)
+
+    def silent(self, client: Client) -> None:
+        """Nothing is heard of a page: it drives no longer, until it is heard again."""
+        sat = self.driver == client.id or client.sat_until_silent
+        self.stand_up(client)
+        client.sat_until_silent = sat
+
+    def heard(self, client: Client) -> None:
+        """A page says something; if it sat until it was silent, a seat still free is its own."""
+        if client.sat_until_silent:
+            client.sat_until_silent = False
+            if self.driver is None:
+                self._seat(client.id)
 
     def tell(self, client: Client, command: Command) -> None:
         """A page wants something done; only the driver's wishes count."""

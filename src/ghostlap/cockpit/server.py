@@ -153,7 +153,7 @@ class CockpitServer:
                 async with asyncio.timeout(SILENT_S):
                     event = await websocket.receive()
             except TimeoutError:
-                self._hub.stand_up(client)
+                self._hub.silent(client)
                 continue
             if event["type"] != "websocket.receive":
                 return
@@ -167,6 +167,7 @@ class CockpitServer:
             if text is None:
                 await websocket.close(_POLICY_VIOLATION, "messages must be text")
                 return
+            self._hub.heard(client)
             try:
                 self._heard(client, text)
             except CockpitError as error:

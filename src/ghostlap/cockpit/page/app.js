@@ -91,7 +91,10 @@ connection
     else if (had_seat && !drive.drives) send({ type: "take" });  // a watcher was back sooner
   })
   .on("map", (message) => { map.road = message.map ?? message; })
-  .on("driver", ({ driver }) => drive.driver(driver))
+  .on("driver", ({ driver }) => {
+    drive.driver(driver);
+    if (document.hidden) leaveSeat();
+  })
   .on("say", ({ level, text }) => say(level, text))
   .on("state", (state) => {
     const before = meter.state;
@@ -199,7 +202,7 @@ document.addEventListener("visibilitychange", () => {
     leaveSeat();
   } else if (left_seat) {
     left_seat = false;
-    if (meter.state?.driver === null) send({ type: "take" });
+    if (drive.drives || meter.state?.driver === null) send({ type: "take" });  // it may not yet know that it left
   }
 });
 
