@@ -208,10 +208,6 @@ def remove(path: Path, within: Path) -> None:
 
     A link is removed itself, wherever it leads.
 
-    Args:
-        path: what to remove, below ``within``.
-        within: a folder of which everything may be removed.
-
     Raises:
         FolderError: a link on the way leads out of ``within``, so something else would be removed.
         OSError: it cannot be removed.
@@ -232,9 +228,7 @@ def remove(path: Path, within: Path) -> None:
 def explained(error: type[GhostlapError], advice: str) -> Iterator[None]:
     """Say where it was that the system refused to read or write, and what to do about it.
 
-    Args:
-        error: what to raise in place of an ``OSError``.
-        advice: how to go on once there is room again; a sentence.
+    ``advice`` is a sentence on how to go on.
     """
     try:
         yield
@@ -261,13 +255,7 @@ def write_json(path: Path, values: Any) -> None:
 def json_text(
     values: Any, *, indent: int | None = None, default: Callable[[Any], Any] | None = None
 ) -> str:
-    """JSON that everything reads: NaN and infinities, which it has no words for, become null.
-
-    Args:
-        values: JSON values, and what ``default`` makes into such.
-        indent: spaces a level; None is one line.
-        default: as ``json.dumps`` takes it.
-    """
+    """JSON that everything reads: NaN and infinities, which it has no words for, become null."""
     text = json.dumps(values, default=default)
     return json.dumps(json.loads(text, parse_constant=lambda _: None), indent=indent)
 

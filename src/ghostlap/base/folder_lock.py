@@ -31,7 +31,6 @@ class FolderLock:
 
     Args:
         folder: made when missing; taken away again if nothing came to lie in it.
-        error: what to raise.
         wait: for another process to end, in place of an error.
         told: what messages name, if not the folder.
 
@@ -149,10 +148,8 @@ def locked_folder(
     """Make a folder that one may go on with, and keep other processes from writing there.
 
     Args:
-        out: the folder.
         sign: the file by which a folder that was begun is known.
         what: a noun for what is made there, for messages.
-        error: what to raise.
 
     Raises:
         GhostlapError: of the kind asked for: the folder holds something else, nobody can write
@@ -171,10 +168,6 @@ def locked_folder(
 @contextlib.contextmanager
 def replacing_folder(out: Path, error: type[GhostlapError] = FolderError) -> Iterator[Path]:
     """Give a new folder beside ``out`` to write to; rename it to ``out`` if all went well.
-
-    Args:
-        out: a folder that is not there yet, or empty.
-        error: what to raise.
 
     Raises:
         GhostlapError: of the kind asked for: ``out`` is in use, or another process is making it.
@@ -203,11 +196,8 @@ def replacing_folder(out: Path, error: type[GhostlapError] = FolderError) -> Ite
 def replacing_output(out: Path, error: type[GhostlapError] = FolderError) -> Iterator[Path]:
     """Give a path to write a file to that becomes ``out`` if all went well.
 
-    For files in folders that are not ours alone, such as a person's own.
-
-    Args:
-        out: a file, replaced if it is there.
-        error: what to raise.
+    For files in folders that are not ours alone, such as a person's own. It replaces what was
+    there.
 
     Raises:
         GhostlapError: of the kind asked for: another process is writing that very file.

@@ -52,7 +52,6 @@ def is_foreign(
     What is no browser sends none of its headers, as a rule, and is no page.
 
     Args:
-        hosts, origins, sites: the values of ``Host``, ``Origin`` and ``Sec-Fetch-Site``.
         own_address: by which the server was reached. It serves no pages under a name, so only
             addresses are its own: a page cannot choose what those mean.
     """

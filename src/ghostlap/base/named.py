@@ -27,8 +27,6 @@ def named_function(text: str, option: str, error: type[GhostlapError]) -> Callab
 
     Args:
         text: ``package.module:function``, on the Python path or in the current folder.
-        option: by which it was named, for messages.
-        error: what to raise.
 
     Raises:
         GhostlapError: of the kind asked for: there is nothing of that name, or it cannot be called.

@@ -164,12 +164,7 @@ def todays_names(values: Any) -> Any:
 
 
 def misfit(kind: type, values: Mapping[str, Any]) -> str:
-    """What is wrong with the first of some JSON values that is not of its field's type; or "".
-
-    Args:
-        kind: a dataclass.
-        values: by the name of the field; other names are passed over.
-    """
+    """What is wrong with the first of some JSON values that is not of its field's type; or ""."""
     for name, hint in _hints(kind).items():
         if name in values and not _fits(hint, values[name]):
             got = repr(values[name])[:_SHOWN_CHARACTERS]
@@ -187,8 +182,6 @@ def differing(
 
     Args:
         before: values as JSON has them; an earlier version named fewer.
-        now: values that are asked for.
-        ignored: options that make no difference.
         kind: dataclass with the defaults of what is not named in ``before``.
     """
     defaults = {field.name: field.default for field in dataclasses.fields(kind)} if kind else {}

@@ -78,11 +78,6 @@ def local_of(folder: Path) -> Path:
 def read_there(path: str, most_bytes: int, start: int = 0, size: int | None = None) -> bytes | None:
     """Of a file that stayed at its address: all, or ``size`` bytes from ``start`` on.
 
-    Args:
-        path: in a mirror.
-        most_bytes: it may have.
-        start, size: which part.
-
     Returns:
         Its bytes; None where the path is in no mirror.
 

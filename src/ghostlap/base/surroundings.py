@@ -19,9 +19,6 @@ _MOST_WORDS = 12
 def made_fit(arguments: Sequence[str]) -> None:
     """Make sure of what every command takes for granted.
 
-    Args:
-        arguments: of the command line.
-
     Raises:
         GhostlapError: the current folder is gone, a name cannot be told as text or was typed with
             blanks and without quotes, or there is no place for temporary files.

@@ -53,13 +53,7 @@ def plain(text: object, style: str = "") -> Text:
 
 
 def say(console: Console, *lines: object, bold: object = None) -> None:
-    """Write lines, each on one, without markup.
-
-    Args:
-        console: where to.
-        lines: what.
-        bold: what of it stands out, the name of a folder say.
-    """
+    """Write lines without markup; ``bold``, the name of a folder say, stands out in them."""
     for line in lines:
         text = plain(line)
         if bold is not None and str(bold):

@@ -48,7 +48,6 @@ class Access:
     """Lets through to an ASGI application who may, and refuses others with a plain text.
 
     Args:
-        app: what is behind it.
         token: that is asked for, where other machines can reach the server; None asks for none and
             lets in only whoever asks for a loopback address.
     """

@@ -41,13 +41,7 @@ Answer = Callable[["Asked"], dict[str, Any]]
 
 
 class Api:
-    """The routes below ``/api``.
-
-    Args:
-        library: what there is.
-        trainer: of new pilots.
-        source: what drives.
-    """
+    """The routes below ``/api``."""
 
     def __init__(self, library: Library, trainer: TrainingJobs, source: Source) -> None:
         self._library, self._trainer, self._source = library, trainer, source
@@ -185,12 +179,7 @@ def _told(found: dict[str, Any]) -> tuple[str, int]:
 
 
 def _refusal(error: GhostlapError | OSError, status: int) -> Response:
-    """What a page is told instead of what it asked for.
-
-    Args:
-        error: why.
-        status: of a mistake in what was asked.
-    """
+    """What a page is told instead of what it asked for."""
     if isinstance(error, BusyError):
         return JSONResponse({"error": str(error)}, 503)
     if isinstance(error, GhostlapError):

@@ -21,11 +21,7 @@ Driven = TypeVar("Driven", bound=Source)
 
 
 class App(Generic[Driven]):
-    """The cockpit while it is entered.
-
-    Args:
-        config: where to listen.
-        source: what drives; started here, and stopped.
+    """The cockpit, and what drives, while it is entered.
 
     Raises:
         CockpitError: the port is in use, or there is no such interface.

@@ -58,12 +58,10 @@ class Engine:
     """Drives a session in real time.
 
     Args:
-        session: what to drive.
         outlet: where pictures and states go.
         open_recorder: makes a recording for a track's name.
         load_pilot: loads the pilot of a run, to hold a speed.
         make_scene: makes a scene as a page asked for it.
-        clock: seconds that pass.
     """
 
     def __init__(

@@ -163,12 +163,7 @@ class Client:
 
 
 class Hub:
-    """All pages, and the driver's seat.
-
-    Args:
-        source: what drives.
-        loop: of the server.
-    """
+    """All pages, and the driver's seat."""
 
     def __init__(self, source: Source, loop: asyncio.AbstractEventLoop) -> None:
         self._source, self._loop = source, loop

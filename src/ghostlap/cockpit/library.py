@@ -38,12 +38,7 @@ _GAP_MS = 1000
 
 
 class Library:
-    """What there is in two folders; any thread may ask.
-
-    Args:
-        recordings: where recordings are kept; made when the first one is recorded.
-        runs: where run folders are.
-    """
+    """What there is in two folders, of which one may not be there yet; any thread may ask."""
 
     def __init__(self, recordings: Path, runs: Path) -> None:
         self.recordings, self.runs = recordings, runs

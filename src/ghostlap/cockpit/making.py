@@ -22,7 +22,6 @@ class Making:
     Args:
         put: has something called in the engine's thread, soon; errors that it raises are told
             there.
-        clock: seconds that pass.
     """
 
     def __init__(
@@ -45,7 +44,6 @@ class Making:
         """Make something, and use it once it is there.
 
         Args:
-            what: its kind.
             make: may take long, and may raise anything.
             use: called in the engine's thread.
             waste: likewise, for what comes so late that another was wanted meanwhile.

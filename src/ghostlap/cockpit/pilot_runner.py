@@ -29,11 +29,6 @@ SLOW_IN_BENDS = 0.5
 class PilotRunner:
     """A pilot that looks at what the car's center camera sees.
 
-    Args:
-        name: of its run.
-        folder: its run folder.
-        speed_limit_mph: the speed to hold.
-
     Raises:
         PilotError: no usable pilot there, or one whose answers are no steering.
     """

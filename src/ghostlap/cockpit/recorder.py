@@ -24,7 +24,6 @@ class SessionRecorder(BackgroundRecorder):
     """A recording under way. Where nothing was written, nothing is left.
 
     Args:
-        folder: made new.
         say: tells a person what went wrong; may be called from the writing thread.
 
     Raises:
@@ -52,11 +51,7 @@ class SessionRecorder(BackgroundRecorder):
 
         Args:
             pictures: left, center, right: shape ``(3, height, width, 3)``.
-            time_s: of the simulator's clock.
-            steering: that the car was told.
             throttle: negative brakes.
-            speed_mph: of the car.
-            driver: who drove.
             pilot_steering: what the pilot would have steered; None where it was not asked.
         """
         if self._first_s is None:

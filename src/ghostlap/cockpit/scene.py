@@ -33,9 +33,6 @@ class DrivingScene:
     """Where the person drives. Making one takes some seconds, as its scenery is baked.
 
     Args:
-        track_name: as :func:`ghostlap.sim.track.tracks.track_named` knows it.
-        conditions: which kind.
-        seed: of drawn conditions.
         direction: 1 is the track's own way round, -1 the other.
         simulation: ``package.module:class`` of a user's own; empty for the embedded one.
 

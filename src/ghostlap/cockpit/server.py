@@ -58,8 +58,6 @@ class CockpitServer:
     """Serves the page in the running event loop.
 
     Args:
-        hub: the pages.
-        routes: more than the page itself and its websocket.
         token: that is asked for; None for a server that only this machine reaches.
     """
 

@@ -35,7 +35,6 @@ class EmbeddedSource:
     """Makes the first scene, and an engine once there is somewhere to publish.
 
     Args:
-        config: see :class:`CockpitConfig`.
         pilot_begins: the first pilot drives as soon as somebody looks.
 
     Raises:

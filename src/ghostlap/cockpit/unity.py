@@ -35,11 +35,7 @@ class UnitySource:
     For the drive server it is an ``Observer``, for the cockpit a ``Source``.
 
     Args:
-        config: where recordings and runs are.
-        run: the folder of the pilot that drives.
-        speed_limit_mph: the one to begin with.
         max_side_px: pictures that say they are larger are not decoded.
-        clock: seconds that pass.
 
     Raises:
         PilotError: the pilot's saliency is there and cannot be read.

@@ -49,7 +49,6 @@ class Workers:
         Args:
             subject: what it is about, say a recording: if calls about one hang, those about others
                 do not.
-            call: may block.
             within_s: longest wait, for a thread and for the answer.
 
         Raises:
@@ -100,10 +99,8 @@ def in_background(
     """Call it on a thread of its own, which nobody waits for.
 
     Args:
-        call: may block, for ever if it must.
         finish: called in the event loop, unless it has ended by then, with what ``call`` gave or
             raised.
-        loop: the event loop.
     """
 
     def work() -> None:

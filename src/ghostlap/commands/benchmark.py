@@ -49,10 +49,6 @@ def benchmark(config: BenchmarkConfig, console: Console = console) -> dict[str, 
         >>> ghostlap.benchmark(config)["results"][0]["score"]["autonomy_percent"]
         96.00340136054422
 
-    Args:
-        config: see :class:`BenchmarkConfig`.
-        console: where progress and scores are shown.
-
     Returns:
         JSON values: ``results``, what each ``result.json`` holds, with its ``file`` and ``page``;
         or of a check ``problems`` (none), ``driven`` and ``same_bytes``.

@@ -22,10 +22,6 @@ console = Console(stderr=True, soft_wrap=True)
 def cockpit(config: CockpitConfig, console: Console = console) -> dict[str, Any]:
     """Serve the page and drive the simulator until Ctrl-C or SIGTERM.
 
-    Args:
-        config: see :class:`CockpitConfig`.
-        console: console for the page's address.
-
     Returns:
         ``recordings``: the names of those that were made.
 

@@ -34,10 +34,6 @@ def compare(config: CompareConfig, console: Console = console) -> dict[str, Any]
         >>> ghostlap.compare(ghostlap.CompareConfig(results))["differences"]["constant-zero"][0]
         {'name': 'score', 'value': -96.00340136054422, 'interval': (-98.3..., -93.4...)}
 
-    Args:
-        config: see :class:`CompareConfig`.
-        console: where the scores are shown.
-
     Returns:
         JSON values: ``page``, ``scores`` (best first), ``differences`` (to the first result: score
         and groups, by name), ``told_apart`` (what is different about them) and ``partings``.

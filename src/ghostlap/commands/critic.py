@@ -64,10 +64,6 @@ def critic(config: CriticConfig, console: Console = console) -> dict[str, Any]:
         >>> ghostlap.critic(ghostlap.CriticConfig("runs/a", drives="runs/a/failures"))["failures"]
         312
 
-    Args:
-        config: see :class:`CriticConfig`.
-        console: console for progress.
-
     Returns:
         What ``pilot.json`` says of how the critic was made and judged: ``drives``, ``failures``,
         ``judged`` (``auroc`` at 3 s and more, on held-out tracks; None without failures there).

@@ -58,12 +58,6 @@ def dagger(
         >>> ghostlap.dagger(config)["complete"]
         True
 
-    Args:
-        config: see :class:`DaggerConfig`.
-        console: console for progress and the table.
-        train: function that trains a pilot.
-        evaluate: function that lets a pilot drive.
-
     Returns:
         What ``dagger.json`` holds, as JSON values: ``complete``, ``best`` (``iteration`` and the
         run folder ``pilot``), ``rows`` (the table's: ``iteration``, ``arm``, ``pilot``,

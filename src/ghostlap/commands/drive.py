@@ -44,10 +44,6 @@ def drive(config: DriveConfig, console: Console = console) -> dict[str, Any]:
 
         >>> told = ghostlap.drive(ghostlap.DriveConfig("runs/a"))  # until Ctrl-C
 
-    Args:
-        config: see :class:`DriveConfig`.
-        console: console for the state of the drive.
-
     Returns:
         JSON values: ``answered`` telemetries, ``dropped`` and ``troubled`` ones of them,
         ``not_recorded``, ``p50_ms`` and ``p99_ms`` of the last 2000 answers (None without any),

@@ -57,10 +57,6 @@ def evaluate(config: EvaluateConfig, console: Console = console) -> dict[str, An
         >>> ghostlap.evaluate(config)["complete"]
         True
 
-    Args:
-        config: see :class:`EvaluateConfig`.
-        console: console for progress and the table.
-
     Returns:
         What ``evaluation.json`` holds, as JSON values: ``complete``, ``lines`` (the table's),
         ``episodes``, ``against``, ``failure_prediction`` (how well the steering's standard
@@ -140,12 +136,8 @@ def drive_the_rest(
     """Drive all tasks that are not in ``finished``, and keep each there and in a folder.
 
     Args:
-        folder: where results are kept.
         processes: how many drive at once; None is one a core.
-        cluster: whose nodes drive; empty for this machine.
-        tasks: all of them.
         finished: those that have been driven; the others are added.
-        console: where progress is shown.
     """
     done = [task for task, _ in finished]
     rest = [index for index, task in enumerate(tasks) if task not in done]

@@ -57,10 +57,6 @@ def explain(config: ExplainConfig, console: Console = console) -> dict[str, Any]
         >>> config = ghostlap.ExplainConfig("runs/a", ("my-drive",), frames=8, video=False)
         >>> pictures = ghostlap.explain(config)["files"]
 
-    Args:
-        config: see :class:`ExplainConfig`.
-        console: console for progress and verdicts.
-
     Returns:
         What ``explain.json`` holds: ``counterfactual`` (a verdict in words and gains for each kind
         of move, and for the real side cameras), ``sanity``, ``faithfulness``, ``cost_ms``,

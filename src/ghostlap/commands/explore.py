@@ -59,10 +59,6 @@ def explore(config: ExploreConfig, console: Console = console) -> dict[str, Any]
         >>> told["rows"]
         120
 
-    Args:
-        config: see :class:`ExploreConfig`.
-        console: where progress is shown.
-
     Returns:
         JSON values: ``page`` and ``pictures`` (paths), ``recordings`` (facts of each), ``rows``,
         ``kept`` and ``removed`` by balancing, ``training`` and ``validation`` (samples; 0 where

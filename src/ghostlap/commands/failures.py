@@ -41,10 +41,6 @@ def failures(config: FailuresConfig, console: Console = console) -> dict[str, An
         >>> ghostlap.failures(ghostlap.FailuresConfig("runs/a", rounds=1))["complete"]
         True
 
-    Args:
-        config: see :class:`FailuresConfig`.
-        console: console for progress.
-
     Returns:
         What ``evaluation.json`` holds, as JSON values: ``complete``, ``failures``, ``nominal_km``,
         ``km``, ``groups`` (of each condition and mutant, its failures), ``config``,

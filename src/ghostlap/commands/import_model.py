@@ -50,10 +50,6 @@ def import_model(config: ImportConfig, console: Console = console) -> dict[str, 
         >>> config = ghostlap.ImportConfig("runs/a/model.h5", out="runs/imported", **told)
         >>> pilot = ghostlap.Pilot.load(ghostlap.import_model(config)["out"])
 
-    Args:
-        config: see :class:`ImportConfig`.
-        console: where progress and the table of recipes are shown.
-
     Returns:
         ``out``, ``keras_version``, ``recipe`` (as options), ``tried`` (each recipe's correlation
         with the person, size and error, best first) and ``notes``.

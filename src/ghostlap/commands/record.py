@@ -53,10 +53,6 @@ def record(config: RecordConfig, console: Console = console) -> dict[str, Any]:
         >>> ghostlap.record(config)["share_of_recovery"]
         0.0
 
-    Args:
-        config: see :class:`RecordConfig`.
-        console: console for progress.
-
     Returns:
         JSON values: ``out``, ``rows`` of the log, ``seconds`` it took, ``frames_per_s`` (pictures
         of all cameras), ``share_of_recovery`` of the rows.

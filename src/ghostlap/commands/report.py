@@ -52,10 +52,6 @@ def report(config: ReportConfig, console: Console = console) -> dict[str, Any]:
 
         >>> page = ghostlap.report(ghostlap.ReportConfig("runs/a"))["page"]
 
-    Args:
-        config: see :class:`ReportConfig`.
-        console: where progress is shown.
-
     Returns:
         JSON values: ``page`` (its path), ``bytes``, ``sections`` (names), ``evaluations`` (names
         of their folders, the one on top first), ``moments`` (how many strips), ``frames`` (how

@@ -70,10 +70,6 @@ def search(config: SearchConfig, console: Console = console) -> dict[str, Any]:
         >>> len(ghostlap.search(config)["trials"])
         2
 
-    Args:
-        config: see :class:`SearchConfig`.
-        console: console for progress and the table.
-
     Returns:
         JSON values: ``best`` (the winner's options), ``val_loss``, ``trials`` (all, in order),
         ``command`` (the ``ghostlap train`` command with the winner's options on all data) and

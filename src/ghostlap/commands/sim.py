@@ -43,10 +43,6 @@ def simulate(config: SimulateConfig, console: Console = console) -> dict[str, An
 
         >>> ended = ghostlap.simulate(ghostlap.SimulateConfig())  # the cockpit, until Ctrl-C
 
-    Args:
-        config: see :class:`SimulateConfig`.
-        console: console for the live line and the figures.
-
     Returns:
         ``ended`` (:class:`End`), ``frames``, ``commands``, ``connections``, ``chains_stopped``, and
         ``score``: the closed-loop figures, None where nothing was driven. Of the cockpit, what

@@ -39,10 +39,6 @@ def train(config: TrainConfig, console: Console = console) -> TrainResult:
         >>> ghostlap.train(config).epochs
         1
 
-    Args:
-        config: see :class:`TrainConfig`.
-        console: where progress is shown.
-
     Raises:
         RecordingError: a recording cannot be read.
         DatasetError: too little of it can be learned from.

@@ -37,10 +37,6 @@ def video(config: VideoConfig, console: Console = console) -> dict[str, Any]:
         >>> ghostlap.video(ghostlap.VideoConfig("my-drive", out="my-drive.mp4"))["pictures"]
         120
 
-    Args:
-        config: see :class:`VideoConfig`.
-        console: console for progress.
-
     Returns:
         JSON values: ``video`` (path), ``pictures`` in it, ``seconds`` it plays, ``width_px``,
         ``height_px``; of the pictures, how many are ``missing``, ``broken`` (both left out) and

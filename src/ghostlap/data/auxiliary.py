@@ -108,7 +108,6 @@ def auxiliary_labels(
     """Labels of pictures that cameras took and warps changed.
 
     Args:
-        names: of the auxiliaries, in the order of :data:`AUXILIARIES`.
         truth: of the samples' rows, of :data:`TRUTH`, shape ``(n,)``.
         camera: index into ``CAMERAS``, shape ``(n,)``.
         matrices: warps from old to new pixel ``(column, row)``, shape ``(n, 2, 3)``.

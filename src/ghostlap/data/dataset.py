@@ -110,10 +110,8 @@ def balance(
     """Thin out the commonest steering, as seed 003 does.
 
     Args:
-        frames: a table with a column ``steering``.
         bins: number of histogram bins over the data's own range.
         cap: largest number of rows kept of a bin, drawn at random; None keeps all.
-        seed: seed of the draw.
 
     Returns:
         The rows kept, in their old order, with their old index.
@@ -167,8 +165,6 @@ def make_samples(
     """Samples of several recordings, balanced together.
 
     Args:
-        recordings: recordings, of which :func:`usable_rows` are taken.
-        cameras: cameras, of which each gives a sample.
         steering_correction: added to the left camera's label, taken off the right one's: the gain
             with which the pilot will steer back from 0.83 m to the side. The seeds use 0.15.
         bins, cap, seed: see :func:`balance`.

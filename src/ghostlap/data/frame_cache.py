@@ -66,9 +66,7 @@ class FrameCache:
     """One store: all frames of one size.
 
     Args:
-        folder: folder of the store, made if missing.
         frame_shape: ``(height, width, 3)`` of every frame in it.
-        limit_bytes: it may take so much of the disk.
 
     Raises:
         CacheError: the folder cannot be made.
@@ -105,10 +103,6 @@ class FrameCache:
         self, paths: Sequence[str] | NDArray[np.object_], progress: Progress | None = None
     ) -> Located:
         """Find the frames of picture files, decoding those that are not in the store yet.
-
-        Args:
-            paths: picture files.
-            progress: callback about the missing ones decoded.
 
         Raises:
             CacheError: the disk is full, or the store cannot be written.
@@ -151,10 +145,7 @@ class FrameCache:
         return Located(slots, tuple(problems[:MAX_PROBLEMS_KEPT]))
 
     def frames_at(self, slots: NDArray[np.int64]) -> list[Rgb]:
-        """Frames, each ``uint8`` of :attr:`frame_shape` and read-only.
-
-        Args:
-            slots: of :class:`Located`, none -1.
+        """Frames at slots, none -1; each ``uint8`` of :attr:`frame_shape` and read-only.
 
         Raises:
             ImageError: a picture that is not in the store cannot be read any more, or has changed.

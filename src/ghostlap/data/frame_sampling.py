@@ -51,11 +51,7 @@ def sample_frames(
     """Draw at most ``count`` frames of driving, evenly over the range of steering.
 
     Args:
-        recordings: folders.
-        count: largest number of frames.
-        seed: seed of the draw.
         spec: the pilot's preprocessing, for the frames' size.
-        columns: ``--columns``, as :func:`~ghostlap.data.formats.readers.read_recording` has it.
 
     Raises:
         RecordingError: a recording cannot be read, or no picture drawn has this size.

@@ -125,8 +125,6 @@ class BatchLoader:
         """Training batches from ``start`` on, without end, made by background threads.
 
         Args:
-            start: number of the first batch.
-            workers: number of threads.
             ahead: number of batches ready or in the making, which bounds the memory.
         """
         # OpenCV's own threads would only get in the way on pictures this small.
@@ -217,7 +215,6 @@ class BatchLoader:
         """A column for each output that has labels, then those of auxiliaries.
 
         Args:
-            samples: those of the batch.
             steering: labels after augmentation.
             matrices: of the warps, ``(n, 2, 3)``.
         """

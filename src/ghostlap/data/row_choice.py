@@ -46,7 +46,6 @@ def rows_where(recordings: Sequence[Recording], where: str) -> list[Mask]:
     """The rows of some recordings that are meant, as masks of shape ``(rows,)``.
 
     Args:
-        recordings: the rows' own.
         where: ``first:last`` by line (of a tub by record, of a dataset by frame), as messages about
             the recording count them; ``first:last`` in seconds since its first row, with an s; both
             ends are in it, and either may be left out. Else a condition on ``steering``,

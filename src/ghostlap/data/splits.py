@@ -26,12 +26,10 @@ def split(
     """Split into training and validation samples.
 
     Args:
-        samples: at least two samples.
         by: ``time``: whole blocks of time go to validation and frames next to them are left out,
             so that no near-copy of a validation picture is trained on. ``recording``: whole
             recordings. ``image``: single pictures, as seed 003 does; its validation loss flatters.
         fraction: share for validation, in (0, 1).
-        seed: seed of the draw.
 
     Returns:
         ``(training, validation)``.

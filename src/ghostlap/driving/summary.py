@@ -55,14 +55,9 @@ def summarise(drives: Sequence[Drive], seeds: Sequence[int], draw_seed: int = 0)
     """The figures of several episodes, with intervals.
 
     The bootstrap (Efron 1979, percentile) draws whole seeds: episodes of one seed share light,
-    materials and pushes, and are not independent of each other. With few seeds intervals come out
-    too narrow; and where no episode had an intervention, resampling cannot tell how rare they are:
-    see :func:`rarest_km`.
-
-    Args:
-        drives: one an episode, at least one.
-        seeds: of each episode.
-        draw_seed: of the bootstrap.
+    materials and pushes, and are not independent of each other. With few seeds intervals come
+    out too narrow; and where no episode had an intervention, resampling cannot tell how rare
+    they are: see :func:`rarest_km`. ``seeds`` has the seed of each episode.
     """
     if not drives or len(drives) != len(seeds):
         raise EvaluationError(

@@ -84,11 +84,7 @@ class Critic:
     def doubt(self, log_odds: Floats) -> Floats:
         """How much to slow down: 0 up to what 5 % of nominal moments are above, 1 from 1 % on.
 
-        Args:
-            log_odds: shape ``(cars, horizons)``.
-
-        Returns:
-            Shape ``(cars,)``; 0 where nothing is known yet.
+        Shape ``(cars,)``, of log odds ``(cars, horizons)``; 0 where nothing is known yet.
         """
         at = self.judged_at
         low, high = self.thresholds["0.05"][at], self.thresholds["0.01"][at]
@@ -96,11 +92,7 @@ class Critic:
         return np.clip(np.nan_to_num(doubt, nan=0.0), 0.0, 1.0)
 
     def warning_s(self, log_odds: Floats) -> float | None:
-        """Within how many seconds one car is to fail; None if nothing is to be feared.
-
-        Args:
-            log_odds: of the car, shape ``(horizons,)``.
-        """
+        """Within how many seconds one car fails, by its log odds ``(horizons,)``; None if not."""
         alarmed = log_odds > np.array(self.thresholds["0.01"])
         return min(
             (s for s, yes in zip(self.horizons_s, alarmed, strict=True) if yes), default=None
@@ -126,12 +118,7 @@ class Evidence(NamedTuple):
 
 
 class Foresight:
-    """A critic at work for some cars, each with a second of history.
-
-    Args:
-        critic: whose.
-        cars: how many.
-    """
+    """A critic at work for some cars, each with a second of history."""
 
     def __init__(self, critic: Critic, cars: int = 1) -> None:
         self.critic = critic
@@ -156,10 +143,6 @@ class Foresight:
 
     def look(self, computed: NDArray[np.floating], elapsed_s: float) -> Floats:
         """Take in what the network answered for the critic, ``(cars, width)``.
-
-        Args:
-            computed: of each car.
-            elapsed_s: since the last look.
 
         Returns:
             :attr:`log_odds`.

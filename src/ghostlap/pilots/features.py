@@ -76,7 +76,6 @@ def with_part(data: bytes, output: str, layer: Arrays, limits: Arrays) -> bytes:
 
     Args:
         data: of an ONNX file, checked; outputs that an earlier critic added are taken out.
-        output: the new output's name.
         layer: weights ``(features, values)`` and bias ``(values,)``.
         limits: least and greatest of each feature, beyond which it counts as that.
     """

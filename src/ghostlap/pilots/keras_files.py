@@ -75,10 +75,6 @@ def _undated(path: Path) -> bytes:
 def load_network(path: Path, sign: str) -> Any:
     """The network in a ``.keras`` file, not compiled.
 
-    Args:
-        path: the file.
-        sign: the place where it was named, for messages.
-
     Raises:
         PilotError: the file is missing, broken, larger than any pilot, or would run code.
     """

@@ -129,7 +129,6 @@ def build_model(name: str, input_shape: InputShape, outputs: int) -> Any:
     Args:
         name: one of :data:`MODELS`, or ``package.module:function`` of the same form.
         input_shape: ``(height, width, channels)``.
-        outputs: number of outputs.
 
     Raises:
         ModelError: there is no such model, or it has another shape.

@@ -70,10 +70,6 @@ def read_network(path: Path) -> Network:
 def check_network(data: bytes, where: str) -> Network:
     """Check a network.
 
-    Args:
-        data: content of an ONNX file.
-        where: its name in errors.
-
     Raises:
         PilotError: the content is broken, or no network that a pilot can have.
     """

@@ -48,10 +48,6 @@ class NotBounded(ValueError):
 def work_of(node: Any, inputs: list[Shape], outputs: list[Shape]) -> float:
     """Number of multiplications of a node, or of values that it visits if they are more.
 
-    Args:
-        node: a node of the graph.
-        inputs, outputs: shapes of its inputs and outputs, in order.
-
     Raises:
         NotBounded: the number cannot be known.
     """

@@ -18,7 +18,6 @@ class Runner:
     """A network in ONNX Runtime.
 
     Args:
-        network: a checked network.
         threads: threads of one run; one is fastest for single pictures.
         outputs: names of the outputs wanted; by default the first alone.
 

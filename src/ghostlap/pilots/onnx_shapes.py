@@ -33,12 +33,7 @@ _AS_ITS_INPUT = frozenset(
 
 
 class Shapes:
-    """The known shapes, types and values of a graph's tensors.
-
-    Args:
-        model: a model with one input that is no weight.
-        batch: number of pictures shown to it.
-    """
+    """The known shapes, types and values of a graph's tensors."""
 
     def __init__(self, model: onnx.ModelProto, batch: int) -> None:
         self._model = model

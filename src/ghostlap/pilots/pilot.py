@@ -72,7 +72,6 @@ class Pilot:
         """Read a run folder.
 
         Args:
-            folder: run folder with ``pilot.json`` and ``model.onnx``.
             threads: threads of one inference; one is fastest for single frames.
             description: content of ``pilot.json`` if it is not written yet.
             features: answer what its network has computed, too, after its outputs.
@@ -199,7 +198,6 @@ class Pilot:
             recollection: of the cars; it takes in this moment.
             answers: for each car, ``(cars, …)``.
             speed_mph: of each car, NaN if unknown.
-            elapsed_s: since the last time.
         """
         first = len(self.outputs)
         contributed = answers[:, first : first + recollection.memory.width]
@@ -251,9 +249,7 @@ class Pilot:
     def require_unsure(self, folder: Path, share: float) -> None:
         """Check that ``--slow-when-unsure`` can work.
 
-        Args:
-            folder: this pilot's, for messages.
-            share: the option's value; 0 needs nothing.
+        A ``share`` of 0 needs nothing.
 
         Raises:
             PilotError: the pilot can never be unsure.

@@ -46,10 +46,7 @@ def save_pilot(
 
     Args:
         network: uncompiled Keras model with inputs ``(n, *preprocessing.input_shape)``.
-        folder: run folder.
-        preprocessing: preprocessing of the network's inputs.
         outputs: names of its outputs, of :data:`ghostlap.pilots.run_folder.OUTPUTS`.
-        description: further content of ``pilot.json``: training data, versions.
         measure: computes the ``metrics`` in ``pilot.json`` with the pilot as it will be.
         lags_s: how long ago the moments are that a network with a memory sees.
 

@@ -62,7 +62,6 @@ def run_file(folder: Path, name: str) -> Path:
 
     Args:
         folder: a run folder, or the name of one in ``BUILT_IN`` if no such folder holds a pilot.
-        name: name of the file, which need not exist.
     """
     along = BUILT_IN / folder.name
     there = located(folder / PILOT_FILE).exists()

@@ -64,10 +64,6 @@ class Saliency:
     def load(cls, folder: str | Path, threads: int = 1) -> Saliency:
         """Read a run folder.
 
-        Args:
-            folder: run folder with ``pilot.json`` and ``saliency.onnx``.
-            threads: threads of one inference; one is fastest for single frames.
-
         Raises:
             PilotError: there is no pilot or no saliency, or it is broken.
         """
@@ -163,9 +159,7 @@ def overlay(frame: Rgb, saliency_map: NDArray[np.float32], preprocessing: Prepro
     yellow, to be told from road and grass with any kind of colour vision.
 
     Args:
-        frame: RGB ``uint8``, shape ``preprocessing.frame_shape``.
         saliency_map: in [0, 1], shape ``(crop rows, frame width)`` or with a 1 in front.
-        preprocessing: the pilot's.
 
     Raises:
         ImageError: the frame has another size.

@@ -43,7 +43,6 @@ def write_saliency_graph(model: Path, path: Path) -> None:
     """Write a pilot's network with its saliency as one more output.
 
     Args:
-        model: ONNX file with inputs ``(n, height, width, 3)``.
         path: file to write, with the same outputs and a last one, ``float32``
             ``(n, 1, height, width)`` from 0 to 1.
 

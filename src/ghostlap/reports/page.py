@@ -56,7 +56,6 @@ def page_html(template: str, **values: Any) -> str:
     """A whole page.
 
     Args:
-        template: a file of ``pages/``.
         values: what it shows: ``verb`` (the command), ``title``, ``below`` (a line about it), and
             what the template names.
     """

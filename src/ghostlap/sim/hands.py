@@ -48,12 +48,7 @@ _LOOKS_AWAY, _AWAY_S, _STRAIGHT = 0.03, (0.3, 0.8), 0.06
 
 
 class Hand:
-    """A person's hand on the controls of one car.
-
-    Args:
-        style: with which controls.
-        draw: draws when it decides, and how far off.
-    """
+    """A person's hand on the controls of one car."""
 
     def __init__(self, style: Style, draw: np.random.Generator) -> None:
         self._habits, self._taps, self._draw = _HABITS[style], style == "taps", draw

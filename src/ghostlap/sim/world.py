@@ -107,14 +107,10 @@ class World:
     """Cars on a track.
 
     Args:
-        track: the road.
         conditions: light and materials, which only the cameras notice.
-        starts: one for each car.
         cameras: the pictures that :meth:`frames` takes; none where nobody looks.
-        height_px, width_px: size of a whole frame.
         rows: part of each frame, from the first row to before the second; None is the whole.
         device: where pictures are made: ``cpu``, ``cuda``, ``cuda:1``, …
-        vehicle: the cars' physics.
         scene: of this track and these conditions, if it has been made already.
 
     Raises:

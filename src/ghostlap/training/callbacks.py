@@ -33,7 +33,6 @@ class Checkpoints(keras.callbacks.Callback):
     training killed at any moment goes on from its last whole epoch as if nothing had happened.
 
     Args:
-        folder: for the checkpoint; made when missing.
         history_csv: the history is written there too, a row an epoch.
         patience: stop after so many epochs without a lower validation loss; None never stops.
     """
@@ -144,14 +143,7 @@ def _random_states(model: Any) -> list[Any]:
 
 
 class Progress(keras.callbacks.Callback):
-    """One line an epoch, and between them a live line with the time left, on a terminal.
-
-    Args:
-        console: where to.
-        epochs: of the whole training.
-        steps_per_epoch: batches an epoch.
-        checkpoints: knows which epoch is the best.
-    """
+    """One line an epoch, and between them a live line with the time left, on a terminal."""
 
     def __init__(
         self, console: Console, epochs: int, steps_per_epoch: int, checkpoints: Checkpoints

@@ -33,10 +33,7 @@ def save_critic(
     A kill on the way leaves a pilot without a critic, and otherwise as it was.
 
     Args:
-        folder: the run folder.
-        fitted: the critic.
         thresholds: by the rate of false alarms, one for each horizon.
-        about: how it was made, for ``pilot.json``.
 
     Raises:
         PilotError: the network would answer otherwise than before; nothing is written then.

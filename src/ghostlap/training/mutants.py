@@ -88,12 +88,7 @@ def train_mutants(
     """Train the first so many mutants that are not there yet; returns the run folders of all.
 
     Args:
-        training: what the pilot was trained by, its recordings among it.
-        keras_file: the pilot's network.
         out: a run folder for each is made here.
-        count: how many.
-        console: where reading recordings is shown.
-        told: called with the name of each that is trained.
     """
     folders = [out / mutation.name for mutation in MUTATIONS[:count]]
     missing = [

@@ -55,11 +55,6 @@ class Candidates(keras.callbacks.Callback):
     """Keeps the weights of every so many epochs, counted from the last.
 
     It comes before the checkpoint of the same epoch, so that an epoch which is done has been kept.
-
-    Args:
-        folder: of the checkpoint.
-        every: epochs.
-        epochs: of the whole training.
     """
 
     def __init__(self, folder: Path, every: int, epochs: int) -> None:
@@ -125,12 +120,8 @@ def drive_each(
     """Drive each candidate's tasks, and note in ``driven`` and on disk how it did.
 
     Args:
-        tasks: by the candidate's number.
         driven: figures by the number; those of ``tasks`` are added.
-        folder: where ``DRIVING_FILE`` is written.
         kind: what is numbered, an epoch or a seed.
-        cluster: see :func:`ghostlap.base.engine.run_tasks`.
-        console: where it is said.
     """
     of_task = [(epoch, task) for epoch, its_tasks in tasks.items() for task in its_tasks]
     drives: dict[int, list[tuple[int, Drive]]] = {epoch: [] for epoch in tasks}

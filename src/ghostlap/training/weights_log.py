@@ -27,7 +27,6 @@ class WeightsLogger(keras.callbacks.Callback):
     Args:
         path: the CSV file. Rows of epochs before the training's first one are kept, so that a
             resumed training goes on with the same file.
-        network: whose weights.
     """
 
     def __init__(self, path: Path, network: Any) -> None:

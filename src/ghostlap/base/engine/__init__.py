@@ -49,7 +49,6 @@ def run_tasks(
         tasks: their ``str`` names them in errors.
         processes: cores by default; never more than there are tasks. 1 calls the function here,
             in this very process, with its threads as they are.
-        cluster: address of a Ray cluster that does the work in place of processes.
         cores_each, gpus_each: of a node, that a task needs for itself.
         on_report: called here with a task's index and what its function reported.
 

@@ -158,8 +158,6 @@ def deliver(left: str, pieces: Pieces, folder: Path, entries: str) -> None:
 
     Args:
         left: where it lay on the node; JSON files and logs that name it shall name the folder.
-        pieces: what was left.
-        folder: made if it is not there.
         entries: a glob pattern of what appears at once and whole, in the order of the names; it
             replaces what was of that name.
     """

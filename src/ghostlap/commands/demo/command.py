@@ -37,10 +37,6 @@ def demo(config: DemoConfig, console: Console = console) -> dict[str, Any]:
 
         >>> proof = ghostlap.demo(ghostlap.DemoConfig(quick=True))  # a minute and a half
 
-    Args:
-        config: see :class:`DemoConfig`.
-        console: console for all output.
-
     Returns:
         What ``demo.json`` in ``config.out`` holds, as JSON values: ``config``, ``stages`` (for each
         finished one ``seconds`` and ``result``), ``seconds`` of all, ``versions``, ``machine``.

@@ -41,12 +41,7 @@ def drive_over_the_wire(
     """Let ``ghostlap drive`` drive the embedded simulator as it drives Udacity's.
 
     Args:
-        run: the pilot's run folder.
-        record: folder of the server's recording of the drive.
-        track, speed_limit: track, and speed limit in mph.
         seconds: duration; None is one lap.
-        seed: seed of light and materials.
-        console: console of the simulator.
 
     Returns:
         What :func:`ghostlap.commands.sim.simulate` returns.

@@ -38,12 +38,9 @@ def write_clean_copy(
     """Write the good part of a recording as a new one.
 
     Args:
-        recording: the original.
-        out: a folder that does not exist yet, or is empty.
         keep: mask of the rows to keep, shape ``(rows,)``.
         usable_images: mask of the images to copy, shape ``(rows, 3)`` by camera, with the center
             image of every kept row.
-        swap_sides: whether to exchange the left and right column.
 
     Raises:
         RecordingError: ``out`` is in use, nothing is left to write, or it cannot be written.

@@ -43,10 +43,7 @@ def features(
     """``features`` of ``info.json``.
 
     Args:
-        cameras: of the recording.
         shape: ``(height, width, 3)`` of every frame.
-        fps: frames a second.
-        has_speed: whether there is a state.
     """
     height_px, width_px, _ = shape
     video = {
@@ -84,7 +81,6 @@ def stats_of(values: NDArray[Any], count: int, shape: tuple[int, ...]) -> Stats:
 
     Args:
         values: shape ``(n, columns)``.
-        count: of frames.
         shape: that each figure shall have.
     """
     numbers = np.asarray(values, np.float64)

@@ -52,10 +52,6 @@ class _Episode:
 def read_lerobot(folder: Path, choice: Choice = NO_CHOICE) -> Source:
     """Read a dataset.
 
-    Args:
-        folder: with ``meta/info.json``.
-        choice: of features; without, what their own names say.
-
     Returns:
         Its moments, decoded while they are asked for; an episode begins a stretch.
 

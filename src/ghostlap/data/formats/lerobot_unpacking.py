@@ -31,10 +31,6 @@ _MAX_JSON_BYTES = 16 * 1024**2
 def read_unpacked(folder: Path, choice: Choice) -> Recording:
     """Read a dataset; what was unpacked of it before, as long as it did not change.
 
-    Args:
-        folder: of the dataset.
-        choice: of features.
-
     Raises:
         GhostlapError: it cannot be read, or there is no room for its pictures.
     """

@@ -24,9 +24,7 @@ class VideoFile:
     """Encodes frames as H.264 (yuv420p), frame ``k`` being shown at ``k / fps`` exactly.
 
     Args:
-        path: of the MP4 file; its folder is made.
         shape: ``(height, width, 3)`` of every frame, height and width even.
-        fps: frames a second.
     """
 
     def __init__(self, path: Path, shape: tuple[int, ...], fps: int) -> None:
@@ -58,10 +56,7 @@ def read_frames(path: Path, from_s: float, count: int, fps: float) -> Iterator[R
     """Frames of an episode.
 
     Args:
-        path: of the video.
         from_s: when its first frame is shown.
-        count: how many there should be.
-        fps: frames a second.
 
     Raises:
         ExchangeError: the file is missing, no video, too large, or too short.

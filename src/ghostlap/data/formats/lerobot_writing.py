@@ -55,11 +55,8 @@ def write_lerobot(
     """Write moments into an empty folder.
 
     Args:
-        moments: of the source, in their order.
-        folder: of the dataset.
         source: for its cameras and usual step; gets notes on what was done to the time.
         fps: frames a second; None for the nearest to the usual step.
-        task: what the driver was told to do.
 
     Returns:
         How many frames were written.

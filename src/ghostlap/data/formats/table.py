@@ -24,7 +24,6 @@ def read_table(path: Path, choice: Choice = NO_CHOICE) -> Recording:
 
     Args:
         path: the table, or the folder of which it is the only one.
-        choice: what stands where, as far as its header does not tell.
 
     Returns:
         A recording whose throttle and brake are 0 and whose speed is NaN where the table has none;

@@ -34,8 +34,6 @@ def write_tub(moments: Iterable[Moment], folder: Path, has_speed: bool) -> list[
     throttle less the brake, as donkeycar means it.
 
     Args:
-        moments: in their order.
-        folder: of the tub.
         has_speed: write ``enc/speed``, in m/s.
 
     Returns:

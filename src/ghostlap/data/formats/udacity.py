@@ -21,8 +21,6 @@ def write_udacity(
     """Write moments into an empty folder; picture files are kept byte for byte.
 
     Args:
-        moments: what is written.
-        folder: where.
         shard_bytes: size of the files that pictures are packed into; None leaves each its own.
 
     Returns:

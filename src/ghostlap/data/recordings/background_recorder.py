@@ -29,7 +29,6 @@ class BackgroundRecorder:
     """Writes rows of a recording, without anybody waiting for it.
 
     Args:
-        recorder: takes the rows; is closed with this one.
         say: tells a person something, from any thread.
         count_lost: called for each row that is not written.
     """
@@ -67,11 +66,7 @@ class BackgroundRecorder:
         return not self._thread.is_alive()
 
     def put(self, **row: Any) -> None:
-        """Have a row written. Returns at once, and raises nothing.
-
-        Args:
-            row: as :meth:`ghostlap.data.recordings.recorder.Recorder.append` takes it.
-        """
+        """Have a row written. Returns at once, and raises nothing."""
         now_s = time.monotonic()
         with self._news:
             if self._closed:

@@ -75,10 +75,7 @@ NO_CHOICE = Choice()
 
 
 def parse_columns(texts: Sequence[str]) -> dict[str, Column]:
-    """Read ``--columns``.
-
-    Args:
-        texts: each ``TARGET=COLUMN`` or ``TARGET=COLUMN:UNIT``.
+    """Read ``--columns``, each ``TARGET=COLUMN`` or ``TARGET=COLUMN:UNIT``.
 
     Raises:
         RecordingError: one is misspelt.

@@ -82,8 +82,6 @@ def write_copy(folder: Path, parts: Iterable[Part], edit: str = "", *, mirror: b
     another picture has that name. One that is missing stays so.
 
     Args:
-        folder: of the new recording.
-        parts: of one recording or several, in order.
         edit: what is done, a line for the new recording; "" adds none.
         mirror: exchange left and right, in pictures, steering and tables.
 
@@ -119,13 +117,7 @@ def write_copy(folder: Path, parts: Iterable[Part], edit: str = "", *, mirror: b
 
 
 def edit_line(kept: int, total: int, words: Sequence[str]) -> str:
-    """The line about an edit in the recording that it makes.
-
-    Args:
-        kept: how many rows it has.
-        total: how many the recordings have that it is made of.
-        words: after ``ghostlap edit``: they do the same again.
-    """
+    """The line about an edit in the recording that it makes."""
     return f"{kept} of {total} rows: ghostlap edit {shlex.join(words)}"
 
 
@@ -136,12 +128,7 @@ def _mirrored(row: Row) -> Row:
 
 
 class _Pictures:
-    """The pictures of a new recording.
-
-    Args:
-        folder: where they go.
-        mirror: left and right are exchanged.
-    """
+    """The pictures of a new recording."""
 
     def __init__(self, folder: Path, mirror: bool) -> None:
         self._folder, self._mirror = folder, mirror

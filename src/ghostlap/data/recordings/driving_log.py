@@ -77,9 +77,7 @@ def read_log(
     """Read a ``driving_log.csv``, or a table like it.
 
     Args:
-        path: of the log.
         may_be_empty: whether one without a row is read, too.
-        choice: of columns.
         name_of: what to keep of an image cell.
 
     Raises:

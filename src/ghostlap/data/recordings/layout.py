@@ -147,9 +147,6 @@ def layout_of(
     """Find out where everything stands.
 
     Args:
-        name: of the log, for errors.
-        header: its column names, or none.
-        separator: between cells.
         choice: what is asked for, which comes before what the header says.
         row: the first one, to suggest columns by.
 

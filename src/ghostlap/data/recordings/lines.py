@@ -67,12 +67,6 @@ def lines_of(
 ) -> Iterator[bytes]:
     """The lines of a file from where it stands, each with its break; the last one may have none.
 
-    Args:
-        file: to be read.
-        name: what to call it in an error.
-        what: it should be.
-        error: the kind to raise.
-
     Raises:
         GhostlapError: of the kind asked for: a line is longer than :data:`MAX_LINE_BYTES`.
     """

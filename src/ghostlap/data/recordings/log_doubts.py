@@ -13,11 +13,7 @@ _AMBIGUOUS_BYTES = 1200
 
 
 class Doubts:
-    """The rows of a log that can be read in several ways, or may be cut off.
-
-    Args:
-        log: whose rows they are; it gets the notes.
-    """
+    """The rows of a log that can be read in several ways, or may be cut off."""
 
     def __init__(self, log: DrivingLog) -> None:
         self.commas = Commas()
@@ -39,8 +35,7 @@ class Doubts:
     def settle(self, unreadable: int) -> set[int]:
         """Decide, when the whole log has been seen, on the rows in doubt.
 
-        Args:
-            unreadable: number of lines that are no rows.
+        ``unreadable`` of its lines are no rows.
 
         Returns:
             The rows to leave out.
@@ -79,8 +74,6 @@ class Doubts:
         """Find out which lines of the end are not settled before more is known.
 
         Args:
-            last_line: number of the log's last line.
-            ended: whether that has its line break.
             left_out: what :meth:`settle` said.
             header_line: of the log's first header, or 0.
         """

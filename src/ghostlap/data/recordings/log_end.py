@@ -27,7 +27,6 @@ def end_log(path: Path, cut_off: Path) -> tuple[int, int]:
     understood by what is around them are written out as they are understood.
 
     Args:
-        path: of the log, which may not be there yet.
         cut_off: takes lines that are taken out or written anew, as they were.
 
     Returns:

@@ -59,11 +59,7 @@ def no_row_error(
     """What to say of a log without a row, or with hardly any.
 
     Args:
-        log: the rows and notes that there are.
-        lines: that it has, or that were read.
         unreadable: number and text of the first line that is no row.
-        layout: of the columns, if it is not the simulator's.
-        header_line: of the first header, or 0.
         unknown_header: cells of a first line that is a header of columns nobody knows.
     """
     if unreadable and not any(one.kind == "ambiguous" for one in log.notes):

@@ -33,8 +33,6 @@ class Paths(OpsMixin, ObjectStringArrayMixin, ExtensionArray):
     """A folder with each of some names, made as they are asked for; "" where there is no name.
 
     Args:
-        folder: what stands before each name.
-        names: of all files.
         rows: which of them, by place; all if left out.
     """
 

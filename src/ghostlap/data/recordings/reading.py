@@ -82,10 +82,7 @@ def recording_of(
     """A recording of what was read.
 
     Args:
-        log: its rows.
-        folder: where they come from.
         images: the folder that the names of its images are below.
-        counts: what the log's ``lines`` are.
         steering: what the source calls it; what the log says, by default.
     """
     return Recording(

@@ -41,7 +41,6 @@ class Recorder(contextlib.AbstractContextManager["Recorder"]):
     """Appends to a recording; a new one, or one that is there already.
 
     Args:
-        folder: made if it is not there.
         jpeg_quality: 75 is the simulator's own.
         beside: opens the table beside the log, if there is one: ``WHO_DROVE.open``, for example.
         log: where the rows go; ``driving_log.csv`` in the folder by default. With another one, it

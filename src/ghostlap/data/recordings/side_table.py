@@ -171,7 +171,6 @@ class SideLog(contextlib.AbstractContextManager["SideLog"]):
     nothing is said, and never the other way round.
 
     Args:
-        table: what it is.
         path: of its file. What a kill left of a last row there is taken back.
         has_header: whether a new one gets a first line with the columns' names.
 
@@ -198,11 +197,7 @@ class SideLog(contextlib.AbstractContextManager["SideLog"]):
             raise
 
     def append(self, center: str, cells: Mapping[str, Cell]) -> None:
-        """Write the row of a center image.
-
-        Args:
-            center: the image's file name.
-            cells: by column; one that is missing stays empty.
+        """Write the row of a center image; a cell that is missing stays empty.
 
         Raises:
             RecordingError: a cell is none of the words to choose from, or the disk is full.

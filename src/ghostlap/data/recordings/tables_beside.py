@@ -95,7 +95,6 @@ def copy_tables(
     """Copy what the tables beside logs say of some of their rows, and what was done to them before.
 
     Args:
-        target: folder of the new recording.
         sources: folders of recordings, and new names of their rows' center images, by those that
             they had.
         mirror: left and right are exchanged; what is said of a place on a road is left out.

@@ -47,10 +47,6 @@ def is_tub(folder: Path) -> bool:
 def read_tub(folder: Path, choice: Choice) -> Recording:
     """Read a tub.
 
-    Args:
-        folder: of the tub, for which :func:`is_tub` is true.
-        choice: of keys, where they are not the usual ones.
-
     Returns:
         Its records, ``lines`` being their numbers from 0.
 

@@ -57,7 +57,6 @@ class AugmentedBatch:
         """Augment the frame of sample ``i``.
 
         Args:
-            i: which sample of the batch.
             frame: RGB ``uint8``, shape ``spec.frame_shape``; left as it is.
             whole: give the whole frame back (to look at) instead of the rows that are kept.
 
@@ -96,7 +95,6 @@ def draw(
     """Draw what happens to each sample of a batch.
 
     Args:
-        augmentation: probabilities and ranges.
         steering: labels, shape ``(n,)``.
         rng: the only source of chance.
         spec: of the frames that :meth:`AugmentedBatch.apply` will get.

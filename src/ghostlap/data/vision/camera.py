@@ -110,7 +110,6 @@ def steering_after_warp(
     Args:
         steering: labels before, shape ``(n,)``.
         matrices: warps from old to new pixel ``(column, row)``, shape ``(n, 2, 3)``.
-        camera: camera of the frames.
         steering_correction: steering for 0.83 m to the side, the feedback gain; above 0.
 
     Returns:
@@ -138,7 +137,6 @@ def road_after_warp(
         road: cross-track error in m, heading error in rad, both of the car to the left, curvature
             of the road to the left in 1/m, width in m, shape ``(n, 4)``.
         matrices: warps from old to new pixel ``(column, row)``, shape ``(n, 2, 3)``.
-        camera: camera of the frames.
 
     Returns:
         The same of the pictures after, shape ``(n, 4)``.

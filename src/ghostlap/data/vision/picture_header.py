@@ -34,9 +34,6 @@ class BadPicture(ValueError):
 def jpeg_size(data: bytes) -> tuple[int, int]:
     """Width and height of a JPEG.
 
-    Args:
-        data: the whole file, which begins with ``JPEG_START``.
-
     Raises:
         BadPicture: it is cut off, does not tell its size, or is of a kind that is not decoded.
     """
@@ -70,9 +67,6 @@ def jpeg_size(data: bytes) -> tuple[int, int]:
 
 def png_size(data: bytes) -> tuple[int, int]:
     """Width and height of a PNG.
-
-    Args:
-        data: the whole file, which begins with ``PNG_START``.
 
     Raises:
         BadPicture: it does not tell its size.

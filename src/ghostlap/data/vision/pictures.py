@@ -37,11 +37,6 @@ MAX_IMAGE_PIXELS = 4096 * 3072
 def decode_rgb(data: bytes, name: str = "picture", max_side_px: int = MAX_IMAGE_SIDE_PX) -> Rgb:
     """Decode a JPEG or PNG file's bytes into a frame.
 
-    Args:
-        data: content of the file.
-        name: its name in errors.
-        max_side_px: largest side of a picture that is decoded.
-
     Raises:
         ImageError: the file is empty, cut off, too large, neither PNG nor JPEG, or of a kind that
             no camera writes; it is not decoded then.

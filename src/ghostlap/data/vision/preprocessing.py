@@ -231,7 +231,6 @@ def preprocess(rgb: Rgb, spec: Preprocessing = SEED) -> NDArray[np.float32]:
 
     Args:
         rgb: RGB ``uint8``, shape ``spec.frame_shape``.
-        spec: preprocessing; the default is the seeds'.
 
     Returns:
         ``float32``, shape ``spec.input_shape``, by default ``(66, 200, 3)`` in [0, 1].

@@ -37,7 +37,6 @@ class ShardWriter:
     """Packs pictures into a folder, until it is closed.
 
     Args:
-        folder: where shards and index are written.
         shard_bytes: size at which the next shard is begun.
     """
 

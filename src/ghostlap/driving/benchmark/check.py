@@ -78,10 +78,6 @@ def drive_again(
     """Drive some of a result's drives again, drawn by chance, and compare.
 
     Args:
-        result: as it was read.
-        folder: where it lies, perhaps with its drives.
-        policy: that it is said to be of.
-        count: of drives.
         drive: drives tasks and gives their results, in order.
     """
     problems = problems_on_paper(result)

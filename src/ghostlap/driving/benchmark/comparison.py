@@ -138,8 +138,6 @@ def partings(
     """Where the first two policies part, the drives with the greatest difference first.
 
     Args:
-        suite: that both drove.
-        results: two.
         folders: of each, with the drives; nothing is found where these are not.
     """
     tasks = {key_of_task(task): task for task in suite.tasks(_SOMEBODY)}

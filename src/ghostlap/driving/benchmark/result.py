@@ -177,10 +177,7 @@ def key_of(episode: dict[str, Any]) -> Key:
 
 
 def read_result(path: Path) -> dict[str, Any]:
-    """Read a result.
-
-    Args:
-        path: of the file, or of its folder.
+    """Read a result from its file, or from the folder that this lies in.
 
     Raises:
         BenchmarkError: there is none, it is broken, or of another version.

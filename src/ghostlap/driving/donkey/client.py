@@ -28,10 +28,6 @@ async def drive_donkey(
     """Drive until the simulator closes the connection.
 
     Args:
-        config: port, scene and how answers are carried out.
-        predict: has the pilot look at a telemetry.
-        say: told what a person should know.
-        stats: counts answers.
         shape: of the frames that the pilot wants, ``(height, width, 3)``.
 
     Raises:

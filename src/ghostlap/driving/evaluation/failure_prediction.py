@@ -63,7 +63,6 @@ def failure_prediction(
     """How well the spread announced interventions; None without a spread or without interventions.
 
     Args:
-        drives: one an episode.
         groups: of each drive; those of one group are not independent of each other, as those of
             one track and seed. The bootstrap draws whole groups.
     """

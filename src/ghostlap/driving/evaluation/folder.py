@@ -83,10 +83,7 @@ def begin_folder(
     """Make the folder ready.
 
     Args:
-        folder: of the evaluation.
         now: what it rests on, see :func:`heading`.
-        tasks: all that is to be driven.
-        resume: go on with what was begun there.
 
     Returns:
         With ``resume``, what had been finished before; else nothing, and what an earlier
@@ -129,12 +126,6 @@ def _make_subfolders(folder: Path) -> None:
 
 def keep(folder: Path, index: int, task: EpisodesTask, result: EpisodesResult) -> EpisodesResult:
     """Write what came of a task.
-
-    Args:
-        folder: of the evaluation.
-        index: of the task in the plan.
-        task: what was driven.
-        result: what came of it.
 
     Returns:
         The result as it will be read back: its drives rounded as in their files, and without the

@@ -30,15 +30,7 @@ _WAYS = {1: "forward", -1: "backward"}
 def save_map(
     track: Track, episodes: Sequence[Episode], drives: Sequence[Drive], title: str, picture: Path
 ) -> None:
-    """Draw what was driven on one track.
-
-    Args:
-        track: the road.
-        episodes: of each drive.
-        drives: at least one.
-        title: of the whole picture.
-        picture: a PNG.
-    """
+    """Draw what was driven on one track."""
     from matplotlib.cm import ScalarMappable
     from matplotlib.colors import Normalize
     from matplotlib.figure import Figure

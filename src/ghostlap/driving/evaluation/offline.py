@@ -52,11 +52,6 @@ def compare(
 ) -> list[AgainstPerson]:
     """Show every center frame of each recording to the pilot; rows without one are left out.
 
-    Args:
-        pilot: to be shown them.
-        recordings: of any format.
-        columns: ``--columns``, as :func:`~ghostlap.data.formats.readers.read_recording` has it.
-
     Raises:
         RecordingError: a recording cannot be read, or all of its pictures are missing.
         ImageError: a picture is broken, or not of the size that the pilot was trained on.

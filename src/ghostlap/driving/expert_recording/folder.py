@@ -196,8 +196,6 @@ def put_together(out: Path, stretches: Sequence[Stretch], *, unfinished: bool) -
     """Write log and ground truth from what is recorded so far; returns the rows.
 
     Args:
-        out: the recording's folder.
-        stretches: all of them.
         unfinished: whether those that are not finished count too.
     """
     rows = 0

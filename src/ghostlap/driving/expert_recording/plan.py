@@ -104,10 +104,6 @@ class Job:
 def plan(config: RecordConfig, tracks: Sequence[Track]) -> list[Stretch]:
     """All stretches, in the order of the recording.
 
-    Args:
-        config: what to record.
-        tracks: those of the config.
-
     Returns:
         Stretches in order: for each track the laps one way, the laps the other, the recoveries.
     """

@@ -25,12 +25,7 @@ _SLOWER_MPH = {"jungle": 5.0}
 
 
 def plan_failures(config: FailuresConfig, mutants: Sequence[Path] = ()) -> list[EpisodesTask]:
-    """All drives, in an order of which any beginning is of all kinds.
-
-    Args:
-        config: see :class:`FailuresConfig`.
-        mutants: their run folders.
-    """
+    """All drives, in an order of which any beginning is of all kinds."""
     return [
         task
         for round_ in range(config.rounds)

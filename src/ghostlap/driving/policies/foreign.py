@@ -67,11 +67,7 @@ class Foreign:
 
 
 class Talk:
-    """A talk with a policy; called with a frame and the speed, it answers or does not.
-
-    Args:
-        policy: which, and its limits.
-    """
+    """A talk with a policy; called with a frame and the speed, it answers or does not."""
 
     def __init__(self, policy: Foreign) -> None:
         self.policy = policy
@@ -96,11 +92,7 @@ class Talk:
         self._start(self._tell, writes)
 
     def begin(self, shape: tuple[int, int, int]) -> None:
-        """Tell of a new drive, and wait until the policy is ready.
-
-        Args:
-            shape: of the frames, ``(height, width, 3)``.
-        """
+        """Tell of a new drive, the shape of its frames, and wait until the policy is ready."""
         if self.problem:
             return
         self.faults.clear()

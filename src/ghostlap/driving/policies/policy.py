@@ -59,7 +59,6 @@ def policy_of(text: str, name: str = "", **limits: Any) -> Policy:
     Args:
         text: ``expert``; a run folder or a pilot that comes along; an ``.onnx`` or ``.tflite``
             file; ``package.module:function``; ``exec:COMMAND``; ``tcp:PORT``.
-        name: what it is to be called; "" takes it from the text.
         limits: fields of :class:`Foreign`, for all that drives in a process of its own.
 
     Raises:

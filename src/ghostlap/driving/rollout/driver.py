@@ -17,11 +17,7 @@ Floats = NDArray[np.float64]
 
 
 class Driver:
-    """Whoever tells all cars of a simulation what to do; one of these says how.
-
-    Args:
-        cars: how many.
-    """
+    """Whoever tells all cars of a simulation what to do; one of these says how."""
 
     def __init__(self, cars: int) -> None:
         self.not_a_number: NDArray[np.bool_] = np.zeros(cars, bool)
@@ -61,8 +57,6 @@ class PilotDriver(Driver):
 
     Args:
         pilot: the camera must take the rows that its preprocessing keeps of a frame of its size.
-        control: how its answers are carried out.
-        cars: how many.
     """
 
     def __init__(self, pilot: Pilot, control: ControlConfig, cars: int) -> None:

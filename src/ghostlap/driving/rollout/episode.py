@@ -57,7 +57,6 @@ def run_episodes(task: EpisodesTask, report: Callable[[float], None]) -> Episode
     """Drive the episodes of a task, all cars side by side.
 
     Args:
-        task: what to drive.
         report: told now and then of the metres that the cars have come further, of
             ``task.whole_m``.
     """
@@ -122,7 +121,6 @@ def simulation_of(task: EpisodesTask, **view: Any) -> Simulation:
     """The simulation of a task, with its cars at their starts.
 
     Args:
-        task: which road, light and starts, and whose simulation.
         view: what its cameras take, as :class:`ghostlap.sim.world.World` is told.
 
     Raises:
@@ -146,6 +144,5 @@ def simulation_class(name: str, error: type[GhostlapError]) -> Callable[..., Sim
 
     Args:
         name: ``package.module:class``; empty for the embedded one.
-        error: what to raise where it cannot be imported.
     """
     return named_function(name, "--simulation", error) if name else World

@@ -43,13 +43,7 @@ class Incident:
 def incidents_of(
     simulation: Simulation, episodes: Sequence[Episode], drives: Sequence[Drive]
 ) -> tuple[Incident, ...]:
-    """Take frames around some interventions, evenly from the drives and early in each.
-
-    Args:
-        simulation: in which they were driven.
-        episodes: of each drive.
-        drives: with or without interventions.
-    """
+    """Take frames around some interventions, evenly from the drives and early in each."""
     chosen = _chosen([np.flatnonzero(drive.intervention) for drive in drives])
     return _seen(simulation, episodes, drives, chosen) if chosen else ()
 
@@ -59,10 +53,7 @@ def worst_of(
 ) -> Incident:
     """Take frames around the moment of the largest |cross-track error| of all drives.
 
-    It is worth a look even where nobody had to take over.
-
-    Args:
-        simulation, episodes, drives: as for :func:`incidents_of`; one drive at least.
+    It is worth a look even where nobody had to take over. There must be one drive at least.
     """
     largest_m = [float(np.abs(drive.cte_m).max()) for drive in drives]
     episode = int(np.argmax(largest_m))
@@ -127,14 +118,7 @@ def save_frames(incident: Incident, picture: Path) -> None:
 
 
 def save_strip(incident: Incident, drive: Drive, title: str, picture: Path) -> None:
-    """Draw the frames of an incident side by side, each with its time, steering and error.
-
-    Args:
-        incident: of this drive.
-        drive: what the car did.
-        title: above all frames.
-        picture: a PNG.
-    """
+    """Draw the frames of an incident side by side, each with its time, steering and error."""
     from matplotlib.figure import Figure
 
     count = len(incident.frames)

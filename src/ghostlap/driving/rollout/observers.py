@@ -80,8 +80,6 @@ class Progress(Observer):
 
     Args:
         whole_m: the way to go, all cars together.
-        cars: how many share it.
-        report: told of metres that cars have come further.
     """
 
     def __init__(self, whole_m: float, cars: int, report: Callable[[float], None]) -> None:

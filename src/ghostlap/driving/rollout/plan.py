@@ -116,12 +116,7 @@ class EpisodesTask:
 
 
 def plan_pilot(config: EvaluateConfig, tracks: Sequence[Track]) -> list[EpisodesTask]:
-    """What the pilot drives, on each track and under each stress asked for.
-
-    Args:
-        config: see :class:`EvaluateConfig`.
-        tracks: those that ``config.track`` names, in that order.
-    """
+    """What the pilot drives, on each of the config's tracks and under each stress asked for."""
     driver = str(config.pilot) if config.is_policy else config.pilot
     return [
         task

@@ -29,9 +29,6 @@ class PolicyDriver(Driver):
 
     Args:
         policy: asked for each car, in their order, 20 times a second.
-        control: how its answers are carried out.
-        cars: how many.
-        name: of the policy, for messages.
     """
 
     def __init__(self, policy: Policy, control: ControlConfig, cars: int, name: str) -> None:
@@ -81,8 +78,6 @@ class ForeignDriver(PolicyDriver):
     """A policy in another process, asked for one car.
 
     Args:
-        policy: which, and its limits.
-        control: how its answers are carried out.
         shape: of the frames, ``(height, width, 3)``.
     """
 

@@ -52,11 +52,7 @@ class Observer:
         """This is how things stand, before any car is put back or pushed."""
 
     def acted(self, loop: ClosedLoop) -> None:
-        """The driver has looked and answered; the answer is carried out next.
-
-        Args:
-            loop: cars that were put back or pushed are so by now.
-        """
+        """The driver has answered, cars are put back and pushed; the answer is carried out next."""
 
 
 class InterventionDetector:
@@ -84,12 +80,8 @@ class ClosedLoop:
     lets time pass.
 
     Args:
-        simulation: with the cars at their starts.
-        driver: says what to do.
-        observers: told in this order.
         is_over: whose drive is over where things stand so, shape ``(cars,)``; nobody's by default.
         pushes: for each car, in the order of time; none for nobody.
-        stress: its delay and its lost frames.
     """
 
     def __init__(

@@ -72,9 +72,7 @@ class SeenThrough:
     """A simulation of which only the pictures differ; the same moment is always seen the same.
 
     Args:
-        simulation: takes whole pictures.
         picture: how much of each of :data:`PICTURE_CHANGES`.
-        seeds: of what is drawn for each car.
         rows: part of each frame that is given on, first and end.
     """
 

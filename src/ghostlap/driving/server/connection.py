@@ -44,7 +44,6 @@ class SimulatorConnection(ServerConnection, asyncio.BufferedProtocol):
 
     Args:
         door: is told when it opens and closes, and says whether it may.
-        arguments, options: of :class:`ServerConnection`.
     """
 
     def __init__(self, door: Door, *arguments: Any, **options: Any) -> None:

@@ -38,7 +38,6 @@ class DriveRecorder(BackgroundRecorder):
 
     Args:
         folder: a recording there is continued.
-        say, count_lost: see :class:`BackgroundRecorder`.
 
     Raises:
         RecordingError: the folder cannot be written.
@@ -76,7 +75,6 @@ class Recordings:
 
     Args:
         folder: the first one, opened at once, so that it is known early if it cannot be.
-        say, count_lost: see :class:`DriveRecorder`.
 
     Raises:
         RecordingError: the folder cannot be written.

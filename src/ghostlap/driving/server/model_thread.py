@@ -91,7 +91,6 @@ def predict_with(pilot: Pilot, max_side_px: int) -> Predict:
     Frames of another size than the pilot was trained on are cropped by the same share of rows.
 
     Args:
-        pilot: ready to drive.
         max_side_px: frames that say they are larger are not even decoded.
     """
 
@@ -130,7 +129,6 @@ class ModelThread:
 
     Args:
         predict: answers to a telemetry; raises nothing.
-        loop: where answers are delivered.
     """
 
     def __init__(self, predict: Predict, loop: AbstractEventLoop) -> None:
@@ -148,7 +146,6 @@ class ModelThread:
         """Queue up; once until :meth:`Asker.answered`, so that turns are fair.
 
         Args:
-            asker: wants an answer.
             goes_first: whether every other turn is this one's.
         """
         (self._first if goes_first else self._others).append(asker)

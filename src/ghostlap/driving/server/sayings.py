@@ -18,10 +18,6 @@ class Sayings:
     """Says the first event of a kind at once, and counts those of the next minute.
 
     Events are of one kind if what is said of them differs in names and numbers only.
-
-    Args:
-        say: tells a person something.
-        now_s: a monotonic clock.
     """
 
     def __init__(self, say: Callable[[str], None], now_s: Callable[[], float]) -> None:
@@ -33,7 +29,6 @@ class Sayings:
         """Say what happened to a client.
 
         Args:
-            name: of the client.
             what: happened; the text goes on where the name ends.
         """
         kind = _NUMBER.sub("#", _QUOTED.sub("", what))[:_KIND_CHARACTERS]

@@ -56,12 +56,8 @@ class DriveServer:
             await stopped.wait()
 
     Args:
-        config: see :class:`DriveConfig`.
         predict: answers to a telemetry, on a thread of its own; raises nothing.
         say: tells a person something; must not wait.
-        stats: where to count.
-        recordings: where simulators are recorded, if they are.
-        observer: who watches, if somebody does.
     """
 
     def __init__(

@@ -68,16 +68,10 @@ class Session:
     wait for each other for ever.
 
     Args:
-        name: of the simulator, for people.
-        config: as the server was told.
-        link: to the simulator.
         ask: has the newest frame of a session looked at; :meth:`answered` is called with the
             answer.
-        say: tells a person something.
-        stats: of the server.
         now_s: a monotonic clock, fine enough for milliseconds.
         record: opens where the drive is recorded, if it is.
-        observer: who watches, if somebody does.
     """
 
     def __init__(

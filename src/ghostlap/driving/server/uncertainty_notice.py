@@ -14,8 +14,7 @@ _OVER_AFTER_S = 5.0
 class UncertaintyNotice:
     """Tells apart the occurrences of a pilot being unsure, so that each is said once.
 
-    Args:
-        slow_when_unsure: the share of the speed that is taken off; with 0 there is none.
+    Nothing is said with a ``slow_when_unsure`` of 0.
     """
 
     def __init__(self, slow_when_unsure: float) -> None:
@@ -29,7 +28,6 @@ class UncertaintyNotice:
 
         Args:
             unsure: how unsure the pilot has been of late, from 0 to 1.
-            now_s: a monotonic clock.
         """
         self.slows = self._works and unsure > _SLOWS_FROM
         if not self.slows:

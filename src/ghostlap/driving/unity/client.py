@@ -49,10 +49,7 @@ class UnityClient:
     """Udacity's simulator as a drive server knows it.
 
     Args:
-        host: of the server, an IPv4 address or name.
-        port: of the server.
         numbers: how the simulator's machine writes and reads numbers.
-        clock: seconds that pass, for the pings.
     """
 
     def __init__(

@@ -52,11 +52,8 @@ class UnityLoop(Observer):
 
     Args:
         simulation: with one car and one camera.
-        client: the connection to the driver.
-        pace: real time, or as fast as the driver is.
         laps, seconds: when the drive is over, counted from the first command; None is never.
         wait_s: give up after so many seconds of real time without a command; None is never.
-        clock: seconds that pass, for that.
         on_intervention: told of each, before the car is put back.
     """
 

@@ -15,12 +15,7 @@ _PATIENCE_S = 0.25
 
 
 class RealTime:
-    """Pictures at a steady rate at most, physics as fast as time passes.
-
-    Args:
-        frame_rate_hz: pictures a second.
-        clock: seconds that pass.
-    """
+    """Pictures at a steady rate at most, physics as fast as time passes."""
 
     def __init__(
         self, frame_rate_hz: float, clock: Callable[[], float] = time.perf_counter
@@ -44,11 +39,7 @@ class RealTime:
 
 
 class Uncapped:
-    """A picture as soon as the server has answered one; time passes by equal parts a picture.
-
-    Args:
-        frame_rate_hz: pictures a simulated second.
-    """
+    """A picture as soon as the server has answered one; time passes by equal parts a picture."""
 
     def __init__(self, frame_rate_hz: float) -> None:
         self._frame_rate_hz = frame_rate_hz

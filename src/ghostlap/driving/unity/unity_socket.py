@@ -34,7 +34,6 @@ class UnitySocket:
 
     Args:
         host: an IPv4 address or a name of one: the simulator knows no other.
-        port: of the drive server.
         key: ``Sec-WebSocket-Key``, 16 bytes in Base64.
 
     Raises:

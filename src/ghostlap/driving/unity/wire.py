@@ -107,7 +107,6 @@ class Wire:
 
     Args:
         sid: a name for the connection, of letters and digits.
-        max_message_bytes: told to clients that ask.
     """
 
     def __init__(self, sid: str, max_message_bytes: int = 1_000_000) -> None:

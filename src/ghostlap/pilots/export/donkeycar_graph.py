@@ -53,7 +53,6 @@ def donkeycar_file(network: Any, spec: Preprocessing) -> bytes:
     """The content of the ``.tflite`` file.
 
     Args:
-        network: a Keras model on TensorFlow.
         spec: its preprocessing, of frames of 160x120 pixels.
     """
     import tensorflow as tf

@@ -47,9 +47,7 @@ def preprocessing_graph(spec: Preprocessing, opset: int, ir_version: int) -> Any
     """The preprocessing as an ONNX model.
 
     Args:
-        spec: the pilot's preprocessing.
         opset: version of the operators, 13 or newer.
-        ir_version: version of the file format.
 
     Returns:
         A model from ``frames``, ``uint8`` ``(n, height, width, 3)``, RGB, to ``seen``, ``float32``
@@ -179,11 +177,6 @@ def _blurred(graph: PictureGraph, planes: str, step: Step, channels: int) -> str
 
 def with_preprocessing(network: Path, spec: Preprocessing, outputs: Sequence[str]) -> Any:
     """Join a pilot's network with its preprocessing.
-
-    Args:
-        network: the run folder's ``model.onnx``.
-        spec: the pilot's preprocessing.
-        outputs: names of its outputs.
 
     Returns:
         An ONNX model from ``frames``, ``uint8`` ``(n, height, width, 3)``, RGB, to one output

@@ -26,7 +26,6 @@ def convert(network: Any, number: str, calibration: NDArray[np.float32]) -> byte
     """The content of a ``.tflite`` file.
 
     Args:
-        network: a Keras model on TensorFlow.
         number: type of the weights, ``float32``, ``float16`` or ``int8``; int8 is that of the
             computation, too. Input and output stay ``float32``.
         calibration: preprocessed pictures for int8, ``(n, height, width, channels)``.

@@ -154,12 +154,7 @@ def _compared(
 
 
 def choose(tried: Sequence[Tried], person: NDArray[np.float64], seed: int) -> Tried:
-    """The best recipe, if it is convincing.
-
-    Args:
-        tried: best first.
-        person: their steering, shape ``(n,)``.
-        seed: of the resampling.
+    """The best recipe of some that are sorted, if it is convincing.
 
     Raises:
         LegacyError: no correlation reaches :data:`CONVINCING`; or a recipe that makes the model

@@ -20,7 +20,6 @@ def parse_formula(text: str, option: str) -> tuple[float, float]:
 
     Args:
         text: ``x``, ``x/255``, ``x/127.5-1``, ``x*2+1``, or ``scale,offset``.
-        option: of the command line, for an error.
 
     Raises:
         LegacyError: it is neither.

@@ -51,10 +51,6 @@ class H5Content:
 def read_h5_file(path: Path, where: str) -> H5Content:
     """Read a model or weights.
 
-    Args:
-        path: of the file.
-        where: what to call it in an error.
-
     Raises:
         LegacyError: it is no such file, is broken, or holds what no model of Keras does.
     """

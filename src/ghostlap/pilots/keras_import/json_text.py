@@ -34,10 +34,6 @@ def read_json_file(path: Path) -> dict[str, Any]:
 def parse_json(data: bytes | str, where: str) -> dict[str, Any]:
     """A JSON object; also one that was written as a string of JSON, as some ``to_json`` were.
 
-    Args:
-        data: at most ``MAX_BYTES``.
-        where: for an error.
-
     Raises:
         LegacyError: too large, nested too deeply, or no JSON object.
     """

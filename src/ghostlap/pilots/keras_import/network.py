@@ -48,7 +48,6 @@ def rebuild(
     """Build the network anew and give it the weights, each checked for its shape.
 
     Args:
-        file: what was read.
         lambdas: what Lambda layers do, by name, as their user says.
         flipped: whether convolutions are Theano's; None for what the file says.
         channel_scale: scale and offset of each channel of the picture, done first.

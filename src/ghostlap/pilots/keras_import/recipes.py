@@ -63,7 +63,6 @@ def candidates(
     """Every known recipe that agrees with what is given, each once.
 
     Args:
-        given: what the user said.
         input_shape: of the network, ``(height, width, channels)``.
         frame: height and width of the frames.
         scales_itself: whether the network takes values from 0 to 255.

@@ -37,12 +37,8 @@ def compare_page(
     """The whole page.
 
     Args:
-        suite: that all drove.
-        results: two or more.
-        names: of their policies.
         apart: differences of the others to the first, by name.
         unlike: what is different about them, values one a result.
-        found: where the first two part.
     """
     ranked = sorted(
         zip(names, results, strict=True), key=lambda pair: -pair[1]["score"]["autonomy_percent"]
@@ -103,13 +99,7 @@ def _shown(count: int, one: Parting) -> list[tuple[Moment, int]]:
 
 
 def write_video(found: Sequence[Parting], names: Sequence[str], path: Path) -> None:
-    """Seconds around each parting, the first policy on the left, the second on the right.
-
-    Args:
-        found: at least one.
-        names: of the two.
-        path: of the MP4.
-    """
+    """Seconds around each parting, the first policy on the left, the second on the right."""
     from ghostlap.reports.video.writer import VideoWriter
 
     writer, count = None, 0

@@ -19,13 +19,7 @@ MOST_MOMENTS = 8
 
 
 def benchmark_page(result: dict[str, Any], suite: Suite, finished: Finished) -> str:
-    """The whole page; the same result gives the same bytes.
-
-    Args:
-        result: as :func:`ghostlap.driving.benchmark.result.result_of` made it.
-        suite: that was driven.
-        finished: all of its drives.
-    """
+    """The whole page; the same result gives the same bytes."""
     score, policy = result["score"], result["policy"]
     km = sum(one["distance_km"] for one in result["groups"])
     taken_over = round(sum(one["interventions"] for one in result["groups"]))

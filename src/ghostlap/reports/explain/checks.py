@@ -155,13 +155,6 @@ def faithfulness(
 ) -> dict[str, Any]:
     """Hide what is salient, and as much elsewhere, and compare what it does to the steering.
 
-    Args:
-        pilot: to be asked.
-        maps: of the frames.
-        shuffled_maps: of the same frames, by the shuffled network.
-        sampled: frames shown to the pilot.
-        seed: of the random places.
-
     Returns:
         JSON values: medians over frames of the absolute change of steering with the tenth of the
         picture hidden that is ``most_salient``, that has the same shape ``elsewhere`` (the mean

@@ -81,8 +81,6 @@ def responses(pilot: Pilot, sampled: SampledFrames, steering_correction: float) 
     """Ask the pilot about each moment, moved and turned.
 
     Args:
-        pilot: to be asked.
-        sampled: frames shown to the pilot.
         steering_correction: steering for a camera 0.83 m to the side: the gain of the label rule.
     """
     before = _steer(pilot, sampled.frames)

@@ -34,14 +34,7 @@ _X_LABELS = {
 
 
 def draw_sheet(picture: Path, saliency: Saliency, sampled: SampledFrames, shown: int) -> None:
-    """Frames from hard left to hard right, each with its map, and both paths drawn in.
-
-    Args:
-        picture: the PNG to write.
-        saliency: of the pilot.
-        sampled: frames in the order of steering.
-        shown: how many, evenly from all.
-    """
+    """Frames from hard left to hard right, each with its map, and both paths drawn in."""
     chosen = np.unique(np.linspace(0, len(sampled.frames) - 1, shown).round().astype(int))
     tiles = [_tile(saliency, sampled.frames[i], float(sampled.steering[i])) for i in chosen]
     height, width = tiles[0].shape[:2]
@@ -78,8 +71,6 @@ def draw_counterfactual(picture: Path, found: Sequence[Response], side_gains: Fl
     """How steering answers to each kind of move, with what the label rule asks for.
 
     Args:
-        picture: the PNG to write.
-        found: a panel for each.
         side_gains: steering back per 0.83 m between the real side cameras; may be empty.
     """
     from matplotlib.figure import Figure

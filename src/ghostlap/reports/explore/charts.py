@@ -64,14 +64,7 @@ def plot_balance(
     bins: int,
     cap: int | None,
 ) -> None:
-    """Steering histograms before and after balancing, with the cap as a line.
-
-    Args:
-        picture: the PNG to write.
-        steering: of every usable row, shape ``(rows,)``.
-        kept: which rows balancing keeps, shape ``(rows,)``.
-        bins, cap: as balancing got them.
-    """
+    """Steering histograms before and after balancing, with the cap as a line."""
     edges = np.histogram_bin_edges(steering, bins)
     before, _ = np.histogram(steering, edges)
     after, _ = np.histogram(steering[kept], edges)

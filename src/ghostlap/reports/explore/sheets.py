@@ -144,14 +144,8 @@ def draw_kind(
     """The original beside what one kind of augmentation makes of it.
 
     Args:
-        picture: the PNG to write.
-        frame: the original.
-        kind: one of :data:`ghostlap.data.vision.augment.KINDS`.
         ends: what to show: each a title and an amount.
         look: whose border and label rule are taken.
-        spec: of the frames.
-        steering_correction: the gain with which labels follow.
-        seed: of whatever else the kind draws.
     """
     shown = [("original", frame)]
     alone = Augmentation(border=look.border, correct_labels=look.correct_labels)

@@ -63,7 +63,6 @@ class Chart:
 
     Args:
         x, y: the lowest and the highest value shown.
-        x_name, y_name: written at the axes, units included.
         height: in the chart's units, of which it is :data:`WIDTH` wide.
         x_ticks, y_ticks: where there is to be a number; round values by default.
     """

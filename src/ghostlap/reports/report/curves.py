@@ -20,12 +20,7 @@ _MOST_TICKS = 6
 
 
 def section(run: Path, told: dict[str, Any]) -> dict[str, Any]:
-    """Loss over the epochs.
-
-    Args:
-        run: the run folder.
-        told: what ``pilot.json`` says of the training; may be empty.
-    """
+    """Loss over the epochs."""
     shown: dict[str, Any] = {"absent": False, "problems": [], "chart": None}
     try:
         history, junk = read_history(run / HISTORY_FILE)

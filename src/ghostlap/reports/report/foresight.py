@@ -22,7 +22,6 @@ def in_words(found: Sequence[Evaluation], alarm: float | None) -> str:
     """How many interventions were foreseen, how early, and where those were that were not.
 
     Args:
-        found: evaluations; those of the network that is there now count.
         alarm: doubt at which the critic warns; None if the pilot has no critic.
 
     Returns:

@@ -35,7 +35,6 @@ def draw_dashboard(
     """Draw the strip; in place.
 
     Args:
-        rgb: the picture, any size.
         steering: by the log, positive to the right; NaN where it says nothing, None without a log.
         speed_mph: likewise.
         pilot_steering: what a pilot would steer; NaN or None likewise.

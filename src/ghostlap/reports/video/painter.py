@@ -124,12 +124,6 @@ def painter_for(
 ) -> Painter:
     """Settle the video's size by the first picture that can be shown.
 
-    Args:
-        config: for the scale.
-        first: that picture.
-        name: its path, for an error.
-        pilot: if its steering is to be drawn in.
-
     Raises:
         VideoError: the video would be too large or small, or the pilot is for other pictures.
     """

@@ -39,7 +39,6 @@ def path_px(steering: float, camera: Camera, aside_m: float = 0.0) -> NDArray[np
 
     Args:
         steering: in [-1, 1], positive to the right; what is beyond is clipped.
-        camera: of the picture.
         aside_m: of the arc, to the right, as a wheel's track is beside the car's.
 
     Returns:
@@ -63,13 +62,7 @@ def path_px(steering: float, camera: Camera, aside_m: float = 0.0) -> NDArray[np
 
 
 def draw_band(rgb: Rgb, steering: float, colour: Colour) -> None:
-    """Colour the ground that the car will cover, fading out with the distance; in place.
-
-    Args:
-        rgb: the picture, any size.
-        steering: in [-1, 1], positive to the right.
-        colour: of the band.
-    """
+    """Colour the ground that the car will cover, fading out with the distance; in place."""
     camera = Camera().for_frames(*rgb.shape[:2])
     left, right = (path_px(steering, camera, side) for side in (-SIDE_CAMERA_M, SIDE_CAMERA_M))
     road = _visible(rgb, camera)

@@ -74,9 +74,7 @@ def shots_of(folder: Path, fps: float | None, columns: Sequence[str] = ()) -> Sh
     """The pictures of a recording, or of any folder.
 
     Args:
-        folder: see :class:`ghostlap.reports.video.config.VideoConfig`; or the log of a recording.
         fps: pictures a second; None for the pace of the recording, or 60 for other folders.
-        columns: ``--columns``, as :func:`~ghostlap.data.formats.readers.read_recording` has it.
 
     Raises:
         VideoError: no such folder, or no picture in it.
@@ -142,8 +140,7 @@ def _shots_of_recording(folder: Path, fps: float | None, columns: Sequence[str])
 def pace(times: NDArray[np.datetime64]) -> tuple[NDArray[np.float64], int]:
     """How long to show each picture of a recording, and how many pauses that leaves out.
 
-    Args:
-        times: ``datetime64`` of each picture, NaT where it is not known.
+    A time that is not known is NaT.
 
     Returns:
         Seconds until the next picture, shape ``(n,)``, all above 0. Where times are missing, stand

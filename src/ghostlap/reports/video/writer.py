@@ -25,12 +25,8 @@ _LIMITED_RANGE = 1
 class VideoWriter:
     """Encodes pictures as H.264 (yuv420p), each shown until the next one begins.
 
-    Nothing but the encoder's look-ahead is kept in memory, whatever the length.
-
-    Args:
-        path: of the MP4 file; replaced if it is there.
-        height_px: of every picture, even.
-        width_px: of every picture, even.
+    Nothing but the encoder's look-ahead is kept in memory, whatever the length. All pictures
+    have one size, of an even height and width.
 
     Raises:
         OSError: the file cannot be written; so do the methods.
@@ -74,8 +70,7 @@ class VideoWriter:
     def close(self, end_s: float) -> None:
         """Write what is left, and the index without which nothing can be played.
 
-        Args:
-            end_s: until when the last picture is shown.
+        The last picture is shown until ``end_s``.
         """
         self._encode_last(end_s)
         self._write(self._stream.encode(None))

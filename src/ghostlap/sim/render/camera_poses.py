@@ -40,9 +40,6 @@ def camera_poses(
     off the road. The car pitches as a board over its axles does.
 
     Args:
-        track: the road.
-        cameras: names of each car's cameras.
-        cars: poses of the cars on the map.
         s_m, heading_error_rad: their places on the track, in its own direction.
         axle_m: distance from a car's centre to either axle.
         height_m: of the cameras above the road.

@@ -28,9 +28,7 @@ class Renderer:
     """A renderer of one scene, several views at a time.
 
     Args:
-        scene: what :func:`ghostlap.sim.scene.scenery.scene_of` made.
         views: number of pictures in each call of :meth:`render`.
-        height_px, width_px: size of a whole picture.
         rows: first and end row of the part to paint; None is the whole picture.
         device: ``cpu``, or ``cuda`` where Warp finds a GPU.
 

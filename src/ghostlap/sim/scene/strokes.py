@@ -95,7 +95,6 @@ def drawn_strokes(draw: np.random.Generator, lined: bool) -> tuple[Stroke, ...]:
     """Strokes of every kind, each there or not by its own chance.
 
     Args:
-        draw: draws them.
         lined: whether there must be lines at the edges.
     """
     strokes: list[Stroke] = []

@@ -41,7 +41,6 @@ def check_track(track: Track, *, crossings: bool = False) -> None:
     road that overlaps itself.
 
     Args:
-        track: a closed road.
         crossings: whether the road may cross itself, on one level.
     """
     check_points(track)

@@ -43,10 +43,6 @@ Corrected = tuple[Recording, dict[str, WhoDrove]]
 def read_corrections(folders: Sequence[Path], pilot: Pilot) -> list[Corrected]:
     """Read recordings, and make sure that there is something in each to learn from.
 
-    Args:
-        folders: of the recordings.
-        pilot: that is to learn from them.
-
     Raises:
         RecordingError: a recording cannot be read, does not say who drove, a person never drove in
             it, or its pictures are of another size than the pilot's.
@@ -82,10 +78,6 @@ def write_learned(corrected: Corrected, folder: Path) -> None:
 
     Pictures are copied as they are. Decoded frames are kept by content, so that none is decoded
     twice for it.
-
-    Args:
-        corrected: a recording, and who drove when.
-        folder: of the new recording.
 
     Raises:
         ImageError: a picture cannot be read.

@@ -93,10 +93,6 @@ def drive_and_label(task: LabelTask, report: Report) -> int:
 
     Recordings get their final names when all of the task is driven; until then there are none.
 
-    Args:
-        task: what to drive.
-        report: told of the metres that cars have come further.
-
     Returns:
         Moments recorded.
 
@@ -152,7 +148,6 @@ class CorrectedDriver(Driver):
 
     Args:
         pilot: looks through the first camera of a simulation that takes whole frames.
-        expert: knows the road.
         expert_drives: whether the expert drives, shape ``(seconds, cars)``.
     """
 
@@ -236,7 +231,6 @@ class EpisodeRecorder:
     """One car's drive as a recording, and who drove beside it.
 
     Args:
-        folder: made for it.
         cameras: as the pictures come, the center camera first.
         car: which one; its pictures get times of their own.
     """

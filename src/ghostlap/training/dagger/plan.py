@@ -89,11 +89,6 @@ def training_of(
     saw the same augmented pictures again in each iteration would be none.
 
     Args:
-        training: the one that the first pilot came from.
-        config: of the improvement.
-        iteration: counted from 1.
-        init: the pilot to go on from.
-        out: the new run folder.
         new: recordings to learn from beside the original ones.
         steps_per_epoch: None is one pass, or what the first training had.
     """
@@ -146,12 +141,7 @@ def label_tasks(
     """What a pilot drives for new data: as an evaluation would, of seeds that are used once.
 
     Args:
-        config: of the improvement.
         training: its cameras are those that are recorded.
-        iteration: counted from 1.
-        pilot: the run folder of the pilot that drives.
-        tracks: those that ``config.track`` names, in that order.
-        folder: where the recordings go.
     """
     number = config.seed * _ITERATIONS_A_SEED + iteration
     driven = EvaluateConfig(

@@ -24,9 +24,6 @@ def plot_iterations(
 
     Args:
         rows: the first one is of the pilot that it began with.
-        expert: what can be reached.
-        title: above all.
-        picture: a PNG.
     """
     from matplotlib.figure import Figure
     from matplotlib.ticker import MaxNLocator

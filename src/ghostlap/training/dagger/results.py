@@ -86,8 +86,6 @@ def measured_of(folder: Path, evaluation: dict[str, Any], driver: str) -> Measur
     """All episodes of an evaluation together, whatever track they are on.
 
     Args:
-        folder: of the evaluation.
-        evaluation: what ``evaluation.json`` there says.
         driver: ``pilot`` or ``expert``.
     """
     episodes = [episode for episode in evaluation["episodes"] if episode["driver"] == driver]

@@ -26,7 +26,6 @@ def read_trials(out: Path, search: dict[str, Any]) -> list[Trial]:
     """The finished trials of earlier calls.
 
     Args:
-        out: folder of the search.
         search: what makes it this search and no other, as JSON values.
 
     Raises:

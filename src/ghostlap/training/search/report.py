@@ -87,8 +87,6 @@ def plot_search(trials: Sequence[Trial], dimensions: Sequence[Dimension], pictur
     Args:
         trials: at least one of them with a loss. Failed ones, and those whose loss would squeeze
             all others together, stand at the upper edge.
-        dimensions: what was searched.
-        picture: a PNG.
     """
     from matplotlib.figure import Figure
 

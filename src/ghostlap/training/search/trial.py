@@ -69,8 +69,6 @@ def draw_options(
     """The options for a trial.
 
     Args:
-        dimensions: what to search over.
-        seed: of the search.
         trials: all before it. Failed ones count as worse than any other, so that the search keeps
             away from, say, learning rates at which the loss runs off.
         number: of the trial; as many as there are before it, by default.
@@ -104,7 +102,6 @@ def time_subset(samples: Samples, share: float, seed: int) -> NDArray[np.bool_]:
     Blocks are as long as those of the split by time, or a twentieth of a short recording.
 
     Args:
-        samples: training samples.
         share: in (0, 1].
         seed: of the draw. A larger share holds all of a smaller one.
 

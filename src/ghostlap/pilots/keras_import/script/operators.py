@@ -56,10 +56,6 @@ def joined(kind: type[ast.operator], left: Any, right: Any, where: str, *, pytho
     """Two values joined by an operator.
 
     Args:
-        kind: of the operator.
-        left: the value before it.
-        right: the value behind it.
-        where: file and line, for messages.
         python_2: whether integers divide as they did in Python 2.
 
     Raises:

@@ -57,7 +57,6 @@ def read_script(
 
     Args:
         script: the file; those beside it that it imports are read, too.
-        frame: height and width of the frames.
         old: whether the model is of 2019 or before.
         oldest: whether it is of 2016 or so, when OpenCV's YUV was another.
 
