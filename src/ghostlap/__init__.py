@@ -78,7 +78,8 @@ __version__ = "0.1.0"
 # Microsoft, unless this is set before its library is loaded.
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
-# Imported on first use, so that `import ghostlap` costs nothing that is not asked for.
+# Imported on first use, so that `import ghostlap` costs nothing that is not asked for. A verb that
+# is not named here is at home in the module of `commands` that is called as it is.
 _HOME = {
     "RECIPES": "training.config",
     "Augmentation": "data.vision.augmentation",
@@ -112,99 +113,32 @@ _HOME = {
     "TrainResult": "training.fit",
     "VideoConfig": "reports.video.config",
     "balance": "data.dataset",
-    "benchmark": "commands.benchmark",
-    "compare": "commands.compare",
-    "convert": "commands.convert",
-    "critic": "commands.critic",
-    "dagger": "commands.dagger",
     "demo": "commands.demo.command",
-    "doctor": "commands.doctor",
-    "drive": "commands.drive",
-    "edit": "commands.edit",
-    "evaluate": "commands.evaluate",
-    "explain": "commands.explain",
-    "explore": "commands.explore",
-    "export": "commands.export",
-    "failures": "commands.failures",
-    "import_model": "commands.import_model",
     "preprocess": "data.vision.preprocessing",
     "read_recording": "data.formats.readers",
     "read_rgb": "data.vision.pictures",
-    "record": "commands.record",
-    "report": "commands.report",
-    "runs": "commands.runs",
-    "search": "commands.search",
     "simulate": "commands.sim",
-    "train": "commands.train",
-    "video": "commands.video",
 }
 
 __all__ = [
-    "RECIPES",
-    "Augmentation",
-    "BenchmarkConfig",
-    "CompareConfig",
-    "ConvertConfig",
-    "CriticConfig",
-    "DaggerConfig",
-    "DemoConfig",
-    "DoctorConfig",
-    "DriveConfig",
-    "EditConfig",
-    "EvaluateConfig",
-    "ExplainConfig",
-    "ExploreConfig",
-    "ExportConfig",
-    "FailuresConfig",
-    "GhostlapError",
-    "ImportConfig",
-    "Pilot",
-    "Preprocessing",
-    "RandomRange",
-    "RecordConfig",
-    "Recorder",
-    "Recording",
-    "ReportConfig",
-    "RunsConfig",
-    "SearchConfig",
-    "SimulateConfig",
-    "TrainConfig",
-    "TrainResult",
-    "VideoConfig",
-    "balance",
-    "benchmark",
-    "compare",
-    "convert",
-    "critic",
-    "dagger",
-    "demo",
-    "doctor",
-    "drive",
-    "edit",
-    "evaluate",
-    "explain",
-    "explore",
-    "export",
-    "failures",
-    "import_model",
-    "preprocess",
-    "read_recording",
-    "read_rgb",
-    "record",
-    "report",
-    "runs",
-    "search",
-    "simulate",
-    "train",
-    "video",
-]
+    "RECIPES", "Augmentation", "BenchmarkConfig", "CompareConfig", "ConvertConfig", "CriticConfig",
+    "DaggerConfig", "DemoConfig", "DoctorConfig", "DriveConfig", "EditConfig", "EvaluateConfig",
+    "ExplainConfig", "ExploreConfig", "ExportConfig", "FailuresConfig", "GhostlapError",
+    "ImportConfig", "Pilot", "Preprocessing", "RandomRange", "RecordConfig", "Recorder",
+    "Recording", "ReportConfig", "RunsConfig", "SearchConfig", "SimulateConfig", "TrainConfig",
+    "TrainResult", "VideoConfig", "balance", "benchmark", "compare", "convert", "critic", "dagger",
+    "demo", "doctor", "drive", "edit", "evaluate", "explain", "explore", "export", "failures",
+    "import_model", "preprocess", "read_recording", "read_rgb", "record", "report", "runs",
+    "search", "simulate", "train", "video",
+]  # fmt: skip
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _HOME:
+    if name not in __all__:
         raise AttributeError(f"module 'ghostlap' has no attribute {name!r}")
-    return getattr(importlib.import_module(f"ghostlap.{_HOME[name]}"), name)
+    home = _HOME.get(name, f"commands.{name}")
+    return getattr(importlib.import_module(f"ghostlap.{home}"), name)
 
 
 def __dir__() -> list[str]:
-    return sorted([*globals(), *_HOME])
+    return sorted([*globals(), *__all__])
