@@ -21,12 +21,10 @@ def is_named(text: str) -> bool:
 
 
 def named_function(text: str, option: str, error: type[GhostlapError]) -> Callable[..., Any]:
-    """Import what a text on the command line names.
+    """Import what a text on the command line names: ``package.module:function``.
 
-    Only ever for what a person typed: a text read from a file is never imported.
-
-    Args:
-        text: ``package.module:function``, on the Python path or in the current folder.
+    It is looked for on the Python path and in the current folder. Only ever for what a person
+    typed: a text read from a file is never imported.
 
     Raises:
         GhostlapError: of the kind asked for: there is nothing of that name, or it cannot be called.

@@ -76,10 +76,7 @@ def local_of(folder: Path) -> Path:
 
 
 def read_there(path: str, most_bytes: int, start: int = 0, size: int | None = None) -> bytes | None:
-    """Of a file that stayed at its address: all, or ``size`` bytes from ``start`` on.
-
-    Returns:
-        Its bytes; None where the path is in no mirror.
+    """All of a file that stayed at its address, or a part; None where a path is in no mirror.
 
     Raises:
         OSError: it is not there, too large, or cannot be read.

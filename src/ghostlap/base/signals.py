@@ -114,14 +114,10 @@ _listening: _Listening | None = None
 
 @contextlib.contextmanager
 def listening(for_good: bool = False) -> Iterator[Asked]:
-    """Be asked to stop by signals, in this context.
+    """Be asked to stop by signals, in this context; ``for_good``: and after it, as a program ends.
 
     Nothing changes within another such context, and beside the main thread, where no signal
     arrives. Signals that are ignored, as by ``nohup``, stay so.
-
-    Args:
-        for_good: keep it so after the context, where nothing is raised any more: for a program
-            that is about to end.
     """
     global _listening
     if threading.current_thread() is not threading.main_thread():

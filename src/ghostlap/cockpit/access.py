@@ -47,9 +47,8 @@ def new_token() -> str:
 class Access:
     """Lets through to an ASGI application who may, and refuses others with a plain text.
 
-    Args:
-        token: that is asked for, where other machines can reach the server; None asks for none and
-            lets in only whoever asks for a loopback address.
+    A token is asked for where other machines can reach the server; without one only whoever asks
+    for a loopback address is let in.
     """
 
     def __init__(self, app: App, token: str | None) -> None:

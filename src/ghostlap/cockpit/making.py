@@ -17,12 +17,7 @@ PATIENCE_S = 60.0
 
 
 class Making:
-    """One thing of each kind at a time, on a thread of its own.
-
-    Args:
-        put: has something called in the engine's thread, soon; errors that it raises are told
-            there.
-    """
+    """One thing of each kind at a time on its own thread; ``put`` calls in the engine's, soon."""
 
     def __init__(
         self, put: Callable[[Callable[[], None]], None], clock: Callable[[], float]

@@ -21,10 +21,7 @@ MOMENTS_PER_S = 15.0
 
 
 class SessionRecorder(BackgroundRecorder):
-    """A recording under way. Where nothing was written, nothing is left.
-
-    Args:
-        say: tells a person what went wrong; may be called from the writing thread.
+    """A recording under way, of which nothing stays if nothing was written; any thread may say so.
 
     Raises:
         RecordingError: the folder cannot be written.

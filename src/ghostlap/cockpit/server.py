@@ -55,11 +55,7 @@ def _be_quiet() -> None:
 
 
 class CockpitServer:
-    """Serves the page in the running event loop.
-
-    Args:
-        token: that is asked for; None for a server that only this machine reaches.
-    """
+    """Serves the page in the running event loop; other machines reach it with a token only."""
 
     def __init__(
         self, hub: Hub, routes: Sequence[BaseRoute] = (), token: str | None = None

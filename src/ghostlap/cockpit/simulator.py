@@ -34,8 +34,7 @@ other name could be a file's."""
 class EmbeddedSource:
     """Makes the first scene, and an engine once there is somewhere to publish.
 
-    Args:
-        pilot_begins: the first pilot drives as soon as somebody looks.
+    With ``pilot_begins`` the first pilot drives as soon as somebody looks.
 
     Raises:
         TrackError: there is no such track.

@@ -32,10 +32,8 @@ _LEAVE_AFTER_S = 2.0
 class UnitySource:
     """Shows what a drive server sees and answers, and lets the page change the speed limit.
 
-    For the drive server it is an ``Observer``, for the cockpit a ``Source``.
-
-    Args:
-        max_side_px: pictures that say they are larger are not decoded.
+    For the drive server it is an ``Observer``, for the cockpit a ``Source``. Pictures that say they
+    are larger than ``max_side_px`` are not decoded.
 
     Raises:
         PilotError: the pilot's saliency is there and cannot be read.

@@ -98,9 +98,7 @@ def in_background(
 ) -> None:
     """Call it on a thread of its own, which nobody waits for.
 
-    Args:
-        finish: called in the event loop, unless it has ended by then, with what ``call`` gave or
-            raised.
+    ``finish`` is called in the event loop, unless it has ended by then, with what came of it.
     """
 
     def work() -> None:

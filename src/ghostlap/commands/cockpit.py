@@ -20,10 +20,7 @@ console = Console(stderr=True, soft_wrap=True)
 
 
 def cockpit(config: CockpitConfig, console: Console = console) -> dict[str, Any]:
-    """Serve the page and drive the simulator until Ctrl-C or SIGTERM.
-
-    Returns:
-        ``recordings``: the names of those that were made.
+    """Serve the page until Ctrl-C or SIGTERM; gives ``recordings``, the names of those made.
 
     Raises:
         CockpitError: the port is in use, something is not installed, or this is a notebook.

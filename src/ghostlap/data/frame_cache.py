@@ -63,10 +63,7 @@ class Located:
 
 
 class FrameCache:
-    """One store: all frames of one size.
-
-    Args:
-        frame_shape: ``(height, width, 3)`` of every frame in it.
+    """One store: all frames of one shape, ``(height, width, 3)``.
 
     Raises:
         CacheError: the folder cannot be made.

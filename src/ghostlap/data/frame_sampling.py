@@ -48,10 +48,7 @@ def sample_frames(
     spec: Preprocessing,
     columns: Sequence[str] = (),
 ) -> SampledFrames:
-    """Draw at most ``count`` frames of driving, evenly over the range of steering.
-
-    Args:
-        spec: the pilot's preprocessing, for the frames' size.
+    """Draw at most ``count`` frames of a pilot's size, evenly over the range of steering.
 
     Raises:
         RecordingError: a recording cannot be read, or no picture drawn has this size.

@@ -122,11 +122,7 @@ class BatchLoader:
     def stream(
         self, start: int = 0, *, workers: int = 1, ahead: int = 4
     ) -> Generator[Batch, None, None]:
-        """Training batches from ``start`` on, without end, made by background threads.
-
-        Args:
-            ahead: number of batches ready or in the making, which bounds the memory.
-        """
+        """Training batches from ``start`` on, without end, made by threads a few batches ahead."""
         # OpenCV's own threads would only get in the way on pictures this small.
         # The network's operations are split evenly over the cores: one core taken away holds up the
         # others. Not all of the work here fits into the gaps (docs/benchmarks.md says how much).

@@ -142,11 +142,7 @@ class Foresight:
         self.log_odds[car] = np.nan
 
     def look(self, computed: NDArray[np.floating], elapsed_s: float) -> Floats:
-        """Take in what the network answered for the critic, ``(cars, width)``.
-
-        Returns:
-            :attr:`log_odds`.
-        """
+        """Take in what the network computed, ``(cars, width)``, and give :attr:`log_odds`."""
         lags = self.critic.lags_s
         rows = np.asarray(computed, float).reshape(len(computed), len(lags), -1)
         self._moments.add(rows, elapsed_s)

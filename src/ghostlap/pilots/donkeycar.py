@@ -48,10 +48,8 @@ class GhostlapPilot:
     def run(self, image: Rgb | None, *_: Any) -> tuple[float, float]:
         """Angle in [-1, 1], positive to the right, and throttle.
 
-        Without a picture, or an answer that is a number, the angle stays and the throttle is 0.
-
-        Args:
-            image: RGB, ``uint8`` ``(height, width, 3)``; None before the camera is ready.
+        Of an RGB picture, ``uint8`` ``(height, width, 3)``. Without one, as before the camera is
+        ready, or an answer that is a number, the angle stays and the throttle is 0.
 
         Raises:
             ImageError: a picture of another kind.

@@ -152,14 +152,10 @@ class Pilot:
         return answers[0] if single else answers
 
     def predict_cropped(self, cropped: Iterable[Rgb]) -> NDArray[np.float32]:
-        """All outputs for frames that are cropped already.
+        """All outputs, ``float32`` ``(n, outputs)``, for frames that are cropped already.
 
-        Args:
-            cropped: at least one, RGB ``uint8`` ``(bottom - top, width, 3)``: rows
-                ``crop_top_px`` to ``crop_bottom_px`` of a frame.
-
-        Returns:
-            ``float32``, shape ``(n, outputs)``.
+        At least one, RGB ``uint8`` ``(bottom - top, width, 3)``: rows ``crop_top_px`` to
+        ``crop_bottom_px`` of a frame.
         """
         seen = np.stack([finish(rows, self.preprocessing) for rows in cropped])
         return self.predict_seen(scale(seen, self.preprocessing))

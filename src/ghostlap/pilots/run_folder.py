@@ -58,11 +58,7 @@ def _problem(description: Any) -> str:
 
 
 def run_file(folder: Path, name: str) -> Path:
-    """Path of a file of a run folder, be it the user's or that of a pilot that comes along.
-
-    Args:
-        folder: a run folder, or the name of one in ``BUILT_IN`` if no such folder holds a pilot.
-    """
+    """Path of a file of a run folder; or, if it holds no pilot, of the one in ``BUILT_IN``."""
     along = BUILT_IN / folder.name
     there = located(folder / PILOT_FILE).exists()
     if str(folder) != folder.name or there or not along.is_dir():

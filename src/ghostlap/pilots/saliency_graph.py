@@ -42,9 +42,7 @@ _LEAST = 1e-20
 def write_saliency_graph(model: Path, path: Path) -> None:
     """Write a pilot's network with its saliency as one more output.
 
-    Args:
-        path: file to write, with the same outputs and a last one, ``float32``
-            ``(n, 1, height, width)`` from 0 to 1.
+    It comes last, ``float32`` ``(n, 1, height, width)`` from 0 to 1.
 
     Raises:
         ModelError: no convolution reads the picture, or the network cannot be followed.

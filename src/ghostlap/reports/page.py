@@ -53,12 +53,7 @@ def data_uri(data: bytes, kind: str) -> str:
 
 
 def page_html(template: str, **values: Any) -> str:
-    """A whole page.
-
-    Args:
-        values: what it shows: ``verb`` (the command), ``title``, ``below`` (a line about it), and
-            what the template names.
-    """
+    """A whole page: ``verb`` (the command), ``title``, ``below`` and what the template names."""
     return _environment().get_template(template).render(values)
 
 

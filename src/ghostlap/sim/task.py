@@ -119,11 +119,7 @@ class Driving:
         self.world.place(car, dataclasses.replace(start, **(options or {})))
 
     def step(self, actions: Action) -> tuple[Truth, NDArray[np.float64], Flags, Flags]:
-        """Drive for one control period.
-
-        Returns:
-            The truth at its end, rewards, and masks of the episodes terminated and truncated.
-        """
+        """Drive for one period: truth at its end, rewards, masks of terminated and truncated."""
         seconds = 1 / self.task.control_hz
         before_m = self.world.truth().distance_m
         self.world.step(actions[:, 0], actions[:, 1], seconds)

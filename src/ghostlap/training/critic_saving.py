@@ -30,10 +30,8 @@ def save_critic(
 ) -> Pilot:
     """Write a critic into a run folder, in place of an earlier one.
 
-    A kill on the way leaves a pilot without a critic, and otherwise as it was.
-
-    Args:
-        thresholds: by the rate of false alarms, one for each horizon.
+    Thresholds are by the rate of false alarms, one for each horizon. A kill on the way leaves a
+    pilot without a critic, and otherwise as it was.
 
     Raises:
         PilotError: the network would answer otherwise than before; nothing is written then.

@@ -85,11 +85,7 @@ def train_mutants(
     console: Console,
     told: Callable[[str], None],
 ) -> list[Path]:
-    """Train the first so many mutants that are not there yet; returns the run folders of all.
-
-    Args:
-        out: a run folder for each is made here.
-    """
+    """Train the first so many mutants that are not there yet, in folders of ``out``; gives all."""
     folders = [out / mutation.name for mutation in MUTATIONS[:count]]
     missing = [
         (mutation, folder)

@@ -44,11 +44,7 @@ def seed_configs(config: TrainConfig) -> list[TrainConfig]:
 
 
 def keep_best(config: TrainConfig, each: Sequence[TrainConfig], console: Console) -> TrainConfig:
-    """Let all pilots drive, and make the best one that of the whole run folder.
-
-    Returns:
-        The training that it came from.
-    """
+    """Let all pilots drive, and keep the best in the run folder; gives its training."""
     driven = driven_before(config.out)
     tasks = {one.seed: tasks_of(one, one.out) for one in each if one.seed not in driven}
     drive_each(tasks, driven, config.out, "seed", config.cluster, console)

@@ -24,9 +24,8 @@ COLUMNS = ("epoch", "layer", "variable", "mean", "std", "min", "max", "norm", "u
 class WeightsLogger(keras.callbacks.Callback):
     """Writes ``weights.csv`` after each epoch; epochs count from 1, epoch 0 is the start.
 
-    Args:
-        path: the CSV file. Rows of epochs before the training's first one are kept, so that a
-            resumed training goes on with the same file.
+    Rows of epochs before the training's first one are kept, so that a resumed training goes on with
+    the same file.
     """
 
     def __init__(self, path: Path, network: Any) -> None:

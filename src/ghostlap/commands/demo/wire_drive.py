@@ -40,11 +40,8 @@ def drive_over_the_wire(
 ) -> dict[str, Any]:
     """Let ``ghostlap drive`` drive the embedded simulator as it drives Udacity's.
 
-    Args:
-        seconds: duration; None is one lap.
-
-    Returns:
-        What :func:`ghostlap.commands.sim.simulate` returns.
+    It drives for some seconds or, with None, a lap, and gives what
+    :func:`ghostlap.commands.sim.simulate` does.
 
     Raises:
         DemoError: the server does not start.

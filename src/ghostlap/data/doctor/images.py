@@ -147,12 +147,9 @@ def _size(size_px: int) -> str:
 
 
 def cameras_swapped(recording: Recording, scan: ImageScan) -> tuple[bool, int]:
-    """Whether the left and right column hold each other's images, by their pixels.
+    """Whether left and right hold each other's images, and by the pixels of how many rows.
 
     A camera further left sees the ground further right, the more the nearer it is.
-
-    Returns:
-        The verdict, and the number of sampled rows that it rests on.
     """
     rows = np.flatnonzero(scan.usable.all(axis=1))
     if not len(rows):

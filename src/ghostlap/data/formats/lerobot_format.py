@@ -40,11 +40,7 @@ Stats = dict[str, NDArray[np.float64]]
 def features(
     cameras: tuple[str, ...], shape: tuple[int, ...], fps: int, has_speed: bool
 ) -> dict[str, dict[str, Any]]:
-    """``features`` of ``info.json``.
-
-    Args:
-        shape: ``(height, width, 3)`` of every frame.
-    """
+    """``features`` of ``info.json``, of frames ``(height, width, 3)``."""
     height_px, width_px, _ = shape
     video = {
         "dtype": "video",

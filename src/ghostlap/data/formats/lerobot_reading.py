@@ -50,10 +50,7 @@ class _Episode:
 
 
 def read_lerobot(folder: Path, choice: Choice = NO_CHOICE) -> Source:
-    """Read a dataset.
-
-    Returns:
-        Its moments, decoded while they are asked for; an episode begins a stretch.
+    """Read a dataset, whose moments are decoded while they are asked for; episodes are stretches.
 
     Raises:
         ExchangeError: it is of another version, something is missing, or features do not tell

@@ -23,8 +23,7 @@ QUALITY_CRF = 23
 class VideoFile:
     """Encodes frames as H.264 (yuv420p), frame ``k`` being shown at ``k / fps`` exactly.
 
-    Args:
-        shape: ``(height, width, 3)`` of every frame, height and width even.
+    Their shape is ``(height, width, 3)``, height and width even.
     """
 
     def __init__(self, path: Path, shape: tuple[int, ...], fps: int) -> None:
@@ -53,10 +52,7 @@ class VideoFile:
 
 
 def read_frames(path: Path, from_s: float, count: int, fps: float) -> Iterator[Rgb]:
-    """Frames of an episode.
-
-    Args:
-        from_s: when its first frame is shown.
+    """Frames of an episode whose first one is shown at ``from_s``.
 
     Raises:
         ExchangeError: the file is missing, no video, too large, or too short.

@@ -20,14 +20,10 @@ _SEVERAL = ""
 
 
 def read_table(path: Path, choice: Choice = NO_CHOICE) -> Recording:
-    """Read a table with pictures.
+    """Read a table with pictures, or the only one in a folder.
 
-    Args:
-        path: the table, or the folder of which it is the only one.
-
-    Returns:
-        A recording whose throttle and brake are 0 and whose speed is NaN where the table has none;
-        pictures that are not in the table's folder or below it have the path "".
+    Throttle and brake are 0 and the speed is NaN where it has none; pictures that are not in its
+    folder or below it have the path "".
 
     Raises:
         RecordingError: a column that is not there or not clear, or no row.

@@ -28,16 +28,10 @@ _NOMINAL_STEP_MS = 1000 / 15
 
 
 def write_tub(moments: Iterable[Moment], folder: Path, has_speed: bool) -> list[str]:
-    """Write moments into an empty folder; picture files are kept byte for byte.
+    """Write moments into an empty folder, picture files byte for byte; gives the pictures' names.
 
     A tub has one camera and one pedal: side pictures are left out, and ``user/throttle`` is the
-    throttle less the brake, as donkeycar means it.
-
-    Args:
-        has_speed: write ``enc/speed``, in m/s.
-
-    Returns:
-        The name of each record's picture.
+    throttle less the brake, as donkeycar means it. The speed is ``enc/speed``, in m/s.
     """
     (folder / IMAGE_FOLDER).mkdir()
     created_at = time.time()

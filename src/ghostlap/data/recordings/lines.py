@@ -26,14 +26,7 @@ def is_ended(line: bytes) -> bool:
 
 
 def as_utf8(file: BinaryIO) -> tuple[BinaryIO, bool]:
-    """A file whose text may be UTF-16, as Windows' programs save it, made UTF-8 while it is read.
-
-    Args:
-        file: at its start; can be wound back.
-
-    Returns:
-        What to read, and whether it is the file as it was.
-    """
+    """A file at its start, UTF-16 made UTF-8 while it is read; and whether it is as it was."""
     start = file.read(4)
     file.seek(0)
     encoding = ""

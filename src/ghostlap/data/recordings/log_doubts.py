@@ -33,13 +33,7 @@ class Doubts:
             self._log.hold(NOTE_BYTES)
 
     def settle(self, unreadable: int) -> set[int]:
-        """Decide, when the whole log has been seen, on the rows in doubt.
-
-        ``unreadable`` of its lines are no rows.
-
-        Returns:
-            The rows to leave out.
-        """
+        """Decide on the rows in doubt, now that all are seen, and give those to leave out."""
         log = self._log
         left_out = self.commas.decide(log, self._ambiguous, unreadable)
         doubtful = self._rows()

@@ -30,11 +30,7 @@ class PathType(ExtensionDtype):
 
 
 class Paths(OpsMixin, ObjectStringArrayMixin, ExtensionArray):
-    """A folder with each of some names, made as they are asked for; "" where there is no name.
-
-    Args:
-        rows: which of them, by place; all if left out.
-    """
+    """A folder with some names, or those of ``rows``, made when asked for; "" without one."""
 
     dtype = PathType()
 

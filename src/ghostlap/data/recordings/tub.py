@@ -45,10 +45,7 @@ def is_tub(folder: Path) -> bool:
 
 
 def read_tub(folder: Path, choice: Choice) -> Recording:
-    """Read a tub.
-
-    Returns:
-        Its records, ``lines`` being their numbers from 0.
+    """Read a tub; ``lines`` are the numbers of its records, from 0.
 
     Raises:
         RecordingError: it cannot be read, something is larger than it may be, or no record of it

@@ -34,11 +34,7 @@ class _Index(NamedTuple):
 
 
 class ShardWriter:
-    """Packs pictures into a folder, until it is closed.
-
-    Args:
-        shard_bytes: size at which the next shard is begun.
-    """
+    """Packs pictures into a folder, in files of about ``shard_bytes``, until it is closed."""
 
     def __init__(self, folder: Path, shard_bytes: int) -> None:
         self._folder, self._shard_bytes = folder, shard_bytes
@@ -71,10 +67,7 @@ class ShardWriter:
 
 
 def read_elsewhere(path: str | os.PathLike[str], most_bytes: int) -> bytes | None:
-    """The bytes of a picture that is no file here: in a shard, or at an address.
-
-    Returns:
-        None where it is in neither.
+    """The bytes of a picture in a shard or at an address; None of one that is in neither.
 
     Raises:
         OSError: it is too large, or cannot be read.

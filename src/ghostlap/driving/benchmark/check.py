@@ -75,11 +75,7 @@ def drive_again(
     count: int,
     drive: Callable[[Sequence[EpisodesTask]], Sequence[EpisodesResult]],
 ) -> Checked:
-    """Drive some of a result's drives again, drawn by chance, and compare.
-
-    Args:
-        drive: drives tasks and gives their results, in order.
-    """
+    """Drive some of a result's drives again, drawn by chance, in order, and compare."""
     problems = problems_on_paper(result)
     suite = suite_named(result["suite"]["name"])
     if described(policy) != {**result["policy"], "name": policy.name}:

@@ -137,8 +137,7 @@ def partings(
 ) -> list[Parting]:
     """Where the first two policies part, the drives with the greatest difference first.
 
-    Args:
-        folders: of each, with the drives; nothing is found where these are not.
+    Nothing is found where the drives do not lie in the results' folders.
     """
     tasks = {key_of_task(task): task for task in suite.tasks(_SOMEBODY)}
     at = results[0]["columns"].index("interventions")

@@ -25,10 +25,7 @@ async def drive_donkey(
     stats: Stats,
     shape: tuple[int, int, int],
 ) -> None:
-    """Drive until the simulator closes the connection.
-
-    Args:
-        shape: of the frames that the pilot wants, ``(height, width, 3)``.
+    """Show a pilot frames of ``shape`` and drive, until the simulator closes the connection.
 
     Raises:
         DriveError: no simulator listens there, or it is none.

@@ -39,10 +39,7 @@ class DonkeyWire:
         self._shape, self._scene = shape, scene
 
     def receive(self, line: bytes) -> tuple[TelemetryEvent | None, list[bytes]]:
-        """Take in a message.
-
-        Returns:
-            What a car told, if it is that, and what is to be sent.
+        """Take in a message: what a car told, if it is that, and what is to be sent.
 
         Raises:
             WireError: it is none that the simulator sends, or there is no such scene.

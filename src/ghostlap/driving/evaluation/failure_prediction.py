@@ -62,9 +62,8 @@ def failure_prediction(
 ) -> FailurePrediction | None:
     """How well the spread announced interventions; None without a spread or without interventions.
 
-    Args:
-        groups: of each drive; those of one group are not independent of each other, as those of
-            one track and seed. The bootstrap draws whole groups.
+    Drives of one group, as those of one track and seed, are not independent of each other. The
+    bootstrap draws whole groups.
     """
     numbers = {group: number for number, group in enumerate(dict.fromkeys(groups))}
     each = [moments_of(drive) for drive in drives]

@@ -80,14 +80,10 @@ def _what_drives(config: EvaluateConfig) -> bytes:
 def begin_folder(
     folder: Path, now: dict[str, Any], tasks: Sequence[EpisodesTask], resume: bool
 ) -> Finished:
-    """Make the folder ready.
+    """Make the folder ready, and write down what it rests on (:func:`heading`).
 
-    Args:
-        now: what it rests on, see :func:`heading`.
-
-    Returns:
-        With ``resume``, what had been finished before; else nothing, and what an earlier
-        evaluation of that name left is removed.
+    With ``resume``, gives what had been finished before; else nothing, and what an earlier
+    evaluation of that name left is removed.
 
     Raises:
         EvaluationError: the folder holds something else, or nothing that can be resumed.

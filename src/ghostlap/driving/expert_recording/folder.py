@@ -193,11 +193,7 @@ def what_is_there(out: Path, stretches: Sequence[Stretch]) -> str:
 
 
 def put_together(out: Path, stretches: Sequence[Stretch], *, unfinished: bool) -> int:
-    """Write log and ground truth from what is recorded so far; returns the rows.
-
-    Args:
-        unfinished: whether those that are not finished count too.
-    """
+    """Write log and truth from what is recorded, unfinished parts too if asked; gives the rows."""
     rows = 0
     with (
         replacing(out / GROUND_TRUTH.name) as truth_path,

@@ -102,11 +102,7 @@ class Job:
 
 
 def plan(config: RecordConfig, tracks: Sequence[Track]) -> list[Stretch]:
-    """All stretches, in the order of the recording.
-
-    Returns:
-        Stretches in order: for each track the laps one way, the laps the other, the recoveries.
-    """
+    """All stretches in order: for each track the laps one way, then the other, the recoveries."""
     found: list[Stretch] = []
     next_ms = _first_ms(config)
     for name, track in zip(track_names(config), tracks, strict=True):

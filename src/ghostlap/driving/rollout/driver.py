@@ -53,11 +53,7 @@ class ReferenceDriver(ExpertDriver, Driver):
 
 
 class PilotDriver(Driver):
-    """A pilot that looks through the center camera of a simulation.
-
-    Args:
-        pilot: the camera must take the rows that its preprocessing keeps of a frame of its size.
-    """
+    """A pilot that looks through the center camera, which takes the rows that the pilot keeps."""
 
     def __init__(self, pilot: Pilot, control: ControlConfig, cars: int) -> None:
         super().__init__(cars)

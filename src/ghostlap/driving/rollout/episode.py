@@ -54,12 +54,7 @@ class EpisodesResult:
 
 
 def run_episodes(task: EpisodesTask, report: Callable[[float], None]) -> EpisodesResult:
-    """Drive the episodes of a task, all cars side by side.
-
-    Args:
-        report: told now and then of the metres that the cars have come further, of
-            ``task.whole_m``.
-    """
+    """Drive a task's episodes, all cars side by side; reports metres, ``task.whole_m`` in all."""
     began_s = time.perf_counter()
     simulation, driver = simulation_and_driver(task)
     log, answers = DriveLog(simulation.cars), AnswerCounter(simulation.cars)
@@ -118,10 +113,7 @@ def simulation_and_driver(task: EpisodesTask) -> tuple[Simulation, Driver]:
 
 
 def simulation_of(task: EpisodesTask, **view: Any) -> Simulation:
-    """The simulation of a task, with its cars at their starts.
-
-    Args:
-        view: what its cameras take, as :class:`ghostlap.sim.world.World` is told.
+    """The simulation of a task, cars at their starts and with a view as ``World`` is told.
 
     Raises:
         EvaluationError: a simulation of the user's cannot be imported.
@@ -140,9 +132,5 @@ def simulation_of(task: EpisodesTask, **view: Any) -> Simulation:
 
 
 def simulation_class(name: str, error: type[GhostlapError]) -> Callable[..., Simulation]:
-    """The embedded simulation, or a user's own that takes the same arguments.
-
-    Args:
-        name: ``package.module:class``; empty for the embedded one.
-    """
+    """The embedded simulation, or a user's own, ``package.module:class``, that is made alike."""
     return named_function(name, "--simulation", error) if name else World

@@ -76,11 +76,7 @@ class AnswerCounter(Observer):
 
 
 class Progress(Observer):
-    """Tells how far the cars have come, not at every tick and never more than the whole way.
-
-    Args:
-        whole_m: the way to go, all cars together.
-    """
+    """Tells how far the cars have come, now and then, and never more than ``whole_m`` in all."""
 
     def __init__(self, whole_m: float, cars: int, report: Callable[[float], None]) -> None:
         self._whole_m, self._of_a_car_m = whole_m, whole_m / cars

@@ -25,11 +25,7 @@ Policy = Callable[[Rgb, float], Any]
 
 
 class PolicyDriver(Driver):
-    """A callable that looks through the center camera of a simulation, once for each car.
-
-    Args:
-        policy: asked for each car, in their order, 20 times a second.
-    """
+    """A callable that looks through the center camera, for each car in order, 20 times a second."""
 
     def __init__(self, policy: Policy, control: ControlConfig, cars: int, name: str) -> None:
         super().__init__(cars)
@@ -75,11 +71,7 @@ class PolicyDriver(Driver):
 
 
 class ForeignDriver(PolicyDriver):
-    """A policy in another process, asked for one car.
-
-    Args:
-        shape: of the frames, ``(height, width, 3)``.
-    """
+    """A policy in another process, asked for one car with frames ``(height, width, 3)``."""
 
     def __init__(
         self, policy: Foreign, control: ControlConfig, shape: tuple[int, int, int]

@@ -42,8 +42,7 @@ class Door(Protocol):
 class SimulatorConnection(ServerConnection, asyncio.BufferedProtocol):
     """Hands over whole messages as soon as their last byte is there, without a task in between.
 
-    Args:
-        door: is told when it opens and closes, and says whether it may.
+    A door is told when it opens and closes, and says whether it may.
     """
 
     def __init__(self, door: Door, *arguments: Any, **options: Any) -> None:

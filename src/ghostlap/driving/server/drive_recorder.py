@@ -34,10 +34,7 @@ class AnsweredFrame:
 
 
 class DriveRecorder(BackgroundRecorder):
-    """Writes answered frames into a folder.
-
-    Args:
-        folder: a recording there is continued.
+    """Writes answered frames into a folder, going on with a recording there.
 
     Raises:
         RecordingError: the folder cannot be written.
@@ -71,10 +68,8 @@ class DriveRecorder(BackgroundRecorder):
 class Recordings:
     """A folder for each simulator that drives at the same time: ``DIR``, ``DIR-2``, ``DIR-3``, …
 
-    A simulator that comes back goes on in the folder that it left, if no other has taken it.
-
-    Args:
-        folder: the first one, opened at once, so that it is known early if it cannot be.
+    A simulator that comes back goes on in the folder that it left, if no other has taken it. The
+    first one is opened at once, so that it is known early if it cannot be.
 
     Raises:
         RecordingError: the folder cannot be written.

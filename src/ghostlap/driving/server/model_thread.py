@@ -88,10 +88,8 @@ Predict = Callable[[TelemetryEvent], Prediction]
 def predict_with(pilot: Pilot, max_side_px: int) -> Predict:
     """A function that has a pilot look at a telemetry, and raises nothing.
 
-    Frames of another size than the pilot was trained on are cropped by the same share of rows.
-
-    Args:
-        max_side_px: frames that say they are larger are not even decoded.
+    Frames of another size than the pilot was trained on are cropped by the same share of rows;
+    those that say they are larger than ``max_side_px`` are not even decoded.
     """
 
     def answer_to(frame: Rgb, picture: bytes) -> Prediction:
@@ -125,11 +123,7 @@ class Asker(Protocol):
 
 
 class ModelThread:
-    """Looks at frames beside the event loop, which so can answer even while a pilot is stuck.
-
-    Args:
-        predict: answers to a telemetry; raises nothing.
-    """
+    """Looks at frames beside the event loop, which so can answer even while a pilot is stuck."""
 
     def __init__(self, predict: Predict, loop: AbstractEventLoop) -> None:
         self._predict = predict
@@ -143,11 +137,7 @@ class ModelThread:
         self._thread.start()
 
     def ask(self, asker: Asker, goes_first: bool = False) -> None:
-        """Queue up; once until :meth:`Asker.answered`, so that turns are fair.
-
-        Args:
-            goes_first: whether every other turn is this one's.
-        """
+        """Queue up, at every other turn before others; once until :meth:`Asker.answered`."""
         (self._first if goes_first else self._others).append(asker)
         self._waiting.release()
 

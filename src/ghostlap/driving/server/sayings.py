@@ -26,11 +26,7 @@ class Sayings:
         self._more: dict[str, tuple[int, str]] = {}
 
     def say(self, name: str, what: str) -> None:
-        """Say what happened to a client.
-
-        Args:
-            what: happened; the text goes on where the name ends.
-        """
+        """Say what happened to a client, in words that go on where its name ends."""
         kind = _NUMBER.sub("#", _QUOTED.sub("", what))[:_KIND_CHARACTERS]
         if kind not in self._said_s and len(self._said_s) >= _MOST_KINDS:
             kind = ""

@@ -46,11 +46,7 @@ class UnityTelemetry(NamedTuple):
 
 
 class UnityClient:
-    """Udacity's simulator as a drive server knows it.
-
-    Args:
-        numbers: how the simulator's machine writes and reads numbers.
-    """
+    """Udacity's simulator as a drive server knows it, with the numbers of a machine's locale."""
 
     def __init__(
         self,

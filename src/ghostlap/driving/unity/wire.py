@@ -103,10 +103,7 @@ class Wire:
     """The server's side of one connection, as a state machine.
 
     It counts what is owed: each telemetry is answered once, for the simulator sends the next one
-    only upon an answer, and two upon two.
-
-    Args:
-        sid: a name for the connection, of letters and digits.
+    only upon an answer, and two upon two. ``sid`` is a name of letters and digits.
     """
 
     def __init__(self, sid: str, max_message_bytes: int = 1_000_000) -> None:

@@ -50,11 +50,7 @@ def require_known(spec: Preprocessing) -> None:
 
 
 def donkeycar_file(network: Any, spec: Preprocessing) -> bytes:
-    """The content of the ``.tflite`` file.
-
-    Args:
-        spec: its preprocessing, of frames of 160x120 pixels.
-    """
+    """The content of the ``.tflite`` file, for frames of 160x120 pixels."""
     import tensorflow as tf
 
     class Car(tf.Module):  # type: ignore[misc, unused-ignore]

@@ -16,10 +16,7 @@ _PAIR = re.compile(rf"({_NUMBER}),({_NUMBER})")
 
 
 def parse_formula(text: str, option: str) -> tuple[float, float]:
-    """Scale and offset of ``x * scale + offset``.
-
-    Args:
-        text: ``x``, ``x/255``, ``x/127.5-1``, ``x*2+1``, or ``scale,offset``.
+    """Scale and offset of ``x``, ``x/255``, ``x/127.5-1``, ``x*2+1`` or ``scale,offset``.
 
     Raises:
         LegacyError: it is neither.

@@ -157,8 +157,7 @@ def _keys(value: Any, settings: Settings) -> list[Any]:
 def cut(keys: Sequence[Any], settings: Settings, origin: Origin) -> Part:
     """``tensor[keys]``; a crop of rows and columns is a layer of Keras.
 
-    Args:
-        keys: for each axis, the batch's too, ``(start, stop, step)``; or ``...``.
+    Keys are, for each axis, the batch's too, ``(start, stop, step)``; or ``...``.
     """
     for key in keys:
         sides = key if isinstance(key, tuple) else ()

@@ -78,11 +78,7 @@ def _gains(response: Response, change: Floats) -> Floats:
 
 
 def responses(pilot: Pilot, sampled: SampledFrames, steering_correction: float) -> list[Response]:
-    """Ask the pilot about each moment, moved and turned.
-
-    Args:
-        steering_correction: steering for a camera 0.83 m to the side: the gain of the label rule.
-    """
+    """Ask the pilot about each moment, moved and turned, and the label rule with its gain."""
     before = _steer(pilot, sampled.frames)
     found = []
     for kind, amounts in MOVES.items():

@@ -68,11 +68,7 @@ def _tile(saliency: Saliency, frame: Rgb, steering: float) -> Rgb:
 
 
 def draw_counterfactual(picture: Path, found: Sequence[Response], side_gains: Floats) -> None:
-    """How steering answers to each kind of move, with what the label rule asks for.
-
-    Args:
-        side_gains: steering back per 0.83 m between the real side cameras; may be empty.
-    """
+    """How steering answers to each kind of move and at side cameras, and what labels ask for."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(6.2 * len(found), 5.0), layout="constrained")

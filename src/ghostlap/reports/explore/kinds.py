@@ -8,10 +8,9 @@ from ghostlap.data.vision.augmentation import KINDS, Augmentation, RandomRange
 
 
 def amounts(kind: str, augmentation: Augmentation) -> list[tuple[str, float]]:
-    """What to show of a kind: the ends of the augmentation's own range, or of a telling one.
+    """One or two amounts of a kind to show, each in words and as a number.
 
-    Returns:
-        One or two pairs of words and amount.
+    They are the ends of the augmentation's own range, or of a telling one.
     """
     shown = KINDS[kind]
     chance = cast(RandomRange, getattr(augmentation, kind))

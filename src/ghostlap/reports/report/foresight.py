@@ -21,11 +21,7 @@ _MOST_NAMED = 6
 def in_words(found: Sequence[Evaluation], alarm: float | None) -> str:
     """How many interventions were foreseen, how early, and where those were that were not.
 
-    Args:
-        alarm: doubt at which the critic warns; None if the pilot has no critic.
-
-    Returns:
-        Sentences; empty without a critic, or if it never looked.
+    Empty without a critic, which warns from the doubt ``alarm`` on, or if it never looked.
     """
     if alarm is None:
         return ""

@@ -71,10 +71,7 @@ class Shots:
 
 
 def shots_of(folder: Path, fps: float | None, columns: Sequence[str] = ()) -> Shots:
-    """The pictures of a recording, or of any folder.
-
-    Args:
-        fps: pictures a second; None for the pace of the recording, or 60 for other folders.
+    """The pictures of a recording at its pace, or of any folder at 60 a second; or at ``fps``.
 
     Raises:
         VideoError: no such folder, or no picture in it.

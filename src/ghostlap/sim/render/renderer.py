@@ -83,15 +83,11 @@ class Renderer:
         """The last pictures, on the device."""
 
     def render(self, camera_poses: NDArray[np.floating]) -> NDArray[np.uint8]:
-        """Take a picture from each camera pose.
+        """Take pictures, RGB ``uint8`` ``(views, rows, width, 3)``, from poses ``(views, 5)``.
 
-        Args:
-            camera_poses: shape ``(views, 5)``: x, y and height in metres, heading and pitch in
-                radians; pitch is the car's own, positive with the nose up.
-
-        Returns:
-            RGB ``uint8``, shape ``(views, rows, width, 3)``. On the CPU this is the renderer's own
-            buffer, overwritten by the next call.
+        A pose is x, y and height in metres, heading and pitch in radians; pitch is the car's own,
+        positive with the nose up. On the CPU the pictures are the renderer's own buffer,
+        overwritten by the next call.
         """
         self.render_on_device(camera_poses)
         return np.asarray(self.frames.numpy())

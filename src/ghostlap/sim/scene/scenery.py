@@ -82,10 +82,7 @@ _BARE_SHOULDER = _THEMES.index("jungle")
 
 
 def scene_of(track: Track, conditions: Conditions, cache: bool = True) -> Scene:
-    """The scene of a track under given conditions, read from disk if it was kept before.
-
-    Args:
-        cache: read and keep scenes in the user's cache folder (or ``$GHOSTLAP_CACHE``).
+    """The scene of a track under given conditions, read from the user's cache if it was kept there.
 
     Raises:
         CacheError: the scene cannot be kept.

@@ -92,11 +92,7 @@ def as_array(strokes: Iterable[Stroke]) -> NDArray[np.float32]:
 
 
 def drawn_strokes(draw: np.random.Generator, lined: bool) -> tuple[Stroke, ...]:
-    """Strokes of every kind, each there or not by its own chance.
-
-    Args:
-        lined: whether there must be lines at the edges.
-    """
+    """Strokes of every kind, each by its own chance; with ``lined`` lines at the edges for sure."""
     strokes: list[Stroke] = []
     if draw.random() < 0.45:
         strokes += _asphalt(draw)

@@ -38,10 +38,7 @@ def check_track(track: Track, *, crossings: bool = False) -> None:
 
     Refused are fewer than four points, numbers not finite or out of bounds, a place given twice in
     a row, a line that is not closed, a bend tighter than the road's half width on its inside, and a
-    road that overlaps itself.
-
-    Args:
-        crossings: whether the road may cross itself, on one level.
+    road that overlaps itself, unless crossings on one level are allowed.
     """
     check_points(track)
     _check_bends(track)
@@ -59,10 +56,9 @@ def check_points(track: Track) -> None:
 def allowed_speed_mps(
     track: Track, lateral_limit_mps2: float = LATERAL_LIMIT_MPS2
 ) -> tuple[float, float]:
-    """The highest speed in the tightest bend, ``v = sqrt(lateral limit / curvature)``.
+    """The highest speed in the tightest bend, and where that is.
 
-    Returns:
-        The speed in m/s, infinite where nothing bends, and the bend's arc length in metres.
+    In m/s, ``v = sqrt(lateral limit / curvature)``, infinite where nothing bends; in metres.
     """
     curvature = np.abs(track.curvature(track.stations_s_m))
     worst = int(curvature.argmax())

@@ -89,12 +89,9 @@ class LabelTask:
 
 
 def drive_and_label(task: LabelTask, report: Report) -> int:
-    """Drive the episodes of a task, and record each frame with the expert's steering.
+    """Drive a task's episodes, record frames with the expert's steering, and count them.
 
     Recordings get their final names when all of the task is driven; until then there are none.
-
-    Returns:
-        Moments recorded.
 
     Raises:
         RecordingError: the folder cannot be written, or the disk is full.

@@ -138,11 +138,7 @@ def label_tasks(
     tracks: Sequence[Track],
     folder: Path,
 ) -> list[LabelTask]:
-    """What a pilot drives for new data: as an evaluation would, of seeds that are used once.
-
-    Args:
-        training: its cameras are those that are recorded.
-    """
+    """What a pilot drives for new data, seen by the training's cameras: seeds are used once."""
     number = config.seed * _ITERATIONS_A_SEED + iteration
     driven = EvaluateConfig(
         pilot=pilot,

@@ -20,11 +20,7 @@ _ASIDE = 0.04
 def plot_iterations(
     rows: Sequence[Row], expert: Measured | None, title: str, picture: Path
 ) -> None:
-    """Draw three figures over the iterations: the pilot's, the control's, the expert's.
-
-    Args:
-        rows: the first one is of the pilot that it began with.
-    """
+    """Draw three figures over the iterations: the pilot's, the control's, the expert's."""
     from matplotlib.figure import Figure
     from matplotlib.ticker import MaxNLocator
 

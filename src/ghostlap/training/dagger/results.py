@@ -83,11 +83,7 @@ class Row:
 
 
 def measured_of(folder: Path, evaluation: dict[str, Any], driver: str) -> Measured:
-    """All episodes of an evaluation together, whatever track they are on.
-
-    Args:
-        driver: ``pilot`` or ``expert``.
-    """
+    """All episodes of ``pilot`` or ``expert`` in an evaluation together, whatever track."""
     episodes = [episode for episode in evaluation["episodes"] if episode["driver"] == driver]
     drives = [read_drive(folder / episode["drive"]) for episode in episodes]
     seeds = [(episode["track"], episode["seed"]) for episode in episodes]

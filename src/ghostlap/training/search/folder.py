@@ -23,10 +23,7 @@ SEARCH_FILE = "search.json"
 
 
 def read_trials(out: Path, search: dict[str, Any]) -> list[Trial]:
-    """The finished trials of earlier calls.
-
-    Args:
-        search: what makes it this search and no other, as JSON values.
+    """The finished trials of earlier calls of this very search.
 
     Raises:
         TrainingError: they cannot be read, or are of another search.

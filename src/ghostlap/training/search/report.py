@@ -84,9 +84,8 @@ def write_table(trials: Sequence[Trial], path: Path) -> None:
 def plot_search(trials: Sequence[Trial], dimensions: Sequence[Dimension], picture: Path) -> None:
     """Validation loss by trial, and against each option searched.
 
-    Args:
-        trials: at least one of them with a loss. Failed ones, and those whose loss would squeeze
-            all others together, stand at the upper edge.
+    One trial at least has a loss. Failed ones, and those whose loss would squeeze all others
+    together, stand at the upper edge.
     """
     from matplotlib.figure import Figure
 

@@ -53,10 +53,7 @@ def is_constant(value: Any) -> bool:
 
 
 def joined(kind: type[ast.operator], left: Any, right: Any, where: str, *, python_2: bool) -> Any:
-    """Two values joined by an operator.
-
-    Args:
-        python_2: whether integers divide as they did in Python 2.
+    """Two values joined by an operator; with ``python_2`` whole numbers divide as they did then.
 
     Raises:
         Refused: a picture cannot be followed through it.
