@@ -146,7 +146,7 @@ def test_who_names_nothing_sees_an_example_and_what_there_is(
     home: Path, capsys: pytest.CaptureFixture[str], command: str
 ) -> None:
     told = said(capsys, command)
-    example = re.search(r"Example: (ghostlap .*?) recordings: .*my-drive.* runs: .*runs/a", told)
+    example = re.search(r"Example: (ghostlap .*?) recordings: .*my-drive.* runs: .*runs.a", told)
     assert example is not None, told
     program, *words = shlex.split(example[1])
     assert (program, words[0]) == ("ghostlap", command)

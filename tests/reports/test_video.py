@@ -345,7 +345,7 @@ def test_without_pictures_there_is_no_video(tmp_path: Path) -> None:
     ):
         video(VideoConfig(tmp_path / "empty"))
     write_pictures(tmp_path / "outer" / "IMG", 1)
-    with pytest.raises(VideoError, match=r"in it. Did you mean .*outer/IMG\?"):
+    with pytest.raises(VideoError, match=r"in it. Did you mean .*outer.IMG\?"):
         video(VideoConfig(tmp_path / "outer"))
     (tmp_path / "a.jpg").write_bytes(b"")
     with pytest.raises(

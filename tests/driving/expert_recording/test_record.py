@@ -570,7 +570,7 @@ def test_an_unfinished_recording_is_not_begun_anew_or_changed(tmp_path: Path) ->
     with pytest.raises(KeyboardInterrupt):
         record(small(out), QUIET, Interrupted(5))
     with pytest.raises(
-        RecordingError, match=f"not finished. Finish it with .*--resume --out {out}"
+        RecordingError, match="not finished. Finish it with .*--resume --out .*rec'?', or"
     ):
         record(small(out), QUIET)
     with pytest.raises(
@@ -615,7 +615,7 @@ def test_an_expert_that_gets_stuck_is_told(tmp_path: Path, monkeypatch: pytest.M
 @pytest.mark.usefixtures("drawn")
 def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(RecordingError, match="file/rec: cannot be written .*Choose a folder"):
+    with pytest.raises(RecordingError, match="file.rec: cannot be written .*Choose a folder"):
         record(small(tmp_path / "file" / "rec"), QUIET)
 
 

@@ -146,5 +146,5 @@ def test_an_unknown_name_lists_the_known_ones(name: str) -> None:
 
 
 def test_a_file_that_is_missing_is_named() -> None:
-    with pytest.raises(TrackError, match=r"^circuits/Spa.csv: cannot be read \(No such file"):
+    with pytest.raises(TrackError, match=r"^circuits.Spa.csv: cannot be read \(No such file"):
         track_named("circuits/Spa.csv")

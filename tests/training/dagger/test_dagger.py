@@ -627,7 +627,7 @@ def test_options_from_the_command_line_survive_json(tmp_path: Path) -> None:
     [
         ({"track": ("nowhere",)}, TrackError, "nowhere"),
         ({"size": (320, 160)}, PilotError, "trained on frames of 48x24 .* With --size 48 24"),
-        ({"recordings": ("gone/a",)}, DaggerError, "1 of the 1 recordings .* found: gone/a. Say"),
+        ({"recordings": ("gone/a",)}, DaggerError, "1 of the 1 recordings .* found: gone.a. Say"),
         ({"resume": True}, DaggerError, "no dagger.json there, so nothing to resume"),
     ],
 )
@@ -641,7 +641,7 @@ def test_what_cannot_begin_writes_nothing(
 
 def test_recordings_that_are_gone_are_named(pilot: Path, oval: str, original: Path) -> None:
     moved = original.rename(original.with_name("moved"))
-    with pytest.raises(DaggerError, match=f"{original}. Say .*--recordings.*--without-original"):
+    with pytest.raises(DaggerError, match="original. Say .*--recordings.*--without-original"):
         improve(config_for(pilot, oval))
     train = FakeTraining()
     improve(config_for(pilot, oval, iterations=1, recordings=(moved,)), train)
