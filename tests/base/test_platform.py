@@ -14,6 +14,8 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 from systems import linux, posix
 
 from ghostlap.base import platform
@@ -218,3 +220,26 @@ def test_a_command_line_is_split_as_its_system_writes_it(
     assert platform.words_of(command) == words
     with pytest.raises(ValueError, match="No closing quotation"):
         platform.words_of("'python")
+
+
+@given(st.booleans(), st.lists(st.text(st.characters(codec="utf-8")), min_size=1))
+@example(True, ["it's", 'a "word"', "C:\\Users\\me", ""])
+def test_quoted_words_are_understood(windows: bool, words: list[str]) -> None:
+    if windows:  # no quotation there holds both
+        words = [word.replace('"', "") if "'" in word else word for word in words]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(platform, "WINDOWS", windows)
+        assert platform.words_of(platform.quoted(*words)) == words
+
+
+@pytest.mark.parametrize(
+    ("windows", "typed"),
+    [(True, 'evaluate runs\\a "my laps\\b" --columns "speed=a,b"'),
+     (False, "evaluate 'runs\\a' 'my laps\\b' --columns speed=a,b")],
+)  # fmt: skip
+def test_commands_are_typed_as_the_system_wants_them(
+    monkeypatch: pytest.MonkeyPatch, windows: bool, typed: str
+) -> None:
+    """``cmd`` knows no single quotes, and PowerShell takes a comma for a list."""
+    monkeypatch.setattr(platform, "WINDOWS", windows)
+    assert platform.quoted("evaluate", "runs\\a", "my laps\\b", "--columns", "speed=a,b") == typed

@@ -6,7 +6,6 @@ import contextlib
 import hashlib
 import os
 import re
-import shlex
 import shutil
 from pathlib import Path
 
@@ -19,6 +18,7 @@ from recordings import make_recording
 from systems import linux
 
 from ghostlap.base.errors import GhostlapError, RecordingError
+from ghostlap.base.platform import quoted, words_of
 from ghostlap.commands.cli import main
 from ghostlap.commands.convert import convert
 from ghostlap.commands.doctor import DoctorConfig, doctor
@@ -91,7 +91,7 @@ def test_dropped_rows_are_gone_and_all_else_is_kept(drive: Path, tmp_path: Path)
     assert list(read_who_drove(new)) == names
     truth = list(GROUND_TRUTH.rows(new, "track", "s_m", "stretch"))
     assert truth == [(name, "lake", row, 3.0) for name, row in zip(names, kept, strict=True)]
-    typed = shlex.join([str(drive), "--drop", "3:5", "18:"])
+    typed = quoted(drive, "--drop", "3:5", "18:")
     assert edits_of(new) == [f"14 of 20 rows: ghostlap edit {typed}"]
     assert len(list((new / "IMG").iterdir())) == 3 * len(kept)
 
@@ -235,7 +235,7 @@ def test_the_new_recording_lies_beside_the_old_one(
     monkeypatch.chdir(tmp_path / "my drive")
     with pytest.raises(RecordingError) as refused:
         edit(EditConfig(Path(), drop=("1",)))
-    advice = shlex.split(str(refused.value).partition("not there: ")[2])
+    advice = words_of(str(refused.value).partition("not there: ")[2])
     assert advice[0] == "--out"
     edit(EditConfig(Path(), drop=("1",), out=Path(advice[1])))
     assert (tmp_path / "my drive-edited-2" / "driving_log.csv").is_file()
@@ -298,7 +298,7 @@ def test_each_command_of_the_page_runs(
     commands = re.findall(r"^ghostlap (edit .*)$", page, re.M)
     assert len(commands) >= 9
     for command in commands:
-        words = shlex.split(command)
+        words = words_of(command)
         with pytest.raises(SystemExit) as ended:
             main(words)
         assert ended.value.code == 0, capsys.readouterr().err

@@ -65,7 +65,8 @@ def cache(own_cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> P
     """The cache, beside a store that holds what this disk holds."""
 
     def opened(address: str) -> tuple[fs.FileSystem, str]:
-        return fs.LocalFileSystem(), tmp_path.anchor + address.removeprefix("s3://")
+        root = Path(tmp_path.anchor).as_posix()
+        return fs.LocalFileSystem(), root + address.removeprefix("s3://")
 
     monkeypatch.setattr(remote, "_opened", opened)
     return own_cache

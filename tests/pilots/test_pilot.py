@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -14,6 +15,7 @@ from recordings import draw_frame
 from small_pilot import make_pilot
 
 from ghostlap.base.errors import GhostlapError, ImageError, PilotError
+from ghostlap.base.platform import quoted
 from ghostlap.data.vision.preprocessing import preprocess
 from ghostlap.pilots.backend import keras
 from ghostlap.pilots.pilot import Pilot
@@ -105,7 +107,7 @@ def test_a_folder_without_a_pilot_is_named(tmp_path: Path) -> None:
         Pilot.load(tmp_path / "notes.txt")
     model = tmp_path / "model.h5"
     model.touch()
-    named = re.escape(shlex.quote(str(model)))
+    named = re.escape(quoted(model))
     for path in (model, tmp_path):
         with pytest.raises(PilotError, match=rf"ghostlap import {named} --like RECORDING --out "):
             Pilot.load(path)

@@ -9,6 +9,7 @@ import errno
 import mmap
 import os
 import platform
+import re
 import shlex
 import signal
 import socket
@@ -88,6 +89,21 @@ def words_of(command: str) -> list[str]:
     if WINDOWS:
         words.escape = ""
     return list(words)
+
+
+def quoted(*words: object) -> str:
+    """Words as they are typed in a shell; on Windows in PowerShell and ``cmd``, so in its quotes.
+
+    :func:`words_of` understands them.
+    """
+    one = _quoted if WINDOWS else shlex.quote
+    return " ".join(one(str(word)) for word in words)
+
+
+def _quoted(word: str) -> str:
+    if re.fullmatch(r"[\w\\/:.=+-]+", word):
+        return word
+    return f'"{word}"' if '"' not in word else shlex.quote(word)
 
 
 def start_patiently(command: Sequence[str], niceness: int, **options: Any) -> subprocess.Popen[Any]:

@@ -11,7 +11,6 @@ import csv
 import dataclasses
 import datetime
 import itertools
-import shlex
 import subprocess
 import threading
 from collections.abc import Sequence
@@ -21,7 +20,7 @@ from typing import Any
 from ghostlap.base.engine.processes import python
 from ghostlap.base.errors import CockpitError
 from ghostlap.base.files import open_file, open_text
-from ghostlap.base.platform import kill_group, start_patiently
+from ghostlap.base.platform import kill_group, quoted, start_patiently
 from ghostlap.base.signals import ask_to_stop, stoppable
 from ghostlap.cockpit.library import Library
 from ghostlap.pilots.run_folder import PILOT_FILE
@@ -144,7 +143,7 @@ def _facts(job: _Job) -> dict[str, Any]:
             state = "done"
         elif job.stopping:
             state = "stopped"
-            message = f"'ghostlap train --resume --out {shlex.quote(str(job.folder))}' goes on"
+            message = f"'ghostlap train --resume --out {quoted(job.folder)}' goes on"
         else:
             state, message = "failed", _last_words(job.log)
     if status is not None and state != "failed":

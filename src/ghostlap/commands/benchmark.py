@@ -7,7 +7,6 @@ ghostlap benchmark --check benchmark/v1-quick/a/result.json runs/a
 from __future__ import annotations
 
 import dataclasses
-import shlex
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,6 +18,7 @@ from ghostlap.base.engine import connected, run_tasks
 from ghostlap.base.errors import BenchmarkError, GhostlapError
 from ghostlap.base.files import read_json, refuse_link, write_json
 from ghostlap.base.folder_lock import FolderLock, replacing_output
+from ghostlap.base.platform import quoted, words_of
 from ghostlap.base.terminal import progress_bar, say, warn
 from ghostlap.commands.evaluate import drive_the_rest
 from ghostlap.data.vision.preprocessing import Preprocessing
@@ -125,14 +125,14 @@ def _imported(model: Path, out: Path) -> Path:
                 f"{about}: does not tell the preprocessing of {model.name} ({error}). 'ghostlap "
                 "export' writes such a file; or import the model by hand."
             ) from error
-        how = shlex.split(recipe)
+        how = words_of(recipe)
     elif script.is_file():
         how = ["--script", str(script)]
     else:
         raise BenchmarkError(
             f"{model}: a model does not say what its pictures are made like, and neither "
-            f"{about.name} nor drive.py lies beside it. 'ghostlap import {shlex.quote(str(model))} "
-            f"--like RECORDING --out {shlex.quote(str(run))}' finds it out; then name {run}."
+            f"{about.name} nor drive.py lies beside it. 'ghostlap import {quoted(model)} "
+            f"--like RECORDING --out {quoted(run)}' finds it out; then name {run}."
         )
     import_model(tyro.cli(ImportConfig, args=[str(model), "--out", str(run), *how]))
     return run

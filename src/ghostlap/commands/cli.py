@@ -165,14 +165,15 @@ def _do(arguments: list[str]) -> int:
 def _meant(name: str, rest: list[str]) -> str:
     """What may have been meant by something that is no command."""
     import difflib
-    import shlex
+
+    from ghostlap.base.platform import quoted
 
     if os.path.exists(name):
         is_run, is_model = os.path.exists(os.path.join(name, "pilot.json")), os.path.isfile(name)
         verb = "evaluate" if is_run else "import" if is_model and "log" not in name else "doctor"
-        return f"A command comes first: {shlex.join(['ghostlap', verb, name, *rest])}"
+        return f"A command comes first: {quoted('ghostlap', verb, name, *rest)}"
     if close := difflib.get_close_matches(name, COMMANDS, 1):
-        return f"Did you mean: {shlex.join(['ghostlap', close[0], *rest])}"
+        return f"Did you mean: {quoted('ghostlap', close[0], *rest)}"
     return f"Commands: {', '.join(COMMANDS)}."
 
 
@@ -198,14 +199,15 @@ def _explained(error: BaseException, arguments: list[str]) -> str | None:
 
 def _to_type(error: GhostlapError, arguments: list[str]) -> str:
     """The same command with what seems to be meant in place of what was named."""
-    import shlex
     from pathlib import Path
+
+    from ghostlap.base.platform import quoted
 
     if error.instead is None:
         return ""
     named, meant = error.instead
     better = [str(meant) if Path(one) == named else one for one in arguments]
-    return f" Type: {shlex.join(['ghostlap', *better])}" if better != arguments else ""
+    return f" Type: {quoted('ghostlap', *better)}" if better != arguments else ""
 
 
 def _run(name: str, arguments: list[str]) -> Any:

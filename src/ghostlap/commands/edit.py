@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-import shlex
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,7 @@ from rich.console import Console
 from ghostlap.base.errors import ImageError, RecordingError
 from ghostlap.base.folder_lock import replacing_folder, require_free
 from ghostlap.base.options import Options
+from ghostlap.base.platform import quoted
 from ghostlap.base.terminal import say
 from ghostlap.data.formats.config import Columns
 from ghostlap.data.formats.readers import read_recording
@@ -115,7 +115,7 @@ def edit(config: EditConfig) -> dict[str, Any]:
     except ImageError as error:
         raise RecordingError(
             f"{error} So it cannot be mirrored. Make a copy without such rows, and mirror that: "
-            f"ghostlap doctor {shlex.join(map(str, config.sources()))} --fix OUT"
+            f"ghostlap doctor {quoted(*config.sources())} --fix OUT"
         ) from error
     except OSError as error:
         raise RecordingError(
@@ -142,7 +142,7 @@ def _checked_out(config: EditConfig) -> Path:
     if not config.words():
         raise RecordingError(
             f"edit: nothing is asked for. Say which rows to leave out, as in "
-            f"'ghostlap edit {shlex.quote(str(sources[0]))} --drop 1:20', or --keep, --split 0.8, "
+            f"'ghostlap edit {quoted(sources[0])} --drop 1:20', or --keep, --split 0.8, "
             "--merge OTHER, --mirror."
         )
     folders = [path.resolve().parent if path.is_file() else path.resolve() for path in sources]
@@ -155,7 +155,7 @@ def _checked_out(config: EditConfig) -> Path:
     out = config.out or source.with_name(f"{source.name}-edited")
     numbers = (out.with_name(f"{out.name}-{number}") for number in itertools.count(2))
     free = next(path for path in numbers if not path.exists())
-    advice = f"Name a folder that is not there: --out {shlex.quote(str(free))}"
+    advice = f"Name a folder that is not there: --out {quoted(free)}"
     require_free(out, RecordingError, advice)
     return out
 

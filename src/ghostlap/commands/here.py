@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import itertools
 import os
-import shlex
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
+
+from ghostlap.base.platform import quoted
 
 _SIGNS = {
     "driving_log.csv": "recording", "manifest.json": "tub", "meta/info.json": "LeRobot dataset",
@@ -92,18 +93,18 @@ def _next(
 ) -> Iterator[tuple[str, str]]:
     """Commands and what each is for, the most likely one first."""
     if unfinished:
-        out = shlex.quote(str(unfinished[0]))
+        out = quoted(unfinished[0])
         yield f"ghostlap train --resume --out {out}", "go on with a training"
     if runs:
-        run = shlex.quote(str(runs[0]))
+        run = quoted(runs[0])
         if any(runs[0].glob("evaluate/*/evaluation.json")):
             yield f"ghostlap report {run}", "one page about how it drives, and where it fails"
             yield "ghostlap runs", "all runs, the best driver first"
         else:
             yield f"ghostlap evaluate {run}", "let it drive, and measure how well"
     elif recordings:
-        recording = shlex.quote(str(recordings[0]))
-        out = shlex.quote(f"runs/{recordings[0].resolve().name}")
+        recording = quoted(recordings[0])
+        out = quoted(f"runs/{recordings[0].resolve().name}")
         yield f"ghostlap doctor {recording}", "is anything wrong with it?"
         yield f"ghostlap train {recording} --out {out}", "make a pilot of it"
     else:

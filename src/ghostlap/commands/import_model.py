@@ -9,7 +9,6 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import re
-import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,7 @@ from rich.table import Table
 from ghostlap.base.errors import LegacyError, ModelError
 from ghostlap.base.files import open_file, read_json, write_json
 from ghostlap.base.folder_lock import FolderLock
+from ghostlap.base.platform import quoted
 from ghostlap.base.terminal import plain, say
 from ghostlap.data.provenance import versions
 from ghostlap.data.vision.preprocessing import Preprocessing
@@ -92,7 +92,7 @@ def _import_model(config: ImportConfig, console: Console) -> dict[str, Any]:
             f"{config.model}: was understood, but cannot be written as ONNX "
             f"({' '.join(str(error).split())[:300]})."
         ) from error
-    say(console, f"pilot: {config.out}; 'ghostlap drive {shlex.quote(str(config.out))}' drives it")
+    say(console, f"pilot: {config.out}; 'ghostlap drive {quoted(config.out)}' drives it")
     return {
         "out": str(config.out),
         "keras_version": file.keras_version,

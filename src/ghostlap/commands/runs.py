@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import dataclasses
 import math
-import shlex
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,7 @@ from rich.table import Table
 
 from ghostlap.base.errors import PilotError
 from ghostlap.base.options import Options
+from ghostlap.base.platform import quoted
 from ghostlap.base.terminal import plain, say
 from ghostlap.commands.here import find
 from ghostlap.driving.measured import newest_evaluation, worst_line
@@ -150,7 +150,7 @@ def _show(found: list[dict[str, Any]]) -> None:
     if len(found) > _SHOWN:
         say(console, f"and {len(found) - _SHOWN} more: --json tells all")
     if unmeasured := [run["run"] for run in found if run["autonomy_percent"] is None]:
-        say(console, f"Measure one: ghostlap evaluate {shlex.quote(str(unmeasured[0]))}")
+        say(console, f"Measure one: ghostlap evaluate {quoted(unmeasured[0])}")
 
 
 def _short(folder: Any) -> str:

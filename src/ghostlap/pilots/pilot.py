@@ -14,7 +14,6 @@ A pilot is a run folder:
 from __future__ import annotations
 
 import math
-import shlex
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -24,6 +23,7 @@ from numpy.typing import NDArray
 
 from ghostlap.base.engine.travel import located
 from ghostlap.base.errors import PilotError
+from ghostlap.base.platform import quoted
 from ghostlap.data.labels import AHEAD, AHEAD_S, SPEED_UNIT_MPH
 from ghostlap.data.vision.pictures import Rgb
 from ghostlap.data.vision.preprocessing import Preprocessing, crop, finish, scale
@@ -256,14 +256,14 @@ class Pilot:
             raise PilotError(
                 f"{folder}: --slow-when-unsure {share:g} needs to know how large the steering_std "
                 f"usually is, and {PILOT_FILE} there does not say. If its training was cut off at "
-                f"the very end, 'ghostlap train --resume --out {shlex.quote(str(folder))}' "
+                f"the very end, 'ghostlap train --resume --out {quoted(folder)}' "
                 "completes it; else train anew with 'ghostlap train --steering-std', or leave the "
                 "option out."
             )
         raise PilotError(
             f"{folder}: --slow-when-unsure {share:g} needs a pilot that has a critic or answers a "
             f"steering_std; this one answers {', '.join(self.outputs)}. "
-            f"'ghostlap critic {shlex.quote(str(folder))}' adds a critic; or leave the option out."
+            f"'ghostlap critic {quoted(folder)}' adds a critic; or leave the option out."
         )
 
     def unsure(self, answers: NDArray[np.float32]) -> NDArray[np.float64]:

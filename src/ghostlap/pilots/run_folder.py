@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import shlex
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +10,7 @@ from ghostlap.base.engine.travel import located
 from ghostlap.base.errors import GhostlapError, PilotError
 from ghostlap.base.files import read_json
 from ghostlap.base.options import todays_names
+from ghostlap.base.platform import quoted
 from ghostlap.data.labels import AHEAD
 from ghostlap.data.vision.preprocessing import Preprocessing
 
@@ -96,11 +96,11 @@ def read_description(folder: Path) -> dict[str, Any]:
 
 def _import_first(model: Path) -> str:
     script = model.with_name("drive.py")
-    how = f"--script {shlex.quote(str(script))}" if script.is_file() else "--like RECORDING"
+    how = f"--script {quoted(script)}" if script.is_file() else "--like RECORDING"
     out = Path("runs", f"{model.resolve().parent.name}-{model.stem}")
     return (
         f"{model}: is no run folder of a pilot, but a model. Import it first: 'ghostlap import "
-        f"{shlex.quote(str(model))} {how} --out {shlex.quote(str(out))}', then name {out}."
+        f"{quoted(model)} {how} --out {quoted(out)}', then name {out}."
     )
 
 
@@ -117,7 +117,7 @@ def _no_pilot(folder: Path) -> tuple[str, Path | None]:
         if folder.suffix in (".onnx", ".tflite"):
             return (
                 f"{folder}: is no run folder of a pilot, but a model. 'ghostlap benchmark "
-                f"{shlex.quote(str(folder))} --quick' lets it drive."
+                f"{quoted(folder)} --quick' lets it drive."
             ), None
         return (
             f"{folder}: must be the run folder of a pilot. Got a file. 'ghostlap runs' lists those "
@@ -131,18 +131,18 @@ def _no_pilot(folder: Path) -> tuple[str, Path | None]:
         along = ", ".join(sorted(path.parent.name for path in BUILT_IN.glob(f"*/{PILOT_FILE}")))
         return (
             f"{folder}: no such run folder. {question}'ghostlap train REC --out "
-            f"{shlex.quote(str(folder))}' makes one. Pilots that come along: {along or 'none'}."
+            f"{quoted(folder)}' makes one. Pilots that come along: {along or 'none'}."
         ), meant
     if (folder / "config.json").exists():
         return (
             f"{folder}: the training there is not finished, so there is no {PILOT_FILE} yet. "
-            f"'ghostlap train --resume --out {shlex.quote(str(folder))}' continues it."
+            f"'ghostlap train --resume --out {quoted(folder)}' continues it."
         ), None
     if (folder / "driving_log.csv").is_file():
         words = ["ghostlap", "train", str(folder), "--out", f"runs/{folder.resolve().name}"]
         return (
             f"{folder}: a recording, and not the run folder of a pilot. Make a pilot of it: "
-            f"{shlex.join(words)} (or name one that comes along: generalist)."
+            f"{quoted(*words)} (or name one that comes along: generalist)."
         ), None
     if below := sorted(path.parent for path in folder.glob(f"*/{PILOT_FILE}")):
         return (

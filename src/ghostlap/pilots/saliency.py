@@ -18,7 +18,6 @@ hiding as much elsewhere.
 from __future__ import annotations
 
 import dataclasses
-import shlex
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ghostlap.base.errors import PilotError
+from ghostlap.base.platform import quoted
 from ghostlap.data.vision.pictures import Rgb
 from ghostlap.data.vision.preprocessing import Preprocessing, crop, preprocess
 from ghostlap.pilots.onnx_check import Network, read_network
@@ -73,7 +73,7 @@ class Saliency:
         if not path.is_file():
             raise PilotError(_none_message(folder, description))
         preprocessing = Preprocessing.from_json(description["preprocessing"])
-        again = f"Remove it; 'ghostlap explain {shlex.quote(str(folder))} REC' makes it again."
+        again = f"Remove it; 'ghostlap explain {quoted(folder)} REC' makes it again."
         try:
             network = read_network(path)
         except PilotError as error:
@@ -148,7 +148,7 @@ def _none_message(folder: Path, description: dict[str, Any]) -> str:
         return f"{folder}: this pilot has no saliency: {reason}"
     return (
         f"{folder}: holds no {SALIENCY_FILE}, as run folders of an earlier Ghostlap do. "
-        f"'ghostlap explain {shlex.quote(str(folder))} REC' makes it."
+        f"'ghostlap explain {quoted(folder)} REC' makes it."
     )
 
 

@@ -9,12 +9,12 @@ from __future__ import annotations
 import base64
 import functools
 import math
-import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ghostlap.base.errors import GhostlapError
 from ghostlap.base.files import read_start
+from ghostlap.base.platform import quoted
 from ghostlap.base.terminal import escaped
 from ghostlap.data.vision.pictures import Rgb, encode_jpeg
 
@@ -95,7 +95,7 @@ def limits(interval: tuple[float, float] | None, digits: int) -> str:
 
 def _command_line(*words: object) -> str:
     """A command for a shell."""
-    return "ghostlap " + " ".join(shlex.quote(str(word)) for word in words)
+    return quoted("ghostlap", *words)
 
 
 def _code(text: str) -> Markup:

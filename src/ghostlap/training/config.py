@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import shlex
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -11,6 +10,7 @@ import tyro
 
 from ghostlap.base.errors import TrainingError
 from ghostlap.base.options import Cluster, Count, Options, Range, Seed, bytes_of
+from ghostlap.base.platform import quoted
 from ghostlap.data.auxiliary import AUXILIARIES
 from ghostlap.data.dataset import MIN_SPEED_SHARE
 from ghostlap.data.formats.config import Columns
@@ -220,7 +220,7 @@ class TrainConfig(Options, error=TrainingError):
 def resume_command(config: TrainConfig) -> str:
     """The command that goes on with a training, to be pasted into a shell."""
     words = ["ghostlap", "train", "--resume", "--out", str(config.out)]
-    return shlex.join(words + (["--model", config.model] if config.imports_code else []))
+    return quoted(*words + (["--model", config.model] if config.imports_code else []))
 
 
 RECIPES: dict[str, TrainConfig] = {

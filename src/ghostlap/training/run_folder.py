@@ -7,7 +7,6 @@ holds a pilot from the moment that training is over (its ``pilot.json`` is).
 from __future__ import annotations
 
 import dataclasses
-import shlex
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ from ghostlap.base.errors import GhostlapError, TrainingError
 from ghostlap.base.files import read_json, refuse_link, write_json
 from ghostlap.base.folder_lock import is_free
 from ghostlap.base.options import differing
+from ghostlap.base.platform import quoted
 from ghostlap.data.provenance import versions
 from ghostlap.pilots.run_folder import PILOT_FILE, read_description
 from ghostlap.training.config import (
@@ -56,7 +56,7 @@ def _why_taken(out: Path) -> str:
     if (out / CONFIG_FILE).exists():
         return (
             "the folder holds a run already, which is not finished. Continue it with "
-            f"'ghostlap train --resume --out {shlex.quote(str(out))}', or name another --out."
+            f"'ghostlap train --resume --out {quoted(out)}', or name another --out."
         )
     return "the folder is not empty, and holds no run. Name another --out."
 
@@ -110,7 +110,7 @@ def _resumed_config(config: TrainConfig) -> TrainConfig:
     if is_finished(config.out):
         raise TrainingError(
             f"{config.out}: the training there is finished. Train further on from it with "
-            f"'ghostlap train REC --init {shlex.quote(str(config.out))} --out …'."
+            f"'ghostlap train REC --init {quoted(config.out)} --out …'."
         )
     try:
         saved = dataclasses.replace(TrainConfig.from_json(read_json(path)), out=config.out)
@@ -133,7 +133,7 @@ def _resumed_config(config: TrainConfig) -> TrainConfig:
         raise TrainingError(
             f"{config.out}: a training is resumed with the options that it began with. Differing: "
             f"{differing(saved.to_json(), config.to_json())}. "
-            f"'ghostlap train --resume --out {shlex.quote(str(config.out))}' takes them "
+            f"'ghostlap train --resume --out {quoted(config.out)}' takes them "
             "all from the run folder."
         )
     return saved

@@ -7,7 +7,6 @@ import io
 import json
 import math
 import re
-import shlex
 import shutil
 import tempfile
 from collections.abc import Callable, Sequence
@@ -22,6 +21,7 @@ from recordings import draw_frame, image_names, make_recording, steering_at
 from rich.console import Console
 
 from ghostlap.base.errors import GhostlapError, RecordingError
+from ghostlap.base.platform import quoted, words_of
 from ghostlap.commands.cli import main
 from ghostlap.commands.convert import convert
 from ghostlap.commands.doctor import diagnose
@@ -310,13 +310,13 @@ def run_advice(error: GhostlapError, folder: Path, *, status: int = 0) -> None:
     """Run the command that ends a message, or names what seems to be meant, in a folder."""
     message = str(error)
     if error.instead:
-        message += f": ghostlap doctor {shlex.quote(str(error.instead[1]))}"
+        message += f": ghostlap doctor {quoted(error.instead[1])}"
     found = re.search(r": (ghostlap .*)$", message)
     assert found, message
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         with pytest.raises(SystemExit) as ended:
-            main(shlex.split(found[1])[1:])
+            main(words_of(found[1])[1:])
     assert ended.value.code == status, message
 
 

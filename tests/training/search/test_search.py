@@ -7,7 +7,6 @@ import dataclasses
 import io
 import json
 import math
-import shlex
 import subprocess
 import sys
 import time
@@ -24,6 +23,7 @@ from systems import linux
 
 import ghostlap.commands.train as training
 from ghostlap.base.errors import CacheError, RecordingError, TrainingError
+from ghostlap.base.platform import words_of
 from ghostlap.base.so_far import heard
 from ghostlap.commands import cli
 from ghostlap.commands import search as command
@@ -500,7 +500,7 @@ def _typed(command: str, monkeypatch: pytest.MonkeyPatch) -> TrainConfig:
         seen.append(config)
 
     monkeypatch.setattr(training, "train", train)
-    program, *arguments = shlex.split(command)
+    program, *arguments = words_of(command)
     assert program == "ghostlap"
     with pytest.raises(SystemExit, match="0"):
         cli.main(arguments)
@@ -529,7 +529,7 @@ def test_the_command_names_only_what_differs() -> None:
     config = dataclasses.replace(
         RECIPES["seed003"], recordings=(Path("rec/a"),), out=Path("runs/b"), epochs=4
     )
-    expected = "ghostlap train rec/a --out runs/b --recipe seed003 --epochs 4"
+    expected = f"ghostlap train {Path('rec/a')} --out {Path('runs/b')} --recipe seed003 --epochs 4"
     assert train_command(config) == expected
 
 

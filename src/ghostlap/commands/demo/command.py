@@ -6,7 +6,6 @@ ghostlap demo --track lake
 from __future__ import annotations
 
 import importlib.util
-import shlex
 import time
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from rich.rule import Rule
 from ghostlap.base.errors import DemoError
 from ghostlap.base.files import read_json, refuse_link, remove, write_json
 from ghostlap.base.folder_lock import locked_folder
+from ghostlap.base.platform import quoted
 from ghostlap.base.terminal import say
 from ghostlap.commands.demo.config import DemoConfig
 from ghostlap.commands.demo.stages import STAGES, Demo
@@ -132,7 +132,7 @@ def _tell_the_end(config: DemoConfig, about: dict[str, Any], console: Console) -
     stages, run = about["stages"], config.out / "run"
     line = stages["evaluate"]["result"]["line"]
     console.print(Rule(style="dim"))
-    named = shlex.quote(str(run))
+    named = quoted(run)
     say(
         console,
         f"{config.track}: autonomy {line['autonomy_percent']:.1f} % over "

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import shlex
 import socket
 import subprocess
 import time
@@ -15,6 +14,7 @@ from rich.console import Console
 
 from ghostlap.base.engine.processes import python
 from ghostlap.base.errors import DemoError
+from ghostlap.base.platform import quoted
 from ghostlap.base.signals import ask_to_stop, stoppable
 from ghostlap.commands.sim import simulate
 from ghostlap.commands.sim_config import SimulateConfig
@@ -80,7 +80,7 @@ def _server(run: Path, record: Path, speed_limit: float, port: int) -> Iterator[
             if server.poll() is not None or time.monotonic() > until_s:
                 raise DemoError(
                     "The drive server does not start. To see why: "
-                    f"ghostlap drive {shlex.quote(str(run))} --port {port}"
+                    f"ghostlap drive {quoted(run)} --port {port}"
                 )
             time.sleep(_LOOK_AGAIN_S)
         yield

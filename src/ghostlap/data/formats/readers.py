@@ -13,7 +13,6 @@ import dataclasses
 import difflib
 import itertools
 import os
-import shlex
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -22,6 +21,7 @@ from ghostlap.base.addresses import here_of, is_address
 from ghostlap.base.engine.travel import located
 from ghostlap.base.errors import RecordingError
 from ghostlap.base.files import read_json
+from ghostlap.base.platform import quoted
 from ghostlap.base.remote import mirrored
 from ghostlap.data.formats.lerobot_format import INFO
 from ghostlap.data.formats.table import find_tables, read_table
@@ -150,7 +150,7 @@ def _nothing_to_read(path: Path) -> tuple[str, Path | None]:
         learned = f"It learned from {_quoted(first)}. " if first else ""
         return (
             f"{path}: the run folder of a pilot, not a recording. {learned}To see it drive: "
-            f"ghostlap evaluate {shlex.quote(str(path))}"
+            f"ghostlap evaluate {quoted(path)}"
         ), first
     if around := next((one for one in path.absolute().parents[:2] if _is_driving_log(one)), None):
         return f"{path}: a part of a recording. Name all of it: {_quoted(around)}", _short(around)
@@ -219,7 +219,7 @@ def _learned_from(run: Path) -> Path | None:
 
 def _quoted(path: Path) -> str:
     """A path to be pasted into a shell."""
-    return shlex.quote(str(_short(path)))
+    return quoted(_short(path))
 
 
 def _short(path: Path) -> Path:

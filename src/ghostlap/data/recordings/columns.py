@@ -6,10 +6,10 @@ import dataclasses
 import datetime
 import math
 import os
-import shlex
 from collections.abc import Callable, Sequence
 
 from ghostlap.base.errors import RecordingError
+from ghostlap.base.platform import quoted
 from ghostlap.data.recordings.image_names import NO_TIME, ms_of
 
 CAMERAS = ("center", "left", "right")
@@ -112,7 +112,7 @@ def command(path: str, columns: Sequence[str]) -> str:
     folder = path.removesuffix("driving_log.csv").rstrip("/\\") or "."
     out = f"{os.path.splitext(os.path.basename(os.path.abspath(folder)))[0]}-converted"
     words = ["ghostlap", "convert", folder, "--columns", *columns, "--out", out]
-    return f"Say what is what (every command that reads takes --columns): {shlex.join(words)}"
+    return f"Say what is what (every command that reads takes --columns): {quoted(*words)}"
 
 
 def parse_where(texts: Sequence[str]) -> dict[str, str]:

@@ -10,7 +10,6 @@ import filecmp
 import itertools
 import os
 import re
-import shlex
 import shutil
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -20,6 +19,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from ghostlap.base.platform import quoted
 from ghostlap.data.recordings.columns import CAMERAS
 from ghostlap.data.recordings.driving_log import LOG_NAME
 from ghostlap.data.recordings.image_names import NO_TIME, stamp_of, time_ms_of
@@ -118,7 +118,7 @@ def write_copy(folder: Path, parts: Iterable[Part], edit: str = "", *, mirror: b
 
 def edit_line(kept: int, total: int, words: Sequence[str]) -> str:
     """The line about an edit in the recording that it makes."""
-    return f"{kept} of {total} rows: ghostlap edit {shlex.join(words)}"
+    return f"{kept} of {total} rows: ghostlap edit {quoted(*words)}"
 
 
 def _mirrored(row: Row) -> Row:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import bisect
 import itertools
 import os
-import shlex
 from pathlib import Path
 
 from ghostlap.base.errors import RecordingError
 from ghostlap.base.files import replacing
+from ghostlap.base.platform import quoted
 from ghostlap.data.recordings.driving_log import read_log
 from ghostlap.data.recordings.image_names import NO_TIME
 from ghostlap.data.recordings.lines import is_ended, lines_of
@@ -45,7 +45,7 @@ def end_log(path: Path, cut_off: Path) -> tuple[int, int]:
             "Record into another folder"
         )
         if len(log):
-            folder, copy = (shlex.quote(f"{path.parent}{end}") for end in ("", "-copy"))
+            folder, copy = (quoted(f"{path.parent}{end}") for end in ("", "-copy"))
             message += f", or go on with a copy: ghostlap doctor {folder} --fix {copy}"
         raise RecordingError(message if len(log) else f"{message}.")
     if log.needs_break:

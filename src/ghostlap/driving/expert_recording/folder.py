@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import dataclasses
 import re
-import shlex
 from collections.abc import Sequence
 from itertools import islice
 from pathlib import Path
@@ -21,6 +20,7 @@ from ghostlap.base.errors import RecordingError
 from ghostlap.base.files import own_folder, read_json, remove, replacing
 from ghostlap.base.folder_lock import is_free
 from ghostlap.base.options import differing
+from ghostlap.base.platform import quoted
 from ghostlap.data.recordings.driving_log import LOG_NAME
 from ghostlap.data.recordings.image_names import image_name_of
 from ghostlap.data.recordings.tables_beside import GROUND_TRUTH
@@ -143,7 +143,7 @@ def _why_taken(out: Path) -> str:
     if has_parts(out) and not _about(out / ABOUT_NAME)[0]:
         return (
             "the folder holds a recording that is not finished. Finish it with "
-            f"'ghostlap record --resume --out {shlex.quote(str(out))}', or name another --out."
+            f"'ghostlap record --resume --out {quoted(out)}', or name another --out."
         )
     return "the folder holds a recording already. Name another --out."
 
@@ -160,7 +160,7 @@ def _resumed(config: RecordConfig) -> RecordConfig:
     if changed := differing(before, now, (*NOT_WHAT_IS_RECORDED, *left)):
         raise RecordingError(
             f"{config.out}: a recording is resumed with the options that it began with. Differing: "
-            f"{changed}. 'ghostlap record --resume --out {shlex.quote(str(config.out))}' takes "
+            f"{changed}. 'ghostlap record --resume --out {quoted(config.out)}' takes "
             f"them all from its {ABOUT_NAME}."
         )
     return dataclasses.replace(
@@ -179,7 +179,7 @@ def _about(path: Path) -> tuple[bool, RecordConfig]:
 
 def what_is_there(out: Path, stretches: Sequence[Stretch]) -> str:
     """Put together what is recorded so far, and say truly what that is."""
-    go_on = f"'ghostlap record --resume --out {shlex.quote(str(out))}'"
+    go_on = f"'ghostlap record --resume --out {quoted(out)}'"
     try:
         rows = put_together(out, stretches, unfinished=True)
     except OSError as error:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import re
-import shlex
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from ghostlap.base.errors import LegacyError
 from ghostlap.base.files import open_file
+from ghostlap.base.platform import quoted
 from ghostlap.pilots.keras_import import keras_zip
 from ghostlap.pilots.keras_import.h5_file import H5Content, read_h5_file
 from ghostlap.pilots.keras_import.json_text import parse_json, read_json_file
@@ -87,7 +87,7 @@ def _beside(model: Path) -> Path:
             return path
     raise LegacyError(
         f"{model}: holds weights only, not the network they belong to. Name its model.json, too: "
-        f"ghostlap import {shlex.quote(str(model))} model.json --out RUN"
+        f"ghostlap import {quoted(model)} model.json --out RUN"
     )
 
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-import shlex
 from collections.abc import Iterator
 from typing import get_args
 
 from ghostlap.base.errors import LegacyError
+from ghostlap.base.platform import quoted
 from ghostlap.data.vision.preprocessing import COLOUR_STEPS, Colour, Preprocessing
 from ghostlap.pilots.keras_import.formula import SIDES, formula_text, parse_formula
 
@@ -148,5 +148,5 @@ def recipe_text(recipe: Preprocessing) -> str:
     rows = f"{recipe.crop_top_px}:{recipe.crop_bottom_px}"
     how = f"--colour {recipe.colour} --blur {recipe.blur_px}"
     if recipe.steps:
-        how = f"--steps {' '.join(shlex.quote(step) for step in recipe.steps)}"
+        how = f"--steps {quoted(*recipe.steps)}"
     return f"--crop {rows} {how} --scale {formula_text(recipe.divide_by, recipe.offset)}"

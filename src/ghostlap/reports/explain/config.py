@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import shlex
 from pathlib import Path
 from typing import Annotated
 
@@ -11,6 +10,7 @@ import tyro
 
 from ghostlap.base.errors import GhostlapError
 from ghostlap.base.options import Options, Range, Seed
+from ghostlap.base.platform import quoted
 from ghostlap.data.formats.config import Columns
 
 
@@ -49,7 +49,7 @@ class ExplainConfig(Options):
         if not self.recordings:
             raise GhostlapError(
                 "explain: name at least one recording, a folder with driving_log.csv and IMG/. "
-                f"Example: ghostlap explain {shlex.quote(str(self.pilot))} my-drive"
+                f"Example: ghostlap explain {quoted(self.pilot)} my-drive"
             )
 
     @property

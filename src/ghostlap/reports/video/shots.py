@@ -6,7 +6,6 @@ import dataclasses
 import math
 import os
 import re
-import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ghostlap.base.errors import RecordingError, VideoError
+from ghostlap.base.platform import quoted
 from ghostlap.data.formats.readers import is_recording, recordings_below
 from ghostlap.data.recordings.driving_log import LOG_NAME
 from ghostlap.data.recordings.tables_beside import PREDICTIONS
@@ -82,7 +82,7 @@ def shots_of(folder: Path, fps: float | None, columns: Sequence[str] = ()) -> Sh
     if (folder / "pilot.json").is_file():
         raise VideoError(
             f"{folder}: the run folder of a pilot, not a drive. Name a recording, and the pilot "
-            f"beside it: ghostlap video REC --pilot {shlex.quote(str(folder))}"
+            f"beside it: ghostlap video REC --pilot {quoted(folder)}"
         )
     if not folder.exists():
         raise VideoError(
@@ -108,7 +108,7 @@ def _shots_of_recording(folder: Path, fps: float | None, columns: Sequence[str])
     if recording.notes:
         notes.append(
             f"{len(recording.notes)} rows of the log were mended or left out; "
-            f"'ghostlap doctor {shlex.quote(str(recording.folder))}' says which."
+            f"'ghostlap doctor {quoted(recording.folder)}' says which."
         )
     if fps is None:
         times_ms = frames["time"].to_numpy()
@@ -186,7 +186,7 @@ def _shots_of_pictures(folder: Path, fps: float) -> Shots:
     if (folder.parent / LOG_NAME).is_file():
         notes.append(
             f"{folder.parent} is the recording of these pictures: 'ghostlap video "
-            f"{shlex.quote(str(folder.parent))}' draws steering and speed in."
+            f"{quoted(folder.parent)}' draws steering and speed in."
         )
     count = len(names)
     return Shots(

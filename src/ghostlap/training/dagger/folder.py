@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-import shlex
 from pathlib import Path
 from typing import Any
 
 from ghostlap.base.errors import DaggerError
 from ghostlap.base.files import MAX_RESULTS_BYTES, content_hash, read_json, write_json
 from ghostlap.base.options import differing
+from ghostlap.base.platform import quoted
 from ghostlap.base.so_far import tell
 from ghostlap.data.provenance import machine, versions
 from ghostlap.pilots.onnx_check import read_network
@@ -70,8 +70,8 @@ def kept_in(config: DaggerConfig) -> Kept:
     if changed:
         raise DaggerError(
             f"{folder}: what was begun there had other options ({changed}). Use its "
-            f"options ('ghostlap dagger {shlex.quote(str(config.pilot))} --out "
-            f"{shlex.quote(str(folder))} --resume' takes them), or name another --out."
+            f"options ('ghostlap dagger {quoted(config.pilot)} --out "
+            f"{quoted(folder)} --resume' takes them), or name another --out."
         )
     try:
         expert = saved["expert"]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import math
-import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import cast
@@ -13,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ghostlap.base.errors import DaggerError, PilotError
+from ghostlap.base.platform import quoted
 from ghostlap.data.dataset import usable_rows
 from ghostlap.data.formats.readers import is_recording, read_recording
 from ghostlap.data.labels import MPS_A_MPH
@@ -61,12 +61,12 @@ def original_training(config: DaggerConfig) -> TrainConfig:
             "--without-original."
         )
     if recordings and training.columns and not config.recordings:
-        copies = " ".join(f"{path}-copy" for path in recordings)
+        copies = [quoted(f"{path}-copy") for path in recordings]
         raise DaggerError(
             f"{config.pilot}: was trained with --columns, and new recordings have the usual ones. "
             "Bring the original recordings into those, each with ghostlap convert "
-            f"{recordings[0]} --columns {shlex.join(training.columns)} --out {recordings[0]}-copy; "
-            f"then name the copies: --recordings {copies}"
+            f"{quoted(recordings[0])} --columns {quoted(*training.columns)} --out {copies[0]}; "
+            f"then name the copies: --recordings {' '.join(copies)}"
         )
     return dataclasses.replace(
         training, recordings=recordings, columns=(), cache=config.cache or training.cache

@@ -11,7 +11,6 @@ import dataclasses
 import difflib
 import io
 import math
-import shlex
 import typing
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -20,6 +19,7 @@ import tyro
 
 from ghostlap.base.errors import TrainingError
 from ghostlap.base.options import EARLIER_NAMES, in_words, kinds_of
+from ghostlap.base.platform import quoted
 from ghostlap.data.vision.preprocessing import Preprocessing
 from ghostlap.training.config import TrainConfig, recipe_named
 
@@ -185,7 +185,7 @@ def train_command(config: TrainConfig) -> str:
         words += ["--columns", *config.columns]
     if config.cache is not None:
         words += ["--cache", str(config.cache)]
-    return shlex.join(words)
+    return quoted(*words)
 
 
 def _hints() -> dict[str, Any]:
