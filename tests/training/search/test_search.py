@@ -9,8 +9,8 @@ import json
 import math
 import subprocess
 import sys
-import time
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -368,10 +368,13 @@ def test_what_would_befall_every_trial_stops_the_search(
     assert len(search(config, quiet, FakeTraining())["trials"]) == 6
 
 
-def test_time_can_be_limited(config: SearchConfig) -> None:
+def test_time_can_be_limited(config: SearchConfig, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock: Any = SimpleNamespace(now_s=0.0, perf_counter=lambda: clock.now_s)
+    monkeypatch.setattr(command, "time", clock)
+
     class Slow(FakeTraining):
         def __call__(self, config: TrainConfig, subset: float, console: Console) -> TrainResult:
-            time.sleep(0.6)
+            clock.now_s += 0.6
             return super().__call__(config, subset, console)
 
     shown = io.StringIO()
