@@ -47,7 +47,7 @@ def three(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def names(**options: str) -> list[str]:
-    return [run["run"] for run in runs(RunsConfig(**options))["runs"]]  # type: ignore[arg-type]
+    return [Path(run["run"]).as_posix() for run in runs(RunsConfig(**options))["runs"]]  # type: ignore[arg-type]
 
 
 def test_runs_are_sorted_by_driving_and_then_by_loss(three: Path) -> None:
@@ -66,7 +66,7 @@ def test_runs_are_found_by_what_they_were_trained_on(
     assert ended.value.code == 0
     said = capsys.readouterr().out
     assert "/rec/jungle (7)" in said
-    assert "ghostlap evaluate runs/good" in said
+    assert f"ghostlap evaluate {Path('runs/good')}" in said
     assert json.loads(said.splitlines()[-1])["runs"][0]["trained_on"][0]["rows"] == 7
 
 

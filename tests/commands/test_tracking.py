@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from ghostlap.base.platform import quoted
 from ghostlap.base.so_far import heard, tell
 from ghostlap.commands.cli import main
 from ghostlap.commands.tracking import tracked
@@ -125,7 +126,9 @@ def test_what_came_of_a_training_and_a_drive_is_noted(
     config.folder.mkdir(parents=True)
     tracked("evaluate", config, lambda _: {"lines": lines})
     said = capsys.readouterr().err
-    assert f"'mlflow ui --backend-store-uri sqlite:///{tmp_path}/mlflow.db' shows it" in said
+    uri = database.client.tracking_uri
+    assert uri.endswith("mlflow.db")
+    assert f"'mlflow ui --backend-store-uri {quoted(uri)}' shows it" in said
     drive, training = database.runs(f"tags.trained_on LIKE '%{small_recording.name}'")
     assert (drive.info.status, training.info.status) == ("FINISHED", "FINISHED")
     assert training.data.params["epochs"] == "3"

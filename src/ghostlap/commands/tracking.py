@@ -20,6 +20,7 @@ from typing import Any
 
 from ghostlap.base.errors import GhostlapError
 from ghostlap.base.files import read_json, write_json
+from ghostlap.base.platform import quoted
 from ghostlap.base.so_far import heard
 from ghostlap.base.terminal import escaped
 from ghostlap.commands.runs import trained_on
@@ -158,7 +159,7 @@ class _Run:
             for start in range(0, len(params), _MOST_AT_ONCE):
                 client.log_batch(self._id, params=params[start : start + _MOST_AT_ONCE])
         uri = client.tracking_uri
-        page = uri if uri.startswith("http") else f"'mlflow ui --backend-store-uri {uri}'"
+        page = uri if uri.startswith("http") else f"'mlflow ui --backend-store-uri {quoted(uri)}'"
         print(f"noted in MLflow, {uri}; {page} shows it", file=sys.stderr)
 
     def _goes_on(self) -> bool:

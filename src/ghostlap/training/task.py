@@ -16,9 +16,9 @@ def forget_networks() -> None:
     """Forget the networks of trainings before, in a process that trains again and again."""
     from ghostlap.pilots.backend import keras
 
-    keras.utils.clear_session()
-    # From the sixth network on TensorFlow would warn that they are built again and again.
+    # TensorFlow would warn of this, and from the sixth network on that they are built again.
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
+    keras.utils.clear_session()
 
 
 @dataclasses.dataclass(frozen=True)

@@ -6,6 +6,7 @@ import dataclasses
 import hashlib
 import io
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -30,7 +31,7 @@ from ghostlap.driving.rollout.seen_through import PICTURE_CHANGES, SeenThrough
 from ghostlap.sim.track.tracks import track_named
 
 QUIET = Console(file=io.StringIO())
-V1 = "6112a0"
+V1 = "a9e6fc"
 """Of what the suite v1 drives. It never changes: what would change it becomes a suite v2."""
 
 MODULE = """
@@ -102,6 +103,11 @@ def as_it_was(value: Any, newer: set[str] = NEWER) -> str:
     return f"{type(value).__name__}({', '.join(told)})"
 
 
+def to_microns(number: re.Match[str]) -> str:
+    """Systems differ in a sine's last digit, and so in that of where a car starts."""
+    return f"{float(number[0]):.6f}"
+
+
 def test_the_suite_v1_is_frozen() -> None:
     tasks = suite.suite_named("v1").tasks(policy_of("expert"))
     digest = hashlib.blake2b(digest_size=3)
@@ -113,7 +119,7 @@ def test_the_suite_v1_is_frozen() -> None:
         conditions, stress = as_it_was(task.conditions), as_it_was(task.stress)
         control = as_it_was(task.control, {"delay_s"})
         digest.update(f"{conditions} {stress} {task.seconds} {control}".encode())
-        digest.update(repr(task.episodes).encode())
+        digest.update(re.sub(r"\d+\.[\de-]+", to_microns, repr(task.episodes)).encode())
     assert digest.hexdigest() == V1, "v1 must drive what it always drove: make another suite"
 
 
