@@ -23,9 +23,9 @@ from ghostlap.base.engine import connected, run_tasks
 from ghostlap.base.engine.tasks import Report
 from ghostlap.base.files import own_folder, write_json
 from ghostlap.commands.evaluate import drive_the_rest
+from ghostlap.driving.evaluation.episode_files import drive_episodes
 from ghostlap.driving.evaluation.folder import begin_folder, keep
 from ghostlap.driving.rollout.config import EvaluateConfig
-from ghostlap.driving.rollout.episode import run_episodes
 from ghostlap.driving.rollout.plan import EpisodesTask, plan_pilot
 from ghostlap.sim.track.tracks import track_named
 
@@ -146,20 +146,20 @@ def warm(run: dict[str, Any]) -> dict[str, Any]:
     began_s = time.perf_counter()
     [task] = episodes(1)
     with _cold_cache():
-        run_episodes(dataclasses.replace(task, seconds=1.0), lambda _: None)
+        drive_episodes(dataclasses.replace(task, seconds=1.0), lambda _: None)
     first_s = time.perf_counter() - began_s
     with _cold_cache() as folder:
-        result = run_episodes(task, lambda _: None)
+        driven = drive_episodes(task, lambda _: None)
         begin_folder(own_folder(folder / "evaluation"), {}, [task], False)
         began_s = time.process_time()
-        keep(folder / "evaluation", 0, task, result)
+        keep(folder / "evaluation", 0, driven)
         keep_s = time.process_time() - began_s
     return {
         "seconds": first_s,
-        "episode_s": result.seconds,
+        "episode_s": driven.result.seconds,
         "keep_s": keep_s,
-        "sent_bytes": len(pickle.dumps((run_episodes, task))),
-        "back_bytes": len(pickle.dumps(result)),
+        "sent_bytes": len(pickle.dumps((drive_episodes, task))),
+        "back_bytes": len(pickle.dumps(driven)),
         "read_bytes": sum(path.stat().st_size for path in task.reads),
     }
 

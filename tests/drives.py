@@ -11,8 +11,9 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper
 
-from ghostlap.base.files import write_json
+from ghostlap.base.files import write_json, write_text
 from ghostlap.data.vision.preprocessing import Preprocessing
+from ghostlap.driving.evaluation.results import drive_csv
 from ghostlap.driving.metrics import Drive, Intervention
 from ghostlap.pilots.run_folder import FORMAT, ONNX_FILE, PILOT_FILE
 
@@ -56,6 +57,11 @@ def make_drive(seconds: float = 10.0, interventions: int = 0, **columns: Any) ->
             for field in dataclasses.fields(Drive)
         }
     )
+
+
+def save_drive(drive: Drive, path: Path) -> None:
+    """Write a drive as an evaluation keeps it."""
+    write_text(path, drive_csv(drive))
 
 
 def make_pilot(

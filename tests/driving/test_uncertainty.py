@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from drives import TINY, make_drive, make_pilot, write_track
+from drives import TINY, make_drive, make_pilot, save_drive, write_track
 from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
@@ -25,7 +25,7 @@ from ghostlap.commands.train import train
 from ghostlap.data.vision.preprocessing import SEED
 from ghostlap.driving.control import ControlConfig, Controller
 from ghostlap.driving.evaluation.failure_prediction import FORECASTS, failure_prediction, moments_of
-from ghostlap.driving.evaluation.results import read_drive, save_drive
+from ghostlap.driving.evaluation.results import read_drive
 from ghostlap.driving.evaluation.table import failure_prediction_note
 from ghostlap.driving.metrics import Drive, Intervention
 from ghostlap.driving.rollout.config import EvaluateConfig

@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 import tyro
 from browser import open_browser
-from drives import make_drive
+from drives import make_drive, save_drive
 from hypothesis import given
 from hypothesis import strategies as st
 from places import ROOT
@@ -35,8 +35,8 @@ from ghostlap.commands.report import report
 from ghostlap.data.formats.readers import read_recording
 from ghostlap.data.labels import steering_error
 from ghostlap.data.provenance import fingerprint, versions
-from ghostlap.driving.evaluation import folder
-from ghostlap.driving.evaluation.results import read_drive, save_drive
+from ghostlap.driving.evaluation import episode_files
+from ghostlap.driving.evaluation.results import read_drive
 from ghostlap.driving.metrics import Drive
 from ghostlap.driving.rollout.config import EvaluateConfig
 from ghostlap.driving.rollout.episode import EpisodesResult
@@ -84,15 +84,16 @@ def evaluate_by_hand(run: Path, track: str, fails: bool = True, **options: Any) 
                     for row in np.flatnonzero(one.intervention)]  # fmt: skip
             worst = int(np.abs(drives[0].cte_m).argmax())
             nothing = (0,) * len(drives)
-            yield index, EpisodesResult(
+            result = EpisodesResult(
                 drives, tuple(seen(drives, *one) for one in fell), nothing, nothing, 1.0,
                 None if task.by_expert else seen(drives, 0, worst),
             )  # fmt: skip
+            yield index, episode_files.as_files(task, result)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(command, "run_tasks", driven)
         patch.setattr(command, "save_map", lambda *_: None)
-        patch.setattr(folder, "save_strip", lambda *_: None)
+        patch.setattr(episode_files, "strip_png", lambda *_: b"")
         config = EvaluateConfig(
             run, track=(track,), seeds=2, conditions="fixed", speed_limit=25.0, **options
         )

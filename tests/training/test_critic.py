@@ -22,12 +22,12 @@ from ghostlap.commands.failures import failures
 from ghostlap.commands.train import train
 from ghostlap.driving.benchmark.suite import Suite, suite_named
 from ghostlap.driving.control import ControlConfig, Controller
+from ghostlap.driving.evaluation.episode_files import drive_episodes
 from ghostlap.driving.failures import figures
 from ghostlap.driving.failures.config import FailuresConfig
 from ghostlap.driving.failures.corpus import FailureDrive, known, read_corpus, settled
 from ghostlap.driving.failures.plan import Group
 from ghostlap.driving.metrics import Drive
-from ghostlap.driving.rollout.episode import run_episodes
 from ghostlap.pilots.critic import Critic, Evidence, Foresight
 from ghostlap.pilots.pilot import Pilot
 from ghostlap.pilots.run_folder import ONNX_FILE, PILOT_FILE
@@ -322,10 +322,10 @@ def test_failures_are_driven_kept_resumed_and_made_a_critic(
     def stops(task: Any, report: Any) -> Any:
         if task.stress.name == "noise 4":
             raise KeyboardInterrupt
-        return run_episodes(task, report)
+        return drive_episodes(task, report)
 
     with monkeypatch.context() as patch:
-        patch.setattr("ghostlap.commands.evaluate.run_episodes", stops)
+        patch.setattr("ghostlap.commands.evaluate.drive_episodes", stops)
         with pytest.raises(KeyboardInterrupt):
             failures(config, QUIET)
     result = failures(dataclasses.replace(config, resume=True), QUIET)

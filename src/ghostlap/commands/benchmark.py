@@ -26,12 +26,12 @@ from ghostlap.driving.benchmark.check import drive_again
 from ghostlap.driving.benchmark.config import BenchmarkConfig
 from ghostlap.driving.benchmark.result import RESULT_FILE, read_result, result_of
 from ghostlap.driving.benchmark.suite import Suite, suite_named
+from ghostlap.driving.evaluation.episode_files import Driven, drive_episodes
 from ghostlap.driving.evaluation.folder import begin_folder
 from ghostlap.driving.evaluation.results import Finished
 from ghostlap.driving.measured import EVALUATION_FILE
 from ghostlap.driving.policies.foreign import Foreign, Talk
 from ghostlap.driving.policies.policy import KERAS_ENDINGS, Policy, policy_of
-from ghostlap.driving.rollout.episode import EpisodesResult, run_episodes
 from ghostlap.driving.rollout.plan import EpisodesTask
 from ghostlap.reports.benchmark.page import benchmark_page
 from ghostlap.reports.page import require_own_page
@@ -232,12 +232,12 @@ def _check(config: BenchmarkConfig, path: Path, console: Console) -> dict[str, A
         )
     policy = _policy(config.policies[0], config)
 
-    def drive(tasks: Sequence[EpisodesTask]) -> list[EpisodesResult]:
+    def drive(tasks: Sequence[EpisodesTask]) -> list[Driven]:
         with progress_bar(console, "{task.percentage:.0f} %") as progress:
             bar = progress.add_task("driving again", total=len(tasks))
             results = {}
             for place, driven in run_tasks(
-                run_episodes, tasks, processes=config.processes, cluster=config.cluster
+                drive_episodes, tasks, processes=config.processes, cluster=config.cluster
             ):
                 results[place] = driven
                 progress.advance(bar)

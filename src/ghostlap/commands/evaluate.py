@@ -24,6 +24,7 @@ from ghostlap.base.named import named_function
 from ghostlap.base.so_far import tell
 from ghostlap.base.terminal import progress_bar, say, warn
 from ghostlap.data.labels import MPS_A_MPH
+from ghostlap.driving.evaluation.episode_files import drive_episodes
 from ghostlap.driving.evaluation.folder import begin_folder, heading, keep
 from ghostlap.driving.evaluation.map_picture import save_map
 from ghostlap.driving.evaluation.offline import AgainstPerson, compare, show_compared
@@ -37,7 +38,6 @@ from ghostlap.driving.evaluation.results import (
 from ghostlap.driving.evaluation.table import answers_warnings, failure_prediction_note, show
 from ghostlap.driving.measured import EVALUATION_FILE
 from ghostlap.driving.rollout.config import EvaluateConfig, file_name_of
-from ghostlap.driving.rollout.episode import run_episodes
 from ghostlap.driving.rollout.plan import EpisodesTask, plan_expert, plan_pilot
 from ghostlap.pilots.pilot import Pilot
 from ghostlap.sim.track.track import Track
@@ -146,16 +146,16 @@ def drive_the_rest(
     with progress_bar(console, "{task.percentage:.0f} %") as progress:
         bar = progress.add_task("driving", total=whole)
         results = run_tasks(
-            run_episodes,
+            drive_episodes,
             [tasks[index] for index in rest],
             processes=processes,
             cluster=cluster,
             on_report=lambda place, metres: progress.advance(bar, metres * costs[place]),
         )
         with contextlib.closing(results):  # type: ignore[type-var]
-            for place, result in results:
-                task = tasks[rest[place]]
-                finished.append((task, keep(folder, rest[place], task, result)))
+            for place, driven in results:
+                index = rest[place]
+                finished.append((tasks[index], keep(folder, index, driven)))
                 tell(folder, lambda: {"lines": list(map(line_as_json, table_lines(finished)))})
 
 

@@ -25,8 +25,8 @@ from ghostlap.data.vision.preprocessing import Preprocessing
 from ghostlap.driving.benchmark import suite
 from ghostlap.driving.benchmark.config import BenchmarkConfig
 from ghostlap.driving.benchmark.result import fingerprint, followed
+from ghostlap.driving.evaluation.episode_files import drive_episodes
 from ghostlap.driving.policies.policy import policy_of
-from ghostlap.driving.rollout.episode import run_episodes
 from ghostlap.driving.rollout.seen_through import PICTURE_CHANGES, SeenThrough
 from ghostlap.sim.track.tracks import track_named
 
@@ -149,10 +149,10 @@ def test_an_interrupted_one_goes_on_to_the_same_bytes(
         if len(driven) == 3:
             raise KeyboardInterrupt
         driven.append(task)
-        return run_episodes(task, report)
+        return drive_episodes(task, report)
 
     with monkeypatch.context() as patch:
-        patch.setattr("ghostlap.commands.evaluate.run_episodes", stops)
+        patch.setattr("ghostlap.commands.evaluate.drive_episodes", stops)
         with pytest.raises(KeyboardInterrupt):
             measured("a")
     driven.clear()

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 import tyro
-from drives import TINY, make_drive, make_pilot, write_track
+from drives import TINY, make_drive, make_pilot, save_drive, write_track
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from kills import kills_of
@@ -28,9 +28,10 @@ from ghostlap.base.so_far import heard
 from ghostlap.commands.evaluate import evaluate
 from ghostlap.data.vision.pictures import read_rgb
 from ghostlap.driving.control import ControlConfig
-from ghostlap.driving.evaluation import folder
+from ghostlap.driving.evaluation import episode_files, folder
+from ghostlap.driving.evaluation.episode_files import Driven, as_files
 from ghostlap.driving.evaluation.map_picture import save_map
-from ghostlap.driving.evaluation.results import TableLine, read_drive, save_drive
+from ghostlap.driving.evaluation.results import TableLine, read_drive
 from ghostlap.driving.evaluation.table import show
 from ghostlap.driving.metrics import Drive, Intervention
 from ghostlap.driving.rollout import episode
@@ -131,9 +132,7 @@ def _driven_by_truth(track: Track, monkeypatch: pytest.MonkeyPatch) -> None:
 def _nothing_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
     """Drawing takes most of the time of a short evaluation."""
     monkeypatch.setattr(command, "save_map", lambda *_: None)
-    monkeypatch.setattr(
-        folder, "save_strip", lambda incident, drive, title, picture: picture.touch()
-    )
+    monkeypatch.setattr(episode_files, "strip_png", lambda *_: b"")
 
 
 # Who has to take over
@@ -636,11 +635,11 @@ def test_evaluating_again_replaces_what_was_there(
     assert {path.name.split("-")[1] for path in (out / "moments").iterdir()} == {"0"}
 
 
-def quickly(task: EpisodesTask, report: Any) -> EpisodesResult:
+def quickly(task: EpisodesTask, report: Any) -> Driven:
     """Instead of driving: a drive that is the same whenever it is driven."""
     drives = tuple(make_drive(1.0, cte_m=0.1 * episode.seed) for episode in task.episodes)
     zeros = (0,) * len(drives)
-    return EpisodesResult(drives, (), zeros, zeros, 1.0)
+    return as_files(task, EpisodesResult(drives, (), zeros, zeros, 1.0))
 
 
 def files_in(out: Path) -> dict[str, bytes]:
@@ -657,7 +656,7 @@ def test_a_kill_at_any_step_leaves_what_can_be_gone_on_with(
     begin: str, oval: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     quiet = Console(quiet=True)
-    monkeypatch.setattr(command, "run_episodes", quickly)
+    monkeypatch.setattr(command, "drive_episodes", quickly)
     monkeypatch.setattr(command, "save_map", lambda *all: all[-1].touch())
     pilot = make_pilot(tmp_path / "a", 0.4)
     config = config_for(pilot, oval, name="killed", seeds=1)
@@ -692,7 +691,7 @@ def test_an_evaluation_is_not_written_or_cleared_through_a_link(
     oval: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     quiet = Console(quiet=True)
-    monkeypatch.setattr(command, "run_episodes", quickly)
+    monkeypatch.setattr(command, "drive_episodes", quickly)
     monkeypatch.setattr(command, "save_map", lambda *_: None)
     theirs = tmp_path / "theirs"
     theirs.mkdir()

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 import tyro
-from drives import TINY, make_drive, make_pilot, write_track
+from drives import TINY, make_drive, make_pilot, save_drive, write_track
 from kills import kills_of
 from recordings import image_names, make_recording
 from rich.console import Console
@@ -29,7 +29,6 @@ from ghostlap.commands.dagger import dagger
 from ghostlap.data.formats.readers import read_recording
 from ghostlap.data.labels import MPS_A_MPH
 from ghostlap.data.recordings.tables_beside import WHO_DROVE, read_who_drove
-from ghostlap.driving.evaluation.results import save_drive
 from ghostlap.driving.rollout.config import EvaluateConfig
 from ghostlap.pilots.pilot import Pilot
 from ghostlap.pilots.run_folder import ONNX_FILE

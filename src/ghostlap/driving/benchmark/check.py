@@ -5,11 +5,11 @@ from __future__ import annotations
 import dataclasses
 import json
 import random
-import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from ghostlap.base.files import content_hash
 from ghostlap.data.provenance import machine, versions
 from ghostlap.driving.benchmark.result import (
     COLUMNS,
@@ -23,10 +23,9 @@ from ghostlap.driving.benchmark.result import (
     key_of_task,
 )
 from ghostlap.driving.benchmark.suite import suite_named
-from ghostlap.driving.evaluation.folder import drive_file
-from ghostlap.driving.evaluation.results import drive_name, read_drive, save_drive
+from ghostlap.driving.evaluation.episode_files import Driven, drive_file
+from ghostlap.driving.evaluation.results import drive_csv, drive_name, read_drive
 from ghostlap.driving.policies.policy import Policy
-from ghostlap.driving.rollout.episode import EpisodesResult
 from ghostlap.driving.rollout.plan import EpisodesTask
 
 TOLERANCE = {"elapsed_s": 1e-3, "interventions": 1.0, "distance_m": 20.0, "of_mean_abs_cte_m": 5.0}
@@ -73,7 +72,7 @@ def drive_again(
     folder: Path,
     policy: Policy,
     count: int,
-    drive: Callable[[Sequence[EpisodesTask]], Sequence[EpisodesResult]],
+    drive: Callable[[Sequence[EpisodesTask]], Sequence[Driven]],
 ) -> Checked:
     """Drive some of a result's drives again, drawn by chance, in order, and compare."""
     problems = problems_on_paper(result)
@@ -94,7 +93,8 @@ def drive_again(
     is_here = result["provenance"] == {"versions": versions(), "machine": machine()}
     same = 0
     for key, driven in zip(chosen, drive([tasks[key] for key in chosen]), strict=True):
-        blake2b, episode = _as_kept(tasks[key], driven)
+        blake2b = content_hash(drive_csv(driven.result.drives[0]).encode())
+        episode = episode_json(tasks[key], driven.result)
         found, said = episode["sums"], told[key]["sums"]
         name = ", ".join(map(str, key))
         if blake2b == told[key]["drive_blake2b"]:
@@ -127,15 +127,6 @@ def _is_another(folder: Path, task: EpisodesTask, told: dict[str, Any]) -> bool:
 def _unusable(episode: dict[str, Any]) -> int:
     """Answers that were no numbers: of all faults the one that a clock has no say in."""
     return int(episode["faults"].get("not a number", 0))
-
-
-def _as_kept(task: EpisodesTask, result: EpisodesResult) -> tuple[str, dict[str, Any]]:
-    """Hash and sums of a drive as it is read back from its file."""
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "drive.csv"
-        save_drive(result.drives[0], path)
-        kept = dataclasses.replace(result, drives=(read_drive(path),))
-        return hash_of(path), episode_json(task, kept)
 
 
 def _off(found: Sequence[float], told: Sequence[float]) -> str:

@@ -19,7 +19,7 @@ from ghostlap.base.errors import BenchmarkError
 from ghostlap.base.files import MAX_RESULTS_BYTES, content_hash, read_file, read_json
 from ghostlap.data.provenance import machine, versions
 from ghostlap.driving.benchmark.suite import Suite
-from ghostlap.driving.evaluation.folder import drive_file
+from ghostlap.driving.evaluation.episode_files import drive_file
 from ghostlap.driving.evaluation.results import Finished, drive_name, read_drive
 from ghostlap.driving.metrics import FIGURES, Drive, Totals, autonomy_percent, is_number
 from ghostlap.driving.policies.policy import Policy

@@ -13,8 +13,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from ghostlap.base.errors import EvaluationError
 from ghostlap.base.files import (
     MAX_RESULTS_BYTES,
@@ -33,20 +31,17 @@ from ghostlap.base.folder_lock import is_free
 from ghostlap.base.named import named_function
 from ghostlap.base.options import differing
 from ghostlap.data.provenance import machine, versions
-from ghostlap.driving.evaluation.results import Finished, drive_name, read_drive, save_drive
+from ghostlap.driving.evaluation.episode_files import SUBFOLDERS, Driven, drive_file
+from ghostlap.driving.evaluation.results import Finished, drive_name, read_drive
 from ghostlap.driving.measured import EVALUATION_FILE
 from ghostlap.driving.rollout.config import EvaluateConfig
 from ghostlap.driving.rollout.episode import EpisodesResult
-from ghostlap.driving.rollout.incidents import save_frames, save_strip
 from ghostlap.driving.rollout.plan import EpisodesTask
 from ghostlap.pilots.onnx_check import read_network
 from ghostlap.pilots.run_folder import ONNX_FILE, run_file
 
 FINISHED_FILE = "finished.jsonl"
 
-_DRIVES = "drives"
-_STRIPS = "interventions"
-_MOMENTS = "moments"
 _CLEARING = "clearing"
 """Stands in ``evaluation.json`` while what an earlier evaluation left is being removed."""
 _NO_DIFFERENCE = ("processes", "cluster", "resume", "against", "columns")
@@ -110,7 +105,7 @@ def _clear(folder: Path, now: dict[str, Any]) -> None:
 
 
 def _subfolders(folder: Path) -> list[Path]:
-    return [folder / name for name in (_DRIVES, _STRIPS, _MOMENTS)]
+    return [folder / name for name in SUBFOLDERS]
 
 
 def _make_subfolders(folder: Path) -> None:
@@ -120,31 +115,16 @@ def _make_subfolders(folder: Path) -> None:
         own_folder(path)
 
 
-def keep(folder: Path, index: int, task: EpisodesTask, result: EpisodesResult) -> EpisodesResult:
-    """Write what came of a task.
+def keep(folder: Path, index: int, driven: Driven) -> EpisodesResult:
+    """Write what came of a task, and that it is finished.
 
     Returns:
-        The result as it will be read back: its drives rounded as in their files, and without the
-        pictures. Figures can so be computed again from the files, to the last bit.
+        The result as it will be read back.
     """
-    for episode, drive in zip(task.episodes, result.drives, strict=True):
-        save_drive(drive, drive_file(folder, drive_name(task, episode)))
-    for episode, features in zip(task.episodes, result.features, strict=False):
-        path = features_file(folder, drive_name(task, episode))
-        with replacing(path) as temporary, open(temporary, "wb") as file:
-            np.save(file, features, allow_pickle=False)
-    for incident in result.incidents:
-        episode, drive = task.episodes[incident.episode], result.drives[incident.episode]
-        save_strip(
-            incident,
-            drive,
-            f"{task.track}, seed {episode.seed}, {episode.way}"
-            + ("" if task.stress.name == "none" else f", stress: {task.stress.name}"),
-            folder / _STRIPS / f"{drive_name(task, episode)}-{drive.time_s[incident.row]:.0f}s.png",
-        )
-    for incident in (*result.incidents, *filter(None, [result.worst])):
-        name = drive_name(task, task.episodes[incident.episode])
-        save_frames(incident, folder / _MOMENTS / moment_name(name, incident.row))
+    for name, content in driven.files.items():
+        with replacing(folder / name) as temporary:
+            temporary.write_bytes(content)
+    result = driven.result
     line = {
         "task": index,
         "not_a_number": result.not_a_number,
@@ -156,12 +136,7 @@ def keep(folder: Path, index: int, task: EpisodesTask, result: EpisodesResult) -
     path = folder / FINISHED_FILE
     with named_in_errors(path), open(path, "a", encoding="utf-8", newline="") as file:
         file.write(json.dumps(line) + "\n")
-    return _read_back(folder, task, line)
-
-
-def moment_name(drive: str, row: int) -> str:
-    """The file of the frames around a row of a drive; which rows, :func:`rows_around` says."""
-    return f"{drive}-row-{row}.jpg"
+    return result
 
 
 def _read_back(folder: Path, task: EpisodesTask, line: dict[str, Any]) -> EpisodesResult:
@@ -175,16 +150,6 @@ def _read_back(folder: Path, task: EpisodesTask, line: dict[str, Any]) -> Episod
         faults=line.get("faults", {}),
         problem=line.get("problem", ""),
     )
-
-
-def drive_file(folder: Path, name: str) -> Path:
-    """Where the moments of a drive are written."""
-    return folder / _DRIVES / f"{name}.csv"
-
-
-def features_file(folder: Path, name: str) -> Path:
-    """Where the features of a drive are written: float16, ``(ticks, features)``."""
-    return folder / _DRIVES / f"{name}.npy"
 
 
 def _finished_before(folder: Path, now: dict[str, Any], tasks: Sequence[EpisodesTask]) -> Finished:

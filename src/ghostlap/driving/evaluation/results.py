@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import csv
 import dataclasses
+import io
 import math
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from ghostlap.base.errors import EvaluationError
-from ghostlap.base.files import open_text, replacing
+from ghostlap.base.files import open_text
 from ghostlap.driving.evaluation.failure_prediction import FailurePrediction, failure_prediction
 from ghostlap.driving.metrics import Drive
 from ghostlap.driving.rollout.config import file_name_of
@@ -118,33 +120,50 @@ def _finite(figures: dict[str, float]) -> dict[str, float | None]:
     return {name: value if math.isfinite(value) else None for name, value in figures.items()}
 
 
-def save_drive(drive: Drive, path: Path) -> None:
-    """Write a drive as CSV, a row a moment."""
+def drive_csv(drive: Drive) -> str:
+    """A drive as CSV, a row a moment."""
     columns = [getattr(drive, name) for name in _DIGITS]
-    with replacing(path) as temporary, open(temporary, "w", newline="", encoding="utf-8") as file:
-        file.write(",".join(_DIGITS) + "\n")
-        formats = [f"%.{digits}f" for digits in _DIGITS.values()]
-        np.savetxt(file, np.stack(columns, axis=1).astype(float), formats, delimiter=",")
+    file = io.StringIO(newline="")
+    file.write(",".join(_DIGITS) + "\n")
+    formats = [f"%.{digits}f" for digits in _DIGITS.values()]
+    np.savetxt(file, np.stack(columns, axis=1).astype(float), formats, delimiter=",")
+    return file.getvalue()
 
 
 def read_drive(path: str | Path) -> Drive:
-    """Read back what :func:`save_drive` wrote.
+    """Read back a file that holds what :func:`drive_csv` gave.
 
     Raises:
         EvaluationError: there is no drive.
     """
-    path = Path(path)
     try:
         with open_text(path) as file:
-            header, *rows = csv.reader(file)
+            return parse_drive(file, path)
+    except OSError as error:
+        raise _no_drive(path, error) from error
+
+
+def parse_drive(lines: Iterable[str], name: str | Path) -> Drive:
+    """A drive from the lines of :func:`drive_csv`.
+
+    Args:
+        name: where they stand, for errors.
+
+    Raises:
+        EvaluationError: there is no drive.
+    """
+    try:
+        header, *rows = csv.reader(lines)
         if header not in (list(_DIGITS), list(_DIGITS)[:-1]):  # older ones have no spread
             raise ValueError(f"its columns are {header}")
         columns = dict(zip(header, np.array(rows, float).T, strict=True))
         columns.setdefault("spread", np.full(len(rows), np.nan))
     except (OSError, ValueError, KeyError, csv.Error) as error:
-        raise EvaluationError(
-            f"{path}: not a drive that 'ghostlap evaluate' wrote ({error})."
-        ) from error
+        raise _no_drive(name, error) from error
     codes = columns.pop("intervention").astype(np.int8)
     pushed = columns.pop("pushed").astype(bool)
     return Drive(**columns, intervention=codes, pushed=pushed)
+
+
+def _no_drive(name: str | Path, why: Exception) -> EvaluationError:
+    return EvaluationError(f"{name}: not a drive that 'ghostlap evaluate' wrote ({why}).")

@@ -11,11 +11,8 @@ from numpy.typing import NDArray
 
 from ghostlap.base.errors import EvaluationError
 from ghostlap.base.files import MAX_RESULTS_BYTES, read_json
-from ghostlap.driving.evaluation.folder import (
-    drive_file,
-    features_file,
-    finished_lines,
-)
+from ghostlap.driving.evaluation.episode_files import drive_file, features_file
+from ghostlap.driving.evaluation.folder import finished_lines
 from ghostlap.driving.evaluation.results import drive_name, read_drive
 from ghostlap.driving.failures.config import FailuresConfig
 from ghostlap.driving.failures.plan import Group, group_of, plan_failures

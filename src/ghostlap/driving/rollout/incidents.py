@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+import io
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ghostlap.base.files import replacing
 from ghostlap.base.terminal import escaped
 from ghostlap.data.vision.pictures import encode_jpeg
 from ghostlap.driving.metrics import Drive, Intervention
@@ -111,14 +110,13 @@ def start_at(drive: Drive, row: int, direction: int) -> Start:
     )
 
 
-def save_frames(incident: Incident, picture: Path) -> None:
-    """Write the frames as they are, side by side, as one JPEG."""
-    with replacing(picture) as temporary:
-        temporary.write_bytes(encode_jpeg(np.hstack(list(incident.frames)), _JPEG_QUALITY))
+def frames_jpeg(incident: Incident) -> bytes:
+    """The frames as they are, side by side, as one JPEG."""
+    return encode_jpeg(np.hstack(list(incident.frames)), _JPEG_QUALITY)
 
 
-def save_strip(incident: Incident, drive: Drive, title: str, picture: Path) -> None:
-    """Draw the frames of an incident side by side, each with its time, steering and error."""
+def strip_png(incident: Incident, drive: Drive, title: str) -> bytes:
+    """The frames of an incident side by side, each with its time, steering and error."""
     from matplotlib.figure import Figure
 
     count = len(incident.frames)
@@ -145,5 +143,6 @@ def save_strip(incident: Incident, drive: Drive, title: str, picture: Path) -> N
         fontsize=10,
         parse_math=False,
     )
-    with replacing(picture) as temporary:
-        figure.savefig(temporary, dpi=110)
+    png = io.BytesIO()
+    figure.savefig(png, format="png", dpi=110)
+    return png.getvalue()
