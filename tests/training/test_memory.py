@@ -22,7 +22,9 @@ from recordings import make_recording
 from rich.console import Console
 from trainings import short_training
 
-from ghostlap.base.errors import EvaluationError, PilotError, TrainingError
+from ghostlap.base.errors import EvaluationError, LegacyError, PilotError, TrainingError
+from ghostlap.base.platform import quoted
+from ghostlap.commands.import_model import import_model
 from ghostlap.commands.train import train
 from ghostlap.data.dataset import labels_ahead, seconds
 from ghostlap.data.formats.readers import read_recording
@@ -46,6 +48,7 @@ from ghostlap.driving.unity.wire import TelemetryEvent
 from ghostlap.pilots.donkeycar import GhostlapPilot
 from ghostlap.pilots.export.config import ExportConfig
 from ghostlap.pilots.export.exporting import export_pilot
+from ghostlap.pilots.keras_import.config import ImportConfig
 from ghostlap.pilots.memory import Moments, read_lags
 from ghostlap.pilots.pilot import Pilot
 from ghostlap.sim.track.tracks import track_named
@@ -320,6 +323,12 @@ def test_what_cannot_be_together_is_refused(other: dict[str, Any]) -> None:
     with pytest.raises(TrainingError, match=f"cannot learn {option} yet. Leave one of the two"):
         TrainConfig(history=2, **other)
     TrainConfig(horizon=0.5, **other)
+
+
+def test_the_network_of_a_pilot_that_remembers_needs_no_import(run: Path, tmp_path: Path) -> None:
+    with pytest.raises(LegacyError, match="is a pilot without an import") as caught:
+        import_model(ImportConfig(run / "model.keras", out=tmp_path / "again"))
+    assert str(caught.value).endswith(f": ghostlap drive {quoted(run)}")
 
 
 def test_a_memory_of_another_network_is_explained(run: Path, tmp_path: Path) -> None:

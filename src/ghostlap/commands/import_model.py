@@ -6,10 +6,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import hashlib
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -69,7 +70,8 @@ def _import_model(config: ImportConfig, console: Console) -> dict[str, Any]:
         flipped = None if config.backend is None else config.backend == "theano"
         readings = _readings(config, file)
         channel_scale = readings[0].channel_scale if readings else ()
-        rebuilt = rebuild(file, given_lambdas(config.lambdas), flipped, channel_scale)
+        with _advising(config.model):
+            rebuilt = rebuild(file, given_lambdas(config.lambdas), flipped, channel_scale)
         if readings:
             _show_script(readings[0], console)
             config = _with_answer(config, readings[0], rebuilt.network.output_shape[-1], console)
@@ -107,6 +109,20 @@ def _import_model(config: ImportConfig, console: Console) -> dict[str, Any]:
         ],
         "notes": list(rebuilt.notes),
     }
+
+
+@contextlib.contextmanager
+def _advising(model: Path) -> Iterator[None]:
+    """Name what can be driven already, where a run folder's own model cannot be rebuilt."""
+    try:
+        yield
+    except LegacyError as error:
+        if not (model.parent / PILOT_FILE).exists():
+            raise
+        raise LegacyError(
+            f"{error} The run folder {model.parent}, whose network it is, is a pilot without an "
+            f"import: ghostlap drive {quoted(model.parent)}"
+        ) from error
 
 
 def _readings(config: ImportConfig, file: ModelFile) -> list[ScriptReading]:
