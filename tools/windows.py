@@ -267,7 +267,9 @@ def smoke() -> None:
     on_windows(clone, "convert", out / "drive", "--as", "lerobot", "--out", out / "lerobot")
     on_windows(clone, "convert", out / "lerobot", "--as", "udacity", "--out", out / "back")
     on_windows(clone, "doctor", out / "back", "--fix", out / "clean")
+    on_windows(clone, "runs", out)
     lap = out / "demo" / "recording"
+    on_windows(clone, "edit", lap, "--keep", "steering != 0", "--out", out / "edited")
     on_windows(clone, "train", lap, "--out", out / "train", "--epochs", 1, "--steps-per-epoch", 3)
     on_windows(clone, "search", lap, "--out", out / "search", "--trials", 1,
                "--space", "steps_per_epoch=2..3", "--set", "epochs=1")  # fmt: skip

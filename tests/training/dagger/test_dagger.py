@@ -640,7 +640,7 @@ def test_what_cannot_begin_writes_nothing(
 
 def test_recordings_that_are_gone_are_named(pilot: Path, oval: str, original: Path) -> None:
     moved = original.rename(original.with_name("moved"))
-    with pytest.raises(DaggerError, match="original. Say .*--recordings.*--without-original"):
+    with pytest.raises(DaggerError, match="rec. Say .*--recordings.*--without-original"):
         improve(config_for(pilot, oval))
     train = FakeTraining()
     improve(config_for(pilot, oval, iterations=1, recordings=(moved,)), train)
