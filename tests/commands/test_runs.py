@@ -65,7 +65,7 @@ def test_runs_are_found_by_what_they_were_trained_on(
         main(["runs", "runs", "--trained-on", "jungle", "--json"])
     assert ended.value.code == 0
     said = capsys.readouterr().out
-    assert "/rec/jungle (7)" in said
+    assert f"{Path('/rec/jungle')} (7)" in said
     assert f"ghostlap evaluate {Path('runs/good')}" in said
     assert json.loads(said.splitlines()[-1])["runs"][0]["trained_on"][0]["rows"] == 7
 
