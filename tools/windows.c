@@ -1,6 +1,7 @@
-/* What Wine 8's C runtime lacks and NumPy and TensorFlow want: C99's complex functions and <fenv.h>.
+/* What Wine 8 lacks and packages want: C99's complex functions and <fenv.h> for NumPy and TensorFlow,
+   bcryptprimitives.dll for those written in Rust.
 
-   Compiled twice, with -DMATH and -DFENV. Windows passes complex numbers as structures. Traps and
+   Compiled once for each, with -DMATH, -DFENV and -DRANDOM. Windows passes complex numbers as structures. Traps and
    rounding are left as they are, which is all that is needed here. */
 
 #ifdef MATH
@@ -45,6 +46,12 @@ int own_fesetenv(const Environment *e) { return 0; }
 int own_feupdateenv(const Environment *e) { return 0; }
 int own_feclearexcept(int which) { return 0; }
 int own_fetestexcept(int which) { return 0; }
+#endif
+
+#ifdef RANDOM
+#include <windows.h>
+#include <ntsecapi.h>
+BOOL ProcessPrng(PBYTE data, SIZE_T size) { return RtlGenRandom(data, size); }
 #endif
 
 #ifdef EMPTY

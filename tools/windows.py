@@ -96,9 +96,10 @@ def make_kit() -> None:
     for path in (PACKAGES / "onnxruntime").rglob("onnxruntime*.*"):
         if NO_CARDS in (content := path.read_bytes()):
             path.write_bytes(content.replace(NO_CARDS, bytes(len(NO_CARDS))))
+    library("bcryptprimitives.dll", "RANDOM", {"ProcessPrng": "ProcessPrng"})
     write_launcher()
     run(["wineboot", "-i"], env=wine_environment())
-    run([KIT / "wpy", "-c", "import numpy, cv2, onnxruntime, tensorflow"])
+    run([KIT / "wpy", "-c", "import numpy, cv2, onnxruntime, tensorflow, pydantic"])
     made.write_text("\n".join(wanted), encoding="utf-8")
 
 

@@ -63,7 +63,7 @@ def test_a_tracker_that_fails_says_so_once_and_leaves_the_result(
     config = EvaluateConfig(Path("runs/a"), name="x")
     assert tracked("evaluate", config, evaluation)["complete"]
     said = capsys.readouterr().err
-    assert said.count("(no database). The result is in runs/a/evaluate/x") == 1
+    assert said.count(f"(no database). The result is in {Path('runs/a/evaluate/x')}") == 1
 
 
 class Database:
