@@ -43,12 +43,14 @@ class DemoConfig(Options, error=DemoError):
 
 @dataclasses.dataclass(frozen=True)
 class Amount:
-    """Amounts of work: enough to drive without an intervention, and no more."""
+    """Amounts of work: enough to drive all but without an intervention, and no more."""
 
+    laps: int
+    """Laps recorded, each in another light."""
     both_ways: bool
-    """Whether to record a lap each way round, or one way only."""
+    """Whether to record so many laps each way round, or one way only."""
     rate_hz: float
-    """Frames recorded a second."""
+    """Frames recorded a second: few, for the next one shows nearly the same."""
     steps_per_epoch: int
     epochs: int
     seeds: int
@@ -57,5 +59,9 @@ class Amount:
     """Duration of the drive over the wire; None is a lap."""
 
 
-FULL = Amount(both_ways=True, rate_hz=7.5, steps_per_epoch=50, epochs=8, seeds=3, drive_s=None)
-QUICK = Amount(both_ways=False, rate_hz=5.0, steps_per_epoch=40, epochs=5, seeds=1, drive_s=40.0)
+FULL = Amount(
+    laps=3, both_ways=True, rate_hz=2.5, steps_per_epoch=100, epochs=14, seeds=3, drive_s=None
+)
+QUICK = Amount(
+    laps=1, both_ways=False, rate_hz=5.0, steps_per_epoch=80, epochs=5, seeds=1, drive_s=40.0
+)

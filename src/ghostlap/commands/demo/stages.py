@@ -40,7 +40,7 @@ class Stage:
 
 
 def record_expert(demo: Demo) -> dict[str, Any]:
-    """A lap, or one each way round, with recoveries from beside the line."""
+    """A lap, or some each way round, with recoveries from beside the line."""
     from ghostlap.commands.record import record
     from ghostlap.driving.expert_recording.config import RecordConfig
     from ghostlap.driving.expert_recording.folder import ABOUT_NAME, finished_before
@@ -50,7 +50,7 @@ def record_expert(demo: Demo) -> dict[str, Any]:
         return before
     config = RecordConfig(
         track=(demo.config.track,),
-        laps=1,
+        laps=demo.amount.laps,
         both_ways=demo.amount.both_ways,
         recovery=0.25,
         rate_hz=demo.amount.rate_hz,
@@ -89,7 +89,6 @@ def train_pilot(demo: Demo) -> dict[str, Any]:
     config = TrainConfig(
         recordings=(demo.recording,),
         out=demo.run,
-        batch_size=100,
         steps_per_epoch=demo.amount.steps_per_epoch,
         epochs=demo.amount.epochs,
         seed=demo.config.seed,
@@ -155,7 +154,7 @@ STAGES: tuple[Stage, ...] = (
     Stage("record", "the expert drives and is recorded", record_expert, 20, 8),
     Stage("doctor", "is the recording any good?", examine_recording, 4, 3),
     Stage("explore", "pictures of what was recorded", draw_pictures, 7, 6),
-    Stage("train", "a network learns to steer", train_pilot, 60, 32),
+    Stage("train", "a network learns to steer", train_pilot, 110, 35),
     Stage("evaluate", "it drives, and is measured", evaluate_pilot, 32, 14),
     Stage("drive", "it drives over the simulator's own protocol", drive_once, 15, 8),
     Stage("video", "a video of that drive", make_video, 22, 10),
