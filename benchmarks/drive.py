@@ -24,8 +24,9 @@ from benchmarks.measures import times_s
 from ghostlap.data.vision.pictures import encode_jpeg
 from ghostlap.pilots.pilot import Pilot
 from ghostlap.sim.scene.conditions import FIXED
+from ghostlap.sim.simulation import Start
 from ghostlap.sim.track.tracks import track_named
-from ghostlap.sim.world import Start, World
+from ghostlap.sim.world import World
 
 TRACK = "lake"
 PICTURES = 24

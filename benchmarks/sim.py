@@ -28,10 +28,11 @@ from ghostlap.sim.expert import Expert, ExpertDriver
 from ghostlap.sim.render.renderer import Renderer, start_warp
 from ghostlap.sim.scene.conditions import FIXED
 from ghostlap.sim.scene.scenery import scene_of
+from ghostlap.sim.simulation import Start
 from ghostlap.sim.track.track import Track
 from ghostlap.sim.track.tracks import track_named
 from ghostlap.sim.vehicle import PHYSICS_STEP_S
-from ghostlap.sim.world import Start, World
+from ghostlap.sim.world import World
 
 TRACK = "lake"
 SIZE_PX = (160, 320)

@@ -23,8 +23,9 @@ def start(task: dict[str, Any]) -> dict[str, float]:
     from ghostlap.sim.render.renderer import Renderer
     from ghostlap.sim.scene.conditions import FIXED
     from ghostlap.sim.scene.scenery import scene_of
+    from ghostlap.sim.simulation import Start
     from ghostlap.sim.track.tracks import track_named
-    from ghostlap.sim.world import Start, World
+    from ghostlap.sim.world import World
 
     imported_s = time.perf_counter()
     track = track_named(task["track"])
@@ -55,8 +56,9 @@ def batch(task: dict[str, Any]) -> dict[str, float | None]:
     from ghostlap.sim.render.renderer import Renderer
     from ghostlap.sim.scene.conditions import FIXED
     from ghostlap.sim.scene.scenery import scene_of
+    from ghostlap.sim.simulation import Start
     from ghostlap.sim.track.tracks import track_named
-    from ghostlap.sim.world import Start, World
+    from ghostlap.sim.world import World
 
     cars, device = task["cars"], wp.get_device(task["device"])
     track = track_named(task["track"])

@@ -10,8 +10,8 @@ import cv2
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from ghostlap.sim.simulation import Start, Telemetry, Truth
 from ghostlap.sim.track.track import Track, wrapped
-from ghostlap.sim.world import Start, Telemetry, Truth
 
 WHEELBASE_M, FOCAL_PX, CAMERA_M, HORIZON = 3.2, 138.6, 1.36, 0.37
 

@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 from ghostlap.data.formats.readers import read_recording
 from ghostlap.data.vision.pictures import read_rgb
 from ghostlap.sim.scene.conditions import FIXED
+from ghostlap.sim.simulation import Start
 from ghostlap.sim.track.tracks import track_named
-from ghostlap.sim.world import Start, World
+from ghostlap.sim.world import World
 
 REAL_FRAMES = {"lake": (10, 705, 745, 1240, 2000), "jungle": (0, 318, 636, 742, 1060)}
 """Of the recordings, one of each kind of place."""

@@ -47,7 +47,7 @@ if TYPE_CHECKING:
     from ghostlap.commands.sim_config import SimulateConfig
     from ghostlap.commands.train import train
     from ghostlap.commands.video import video
-    from ghostlap.data.dataset import balance
+    from ghostlap.data.balance import balance
     from ghostlap.data.formats.config import ConvertConfig
     from ghostlap.data.formats.readers import read_recording
     from ghostlap.data.recordings import Recording
@@ -112,7 +112,7 @@ _HOME = {
     "TrainConfig": "training.config",
     "TrainResult": "training.fit",
     "VideoConfig": "reports.video.config",
-    "balance": "data.dataset",
+    "balance": "data.balance",
     "demo": "commands.demo.command",
     "preprocess": "data.vision.preprocessing",
     "read_recording": "data.formats.readers",

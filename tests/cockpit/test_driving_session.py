@@ -27,7 +27,8 @@ from ghostlap.data.formats.readers import read_recording
 from ghostlap.data.recordings import background_recorder
 from ghostlap.data.recordings.recorder import Recorder
 from ghostlap.data.recordings.tables_beside import read_who_drove
-from ghostlap.sim.world import Start, World
+from ghostlap.sim.simulation import Start
+from ghostlap.sim.world import World
 
 STEP_S = 1 / 30
 ROUND_IT = -math.degrees(math.atan(2.8 / 30.0)) / 25

@@ -121,8 +121,9 @@ def test_what_the_center_camera_says_of_the_left_one_is_what_a_car_there_sees(
 ) -> None:
     from ghostlap.sim.road_ahead import road_ahead
     from ghostlap.sim.scene.conditions import FIXED
+    from ghostlap.sim.simulation import Start
     from ghostlap.sim.track.tracks import track_named
-    from ghostlap.sim.world import Start, World
+    from ghostlap.sim.world import World
 
     track = track_named(str(write_track(tmp_path / "oval.csv")))
     for direction in (1, -1):

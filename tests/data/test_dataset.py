@@ -13,15 +13,8 @@ from hypothesis import strategies as st
 from recordings import make_recording
 
 from ghostlap.base.errors import DatasetError
-from ghostlap.data.dataset import (
-    Samples,
-    balance,
-    balanced_rows,
-    labels_ahead,
-    make_samples,
-    seconds,
-    steering_averaged,
-)
+from ghostlap.data.balance import balance, balanced_rows
+from ghostlap.data.dataset import Samples, labels_ahead, make_samples, seconds, steering_averaged
 from ghostlap.data.formats.readers import read_recording
 from ghostlap.data.recordings import CAMERAS, Recording
 from ghostlap.data.splits import split

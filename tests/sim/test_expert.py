@@ -16,10 +16,11 @@ from ghostlap.base.errors import SimulatorError
 from ghostlap.data.labels import MPS_A_MPH
 from ghostlap.sim.expert import Expert, ExpertDriver
 from ghostlap.sim.scene.conditions import FIXED
+from ghostlap.sim.simulation import Start
 from ghostlap.sim.track.track import Track
 from ghostlap.sim.track.tracks import track_named
 from ghostlap.sim.vehicle import Floats, Vehicle
-from ghostlap.sim.world import Start, World
+from ghostlap.sim.world import World
 
 BOTH_WAYS = (Start(), Start(direction=-1))
 OVAL = ellipse()

@@ -14,8 +14,9 @@ from ghostlap.base.errors import SimulatorError
 from ghostlap.sim.expert import Expert, ExpertDriver
 from ghostlap.sim.hands import Hand, Style
 from ghostlap.sim.scene.conditions import FIXED
+from ghostlap.sim.simulation import Start
 from ghostlap.sim.track.tracks import track_named
-from ghostlap.sim.world import Start, World
+from ghostlap.sim.world import World
 
 TICK_S = 1 / 30
 PERSONS = [style for style in get_args(Style) if style != "steady"]

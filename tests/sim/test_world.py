@@ -16,8 +16,9 @@ from places import TESTS
 from ghostlap.base.errors import SimulatorError
 from ghostlap.sim.expert import Expert, ExpertDriver
 from ghostlap.sim.scene.conditions import FIXED
+from ghostlap.sim.simulation import Start
 from ghostlap.sim.vehicle import Vehicle
-from ghostlap.sim.world import Start, World
+from ghostlap.sim.world import World
 
 OVAL = ellipse(hill_m=2.0)
 LAKE = FIXED["lake"]
@@ -210,7 +211,7 @@ def test_same_controls_same_frames_whoever_else_drives(seeing: World) -> None:
 def test_a_world_that_nobody_looks_at_needs_no_renderer() -> None:
     code = (
         f"import sys; sys.path.insert(0, {str(TESTS)!r}); from ellipses import ellipse;"
-        "from ghostlap.sim.world import Start, World;"
+        "from ghostlap.sim.simulation import Start; from ghostlap.sim.world import World;"
         "from ghostlap.sim.scene.conditions import FIXED;"
         "World(ellipse(), FIXED['lake'], [Start()], cameras=()).step(0.1, 1.0, 0.1);"
         "sys.exit('warp' in sys.modules or 'gymnasium' in sys.modules)"

@@ -51,8 +51,8 @@ from ghostlap.pilots.export.exporting import export_pilot
 from ghostlap.pilots.keras_import.config import ImportConfig
 from ghostlap.pilots.memory import Moments, read_lags
 from ghostlap.pilots.pilot import Pilot
+from ghostlap.sim.simulation import Start
 from ghostlap.sim.track.tracks import track_named
-from ghostlap.sim.world import Start
 from ghostlap.training.config import TrainConfig
 from ghostlap.training.data import TrainingData, prepare_data
 from ghostlap.training.networks import network_for

@@ -20,8 +20,9 @@ from ghostlap.sim.expert import Expert, ExpertDriver
 from ghostlap.sim.render.camera_poses import CameraName
 from ghostlap.sim.render.renderer import Renderer
 from ghostlap.sim.scene.conditions import ConditionsKind, conditions_of
+from ghostlap.sim.simulation import Start, Telemetry, Truth
 from ghostlap.sim.track.tracks import track_named
-from ghostlap.sim.world import Start, Telemetry, Truth, World
+from ghostlap.sim.world import World
 
 CAMERAS: tuple[CameraName, ...] = ("left", "center", "right")
 MAIN_HEIGHT_PX, MAIN_WIDTH_PX = 320, 640

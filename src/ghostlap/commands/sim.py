@@ -26,8 +26,8 @@ from ghostlap.driving.unity.loop import End, UnityLoop
 from ghostlap.driving.unity.pace import RealTime, Uncapped
 from ghostlap.driving.unity.unity_numbers import number_format
 from ghostlap.sim.scene.conditions import conditions_of
+from ghostlap.sim.simulation import Start
 from ghostlap.sim.track.tracks import track_named
-from ghostlap.sim.world import Start
 
 console = Console(stderr=True, soft_wrap=True)
 

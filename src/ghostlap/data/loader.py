@@ -6,6 +6,7 @@ Batch ``k`` depends on samples, settings and ``k`` alone, not on threads or inte
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import time
 from collections import deque
 from collections.abc import Generator, Iterator
@@ -51,56 +52,35 @@ _SPEED_STD = 0.03
 """Of noise in training on what a network is told of its own motion."""
 
 
+@dataclasses.dataclass(eq=False)
 class BatchLoader:
-    """Batches of samples.
+    """Batches of samples."""
 
-    Args:
-        samples: samples to learn from.
-        slots: place of each of ``samples.images`` in the cache, shape ``(m,)``, none -1.
-        cache: cache with the frames.
-        spec: preprocessing with the cache's ``frame_shape``.
-        augmentation: changes of the pictures; None for validation.
-        steering_correction: gain with which labels follow geometric augmentation.
-        batch_size: number of samples in a batch.
-        order: see :data:`Order`.
-        outputs: names of the network's outputs; batches hold a label for each that is
-            ``LABELLED``, the speed's in ``SPEED_UNIT_MPH``.
-        auxiliaries: what labels follow these, see :func:`auxiliary_labels`.
-        hidden: share of training samples that are not told their speed, of those that are not
-            told their steering, and of those that see the newest picture only. A driver nearly
-            always steers as before, and a network that is told so learns nothing else (de Haan et
-            al., arXiv 1905.11979): it has to do without, and what it is told is not quite right.
-        seed: seed of order and augmentation.
-    """
+    samples: Samples
+    slots: NDArray[np.int64]
+    """Place of each of ``samples.images`` in the cache, shape ``(m,)``, none -1."""
+    cache: FrameCache
+    spec: Preprocessing
+    """With the cache's ``frame_shape``."""
+    _: dataclasses.KW_ONLY
+    augmentation: Augmentation | None = None
+    """Changes of the pictures; None for validation."""
+    steering_correction: float = 0.30
+    """Gain with which labels follow geometric augmentation."""
+    batch_size: int = 100
+    order: Order = "shuffled"
+    outputs: tuple[str, ...] = ("steering",)
+    """The network's. Each of ``LABELLED`` has a label, the speed in ``SPEED_UNIT_MPH``."""
+    auxiliaries: tuple[str, ...] = ()
+    """What labels follow these, see :func:`auxiliary_labels`."""
+    hidden: float = 0.0
+    """Share of training samples that are not told their speed, of those that are not told their
+    steering, and of those that see the newest picture only. A driver nearly always steers as
+    before, and a network that is told so learns nothing else (de Haan et al., arXiv 1905.11979): it
+    has to do without, and what it is told is not quite right."""
+    seed: int = 0
 
-    def __init__(
-        self,
-        samples: Samples,
-        slots: NDArray[np.int64],
-        cache: FrameCache,
-        spec: Preprocessing,
-        *,
-        augmentation: Augmentation | None = None,
-        steering_correction: float = 0.30,
-        batch_size: int = 100,
-        order: Order = "shuffled",
-        outputs: tuple[str, ...] = ("steering",),
-        auxiliaries: tuple[str, ...] = (),
-        hidden: float = 0.0,
-        seed: int = 0,
-    ) -> None:
-        self.samples = samples
-        self.slots = slots
-        self.cache = cache
-        self.spec = spec
-        self.augmentation = augmentation
-        self.steering_correction = steering_correction
-        self.batch_size = batch_size
-        self.order = order
-        self.outputs = outputs
-        self.auxiliaries = auxiliaries
-        self.hidden = hidden
-        self.seed = seed
+    def __post_init__(self) -> None:
         self._shuffled = lru_cache(maxsize=2)(self._shuffled_pass)
 
     def batch(self, k: int) -> Batch:

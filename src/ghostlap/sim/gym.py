@@ -16,7 +16,7 @@ episode.
 brakes, then reverses), in [-1, 1]. **Reward**: metres of progress along the centre line, less 1 for
 each metre beside it and second, less 10 for leaving the road. **Info**: ``s_m``, ``cte_m``,
 ``heading_error`` (radians), ``off_road``, ``lap``, ``distance_m``, as in
-:class:`~ghostlap.sim.world.Truth`.
+:class:`~ghostlap.sim.simulation.Truth`.
 """
 
 from __future__ import annotations
@@ -30,8 +30,9 @@ from gymnasium.vector.utils import batch_space
 from numpy.typing import NDArray
 
 from ghostlap.base.errors import SimulatorError
+from ghostlap.sim.simulation import Truth
 from ghostlap.sim.task import Action, Driving, Flags, Observation, Task, info_of
-from ghostlap.sim.world import Truth, World
+from ghostlap.sim.world import World
 
 MAX_EPISODE_STEPS = 4000
 """Default length: 200 s at 20 Hz, two laps of the lake."""
@@ -46,7 +47,7 @@ class DrivingEnv(gymnasium.Env[Observation, Action]):
         render_mode: ``rgb_array`` lets :meth:`render` return the center camera's picture.
         task: the fields of :class:`~ghostlap.sim.task.Task`.
 
-    ``reset(options=...)`` takes any field of :class:`~ghostlap.sim.world.Start`.
+    ``reset(options=...)`` takes any field of :class:`~ghostlap.sim.simulation.Start`.
     """
 
     metadata = {"render_modes": ["rgb_array"], "render_fps": _FRAMES_A_SECOND}  # noqa: RUF012

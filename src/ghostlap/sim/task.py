@@ -16,10 +16,11 @@ from ghostlap.base.options import Above0, Count, Options, Positive
 from ghostlap.data.labels import MPS_A_MPH
 from ghostlap.sim.render.camera_poses import CameraName
 from ghostlap.sim.scene.conditions import Conditions, ConditionsKind, conditions_of
+from ghostlap.sim.simulation import Start, Truth
 from ghostlap.sim.track.track import Track
 from ghostlap.sim.track.tracks import track_named
 from ghostlap.sim.vehicle import Vehicle
-from ghostlap.sim.world import Start, Truth, World
+from ghostlap.sim.world import World
 
 CTE_COST = 1.0
 """Reward lost per second for each metre beside the centre line."""

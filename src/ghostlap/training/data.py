@@ -14,7 +14,7 @@ from ghostlap.base.errors import DatasetError, ImageError
 from ghostlap.base.files import cache_folder
 from ghostlap.base.terminal import say, warn
 from ghostlap.data.auxiliary import unknown
-from ghostlap.data.dataset import Samples, make_samples, slow_rows, usable_rows
+from ghostlap.data.dataset import Samples, samples_as, slow_rows, usable_rows
 from ghostlap.data.doctor.checks import check_steering
 from ghostlap.data.formats.readers import read_recording
 from ghostlap.data.frame_cache import FrameCache
@@ -50,19 +50,7 @@ def prepare_data(config: TrainConfig, console: Console) -> TrainingData:
     preprocessing = config.preprocessing.for_frames(height_px, width_px)
     _tell_of_crop(config.preprocessing, preprocessing, console)
     _check_speed(config, recordings)
-    samples = make_samples(
-        recordings,
-        cameras=config.cameras,
-        steering_correction=config.steering_correction,
-        bins=config.bins,
-        cap=config.cap,
-        seed=config.seed,
-        min_speed_share=config.min_speed_share,
-        lead_s=config.lead_s,
-        speed_lead_s=config.speed_lead_s,
-        steering_average_s=config.steering_average_s,
-        auxiliaries=bool(config.auxiliaries),
-    )
+    samples = samples_as(config, recordings, auxiliaries=bool(config.auxiliaries))
     _check_auxiliaries(config, samples)
     if config.history or config.horizon:
         samples = with_moments(

@@ -46,10 +46,10 @@ from ghostlap.driving.summary import summarise
 from ghostlap.pilots.pilot import Pilot
 from ghostlap.sim.expert import Expert
 from ghostlap.sim.scene.conditions import FIXED
-from ghostlap.sim.simulation import Simulation
+from ghostlap.sim.simulation import Simulation, Start, Telemetry, Truth
 from ghostlap.sim.track.track import Track
 from ghostlap.sim.track.tracks import track_named
-from ghostlap.sim.world import Start, Telemetry, Truth, World
+from ghostlap.sim.world import World
 
 SIZE = (TINY.frame_width_px, TINY.frame_height_px)
 

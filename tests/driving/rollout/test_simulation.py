@@ -17,9 +17,8 @@ from ghostlap.data.formats.readers import read_recording
 from ghostlap.driving.rollout.config import EvaluateConfig
 from ghostlap.driving.rollout.plan import plan_pilot
 from ghostlap.sim.expert import Expert, ExpertDriver
-from ghostlap.sim.simulation import Simulation
+from ghostlap.sim.simulation import Simulation, Start
 from ghostlap.sim.track.tracks import track_named
-from ghostlap.sim.world import Start
 from ghostlap.training.dagger.drive import LabelTask, drive_and_label
 
 FLAT = "flat_road:FlatRoad"

@@ -28,7 +28,8 @@ from ghostlap.driving.unity.client import UnityClient, UnityTelemetry
 from ghostlap.driving.unity.loop import End, UnityLoop
 from ghostlap.driving.unity.pace import RealTime, Uncapped
 from ghostlap.sim.scene.conditions import FIXED
-from ghostlap.sim.world import Start, World
+from ghostlap.sim.simulation import Start
+from ghostlap.sim.world import World
 from ghostlap.training.fit import TrainResult
 
 ROUND_IT = -math.degrees(math.atan(2.8 / 30.0)) / 25

@@ -11,7 +11,8 @@ from ellipses import ellipse
 from ghostlap.base.errors import SimulatorError
 from ghostlap.sim.render.camera_poses import known_cameras, rows_within
 from ghostlap.sim.scene.conditions import FIXED
-from ghostlap.sim.world import Start, World
+from ghostlap.sim.simulation import Start
+from ghostlap.sim.world import World
 
 HILLY = ellipse(hill_m=5.0)
 

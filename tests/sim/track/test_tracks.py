@@ -11,10 +11,11 @@ from scipy.spatial import cKDTree
 from ghostlap.base.errors import TrackError
 from ghostlap.sim.expert import Expert, ExpertDriver
 from ghostlap.sim.scene.conditions import FIXED
+from ghostlap.sim.simulation import Start
 from ghostlap.sim.track.track import Edge, Surface, Track
 from ghostlap.sim.track.track_checks import check_track
 from ghostlap.sim.track.tracks import TRACKS, jungle, lake, track_named
-from ghostlap.sim.world import Start, World
+from ghostlap.sim.world import World
 
 
 def radii_m(track: Track) -> np.ndarray:

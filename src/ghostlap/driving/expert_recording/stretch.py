@@ -21,9 +21,10 @@ from ghostlap.driving.rollout.rollout import ClosedLoop, Observer
 from ghostlap.sim.expert import Expert
 from ghostlap.sim.road_ahead import road_ahead
 from ghostlap.sim.scene.conditions import Conditions
+from ghostlap.sim.simulation import Start
 from ghostlap.sim.track.track import Track
 from ghostlap.sim.track.tracks import track_named
-from ghostlap.sim.world import Start, World
+from ghostlap.sim.world import World
 
 if TYPE_CHECKING:
     from ghostlap.driving.expert_recording.config import RecordConfig

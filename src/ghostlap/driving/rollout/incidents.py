@@ -13,8 +13,7 @@ from ghostlap.base.terminal import escaped
 from ghostlap.data.vision.pictures import encode_jpeg
 from ghostlap.driving.metrics import Drive, Intervention
 from ghostlap.driving.rollout.plan import Episode
-from ghostlap.sim.simulation import Simulation
-from ghostlap.sim.world import Start
+from ghostlap.sim.simulation import Simulation, Start
 
 MOST_INCIDENTS = 4
 """Shown of one task: a pilot that fails everywhere fails alike."""

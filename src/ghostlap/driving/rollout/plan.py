@@ -17,9 +17,9 @@ from ghostlap.driving.rollout.stress import NO_STRESS, STRESS_SUITE, Stress
 from ghostlap.pilots.run_folder import pilot_files
 from ghostlap.sim.expert import Expert
 from ghostlap.sim.scene.conditions import Conditions, conditions_of
+from ghostlap.sim.simulation import Start
 from ghostlap.sim.track.track import Track
 from ghostlap.sim.track.tracks import track_files
-from ghostlap.sim.world import Start
 
 DIRECTIONS: dict[Direction, tuple[int, ...]] = {
     "both": (1, -1), "forward": (1,), "backward": (-1,),

@@ -17,8 +17,7 @@ from ghostlap.driving.metrics import Intervention
 from ghostlap.driving.rollout.driver import Driver, Floats
 from ghostlap.driving.rollout.plan import Push
 from ghostlap.driving.rollout.stress import NO_STRESS, TICK_S, Stress
-from ghostlap.sim.simulation import Simulation
-from ghostlap.sim.world import Telemetry, Truth
+from ghostlap.sim.simulation import Simulation, Telemetry, Truth
 
 STANDING_S = 3.0
 STANDING_MPH = 0.5

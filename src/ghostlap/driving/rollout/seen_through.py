@@ -12,8 +12,7 @@ from numpy.typing import NDArray
 from ghostlap.data.vision import photometry
 from ghostlap.data.vision.pictures import Rgb
 from ghostlap.driving.rollout.stress import TICK_S
-from ghostlap.sim.simulation import Simulation
-from ghostlap.sim.world import Start
+from ghostlap.sim.simulation import Simulation, Start
 
 _DROP_GREY = 200
 _RAIN_LIGHT = 0.8

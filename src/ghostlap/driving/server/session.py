@@ -6,14 +6,13 @@ import math
 import secrets
 from collections import deque
 from collections.abc import Callable
-from typing import Protocol
 
 from ghostlap.base.errors import WireError
 from ghostlap.driving.control import Control, Controller
 from ghostlap.driving.server.config import DriveConfig
 from ghostlap.driving.server.drive_recorder import AnsweredFrame
 from ghostlap.driving.server.model_thread import Asker, PendingFrame, Prediction
-from ghostlap.driving.server.observer import Observer
+from ghostlap.driving.server.observer import FrameSink, Link, Observer
 from ghostlap.driving.server.stats import CarNow, Stats
 from ghostlap.driving.server.uncertainty_notice import UncertaintyNotice
 from ghostlap.driving.unity.wire import (
@@ -41,22 +40,6 @@ _LONGEST_WAKE_S = 32.0
 _SAY_AGAIN_S = 60.0
 _MOST_SAID = 20
 """Kinds of trouble; hostile images could have any number."""
-
-
-class Link(Protocol):
-    """How a session reaches its simulator; neither method waits nor raises."""
-
-    def send_text(self, text: str) -> None: ...
-
-    def end(self, code: int, reason: str) -> None: ...
-
-
-class FrameSink(Protocol):
-    """Where answered frames are recorded; never waits."""
-
-    def add(self, answered: AnsweredFrame) -> None: ...
-
-    def finish(self) -> None: ...
 
 
 class Session:

@@ -11,6 +11,7 @@ from typing import Any
 from ghostlap.base.errors import LegacyError
 from ghostlap.pilots.keras_import.bytecode import Affine, Cut, Step, steps_of
 from ghostlap.pilots.keras_import.formula import SIDES, parse_formula
+from ghostlap.pilots.keras_import.inbound import Layer
 from ghostlap.pilots.keras_import.marshalled import MAX_BYTES, NotUnderstood
 
 
@@ -35,6 +36,37 @@ def given_lambdas(options: Sequence[str]) -> dict[str, Step]:
             found[layer] = Cut((whole, rows, columns, whole))
             continue
         found[layer] = Affine(*parse_formula(formula, f"--lambda {layer}"))
+    return found
+
+
+def lambda_steps(layers: Sequence[Layer], given: Mapping[str, Step]) -> dict[str, tuple[Step, ...]]:
+    """What each Lambda layer does, by its name: as its user says, or as its bytes do.
+
+    Raises:
+        LegacyError: a layer is not understood, or there is none that the user speaks of.
+    """
+    found: dict[str, tuple[Step, ...]] = {}
+    refused = []
+    for layer in layers:
+        if layer.name in given:
+            found[layer.name] = (given[layer.name],)
+            continue
+        try:
+            found[layer.name] = steps_of_lambda(layer.settings.values)
+        except NotUnderstood as error:
+            refused.append((layer.name, str(error)))
+    if refused:
+        raise LegacyError(
+            "Lambda layers hold Python code, which is never run. Their bytes were looked at, but "
+            + "; ".join(f"of {name}, {why}" for name, why in refused)
+            + ". If you know what they do to the picture's values, say it: "
+            + " ".join(f"--lambda {name}=SCALE,OFFSET" for name, _ in refused)
+            + " (or a formula, such as x/127.5-1, or rows and columns that it keeps, "
+            "60:135,20:300)."
+        )
+    for name in given:
+        if name not in found:
+            raise LegacyError(f"--lambda {name}: the network has no Lambda layer of that name.")
     return found
 
 

@@ -15,9 +15,8 @@ from ghostlap.pilots.keras_import.architecture import Architecture, read_archite
 from ghostlap.pilots.keras_import.bytecode import Affine, Cut, Grey, Resize, Step
 from ghostlap.pilots.keras_import.inbound import OPERATOR, Layer, Output
 from ghostlap.pilots.keras_import.kinds import INPUT, KINDS, LAMBDA, SCALING, SPATIAL, base_kind
-from ghostlap.pilots.keras_import.lambdas import steps_of_lambda
+from ghostlap.pilots.keras_import.lambdas import lambda_steps
 from ghostlap.pilots.keras_import.layers import Origin, Part, Shape, simple
-from ghostlap.pilots.keras_import.marshalled import NotUnderstood
 from ghostlap.pilots.keras_import.model_file import ModelFile
 from ghostlap.pilots.keras_import.operators import cut, scales
 from ghostlap.pilots.keras_import.stored_weights import StoredWeights
@@ -58,11 +57,8 @@ def rebuild(
     architecture = read_architecture(file.description, file.where)
     notes: list[str] = []
     origin = _origin(file, architecture, flipped, notes)
-    steps = _lambda_steps(architecture, lambdas)
+    steps = lambda_steps([x for x in architecture.layers if base_kind(x.kind) == LAMBDA], lambdas)
     _refuse_unknown(architecture, file.where)
-    for name in lambdas:
-        if name not in steps:
-            raise LegacyError(f"--lambda {name}: the network has no Lambda layer of that name.")
     builder = _Builder(
         architecture, origin, steps, StoredWeights(file, architecture), channel_scale
     )
@@ -105,33 +101,6 @@ def _origin(
     version = file.keras_version
     modern = file.major == 3 or "tf" in version or bool(re.match(r"2\.([4-9]|1\d)\.", version))
     return Origin(file.major, first, flipped, modern)
-
-
-def _lambda_steps(
-    architecture: Architecture, given: Mapping[str, Step]
-) -> dict[str, tuple[Step, ...]]:
-    found: dict[str, tuple[Step, ...]] = {}
-    refused = []
-    for layer in architecture.layers:
-        if base_kind(layer.kind) != LAMBDA:
-            continue
-        if layer.name in given:
-            found[layer.name] = (given[layer.name],)
-            continue
-        try:
-            found[layer.name] = steps_of_lambda(layer.settings.values)
-        except NotUnderstood as error:
-            refused.append((layer.name, str(error)))
-    if refused:
-        raise LegacyError(
-            "Lambda layers hold Python code, which is never run. Their bytes were looked at, but "
-            + "; ".join(f"of {name}, {why}" for name, why in refused)
-            + ". If you know what they do to the picture's values, say it: "
-            + " ".join(f"--lambda {name}=SCALE,OFFSET" for name, _ in refused)
-            + " (or a formula, such as x/127.5-1, or rows and columns that it keeps, "
-            "60:135,20:300)."
-        )
-    return found
 
 
 def _refuse_unknown(architecture: Architecture, where: str) -> None:
@@ -225,8 +194,7 @@ class _Builder:
         tensor = fed if len(fed) > 1 else fed[0]
         if index == 0:
             self.made[layer.name] = []
-            parts = self._parts(layer, tensor)
-            for part in parts:
+            for part in self._parts(layer, tensor):
                 tensor = self._made(layer, part, tensor)
             self.stored.require_taken(layer)
         else:

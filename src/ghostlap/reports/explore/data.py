@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ghostlap.base.errors import DatasetError
-from ghostlap.data.dataset import Samples, balanced_rows, make_samples, usable_rows
+from ghostlap.data.balance import balanced_rows
+from ghostlap.data.dataset import Samples, samples_as, usable_rows
 from ghostlap.data.recordings import Recording
 from ghostlap.data.splits import split
 from ghostlap.data.vision.shards import is_picture
@@ -59,15 +60,7 @@ def prepare(config: ExploreConfig, recordings: Sequence[Recording]) -> Data:
     """
     import pandas as pd
 
-    samples = make_samples(
-        recordings,
-        cameras=config.cameras,
-        steering_correction=config.steering_correction,
-        bins=config.bins,
-        cap=config.cap,
-        seed=config.seed,
-        min_speed_share=config.min_speed_share,
-    )
+    samples = samples_as(config, recordings)
     usable = [
         recording.frames[usable_rows(recording.frames, config.min_speed_share)]
         for recording in recordings

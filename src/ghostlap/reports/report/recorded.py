@@ -11,14 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ghostlap.base.errors import GhostlapError
-from ghostlap.data.dataset import (
-    Samples,
-    balanced_rows,
-    labels_ahead,
-    make_samples,
-    steering_averaged,
-    usable_rows,
-)
+from ghostlap.data.balance import balanced_rows
+from ghostlap.data.dataset import Samples, labels_ahead, samples_as, steering_averaged, usable_rows
 from ghostlap.data.formats.readers import read_recording
 from ghostlap.data.provenance import fingerprint
 from ghostlap.data.recordings import CAMERAS, Recording, require_images
@@ -111,18 +105,7 @@ def _split(found: Recorded, told: Any) -> tuple[Samples, Samples] | None:
     if found.training is None or not found.whole:
         return None
     try:
-        samples = make_samples(
-            found.recordings,
-            cameras=found.training.cameras,
-            steering_correction=found.training.steering_correction,
-            bins=found.training.bins,
-            cap=found.training.cap,
-            seed=found.training.seed,
-            min_speed_share=found.training.min_speed_share,
-            lead_s=found.training.lead_s,
-            speed_lead_s=found.training.speed_lead_s,
-            steering_average_s=found.training.steering_average_s,
-        )
+        samples = samples_as(found.training, found.recordings)
         there = np.array([is_picture(name) for name in samples.images], bool)
         training, validation = split(
             samples.take(there[samples.image]),

@@ -26,15 +26,14 @@ from ghostlap.driving.rollout.stress import TICK_S
 from ghostlap.pilots.pilot import Pilot
 from ghostlap.sim.expert import Expert
 from ghostlap.sim.render.camera_poses import CameraName
-from ghostlap.sim.simulation import Simulation
+from ghostlap.sim.simulation import Simulation, Telemetry, Truth
 from ghostlap.sim.track.tracks import track_named
-from ghostlap.sim.world import Telemetry, Truth
 
 TICKS_A_ROW = 2
 """Every second moment is recorded, so at 10 Hz: frames closer in time hardly differ."""
 
 TRUTH_COLUMNS = ("s_m", "cte_m", "heading_error_rad", "margin_m")
-"""Beside who drove, of each recorded moment: see :class:`ghostlap.sim.world.Truth`."""
+"""Beside who drove, of each recorded moment: see :class:`ghostlap.sim.simulation.Truth`."""
 
 _TURN_TICKS = round(1 / TICK_S)
 """Who drives is drawn anew every second: a change each moment would average the two."""
