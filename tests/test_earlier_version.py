@@ -46,7 +46,7 @@ def test_its_recordings_pilots_and_caches_are_read(earlier: Path) -> None:
     slots = cache.locate(pictures).slots
     assert sorted(slots) == [0, 1, 2], "nothing was decoded again"
     for slot, picture in zip(slots, pictures, strict=True):
-        np.testing.assert_array_equal(cache.frames[slot], read_rgb(picture))
+        np.testing.assert_array_equal(cache.store.frames[slot], read_rgb(picture))
 
 
 def test_its_unfinished_training_is_gone_on_with(earlier: Path) -> None:

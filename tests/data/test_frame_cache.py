@@ -32,9 +32,9 @@ def test_frames_are_the_pictures(tmp_path: Path, pictures: list[str]) -> None:
     located = cache.locate(pictures)
     assert located.problems == ()
     for path, slot in zip(pictures, located.slots, strict=True):
-        np.testing.assert_array_equal(cache.frames[slot], read_rgb(path))
-    cache.release()
-    np.testing.assert_array_equal(cache.frames[located.slots[0]], read_rgb(pictures[0]))
+        np.testing.assert_array_equal(cache.store.frames[slot], read_rgb(path))
+    cache.store.release()
+    np.testing.assert_array_equal(cache.store.frames[located.slots[0]], read_rgb(pictures[0]))
 
 
 def test_a_content_is_decoded_once_whatever_its_name(
@@ -59,7 +59,7 @@ def test_a_changed_picture_is_decoded_anew(tmp_path: Path) -> None:
     picture.write_bytes(encode_jpeg(draw_frame(0.5)))
     after = cache.locate([str(picture)]).slots[0]
     assert before != after
-    np.testing.assert_array_equal(cache.frames[after], read_rgb(picture))
+    np.testing.assert_array_equal(cache.store.frames[after], read_rgb(picture))
 
 
 def test_what_cannot_be_used_is_told_and_the_rest_is_there(
@@ -84,7 +84,7 @@ def test_a_process_killed_while_writing_leaves_a_good_store(
 ) -> None:
     cache = FrameCache(tmp_path, SHAPE)
     cache.locate(pictures[:20])
-    paths = cache.digests_path, cache.pixels_path
+    paths = cache.store.digests_path, cache.store.pixels_path
     del cache  # Windows cuts off nothing that is in use
     for path, lost in zip(paths, (lost_bytes, 100), strict=True):
         with open(path, "r+b") as file:
@@ -92,7 +92,7 @@ def test_a_process_killed_while_writing_leaves_a_good_store(
     reopened = FrameCache(tmp_path, SHAPE)
     located = reopened.locate(pictures)
     for picture, slot in zip(pictures, located.slots, strict=True):
-        np.testing.assert_array_equal(reopened.frames[slot], read_rgb(picture))
+        np.testing.assert_array_equal(reopened.store.frames[slot], read_rgb(picture))
 
 
 @pytest.fixture
@@ -121,7 +121,7 @@ def test_a_disk_that_fills_up_is_said_and_keeps_what_was_decoded(
         cache.locate(pictures)
     assert str(tmp_path) in str(told.value)
     kept = FrameCache(tmp_path, SHAPE)
-    assert len(kept.frames) == 4
+    assert len(kept.store.frames) == 4
     assert all(Path(path).exists() for path in pictures)
 
 
@@ -133,7 +133,7 @@ def test_too_little_room_is_said_before_anything_is_decoded(
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=1_000_000))
     with pytest.raises(CacheError, match="36 pictures need 6 MB when decoded, and 1 MB are free"):
         cache.locate(pictures)
-    assert not cache.pixels_path.exists()
+    assert not cache.store.pixels_path.exists()
 
 
 def test_a_store_past_its_limit_begins_anew(
@@ -142,8 +142,8 @@ def test_a_store_past_its_limit_begins_anew(
     cache = FrameCache(tmp_path, SHAPE, limit_bytes=25 * FRAME_BYTES)
     cache.locate(pictures[:15])
     located = cache.locate(pictures[15:])
-    assert cache.pixels_path.stat().st_size == 21 * cache.frame_bytes
-    np.testing.assert_array_equal(cache.frames[located.slots[0]], read_rgb(pictures[15]))
+    assert cache.store.pixels_path.stat().st_size == 21 * cache.store.frame_bytes
+    np.testing.assert_array_equal(cache.store.frames[located.slots[0]], read_rgb(pictures[15]))
 
 
 @posix("the removal of files that somebody reads")
@@ -152,7 +152,7 @@ def test_who_has_an_old_store_open_still_reads_it(tmp_path: Path, pictures: list
     held = FrameCache(tmp_path, SHAPE)
     slot = held.locate(pictures[:15]).slots[3]
     cache.locate(pictures[15:])
-    np.testing.assert_array_equal(held.frames[slot], read_rgb(pictures[3]))
+    np.testing.assert_array_equal(held.store.frames[slot], read_rgb(pictures[3]))
 
 
 def test_a_folder_that_cannot_be_made_is_said(tmp_path: Path) -> None:
@@ -167,7 +167,7 @@ def test_what_does_not_fit_is_read_each_time_and_is_the_same(
     whole = FrameCache(tmp_path / "whole", SHAPE)
     limited = FrameCache(tmp_path / "limited", SHAPE, limit_bytes=10 * FRAME_BYTES)
     everywhere, located = whole.locate(pictures).slots, limited.locate(pictures).slots
-    assert limited.pixels_path.stat().st_size == 10 * FRAME_BYTES
+    assert limited.store.pixels_path.stat().st_size == 10 * FRAME_BYTES
     assert (located >= 0).sum() == 10
     assert -1 not in located
     for one, other in zip(whole.frames_at(everywhere), limited.frames_at(located), strict=True):

@@ -22,16 +22,7 @@ from ghostlap.base.platform import ADDRESS_TAKEN, listen_alone
 from ghostlap.cockpit.access import Access
 from ghostlap.cockpit.connections import MOST_CONNECTIONS, BoundedWebSocket, PatientHttp
 from ghostlap.cockpit.hub import Client, Hub
-from ghostlap.cockpit.protocol import (
-    MAX_MESSAGE_BYTES,
-    Leave,
-    Ping,
-    Pong,
-    Say,
-    Seen,
-    Take,
-    parse,
-)
+from ghostlap.cockpit.protocol import MAX_MESSAGE_BYTES, Leave, Ping, Pong, Say, Seen, Take, parse
 
 PAGE = Path(__file__).with_name("page")
 _TYPES = {

@@ -1,44 +1,31 @@
-"""Decoded frames on disk, memory-mapped, keyed by the content of the picture files.
+"""Pictures as decoded frames, each decoded once, however many trainings ask for it.
 
 Decoding a JPEG costs more than all augmentation of it, and every epoch asks for each picture
-again. So a picture is decoded once, into one store for each frame size that all trainings share:
-
-- ``frames-160x320.pixels``: the frames one after another, RGB ``uint8``;
-- ``frames-160x320.digests``: the key of each, 16 bytes of BLAKE2b of the picture *file*.
-
-Both only grow at the end, first the pixels, flushed to disk, then the keys: whenever the process is
-killed, the keys name complete frames only. What does not fit within the store's limit is read and
-decoded each time it is asked for.
+again. So its frame is kept in a store, by the content of the file, and all trainings share one
+store for each frame size. What does not fit within the store's limit is read and decoded each time
+it is asked for.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import hashlib
-import mmap
-import os
-import shutil
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import BinaryIO, TypeVar
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ghostlap.base.errors import CacheError, ImageError
-from ghostlap.base.files import explained, refuse_link, remove
+from ghostlap.base.files import explained
 from ghostlap.base.folder_lock import FolderLock
-from ghostlap.base.platform import give_back_pages
+from ghostlap.data.frame_store import KEY, MAX_STORE_BYTES, FrameStore
 from ghostlap.data.vision.pictures import Rgb, decode_rgb, read_picture
-
-MAX_STORE_BYTES = 20 * 2**30
-"""Default limit of a store; one that would grow beyond it is begun anew, since its frames can be
-decoded again."""
 
 MAX_PROBLEMS_KEPT = 1000
 
-_DIGEST_BYTES = 16
 _FIRST_OUTSIDE = -2
 """Slots of frames outside the store are this, and downwards."""
 _READERS = 16
@@ -63,38 +50,19 @@ class Located:
 
 
 class FrameCache:
-    """One store: all frames of one shape, ``(height, width, 3)``.
+    """Frames of pictures, all of one shape, ``(height, width, 3)``.
 
     Raises:
-        CacheError: the folder cannot be made.
+        CacheError: the store's folder cannot be made.
     """
 
     def __init__(
-        self,
-        folder: Path,
-        frame_shape: tuple[int, int, int],
-        limit_bytes: int = MAX_STORE_BYTES,
+        self, folder: Path, frame_shape: tuple[int, int, int], limit_bytes: int = MAX_STORE_BYTES
     ) -> None:
-        self.frame_shape = frame_shape
-        self._limit_bytes = limit_bytes
-        self._outside: list[tuple[str, bytes]] = []  # paths and keys of frames without a place
+        self.store = FrameStore(folder, frame_shape, limit_bytes)
         self.problem: ImageError | None = None
         """Why a frame could not be given, however many libraries have put that into their words."""
-        self.frame_bytes = int(np.prod(frame_shape))
-        height, width, _ = frame_shape
-        self.pixels_path = folder / f"frames-{height}x{width}.pixels"
-        self.digests_path = folder / f"frames-{height}x{width}.digests"
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise CacheError(
-                f"{folder}: the folder for decoded frames cannot be made ({error.strerror}). "
-                "Name another one with --cache DIR."
-            ) from error
-        self._map: mmap.mmap | None = None
-        self.frames: NDArray[np.uint8] = np.empty((0, *frame_shape), np.uint8)
-        """All frames, memory-mapped and read-only, shape ``(slots, height, width, 3)``."""
-        self._remap(len(self._digests()))
+        self._outside: list[tuple[str, bytes]] = []  # paths and keys of frames without a place
 
     def locate(
         self, paths: Sequence[str] | NDArray[np.object_], progress: Progress | None = None
@@ -106,7 +74,7 @@ class FrameCache:
         """
         problems: list[str] = []
         with ThreadPoolExecutor(_READERS) as pool:
-            wanted = np.zeros(len(paths), f"V{_DIGEST_BYTES}")
+            wanted = np.zeros(len(paths), KEY)
             readable = np.zeros(len(paths), bool)
             for start, results in _in_chunks(pool, _digest_of_file, paths):
                 for i, result in enumerate(results, start):
@@ -116,23 +84,23 @@ class FrameCache:
                         wanted[i], readable[i] = np.void(result), True
             with (
                 explained(CacheError, "Or name a folder on another disk with --cache DIR."),
-                FolderLock(self.digests_path.parent, CacheError, wait=True),
+                FolderLock(self.store.folder, CacheError, wait=True),
             ):
-                known = self._digests()
                 # One path for each content that the store lacks.
                 contents, first = np.unique(wanted[readable], return_index=True)
-                is_known = _find(known, contents) >= 0
-                if self._is_full_of_others(len(known), is_known):
-                    self._begin_anew()
+                is_known = _find(self.store.keys(), contents) >= 0
+                if self.store.is_full_of_others(len(contents), int(is_known.sum())):
+                    self.store.begin_anew()
                     is_known[:] = False
                 missing = [str(paths[i]) for i in np.flatnonzero(readable)[first[~is_known]]]
                 outside: list[str] = []
                 if missing:
-                    fitting = self._room_for(len(missing))
+                    fitting = self.store.room_for(len(missing))
                     missing, outside = missing[:fitting], missing[fitting:]
-                    problems += self._add(missing, pool, progress)
-                    known = self._digests()
-                self._remap(len(known))
+                    decoded = self._decoded(missing, pool, problems, progress)
+                    self.store.append(decoded, len(missing))
+                known = self.store.keys()
+                self.store.remap()
             keys = self._keys_of(outside, pool, problems)
         slots = np.full(len(paths), -1, np.int64)
         slots[readable] = _find(known, wanted[readable])
@@ -142,17 +110,17 @@ class FrameCache:
         return Located(slots, tuple(problems[:MAX_PROBLEMS_KEPT]))
 
     def frames_at(self, slots: NDArray[np.int64]) -> list[Rgb]:
-        """Frames at slots, none -1; each ``uint8`` of :attr:`frame_shape` and read-only.
+        """Frames at slots, none -1; each ``uint8`` of the store's shape and read-only.
 
         Raises:
             ImageError: a picture that is not in the store cannot be read any more, or has changed.
         """
         far = set(slots[slots < 0].tolist())
         if not far:
-            return [self.frames[slot] for slot in slots]
+            return [self.store.frames[slot] for slot in slots]
         with ThreadPoolExecutor(min(_READERS, len(far))) as pool:
             read = dict(zip(far, pool.map(self._read_outside, far), strict=True))
-        return [read[slot] if slot < 0 else self.frames[slot] for slot in slots.tolist()]
+        return [read[slot] if slot < 0 else self.store.frames[slot] for slot in slots.tolist()]
 
     def _read_outside(self, slot: int) -> Rgb:
         path, key = self._outside[_FIRST_OUTSIDE - slot]
@@ -175,92 +143,21 @@ class FrameCache:
                 else:
                     self._outside.append((path, result[0]))
             paths = paths[_CHUNK:]
-        return np.array([key for _, key in self._outside], f"V{_DIGEST_BYTES}")
+        return np.array([key for _, key in self._outside], KEY)
 
-    def release(self) -> None:
-        """Give back the mapped memory, of which the process would seem to own ever more.
-
-        The frames stay in the system's file cache.
-        """
-        if self._map is not None:
-            give_back_pages(self._map)
-
-    def _digests(self) -> NDArray[np.void]:
-        """Keys of the complete frames in the store, in order."""
-        try:
-            keys = self.digests_path.read_bytes()
-            frames_on_disk = self.pixels_path.stat().st_size // self.frame_bytes
-        except FileNotFoundError:
-            return np.zeros(0, f"V{_DIGEST_BYTES}")
-        count = min(len(keys) // _DIGEST_BYTES, frames_on_disk)
-        return np.frombuffer(keys, f"V{_DIGEST_BYTES}", count)
-
-    def _add(
-        self, paths: list[str], pool: ThreadPoolExecutor, progress: Progress | None
-    ) -> list[str]:
-        """Decode and append pictures; returns messages about those that cannot be decoded."""
-        problems: list[str] = []
-        for path in (self.pixels_path, self.digests_path):
-            refuse_link(path)
-        count = len(self._digests())
-        try:
-            with (
-                open(self.pixels_path, "ab") as pixels_file,
-                open(self.digests_path, "ab") as digests_file,
-            ):
-                # What a killed process left after the last complete frame goes first.
-                _cut(pixels_file, count * self.frame_bytes)
-                _cut(digests_file, count * _DIGEST_BYTES)
-                for start, results in _in_chunks(pool, self._decode, paths):
-                    keys = b""
-                    for result in results:
-                        if isinstance(result, ImageError):
-                            problems.append(str(result))
-                        else:
-                            key, frame = result
-                            pixels_file.write(frame.tobytes())
-                            keys += key
-                    pixels_file.flush()
-                    os.fsync(pixels_file.fileno())
-                    digests_file.write(keys)
-                    digests_file.flush()
-                    if progress:
-                        progress(min(start + _CHUNK, len(paths)), len(paths))
-        except OSError as error:
-            free = shutil.disk_usage(self.pixels_path.parent).free
-            raise CacheError(
-                f"{self.pixels_path}: decoded frames cannot be written ({error.strerror}); "
-                f"{len(paths)} pictures need {len(paths) * self.frame_bytes / 1e6:.0f} MB and "
-                f"{free / 1e6:.0f} MB are free. What was decoded so far is kept. Make room, or "
-                "name a folder on another disk with --cache DIR."
-            ) from error
-        return problems
-
-    def _is_full_of_others(self, count: int, is_known: NDArray[np.bool_]) -> bool:
-        """Whether there is no room, and most of what is in the store is not asked for."""
-        ours, lacking = int(is_known.sum()), int((~is_known).sum())
-        return (count + lacking) * self.frame_bytes > self._limit_bytes and ours < count / 2
-
-    def _begin_anew(self) -> None:
-        # Processes that have the old files mapped keep them until they are done; on Windows,
-        # nothing that is mapped can be removed.
-        self._map, self.frames = None, self.frames[:0].copy()
-        folder = self.pixels_path.parent
-        remove(self.digests_path, folder)
-        remove(self.pixels_path, folder)
-
-    def _room_for(self, frames: int) -> int:
-        """How many of so many more frames may be added."""
-        count, folder = len(self._digests()), self.pixels_path.parent
-        fitting = max(0, min(frames, self._limit_bytes // self.frame_bytes - count))
-        needed, free = fitting * self.frame_bytes, shutil.disk_usage(folder).free
-        if needed > free:
-            raise CacheError(
-                f"{folder}: {fitting} pictures need {needed / 1e6:.0f} MB when decoded, and "
-                f"{free / 1e6:.0f} MB are free. Make room, name a folder on another disk with "
-                f"--cache DIR, or keep fewer: --cache-limit {max(1, int(free / 2e6))}MB."
-            )
-        return fitting
+    def _decoded(
+        self,
+        paths: list[str],
+        pool: ThreadPoolExecutor,
+        problems: list[str],
+        progress: Progress | None,
+    ) -> Iterator[list[tuple[bytes, Rgb]]]:
+        """Keys and frames of pictures, chunk by chunk, without those that cannot be decoded."""
+        for start, results in _in_chunks(pool, self._decode, paths):
+            problems += [str(result) for result in results if isinstance(result, ImageError)]
+            yield [result for result in results if not isinstance(result, ImageError)]
+            if progress:
+                progress(min(start + _CHUNK, len(paths)), len(paths))
 
     def _decode(self, path: str) -> tuple[bytes, Rgb] | ImageError:
         try:
@@ -268,26 +165,12 @@ class FrameCache:
             frame = decode_rgb(data, path)
         except ImageError as error:
             return error
-        if frame.shape != self.frame_shape:
-            (height, width), got = self.frame_shape[:2], frame.shape
+        if frame.shape != self.store.frame_shape:
+            (height, width), got = self.store.frame_shape[:2], frame.shape
             return ImageError(
                 f"{path}: the picture is {got[1]}x{got[0]}, the others are {width}x{height}."
             )
         return _digest(data), frame
-
-    def _remap(self, count: int) -> None:
-        if count:
-            with open(self.pixels_path, "rb") as file:
-                self._map = mmap.mmap(
-                    file.fileno(), count * self.frame_bytes, access=mmap.ACCESS_READ
-                )
-            self.frames = np.frombuffer(self._map, np.uint8).reshape(count, *self.frame_shape)
-
-
-def _cut(file: BinaryIO, size: int) -> None:
-    """Cut off what is too much; Windows refuses even to try while anybody has the file mapped."""
-    if file.tell() > size:  # it was opened at its end
-        file.truncate(size)
 
 
 def _in_chunks(
@@ -301,7 +184,7 @@ def _in_chunks(
 
 
 def _digest(data: bytes) -> bytes:
-    return hashlib.blake2b(data, digest_size=_DIGEST_BYTES).digest()
+    return hashlib.blake2b(data, digest_size=KEY.itemsize).digest()
 
 
 def _digest_of_file(path: str) -> bytes | ImageError:

@@ -96,7 +96,7 @@ class BatchLoader:
         """Batch ``i`` of :meth:`in_order`."""
         start = i * self.batch_size
         batch = self._make(np.arange(start, min(start + self.batch_size, len(self.samples))), None)
-        self.cache.release()
+        self.cache.store.release()
         return batch
 
     def stream(
@@ -131,7 +131,7 @@ class BatchLoader:
                 yield batch
                 k += 1
                 if k % 16 == 0:
-                    self.cache.release()
+                    self.cache.store.release()
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
             cv2.setNumThreads(opencvs_threads)

@@ -28,11 +28,7 @@ from ghostlap.pilots.pilot import Pilot, usual_steering_std
 from ghostlap.pilots.pilot_saving import save_pilot
 from ghostlap.training.config import TrainConfig, resume_command
 from ghostlap.training.data import TrainingData
-from ghostlap.training.run_folder import (
-    CHECKPOINT_FOLDER,
-    begun_with,
-    claim_run_folder,
-)
+from ghostlap.training.run_folder import CHECKPOINT_FOLDER, begun_with, claim_run_folder
 
 if TYPE_CHECKING:
     from ghostlap.training.callbacks import Checkpoints

@@ -17,10 +17,7 @@ from ghostlap.base.options import differing
 from ghostlap.base.platform import quoted
 from ghostlap.data.provenance import versions
 from ghostlap.pilots.run_folder import PILOT_FILE, read_description
-from ghostlap.training.config import (
-    TrainConfig,
-    resume_command,
-)
+from ghostlap.training.config import TrainConfig, resume_command
 
 CONFIG_FILE = "config.json"
 CHECKPOINT_FOLDER = "checkpoint"

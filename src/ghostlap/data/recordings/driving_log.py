@@ -8,48 +8,22 @@ end. A value is never guessed: a row that can be read in two ways is left out, a
 
 from __future__ import annotations
 
-import dataclasses
-import operator
 import os
-import re
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Any
 
 from ghostlap.base.errors import RecordingError
 from ghostlap.base.files import open_file
 from ghostlap.data.recordings.columns import NO_CHOICE, Choice
 from ghostlap.data.recordings.image_names import Clock, image_name_of
-from ghostlap.data.recordings.layout import (
-    HEADER,
-    Layout,
-    called,
-    is_header,
-    is_value,
-    layout_of,
-    passed_over,
-    separator_of,
-    split_at,
-)
+from ghostlap.data.recordings.layout import Layout, split_at
 from ghostlap.data.recordings.lines import as_utf8, is_ended, lines_of, text_of
+from ghostlap.data.recordings.log_columns import LogColumns
 from ghostlap.data.recordings.log_commas import mended_message
 from ghostlap.data.recordings.log_doubts import Doubts
 from ghostlap.data.recordings.log_refusals import check_first_line, excerpt, no_row_error
-from ghostlap.data.recordings.log_row import (
-    MAX_CELLS,
-    LogRow,
-    Numbers,
-    cells_of,
-    is_a_name,
-    row_of,
-    rows_of,
-)
-from ghostlap.data.recordings.log_table import (
-    MAX_LOG_BYTES,
-    DrivingLog,
-    LogNote,
-    NoteKind,
-)
+from ghostlap.data.recordings.log_row import LogRow, Numbers, cells_of, is_a_name, row_of, rows_of
+from ghostlap.data.recordings.log_table import MAX_LOG_BYTES, DrivingLog, LogNote, NoteKind
 from ghostlap.data.recordings.names import MAX_NAME_BYTES
 
 LOG_NAME = "driving_log.csv"
@@ -59,10 +33,6 @@ MAX_ORIGINS = 8
 
 _SHORT_NAME = MAX_NAME_BYTES // 4
 """In UTF-8 a character has at most four bytes."""
-
-_AS_THEY_ARE: Callable[[list[str]], Any] | None = None
-_EXCEL_MARK = re.compile(r'"?sep=.{1,3}"?', re.IGNORECASE)
-"""What Excel puts before a table, to say what parts its cells."""
 
 _EXTENSIONS = frozenset({".jpg", ".JPG", "jpeg", "JPEG", ".png", ".PNG", ".Jpg", ".Png", "Jpeg"})
 
@@ -94,7 +64,9 @@ def read_log(
                 )
             text, is_plain = as_utf8(file)
             lines = lines_of(text, str(path))
-            log = _Parser(str(path), choice, name_of).parse(lines, may_be_empty)
+            log = parse_log(
+                lines, str(path), may_be_empty=may_be_empty, choice=choice, name_of=name_of
+            )
             log.is_usual &= is_plain
             return log
     except OSError as error:
@@ -107,39 +79,21 @@ def parse_log(
     *,
     may_be_empty: bool = False,
     choice: Choice = NO_CHOICE,
+    name_of: Callable[[str], str] = image_name_of,
 ) -> DrivingLog:
-    """Read the lines of a log.
-
-    Args:
-        lines: each with its line break; a last one without counts as possibly cut off.
-        name: what to call the log in an error.
-        may_be_empty: whether one without a row is read, too.
-        choice: of columns.
-
-    Raises:
-        RecordingError: no row can be read; the message says what was found instead.
-    """
-    return _Parser(name, choice, image_name_of).parse(lines, may_be_empty)
+    """Read a log from its lines; a last one without a line break may be cut off."""
+    return _Parser(name, choice, name_of).parse(lines, may_be_empty)
 
 
 class _Parser:
     def __init__(self, name: str, choice: Choice, name_of: Callable[[str], str]) -> None:
-        self.name = name
-        self.choice = choice
         self.name_of = name_of
         self.log = DrivingLog(name)
+        self.columns = LogColumns(self.log, choice)
         self.clock = Clock()
-        self.layout: Layout | None = None
-        # How an ordinary line is cut, how many cells it has, and which of them are a row's.
-        self.separator, self.width, self.pick = ",", len(HEADER), _AS_THEY_ARE
-        self.begun = False
         self.folders: set[str] = set()
         self.last_folder = "?"  # of center images, to look at other folders only when it changes
         self.doubts = Doubts(self.log)
-        self.header_line = 0
-        self.unknown_header: tuple[str, ...] = ()
-        self.unknown_line = 0
-        self.unclear_header: tuple[list[str], str] | None = None
         self.unreadable = 0
         self.first_unreadable: tuple[int, str] | None = None
 
@@ -147,17 +101,17 @@ class _Parser:
         number, ended = 0, True
         for number, raw in enumerate(lines, start=1):
             if number == 1:
-                check_first_line(self.name, raw)
+                check_first_line(self.log.name, raw)
             text = text_of(raw)
             if not text.strip():
                 continue
             ended = is_ended(raw)
-            if ended and self.begun and self._fast_row(number, text):
+            if ended and self.columns.begun and self._fast_row(number, text):
                 continue
             self._any_line(number, text, ended)
         left_out = self.doubts.settle(self.unreadable)
         if not self.log.open_line:
-            self.doubts.look_at_the_end(number, ended, left_out, self.header_line)
+            self.doubts.look_at_the_end(number, ended, left_out, self.columns.header_line)
         self.log.leave_out(left_out)
         if not len(self.log) and not may_be_empty:
             raise self._no_row_error(number)
@@ -166,11 +120,12 @@ class _Parser:
 
     def _fast_row(self, number: int, text: str) -> bool:
         """Take an ordinary row, which is nearly every one; False if it needs a closer look."""
-        cells = text.split(self.separator)
-        if len(cells) != self.width or not text.isprintable() or '"' in text:
+        columns = self.columns
+        cells = text.split(columns.separator)
+        if len(cells) != columns.width or not text.isprintable() or '"' in text:
             return False
-        if self.pick is not None:
-            cells = self.pick(cells)
+        if columns.pick is not None:
+            cells = columns.pick(cells)
         center, left, right = map(self.name_of, cells[:3])
         if max(len(center), len(left), len(right)) > _SHORT_NAME or not (
             center[-4:] in _EXTENSIONS and left[-4:] in _EXTENSIONS and right[-4:] in _EXTENSIONS
@@ -190,19 +145,10 @@ class _Parser:
 
     def _any_line(self, number: int, text: str, terminated: bool) -> None:
         text = text.removeprefix("\ufeff")  # of a log that was joined to another
-        if self.unclear_header:
-            header, separator = self.unclear_header
-            layout_of(self.name, header, separator, self.choice, split_at(text, separator))
-        if not self.begun:
-            if _EXCEL_MARK.fullmatch(text) or not text:
-                return
-            self.begun = True
-            if self._begins(number, text):
-                return
-        elif terminated and self._is_header_again(number, text):
+        if self.columns.say(number, text, terminated):
             return
-        if self.layout is not None:
-            self._laid_out(number, text, terminated, self.layout)
+        if self.columns.layout is not None:
+            self._laid_out(number, text, terminated, self.columns.layout)
             return
         cells = cells_of(text)
         rows = list(rows_of(cells, terminated))
@@ -213,55 +159,6 @@ class _Parser:
                 self._take(number, text, row)
         if len(rows) > 1:
             self._note(number, "glued", text, "several rows on one line; taken apart")
-
-    def _begins(self, number: int, text: str) -> bool:
-        """Find out what the columns are; whether this first line is a header."""
-        separator = separator_of(text)
-        cells = split_at(text.removeprefix("#"), separator)
-        asked = self.choice.columns or self.choice.where
-        if is_header(cells) or (asked and len(cells) > 1 and not any(map(is_value, cells))):
-            self._take_header(number, cells, separator)
-            return True
-        if asked:
-            self.layout = layout_of(self.name, (), separator, self.choice, cells)
-            self.log.is_usual, self.width = self.layout.is_usual, 0
-            self.log.steering = str(self.layout.numbers[0] + 1)
-        elif len(cells) > 1 and not any(map(is_value, cells)):
-            self.unknown_header, self.unknown_line = tuple(cells), number
-        return False
-
-    def _is_header_again(self, number: int, text: str) -> bool:
-        cells = split_at(text, self.layout.separator if self.layout else separator_of(text))
-        if not (cells == list(self.layout.header) if self.layout and self.layout.header
-                else is_header(cells)):  # fmt: skip
-            return False
-        before = self.layout
-        self._take_header(number, cells, separator_of(text))
-        if len(self.log) or self.layout == before:
-            self._note(number, "header", text, "a header between rows; passed over")
-        return True
-
-    def _take_header(self, number: int, cells: list[str], separator: str) -> None:
-        cells = cells[:MAX_CELLS]
-        self.header_line = self.header_line or number
-        try:
-            layout = layout_of(self.name, cells, separator, self.choice)
-        except RecordingError:  # to be raised again once there is a row to give advice by
-            self.unclear_header = cells, separator
-            self.log.is_usual = False
-            return
-        self.log.is_usual &= layout.is_usual or (
-            len(cells) == len(HEADER) and dataclasses.replace(layout, separator=",").is_usual
-        )
-        self.log.steering = called(cells, layout.numbers[0])
-        # The simulator's own columns, whatever they are called, are read as a log without header.
-        self.layout = None if layout.is_usual and len(cells) == len(HEADER) else layout
-        self.separator, self.pick = layout.separator, _AS_THEY_ARE
-        self.width = len(cells) if self.layout is None or layout.is_plain else 0
-        if self.layout:
-            self.pick = operator.itemgetter(*layout.images, *layout.numbers)
-        if layout.passed_over:
-            self._note(number, "columns", "", passed_over(layout.passed_over))
 
     def _laid_out(self, number: int, text: str, terminated: bool, layout: Layout) -> None:
         """Take a line whose columns a header or a person named."""
@@ -321,12 +218,13 @@ class _Parser:
 
     def _note_unreadable(self, number: int, text: str, terminated: bool, found: str) -> None:
         self.unreadable += 1
-        if not self.first_unreadable or self.first_unreadable[0] == self.unknown_line:
+        if not self.first_unreadable or self.first_unreadable[0] == self.columns.unknown_line:
             self.first_unreadable = number, text
         if self.unreadable > MAX_UNREADABLE_LINES:
             raise self._no_row_error(number)
         if terminated:
-            what = f"{len(self.layout.header)} columns" if self.layout else "seven cells"
+            layout = self.columns.layout
+            what = f"{len(layout.header)} columns" if layout else "seven cells"
             self._note(number, "unreadable", text, f"no row of {what} ({found}); left out")
         else:
             self._note(number, "cut-off", text, "the last row is cut off; left out")
@@ -335,7 +233,8 @@ class _Parser:
         self.log.note(LogNote(number, kind, excerpt(text), message))
 
     def _no_row_error(self, lines: int) -> RecordingError:
+        columns = self.columns
         return no_row_error(
-            self.log, lines, self.first_unreadable, self.layout, self.header_line,
-            self.unknown_header,
+            self.log, lines, self.first_unreadable, columns.layout, columns.header_line,
+            columns.unknown_header,
         )  # fmt: skip

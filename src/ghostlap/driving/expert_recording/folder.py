@@ -24,10 +24,7 @@ from ghostlap.base.platform import quoted
 from ghostlap.data.recordings.driving_log import LOG_NAME
 from ghostlap.data.recordings.image_names import image_name_of
 from ghostlap.data.recordings.tables_beside import GROUND_TRUTH
-from ghostlap.driving.expert_recording.config import (
-    NOT_WHAT_IS_RECORDED,
-    RecordConfig,
-)
+from ghostlap.driving.expert_recording.config import NOT_WHAT_IS_RECORDED, RecordConfig
 from ghostlap.driving.expert_recording.plan import Stretch
 
 ABOUT_NAME = "recording.json"

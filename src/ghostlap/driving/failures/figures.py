@@ -14,13 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ghostlap.base.errors import EvaluationError
-from ghostlap.driving.failures.corpus import (
-    SETTLING_S,
-    FailureDrive,
-    known,
-    settled,
-    to_failure_s,
-)
+from ghostlap.driving.failures.corpus import SETTLING_S, FailureDrive, known, settled, to_failure_s
 from ghostlap.driving.metrics import Drive, Intervention
 
 Floats = NDArray[np.float64]

@@ -19,10 +19,7 @@ from onnx import TensorProto, compose, helper
 from ghostlap.base.errors import ExchangeError, PilotError
 from ghostlap.data.labels import SPEED_UNIT_MPH
 from ghostlap.data.vision.preprocessing import Preprocessing
-from ghostlap.data.vision.steps import (
-    Shape,
-    Step,
-)
+from ghostlap.data.vision.steps import Shape, Step
 from ghostlap.pilots.export.onnx_resize import PictureGraph, not_in_onnx, resized
 from ghostlap.pilots.onnx_check import read_network
 

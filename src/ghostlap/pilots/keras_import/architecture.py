@@ -7,14 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from ghostlap.base.errors import LegacyError
-from ghostlap.pilots.keras_import.inbound import (
-    Layer,
-    Output,
-    history,
-    operator,
-    outputs_of,
-    uses,
-)
+from ghostlap.pilots.keras_import.inbound import Layer, Output, history, operator, outputs_of, uses
 from ghostlap.pilots.keras_import.settings import Settings
 
 MOST_LAYERS = 1000

@@ -16,12 +16,7 @@ from ghostlap.data.vision.preprocessing import Colour
 from ghostlap.data.vision.steps import INTERPOLATIONS, parse_step
 from ghostlap.pilots.keras_import.formula import parse_formula
 from ghostlap.pilots.keras_import.lambdas import given_lambdas
-from ghostlap.pilots.keras_import.recipes import (
-    FRAME_HEIGHT_PX,
-    FRAME_WIDTH_PX,
-    Given,
-    crop_sides,
-)
+from ghostlap.pilots.keras_import.recipes import FRAME_HEIGHT_PX, FRAME_WIDTH_PX, Given, crop_sides
 
 _SidePx = Annotated[int, Range(8, 4096)]
 

@@ -22,12 +22,7 @@ from ghostlap.data.motion import STRETCH_GAP_S
 from ghostlap.data.recordings import CAMERAS, Recording
 from ghostlap.data.recordings.image_names import image_name_of
 from ghostlap.data.recordings.recorder import Recorder
-from ghostlap.data.recordings.tables_beside import (
-    WHO_DROVE,
-    WhoDrove,
-    copy_tables,
-    read_who_drove,
-)
+from ghostlap.data.recordings.tables_beside import WHO_DROVE, WhoDrove, copy_tables, read_who_drove
 from ghostlap.data.vision.pictures import decode_rgb, read_picture
 from ghostlap.data.vision.shards import is_picture
 from ghostlap.pilots.pilot import Pilot
