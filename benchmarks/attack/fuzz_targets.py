@@ -53,8 +53,7 @@ def _wire() -> Target:
 
 
 def _numbers() -> Target:
-    from ghostlap.driving.unity.unity_numbers import NUMBER_FORMATS
-    from ghostlap.driving.unity.wire import read_number
+    from ghostlap.driving.unity.unity_numbers import NUMBER_FORMATS, read_number
 
     formats = list(NUMBER_FORMATS.values())
 

@@ -31,9 +31,10 @@ from ghostlap.driving.metrics import Drive, Intervention
 from ghostlap.driving.rollout.config import EvaluateConfig
 from ghostlap.driving.server.uncertainty_notice import UncertaintyNotice
 from ghostlap.pilots.backend import keras
-from ghostlap.pilots.pilot import Pilot, usual_steering_std
+from ghostlap.pilots.pilot import Pilot
 from ghostlap.pilots.pilot_saving import save_pilot
 from ghostlap.pilots.run_folder import PILOT_FILE
+from ghostlap.pilots.usual_std import usual_steering_std
 from ghostlap.training.config import TrainConfig
 from ghostlap.training.losses import SMALLEST_STD, loss_of, unlikeliness
 from ghostlap.training.networks import network_for

@@ -24,13 +24,8 @@ from typing import Annotated, Any, ClassVar, Literal, NamedTuple, Self, Union
 import tyro
 
 from ghostlap.base.addresses import address_of, here_of, is_address
+from ghostlap.base.earlier_names import todays_names
 from ghostlap.base.errors import GhostlapError
-
-EARLIER_NAMES = {
-    "side_offset": "steering_correction", "spread": "steering_std",
-    **{f"spread_p{percent}": f"steering_std_p{percent}" for percent in (50, 95, 99)},
-}  # fmt: skip
-"""What options, outputs and figures were called before, and what they are called now."""
 
 _SHOWN_CHARACTERS = 60
 
@@ -74,7 +69,6 @@ Seed = Annotated[int, Range(0, 2**63 - 1)]
 Share = Annotated[float, Range(0, 1)]
 Cluster = Annotated[str, tyro.conf.arg(metavar="ADDRESS")]
 """Where a Ray cluster is that does the work; empty for this machine alone."""
-
 
 _SIZE = re.compile(r"(\d{1,9}(?:\.\d{1,3})?) ?([kMGT])B", re.IGNORECASE)
 _UNITS = {"k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}
@@ -152,15 +146,6 @@ class Options:
                 nested = isinstance(hint, type) and isinstance(values[name], dict)
                 known[name] = hint.from_json(values[name]) if nested else values[name]
         return cls(**known)
-
-
-def todays_names(values: Any) -> Any:
-    """JSON values that an earlier version wrote, with today's names."""
-    if isinstance(values, dict):
-        return {EARLIER_NAMES.get(name, name): todays_names(one) for name, one in values.items()}
-    if isinstance(values, list):
-        return [todays_names(one) for one in values]
-    return EARLIER_NAMES.get(values, values) if isinstance(values, str) else values
 
 
 def misfit(kind: type, values: Mapping[str, Any]) -> str:

@@ -18,6 +18,7 @@ from typing import Any, NamedTuple, NoReturn
 from ghostlap import __version__
 from ghostlap.base.errors import GhostlapError
 from ghostlap.base.files import json_text
+from ghostlap.base.platform import quoted
 from ghostlap.base.signals import Asked, exit_status, listening, stop_with_input
 from ghostlap.base.surroundings import made_fit
 from ghostlap.base.terminal import escaped, open_streams, output_failure
@@ -148,7 +149,9 @@ def _do(arguments: list[str]) -> int:
         print(importlib.import_module("ghostlap.commands.here").where_you_stand(), end="")
         return 0
     if arguments[0] in ("-h", "--help", "help"):
-        print(_USAGE.format(commands=_command_list()), end="")
+        width = max(map(len, COMMANDS))
+        lines = (f"  {name:<{width}}  {command.summary}" for name, command in COMMANDS.items())
+        print(_USAGE.format(commands="\n".join(lines)), end="")
         return 0
     if arguments[0] == "--version":
         print(f"ghostlap {__version__}")
@@ -165,8 +168,6 @@ def _do(arguments: list[str]) -> int:
 def _meant(name: str, rest: list[str]) -> str:
     """What may have been meant by something that is no command."""
     import difflib
-
-    from ghostlap.base.platform import quoted
 
     if os.path.exists(name):
         is_run, is_model = os.path.exists(os.path.join(name, "pilot.json")), os.path.isfile(name)
@@ -201,8 +202,6 @@ def _to_type(error: GhostlapError, arguments: list[str]) -> str:
     """The same command with what seems to be meant in place of what was named."""
     from pathlib import Path
 
-    from ghostlap.base.platform import quoted
-
     if error.instead is None:
         return ""
     named, meant = error.instead
@@ -235,13 +234,13 @@ def config_from(name: str, arguments: list[str]) -> Any:
         pilot, arguments = _taken_out(arguments, "--pilot")
         arguments = [*filter(None, [pilot]), *arguments]
     config = config_of(function_of(name))
+    more: dict[str, Any] = {}
+    if name == "train":  # whose other options start from the values of a recipe
+        from ghostlap.training.config import recipe_named
+
+        more = {"default": recipe_named(_taken_out(arguments, "--recipe")[0] or "default")}
     try:
-        return tyro.cli(
-            config,
-            prog=f"ghostlap {name}",
-            args=arguments,
-            **({"default": _recipe(arguments)} if name == "train" else {}),
-        )
+        return tyro.cli(config, prog=f"ghostlap {name}", args=arguments, **more)
     except SystemExit as ended:
         if ended.code and (example := re.search(r"Example: (.+)", config.__doc__ or "")):
             here = importlib.import_module("ghostlap.commands.here")
@@ -260,13 +259,6 @@ def _taken_out(arguments: list[str], flag: str) -> tuple[str | None, list[str]]:
     return None, arguments
 
 
-def _recipe(arguments: list[str]) -> Any:
-    """The recipe named on the command line, whose values all other options start from."""
-    from ghostlap.training.config import recipe_named
-
-    return recipe_named(_taken_out(arguments, "--recipe")[0] or "default")
-
-
 def function_of(command: str) -> Callable[[Any], Any]:
     """The function of a command; its module is imported."""
     module, _, name = (COMMANDS[command].function or f"{command}:{command}").partition(":")
@@ -280,11 +272,6 @@ def config_of(function: Callable[[Any], Any]) -> type:
     """The class of a command's config, as its function declares it."""
     config: type = typing.get_type_hints(function)["config"]
     return config
-
-
-def _command_list() -> str:
-    width = max(map(len, COMMANDS))
-    return "\n".join(f"  {name:<{width}}  {c.summary}" for name, c in COMMANDS.items())
 
 
 def _as_json(value: Any) -> Any:

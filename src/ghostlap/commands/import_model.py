@@ -85,7 +85,7 @@ def _import_model(config: ImportConfig, console: Console) -> dict[str, Any]:
     say(console, f"preprocessing: {recipe_words}")
     for note in rebuilt.notes:
         say(console, f"note: {note}")
-    figures = _figures(tried, recipe)
+    figures = next((_figures(one) for one in tried if one.recipe == recipe), {})
     write_json(config.out / _CONFIG_FILE, _config_json(config))
     try:
         save_pilot(network, config.out, recipe, ("steering",), _description(config, file, figures))
@@ -99,14 +99,7 @@ def _import_model(config: ImportConfig, console: Console) -> dict[str, Any]:
         "out": str(config.out),
         "keras_version": file.keras_version,
         "recipe": recipe_words,
-        "tried": [
-            {
-                "recipe": recipe_text(one.recipe),
-                "correlation": one.correlation,
-                "size": one.size,
-            }
-            for one in tried
-        ],
+        "tried": [{"recipe": recipe_text(one.recipe), **_figures(one)} for one in tried],
         "notes": list(rebuilt.notes),
     }
 
@@ -261,24 +254,13 @@ def _steering_only(network: Any, config: ImportConfig) -> Any:
 def _show(tried: Sequence[finder.Tried], console: Console) -> None:
     table = Table("preprocessing", "correlation", "size", "mean error")
     for one in tried[:_SHOWN]:
-        table.add_row(
-            plain(recipe_text(one.recipe)),
-            f"{one.correlation:.2f}",
-            f"{one.size:.2f}",
-            f"{one.mean_error:.2f}",
-        )
+        figures = (f"{n:.2f}" for n in (one.correlation, one.size, one.mean_error))
+        table.add_row(plain(recipe_text(one.recipe)), *figures)
     console.print(table)
 
 
-def _figures(tried: Sequence[finder.Tried], recipe: Preprocessing) -> dict[str, float]:
-    return next(
-        (
-            {"correlation": one.correlation, "size": one.size}
-            for one in tried
-            if one.recipe == recipe
-        ),
-        {},
-    )
+def _figures(tried: finder.Tried) -> dict[str, float]:
+    return {"correlation": tried.correlation, "size": tried.size}
 
 
 def _description(

@@ -13,7 +13,6 @@ A pilot is a run folder:
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -32,6 +31,7 @@ from ghostlap.pilots.memory import Memory, Recollection
 from ghostlap.pilots.onnx_check import Network, read_network
 from ghostlap.pilots.onnx_runner import Runner
 from ghostlap.pilots.run_folder import ONNX_FILE, PILOT_FILE, read_description, run_file
+from ghostlap.pilots.usual_std import UsualStd
 
 
 class Pilot:
@@ -57,7 +57,7 @@ class Pilot:
         self.outputs = outputs
         self.description = description
         """The content of ``pilot.json``."""
-        self._usual_std = _usual_std(description)
+        self._usual_std = UsualStd.of(description)
 
     @classmethod
     def load(
@@ -267,21 +267,11 @@ class Pilot:
         )
 
     def unsure(self, answers: NDArray[np.float32]) -> NDArray[np.float64]:
-        """How unsure the pilot is: 0 for a usual steering_std, 1 for an extraordinary one.
-
-        Args:
-            answers: :meth:`predict`'s answers.
-
-        Returns:
-            Values in [0, 1], shaped as the answers without their last axis: 0 up to the median
-            steering_std of validation samples, 1 from their 99th percentile on, linear between;
-            NaN where the steering_std is. 0 throughout if the pilot cannot be unsure.
-        """
+        """How unsure :meth:`predict`'s answers are, see :class:`UsualStd`; 0 if it never can be."""
         steering_std = self.named(answers, "steering_std")
         if steering_std is None or self._usual_std is None:
             return np.zeros(answers.shape[:-1])
-        usual, rare = self._usual_std
-        return np.clip((steering_std.astype(float) - usual) / max(rare - usual, 1e-6), 0.0, 1.0)
+        return self._usual_std.unsure(steering_std)
 
 
 def _critic_of(description: dict[str, Any], network: Network, folder: Path) -> Critic:
@@ -298,20 +288,3 @@ def _critic_of(description: dict[str, Any], network: Network, folder: Path) -> C
             f"{PILOT_FILE}."
         )
     return critic
-
-
-def usual_steering_std(steering_std: NDArray[np.floating]) -> dict[str, float]:
-    """Percentiles of validation samples' steering_std ``(n,)``, for ``pilot.json``'s metrics."""
-    return {
-        f"steering_std_p{percent}": float(np.percentile(steering_std, percent))
-        for percent in (50, 95, 99)
-    }
-
-
-def _usual_std(description: dict[str, Any]) -> tuple[float, float] | None:
-    try:
-        validation = description["metrics"]["validation"]
-        usual = float(validation["steering_std_p50"]), float(validation["steering_std_p99"])
-    except (KeyError, TypeError, ValueError, OverflowError):
-        return None
-    return usual if all(map(math.isfinite, usual)) else None

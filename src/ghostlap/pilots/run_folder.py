@@ -6,10 +6,10 @@ import difflib
 from pathlib import Path
 from typing import Any
 
+from ghostlap.base.earlier_names import todays_names
 from ghostlap.base.engine.travel import located
 from ghostlap.base.errors import GhostlapError, PilotError
 from ghostlap.base.files import read_json
-from ghostlap.base.options import todays_names
 from ghostlap.base.platform import quoted
 from ghostlap.data.labels import AHEAD
 from ghostlap.data.vision.preprocessing import Preprocessing

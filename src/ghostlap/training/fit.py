@@ -24,8 +24,9 @@ from ghostlap.data.loader import BatchLoader, closing_stream
 from ghostlap.data.provenance import fingerprint, versions
 from ghostlap.data.vision.augmentation import parse_augmentation
 from ghostlap.data.vision.preprocessing import scale
-from ghostlap.pilots.pilot import Pilot, usual_steering_std
+from ghostlap.pilots.pilot import Pilot
 from ghostlap.pilots.pilot_saving import save_pilot
+from ghostlap.pilots.usual_std import usual_steering_std
 from ghostlap.training.config import TrainConfig, resume_command
 from ghostlap.training.data import TrainingData
 from ghostlap.training.run_folder import CHECKPOINT_FOLDER, begun_with, claim_run_folder

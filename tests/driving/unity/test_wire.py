@@ -13,6 +13,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from ghostlap.base.errors import WireError
+from ghostlap.driving.unity.unity_numbers import command_number, read_number
 from ghostlap.driving.unity.wire import (
     EXTRA_FIELDS,
     MANUAL,
@@ -23,9 +24,7 @@ from ghostlap.driving.unity.wire import (
     Ping,
     TelemetryEvent,
     Wire,
-    command_number,
     image_bytes,
-    read_number,
     steer_text,
 )
 

@@ -13,11 +13,17 @@ from __future__ import annotations
 import dataclasses
 import math
 import re
+from typing import Any
 
-from ghostlap.base.errors import SimulatorError
+from ghostlap.base.errors import SimulatorError, WireError
 
 _NO_BREAK_SPACE, _NARROW_NO_BREAK_SPACE = "\u00a0", "\u202f"
 _MINUS_SIGN = "\u2212"
+_LONGEST_NUMBER = 64
+_N4 = re.compile(r".*[0-9][^0-9]+[0-9]{4}[^0-9]*", re.S)
+# ASCII: float() does not strip all that is white space elsewhere.
+_PLAIN = re.compile(r"\s*-?[0-9]+(\.[0-9]*)?([eE][-+]?[0-9]{1,3})?\s*", re.ASCII)
+_NEGATIVE_SIGNS = "-−("
 
 
 @dataclasses.dataclass(frozen=True)
@@ -104,3 +110,47 @@ def number_format(locale: str) -> NumberFormat:
             "write numbers like one of these: de-DE has the decimal comma."
         )
     return NUMBER_FORMATS[locale]
+
+
+def command_number(value: float) -> str:
+    """A number in [-1, 1] as the simulator has to be told it, ``"1234E-4"``; clipped.
+
+    It reads numbers by its machine's locale: ``"0.1234"`` is 1234 where the point groups digits.
+    A whole number with an exponent is the same everywhere.
+
+    Raises:
+        WireError: not finite.
+    """
+    value = float(value)
+    if not math.isfinite(value):
+        raise WireError(f"a car cannot be told {value}")
+    return f"{round(max(-1.0, min(1.0, value)) * 10_000)}E-4"
+
+
+def read_number(value: Any) -> float:
+    """A number that a client sent; NaN where it cannot be read. Raises nothing.
+
+    The simulator sends strings with four decimals in its machine's locale ("N4"): ``-3,1416``,
+    ``1.234,5678``, ``3/1416-``, ``(3.1416)``. All of them are their digits, divided by 10,000.
+    Forks send numbers, or strings with other decimals and a point.
+    """
+    if isinstance(value, str):
+        return _read_text(value)
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return math.nan
+    try:
+        number = float(value)
+    except OverflowError:
+        return math.nan
+    return number if math.isfinite(number) else math.nan
+
+
+def _read_text(text: str) -> float:
+    if len(text) > _LONGEST_NUMBER:
+        return math.nan
+    if _N4.fullmatch(text) is None:
+        number = float(text) if _PLAIN.fullmatch(text) else math.nan
+        return number if math.isfinite(number) else math.nan
+    digits = "".join(character for character in text if character in "0123456789")
+    magnitude = int(digits) / 10_000
+    return -magnitude if any(sign in text for sign in _NEGATIVE_SIGNS) else magnitude

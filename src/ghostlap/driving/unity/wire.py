@@ -23,6 +23,7 @@ import re
 from typing import Any
 
 from ghostlap.base.errors import WireError
+from ghostlap.driving.unity.unity_numbers import command_number, read_number
 
 FULL_LOCK_DEG = 25.0
 """The simulator tells steering in degrees and is told it in [-1, 1]; these are 1."""
@@ -39,17 +40,12 @@ EXTRA_FIELDS = (
 """Numbers that research forks of the simulator send beside the usual ones."""
 
 _MOST_FIELDS = 256
-_LONGEST_NUMBER = 64
 _LONGEST_PING = 128
 _EVENT = re.compile(r'42(?:/[^,"\[]{0,64},)?\d{0,18}\[\s*"((?:[^"\\]|\\.){0,128})"\s*([,\]])', re.S)
-_N4 = re.compile(r".*[0-9][^0-9]+[0-9]{4}[^0-9]*", re.S)
-# ASCII: float() does not strip all that is white space elsewhere.
-_PLAIN = re.compile(r"\s*-?[0-9]+(\.[0-9]*)?([eE][-+]?[0-9]{1,3})?\s*", re.ASCII)
 _OTHER_PROJECT = re.compile(
     r'"(ptsx|waypoints|sensor_fusion|previous_path_x|sense_x|sense_observations_x|sensor_measurement)"'
 )
 """What Udacity's simulators of other projects send."""
-_NEGATIVE_SIGNS = "-−("
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -209,50 +205,6 @@ def steer_text(steering: float, throttle: float) -> str:
         f'42["steer",{{"steering_angle":"{command_number(steering)}",'
         f'"throttle":"{command_number(throttle)}"}}]'
     )
-
-
-def command_number(value: float) -> str:
-    """A number in [-1, 1] as the simulator has to be told it, ``"1234E-4"``; clipped.
-
-    It reads numbers by its machine's locale: ``"0.1234"`` is 1234 where the point groups digits.
-    A whole number with an exponent is the same everywhere.
-
-    Raises:
-        WireError: not finite.
-    """
-    value = float(value)
-    if not math.isfinite(value):
-        raise WireError(f"a car cannot be told {value}")
-    return f"{round(max(-1.0, min(1.0, value)) * 10_000)}E-4"
-
-
-def read_number(value: Any) -> float:
-    """A number that a client sent; NaN where it cannot be read. Raises nothing.
-
-    The simulator sends strings with four decimals in its machine's locale ("N4"): ``-3,1416``,
-    ``1.234,5678``, ``3/1416-``, ``(3.1416)``. All of them are their digits, divided by 10,000.
-    Forks send numbers, or strings with other decimals and a point.
-    """
-    if isinstance(value, str):
-        return _read_text(value)
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        return math.nan
-    try:
-        number = float(value)
-    except OverflowError:
-        return math.nan
-    return number if math.isfinite(number) else math.nan
-
-
-def _read_text(text: str) -> float:
-    if len(text) > _LONGEST_NUMBER:
-        return math.nan
-    if _N4.fullmatch(text) is None:
-        number = float(text) if _PLAIN.fullmatch(text) else math.nan
-        return number if math.isfinite(number) else math.nan
-    digits = "".join(character for character in text if character in "0123456789")
-    magnitude = int(digits) / 10_000
-    return -magnitude if any(sign in text for sign in _NEGATIVE_SIGNS) else magnitude
 
 
 def image_bytes(telemetry: TelemetryEvent) -> bytes:

@@ -11,9 +11,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from ghostlap.base.earlier_names import todays_names
 from ghostlap.base.errors import TrainingError
 from ghostlap.base.files import MAX_RESULTS_BYTES, read_json, write_json
-from ghostlap.base.options import differing, todays_names
+from ghostlap.base.options import differing
 from ghostlap.base.so_far import tell
 from ghostlap.data.provenance import versions
 from ghostlap.training.search.trial import Trial

@@ -17,8 +17,9 @@ from typing import Any
 
 import tyro
 
+from ghostlap.base.earlier_names import EARLIER_NAMES
 from ghostlap.base.errors import TrainingError
-from ghostlap.base.options import EARLIER_NAMES, in_words, kinds_of
+from ghostlap.base.options import in_words, kinds_of
 from ghostlap.base.platform import quoted
 from ghostlap.data.vision.preprocessing import Preprocessing
 from ghostlap.training.config import TrainConfig, recipe_named

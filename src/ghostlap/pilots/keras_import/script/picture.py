@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -210,14 +211,9 @@ class Picture:
     def reshaped(self, target: Sequence[int]) -> Picture:
         """Axes of size 1 come and go; everything else would mix up rows and columns."""
         sizes = list(target)
-        count = 1
-        for size in self.sizes:
-            count *= size
         if sizes.count(-1) == 1:
-            rest = 1
-            for size in sizes:
-                rest *= 1 if size == -1 else size
-            sizes[sizes.index(-1)] = count // max(rest, 1)
+            rest = -math.prod(sizes)
+            sizes[sizes.index(-1)] = math.prod(self.sizes) // max(rest, 1)
         kept = [axis for axis in self.axes if axis != "1"]
         named = dict(zip("hwc", self.shape, strict=True))
         if [size for size in sizes if size != 1] != [named[a] for a in kept if named[a] != 1]:
