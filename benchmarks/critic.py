@@ -20,6 +20,13 @@ import numpy as np
 import tyro
 from numpy.typing import NDArray
 
+from benchmarks.critic_figures import (
+    average_precision,
+    interval,
+    mean_by_group,
+    pooled_auroc,
+    rates,
+)
 from benchmarks.doubts import NAMES
 from ghostlap.driving.failures import figures
 from ghostlap.driving.failures.corpus import FailureDrive, read_corpus
@@ -113,24 +120,24 @@ def _line(drives: Sequence[FailureDrive], columns: list[list[Floats]]) -> dict[s
         for kind in ("graded", "extreme", "mutant"):
             groups[kind] = [pair for pair in pairs if pair[0].group.kind == kind]
         parts = {name: figures.moments_of(group, ahead_s) for name, group in groups.items()}
-        line[f"auroc_{ahead_s:g}s"] = {name: figures.pooled_auroc(of) for name, of in parts.items()}
-        line[f"by_condition_{ahead_s:g}s"] = figures.mean_by_group(parts["all"])
+        line[f"auroc_{ahead_s:g}s"] = {name: pooled_auroc(of) for name, of in parts.items()}
+        line[f"by_condition_{ahead_s:g}s"] = mean_by_group(parts["all"])
         if ahead_s != figures.AHEAD_S:
             continue
         for name, of in parts.items():
-            line[f"interval_{name}"] = figures.interval(of, figures.pooled_auroc)
-        line["interval_by_condition"] = figures.interval(parts["all"], figures.mean_by_group)
-        line["by_condition_extreme"] = figures.mean_by_group(parts["extreme"])
-        line["by_condition_mutant"] = figures.mean_by_group(parts["mutant"])
+            line[f"interval_{name}"] = interval(of, pooled_auroc)
+        line["interval_by_condition"] = interval(parts["all"], mean_by_group)
+        line["by_condition_extreme"] = mean_by_group(parts["extreme"])
+        line["by_condition_mutant"] = mean_by_group(parts["mutant"])
         score, trouble = figures.joined(parts["all"])
-        line["auprc"] = figures.average_precision(score, trouble)
+        line["auprc"] = average_precision(score, trouble)
         line["share_troubled"] = float(trouble.mean())
         nominal = [pair for pair in pairs if pair[0].group.kind == "nominal"]
         calibrating = [pair for pair in nominal if "forward" in pair[0].name]
         others = [pair for pair in nominal if "backward" in pair[0].name]
         for rate in figures.FALSE_RATES:
             above = figures.threshold(calibrating, rate)
-            true, false = figures.rates(groups["all"], above)
+            true, false = rates(groups["all"], above)
             firsts = figures.first_failures(groups["all"], above)
             leads = [one.lead_s for one in firsts if one.lead_s == one.lead_s]
             line[f"at_{rate:g}"] = {

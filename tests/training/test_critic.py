@@ -16,6 +16,7 @@ from rich.console import Console
 from rings import ring_file
 from trainings import short_training
 
+from benchmarks.critic_figures import average_precision, pooled_auroc
 from ghostlap.base.errors import EvaluationError, PilotError, TrainingError
 from ghostlap.commands.critic import CriticConfig, critic
 from ghostlap.commands.failures import failures
@@ -74,7 +75,7 @@ def test_a_critic_learns_what_comes_before_failures(fitted: FittedCritic) -> Non
     unseen = [failing(i) for i in range(100, 106)]
     at = figures.HORIZONS_S.index(3.0)
     scored = [(one, fitted.log_odds(one)[:, at]) for one in unseen]
-    assert figures.pooled_auroc(figures.moments_of(scored, 3.0)) > 0.95
+    assert pooled_auroc(figures.moments_of(scored, 3.0)) > 0.95
 
 
 def test_what_lies_far_outside_of_what_was_learned_changes_little(fitted: FittedCritic) -> None:
@@ -104,7 +105,7 @@ def test_moments_of_which_nothing_is_known_are_left_out() -> None:
 def test_auroc_and_precision_of_a_few_moments() -> None:
     score, trouble = np.array([3.0, 2, 2, 1]), np.array([True, True, False, False])
     assert figures.auroc(score, trouble) == pytest.approx((2 + 1.5) / 4)
-    assert figures.average_precision(np.array([3.0, 2, 1]), np.array([True, False, True])) == (
+    assert average_precision(np.array([3.0, 2, 1]), np.array([True, False, True])) == (
         pytest.approx((1 + 2 / 3) / 2)
     )
     assert np.isnan(figures.auroc(score, trouble & False))

@@ -1,4 +1,4 @@
-"""How well a score announces failures: the protocol's figures, each by drives, with intervals.
+"""How well a score announces failures: the protocol's figures, each by drives.
 
 A score is one number a tick, the larger the more doubt. Thresholds come from nominal drives that
 are not among those judged.
@@ -7,7 +7,7 @@ are not among those judged.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -25,7 +25,6 @@ HORIZONS_S = (1.0, 2.0, 3.0, 5.0)
 AHEAD_S = 3.0
 """The horizon of figures that have one."""
 FALSE_RATES = (0.01, 0.05)
-_RESAMPLES = 300
 MARGIN_S = 5.0
 """A failure counts as foreseen by an alarm within so much time before it."""
 
@@ -40,16 +39,6 @@ def auroc(score: Floats, trouble: NDArray[np.bool_]) -> float:
         return float("nan")
     below = np.searchsorted(calm, troubled, "left") + np.searchsorted(calm, troubled, "right")
     return float(below.mean() / 2 / len(calm))
-
-
-def average_precision(score: Floats, trouble: NDArray[np.bool_]) -> float:
-    """Area under precision over recall, as steps; NaN without any trouble."""
-    if not trouble.any():
-        return float("nan")
-    order = np.argsort(-score, kind="stable")
-    hits = np.cumsum(trouble[order])
-    precision = hits / np.arange(1, len(order) + 1)
-    return float((precision * trouble[order]).sum() / hits[-1])
 
 
 class Moments(NamedTuple):
@@ -74,18 +63,6 @@ def joined(parts: Sequence[Moments]) -> tuple[Floats, NDArray[np.bool_]]:
     if not parts:
         return np.zeros(0), np.zeros(0, bool)
     return np.concatenate([p.score for p in parts]), np.concatenate([p.trouble for p in parts])
-
-
-def pooled_auroc(parts: Sequence[Moments]) -> float:
-    """The AUROC of all moments together."""
-    return auroc(*joined(parts))
-
-
-def mean_by_group(parts: Sequence[Moments]) -> float:
-    """The mean AUROC of the conditions and mutants in which something failed, and not always."""
-    names = dict.fromkeys(part.group for part in parts)
-    each = [pooled_auroc([part for part in parts if part.group == name]) for name in names]
-    return float(np.nanmean(each)) if np.isfinite(each).any() else float("nan")
 
 
 def threshold(nominal: Scored, false_rate: float) -> float:
@@ -156,26 +133,3 @@ def false_alarms(drive: Drive, score: Floats, above: float) -> int:
     """How often the score of a drive rises above a threshold without a failure within 5 s."""
     alarm = (score > above) & settled(drive) & (to_failure_s(drive) > MARGIN_S)
     return int(np.count_nonzero(alarm[1:] & ~alarm[:-1]))
-
-
-def rates(scored: Scored, above: float) -> tuple[float, float]:
-    """Shares of moments with and without a failure ahead that score above a threshold."""
-    score, trouble = joined(moments_of(scored, AHEAD_S))
-    return float((score[trouble] > above).mean()), float((score[~trouble] > above).mean())
-
-
-def interval(
-    parts: Sequence[Moments], figure: Callable[[Sequence[Moments]], float]
-) -> tuple[float, float]:
-    """95 % of a figure over drives drawn anew, whole ones; NaN without any."""
-    draw = np.random.default_rng(0)
-    values = [
-        figure([parts[i] for i in draw.integers(0, len(parts), len(parts))])
-        for _ in range(_RESAMPLES)
-        if parts
-    ]
-    known_ones = [value for value in values if np.isfinite(value)]
-    if not known_ones:
-        return float("nan"), float("nan")
-    low, high = np.percentile(known_ones, [2.5, 97.5])
-    return float(low), float(high)
