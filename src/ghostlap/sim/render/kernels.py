@@ -9,16 +9,8 @@ depth of the land afterwards.
 
 import warp as wp
 
-from ghostlap.sim.render.shading import (
-    Land,
-    Optics,
-    hazed,
-    hills_at,
-    land_colour,
-    mixed,
-    sky,
-    unpacked,
-)
+from ghostlap.sim.render.land_shading import land_colour
+from ghostlap.sim.render.shading import Land, Optics, hazed, hills_at, mixed, sky, unpacked
 
 wp.config.log_level = wp.LOG_ERROR  # its banner would stand between a command's own lines
 wp.set_module_options({"fast_math": True, "enable_backward": False})
