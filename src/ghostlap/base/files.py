@@ -4,6 +4,7 @@ so that nothing from outside is opened that could wait, never end, or not fit in
 from __future__ import annotations
 
 import contextlib
+import csv
 import errno
 import hashlib
 import io
@@ -11,7 +12,7 @@ import json
 import os
 import shutil
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -250,6 +251,13 @@ def write_text(path: Path, text: str) -> None:
 def write_json(path: Path, values: Any) -> None:
     """Write JSON for people too: indented, with a final newline; what is not finite is null."""
     write_text(path, json_text(values, indent=2) + "\n")
+
+
+def csv_text(*rows: Iterable[Any]) -> str:
+    """Rows as CSV, as we write it everywhere."""
+    text = io.StringIO(newline="")
+    csv.writer(text, lineterminator="\n").writerows(rows)
+    return text.getvalue()
 
 
 def json_text(

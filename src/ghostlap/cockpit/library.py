@@ -21,7 +21,7 @@ from ghostlap.base.errors import CockpitError, FolderError, GhostlapError
 from ghostlap.base.files import is_link, own_folder, refuse_link, remove
 from ghostlap.base.folder_lock import FolderLock
 from ghostlap.cockpit.remembered import Remembered
-from ghostlap.cockpit.runs import RunFacts
+from ghostlap.cockpit.runs import run_facts
 from ghostlap.data.recordings.driving_log import LOG_NAME, read_log
 from ghostlap.data.recordings.image_names import NO_TIME
 from ghostlap.data.recordings.log_table import MAX_ROWS, DrivingLog
@@ -45,7 +45,7 @@ class Library:
         self._lock = threading.Lock()
         """Guards what is remembered; nobody holds it while files are read or moved."""
         self._moves = threading.Lock()
-        self._runs = RunFacts()
+        self._runs: Remembered[dict[str, Any]] = Remembered()
         self._facts: Remembered[dict[str, Any]] = Remembered()
         self._logs: dict[Path, tuple[object, DrivingLog]] = {}
 
@@ -108,7 +108,7 @@ class Library:
     def list_runs(self) -> list[dict[str, Any]]:
         """Name, outputs, what was measured and whether there is a saliency, of each."""
         return [
-            {"name": name, **self._runs.of(folder)}
+            {"name": name, **run_facts(folder, self._runs)}
             for name, folder in sorted(self.run_names().items())
         ]
 

@@ -13,26 +13,22 @@ from ghostlap.pilots.run_folder import PILOT_FILE, read_description
 from ghostlap.pilots.saliency import SALIENCY_FILE
 
 
-class RunFacts:
-    """Facts of runs, read again when their files change; any thread may ask."""
+def run_facts(folder: Path, known: Remembered[dict[str, Any]]) -> dict[str, Any]:
+    """``outputs``, what was ``measured`` by the last evaluation, and ``has_saliency``.
 
-    def __init__(self) -> None:
-        self._remembered: Remembered[dict[str, Any]] = Remembered()
-
-    def of(self, folder: Path) -> dict[str, Any]:
-        """``outputs``, what was ``measured`` by its last evaluation, and ``has_saliency``."""
-        newest = newest_evaluation(folder)
-        files = folder / PILOT_FILE, folder / SALIENCY_FILE, newest
-        stamp = [None if file is None else stamp_of(file) for file in files]
-        return self._remembered.of(
-            folder,
-            stamp,
-            lambda: {
-                "outputs": _outputs(folder),
-                "measured": "" if newest is None else _measured_in(newest),
-                "has_saliency": (folder / SALIENCY_FILE).is_file(),
-            },
-        )
+    Read again when the run's files have changed.
+    """
+    newest = newest_evaluation(folder)
+    files = folder / PILOT_FILE, folder / SALIENCY_FILE, newest
+    return known.of(
+        folder,
+        [None if file is None else stamp_of(file) for file in files],
+        lambda: {
+            "outputs": _outputs(folder),
+            "measured": "" if newest is None else _measured_in(newest),
+            "has_saliency": (folder / SALIENCY_FILE).is_file(),
+        },
+    )
 
 
 def _outputs(folder: Path) -> list[str]:

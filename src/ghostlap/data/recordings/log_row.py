@@ -6,14 +6,13 @@ in their names, quotes, decimal commas, and rows that run into one another.
 
 from __future__ import annotations
 
-import csv
 import dataclasses
-import io
 import itertools
 import math
 import re
 from collections.abc import Iterator, Sequence
 
+from ghostlap.base.files import csv_text
 from ghostlap.data.recordings.image_names import image_name_of
 from ghostlap.data.recordings.layout import IMAGE, split_at
 from ghostlap.data.recordings.names import MAX_NAME_BYTES
@@ -69,11 +68,9 @@ def row_text(names: Sequence[str], numbers: Sequence[float]) -> str:
         names: of the images, without folders; "" for a camera without.
         numbers: steering, throttle, brake, speed in mph.
     """
-    text = io.StringIO()
     cells = [f"IMG/{name}" if name else "" for name in names]
     cells += [repr(float(number)).removesuffix(".0") for number in numbers]
-    csv.writer(text, lineterminator="\n").writerow(cells)
-    return text.getvalue()
+    return csv_text(cells)
 
 
 def cells_of(text: str) -> list[str]:

@@ -13,7 +13,6 @@ from __future__ import annotations
 import contextlib
 import csv
 import dataclasses
-import io
 import math
 import os
 from collections.abc import Iterable, Iterator, Mapping
@@ -21,7 +20,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from ghostlap.base.errors import RecordingError
-from ghostlap.base.files import append_row, open_file, refuse_link
+from ghostlap.base.files import append_row, csv_text, open_file, refuse_link
 from ghostlap.base.platform import BINARY
 from ghostlap.data.recordings.image_names import image_name_of
 from ghostlap.data.recordings.lines import MAX_LINE_BYTES, is_ended, lines_of
@@ -262,9 +261,7 @@ def _word(column: str, words: tuple[str, ...], text: str, where: str) -> str:
 
 
 def _line(cells: Iterable[str]) -> bytes:
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerow(cells)
-    return text.getvalue().encode()
+    return csv_text(cells).encode()
 
 
 def _whole_lines(file: BinaryIO, path: Path) -> Iterator[str]:

@@ -13,9 +13,7 @@ so the ends of the ranges say less than their middle.
 
 from __future__ import annotations
 
-import csv
 import dataclasses
-import io
 import math
 from pathlib import Path
 from typing import Any, Literal
@@ -23,7 +21,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from ghostlap.base.files import write_text
+from ghostlap.base.files import csv_text, write_text
 from ghostlap.data.frame_sampling import SampledFrames
 from ghostlap.data.vision.augment import draw
 from ghostlap.data.vision.augmentation import Augmentation, RandomRange
@@ -155,17 +153,12 @@ def summary(response: Response) -> dict[str, Any]:
 
 def write_table(path: Path, found: list[Response]) -> None:
     """Write responses as CSV: a row for each move, with percentiles over the frames."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(
-        ["kind", "amount", *(f"change_p{p}" for p in PERCENTILES), "label_change", "frames"]
-    )
+    rows = [["kind", "amount", *(f"change_p{p}" for p in PERCENTILES), "label_change", "frames"]]
     for response in found:
         for amount, change, rule in zip(
             response.amounts, response.change, response.rule, strict=True
         ):
             numbers = [*np.percentile(change, PERCENTILES), np.median(rule)]
-            writer.writerow(
-                [response.kind, f"{amount:.4f}", *(f"{n:.5f}" for n in numbers), len(change)]
-            )
-    write_text(path, text.getvalue())
+            written = [f"{amount:.4f}", *(f"{number:.5f}" for number in numbers)]
+            rows.append([response.kind, *written, str(len(change))])
+    write_text(path, csv_text(*rows))

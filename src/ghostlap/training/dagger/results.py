@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import csv
 import dataclasses
-import io
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -13,7 +11,7 @@ import numpy as np
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
-from ghostlap.base.files import write_text
+from ghostlap.base.files import csv_text, write_text
 from ghostlap.data.formats.readers import read_recording
 from ghostlap.data.recordings.image_names import image_name_of
 from ghostlap.data.recordings.tables_beside import read_who_drove
@@ -157,17 +155,15 @@ def _driving(measured: Measured) -> list[str]:
 
 def write_table(rows: Sequence[Row], path: Path) -> None:
     """The rows as CSV; an interval's ends are columns of their own."""
-    text = io.StringIO(newline="")
-    writer = csv.writer(text, lineterminator="\n")
     ends = [f"{name}_{end}" for name in FIGURES for end in ("low", "high")]
-    writer.writerow(
+    table: list[list[Any]] = [
         ["iteration", "arm", *SHOWN, *ends, "distance_km", "new_frames", "disagreement",
          "driven_by_pilot", "training_frames", "steps", "pilot"]
-    )  # fmt: skip
+    ]  # fmt: skip
     for row in rows:
         measured, new = row.measured, row.new
         limits = [measured.interval_95.get(name, ["", ""]) for name in FIGURES]
-        writer.writerow(
+        table.append(
             [
                 row.iteration,
                 row.arm,
@@ -180,7 +176,7 @@ def write_table(rows: Sequence[Row], path: Path) -> None:
                 row.pilot,
             ]
         )
-    write_text(path, text.getvalue())
+    write_text(path, csv_text(*table))
 
 
 def _plain(value: float | str | None) -> str:

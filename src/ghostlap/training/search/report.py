@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import math
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -12,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
-from ghostlap.base.files import replacing, write_text
+from ghostlap.base.files import csv_text, replacing, write_text
 from ghostlap.base.terminal import escaped, plain
 from ghostlap.training.search.space import Choices, Dimension
 from ghostlap.training.search.trial import Trial
@@ -69,16 +67,13 @@ def table(trials: Sequence[Trial]) -> Table:
 
 def write_table(trials: Sequence[Trial], path: Path) -> None:
     """The trials as CSV, best first."""
-    text = io.StringIO(newline="")
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["trial", "val_loss", *trials[0].options, "best_epoch", "seconds", "error"])
-    for trial in ranked(trials):
-        options = [_text(value) for value in trial.options.values()]
-        writer.writerow(
-            [trial.number, trial.val_loss, *options, trial.best_epoch, f"{trial.seconds:.1f}",
-             trial.error]
-        )  # fmt: skip
-    write_text(path, text.getvalue())
+    head = ["trial", "val_loss", *trials[0].options, "best_epoch", "seconds", "error"]
+    rows = (
+        [one.number, one.val_loss, *map(_text, one.options.values()), one.best_epoch,
+         f"{one.seconds:.1f}", one.error]
+        for one in ranked(trials)
+    )  # fmt: skip
+    write_text(path, csv_text(head, *rows))
 
 
 def plot_search(trials: Sequence[Trial], dimensions: Sequence[Dimension], picture: Path) -> None:
