@@ -240,9 +240,7 @@ def _save_maps(config: EvaluateConfig, tracks: Sequence[Track], by_pilot: Finish
     """A map of each track under each stress."""
     by_name = dict(zip(config.track, tracks, strict=True))
     for name, stress in dict.fromkeys((task.track, task.stress.name) for task, _ in by_pilot):
-        group = [
-            pair for pair in by_pilot if (pair[0].track, pair[0].stress.name) == (name, stress)
-        ]
+        group = [one for one in by_pilot if (one[0].track, one[0].stress.name) == (name, stress)]
         suffix = "" if stress == "none" else f"-{file_name_of(stress)}"
         save_map(
             by_name[name],

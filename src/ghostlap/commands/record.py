@@ -62,7 +62,6 @@ def record(config: RecordConfig, console: Console = console) -> dict[str, Any]:
         TrackError: there is no such track.
         SimulatorError: the expert cannot drive it.
     """
-    config = dataclasses.replace(config, out=Path(config.out))
     with connected(config.cluster), FolderLock(config.out, RecordingError):
         return _record(config, console)
 

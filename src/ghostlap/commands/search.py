@@ -81,9 +81,6 @@ def search(config: SearchConfig, console: Console = console) -> dict[str, Any]:
         RecordingError: a recording cannot be read.
         CacheError: decoded frames cannot be written.
     """
-    config = dataclasses.replace(
-        config, recordings=tuple(map(Path, config.recordings)), out=Path(config.out)
-    )
     dimensions = parse_space(config.space)
     base = _base_config(config, dimensions)
     with (

@@ -50,7 +50,7 @@ def video(config: VideoConfig, console: Console = console) -> dict[str, Any]:
         KeyboardInterrupt: after Ctrl-C, when what was encoded until then is in the file.
     """
     out = _out_of(config)
-    shots = shots_of(Path(config.folder), config.fps, config.columns)
+    shots = shots_of(config.folder, config.fps, config.columns)
     if config.seconds is not None:
         shots = shots.first(config.seconds)
     pilot = _pilot_of(config)
@@ -101,7 +101,7 @@ class _Made:
 
 def _out_of(config: VideoConfig) -> Path:
     """Path of the video, by default beside the folder and called as it is."""
-    folder = Path(config.folder)
+    folder = config.folder
     if folder.name == LOG_NAME:
         folder = folder.parent
     if folder.name in ("", ".."):
