@@ -24,7 +24,6 @@ from ghostlap.base.platform import quoted
 from ghostlap.base.terminal import plain, say
 from ghostlap.data.provenance import versions
 from ghostlap.data.vision.preprocessing import Preprocessing
-from ghostlap.pilots.backend import keras
 from ghostlap.pilots.keras_import import finder
 from ghostlap.pilots.keras_import.config import ImportConfig
 from ghostlap.pilots.keras_import.lambdas import given_lambdas
@@ -32,6 +31,7 @@ from ghostlap.pilots.keras_import.model_file import ModelFile, read_model_file
 from ghostlap.pilots.keras_import.network import Rebuilt, rebuild
 from ghostlap.pilots.keras_import.recipes import candidates, complete, recipe_text
 from ghostlap.pilots.keras_import.script.reading import ScriptReading, read_script
+from ghostlap.pilots.keras_import.steering_alone import steering_only
 from ghostlap.pilots.pilot_saving import save_pilot
 from ghostlap.pilots.run_folder import PILOT_FILE
 
@@ -75,7 +75,7 @@ def _import_model(config: ImportConfig, console: Console) -> dict[str, Any]:
         if readings:
             _show_script(readings[0], console)
             config = _with_answer(config, readings[0], rebuilt.network.output_shape[-1], console)
-        network = _steering_only(rebuilt.network, config)
+        network = steering_only(rebuilt.network, config)
         status.update("finding out its preprocessing …")
         recipe, tried, frames = _recipe(config, network, rebuilt, readings)
     if tried:
@@ -224,31 +224,6 @@ def _recipe(
     moments = finder.draw_frames(config.like, frame, config.seed, config.columns)
     tried = finder.try_recipes(network, recipes, moments)
     return tried[0].recipe, tried, moments.steering
-
-
-def _steering_only(network: Any, config: ImportConfig) -> Any:
-    """The network with the steering as its only answer."""
-    answers = network.output_shape[-1]
-    if answers > 1 and config.output is None:
-        raise LegacyError(
-            f"{config.model}: the network answers {answers} numbers. Say which is the steering, "
-            f"counted from 0: --output 0 … --output {answers - 1}. If they are the probabilities "
-            "of classes, it cannot be imported."
-        )
-    chosen = config.output or 0
-    if chosen >= answers:
-        raise LegacyError(f"--output {chosen}: the network answers {answers} numbers only.")
-    if answers == 1 and config.steering_scale == 1:
-        return network
-    layers, answer = keras.layers, network.outputs[0]
-    if answers > 1:
-        # Names of their own, since the network may have a layer called as Keras would call these.
-        cut = layers.Cropping1D((chosen, answers - 1 - chosen), name="steering_alone")
-        column = layers.Reshape((answers, 1), name="answers_apart")(answer)
-        answer = layers.Flatten(name="steering_flat")(cut(column))
-    if config.steering_scale != 1:
-        answer = layers.Rescaling(config.steering_scale)(answer)
-    return keras.Model(network.inputs[0], answer, name=network.name)
 
 
 def _show(tried: Sequence[finder.Tried], console: Console) -> None:
