@@ -79,7 +79,8 @@ def trained(
 
 @pytest.fixture
 def open_files_stay(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As on Windows, what this process has open or mapped is neither replaced, renamed nor removed.
+    """As on Windows, what this process has open or mapped is neither replaced, renamed nor removed,
+    and what it has mapped not cut off.
 
     Elsewhere than on Linux it changes nothing.
     """
@@ -97,5 +98,12 @@ def open_files_stay(monkeypatch: pytest.MonkeyPatch) -> None:
 
         return call
 
+    def cut(file: int, size: int) -> None:
+        if os.readlink(f"/proc/self/fd/{file}") in {held.path for held in this.memory_maps()}:
+            raise OSError(errno.EINVAL, "Invalid argument")
+        ftruncate(file, size)
+
+    ftruncate = os.ftruncate
+    monkeypatch.setattr(os, "ftruncate", cut)
     for name in ("replace", "rename", "unlink", "remove"):
         monkeypatch.setattr(os, name, refusing(getattr(os, name)))

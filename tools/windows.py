@@ -222,7 +222,13 @@ def write_launcher() -> None:
     launcher.chmod(0o755)
 
 
-WINE = {"WINEDEBUG": "-all", "WINEARCH": "win64", "PYTHONIOENCODING": "utf-8"}
+WINE = {
+    "WINEDEBUG": "-all",
+    "WINEARCH": "win64",
+    "PYTHONIOENCODING": "utf-8",
+    # oneDNN does not ask Linux for Intel's matrix units, and is ended where it uses them.
+    "ONEDNN_MAX_CPU_ISA": "AVX512_CORE_BF16",
+}
 
 
 def wine_environment() -> dict[str, str]:

@@ -99,7 +99,7 @@ def test_side_cameras_get_the_offset(recording: Recording) -> None:
     for camera, offset in (("center", 0.0), ("left", 0.3), ("right", -0.3)):
         view = samples.camera == CAMERAS.index(camera)
         np.testing.assert_allclose(samples.steering[view], steering + offset, atol=1e-6)
-        names = [path.rpartition("/")[2] for path in samples.images[samples.image[view]]]
+        names = [Path(path).name for path in samples.images[samples.image[view]]]
         assert all(name.startswith(camera) for name in names)
     centre_only = make_samples([recording], cameras=("center",), cap=None)
     assert len(centre_only) == 60

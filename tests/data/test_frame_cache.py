@@ -78,6 +78,7 @@ def test_what_cannot_be_used_is_told_and_the_rest_is_there(
     assert "missing.jpg: no such picture" in told
 
 
+@pytest.mark.usefixtures("open_files_stay")
 @pytest.mark.parametrize("lost_bytes", [1, 15, 16, 17])
 def test_a_process_killed_while_writing_leaves_a_good_store(
     tmp_path: Path, pictures: list[str], lost_bytes: int

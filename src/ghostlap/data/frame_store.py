@@ -104,8 +104,8 @@ class FrameStore:
                 open(self.digests_path, "ab") as digests_file,
             ):
                 # What a killed process left after the last complete frame goes first.
-                _cut(pixels_file, count * self.frame_bytes)
-                _cut(digests_file, count * KEY.itemsize)
+                self._cut(pixels_file, count * self.frame_bytes)
+                self._cut(digests_file, count * KEY.itemsize)
                 for chunk in chunks:
                     for _, frame in chunk:
                         pixels_file.write(frame.tobytes())
@@ -132,7 +132,7 @@ class FrameStore:
         """Remove all frames."""
         # Processes that have the old files mapped keep them until they are done; on Windows,
         # nothing that is mapped can be removed.
-        self._map, self.frames = None, self.frames[:0].copy()
+        self._unmap()
         remove(self.digests_path, self.folder)
         remove(self.pixels_path, self.folder)
 
@@ -152,8 +152,11 @@ class FrameStore:
             )
         return fitting
 
+    def _cut(self, file: BinaryIO, size: int) -> None:
+        """Cut off what is too much; Windows refuses even to try while anybody has it mapped."""
+        if file.tell() > size:  # it was opened at its end
+            self._unmap()
+            os.ftruncate(file.fileno(), size)
 
-def _cut(file: BinaryIO, size: int) -> None:
-    """Cut off what is too much; Windows refuses even to try while anybody has the file mapped."""
-    if file.tell() > size:  # it was opened at its end
-        file.truncate(size)
+    def _unmap(self) -> None:
+        self._map, self.frames = None, self.frames[:0].copy()
