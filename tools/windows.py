@@ -164,6 +164,12 @@ def interpreter() -> None:
             shutil.copytree(path, PYTHON / "Lib" / path.name, ignore=ignore)
         else:
             shutil.copy(path, PYTHON / "Lib")
+    # Python 3.11.9, whose import system is compiled in, calls this of the class; 3.11.7's library,
+    # say, has it as a method.
+    metadata = PYTHON / "Lib" / "importlib" / "metadata" / "__init__.py"
+    text, method = metadata.read_text(encoding="utf-8"), "    def invalidate_caches(cls)"
+    text = text.replace(f"    @classmethod\n{method}", method)
+    metadata.write_text(text.replace(method, f"    @classmethod\n{method}"), encoding="utf-8")
     build(PYTHON / "python.exe", "PYTHON", "-municode")
     library(
         "python3.dll", "EMPTY", {name: f"python311.{name}" for name in exports("python311.dll")}
