@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 from recordings import draw_frame, make_recording
 from rich.console import Console
+from systems import posix
 
 from ghostlap.base.errors import DatasetError, GhostlapError, RecordingError
 from ghostlap.commands.explore import explore
@@ -109,6 +110,7 @@ def test_the_counts_are_those_of_a_training(explored: dict[str, Any]) -> None:
     assert facts["recorded"] == "2024-05-06 07:08"
 
 
+@posix("angle brackets in names")
 def test_recordings_are_listed_one_by_one_and_their_names_escaped(tmp_path: Path) -> None:
     first = make_recording(tmp_path / "<b>x & $y$", rows=12)
     second = make_recording(tmp_path / "[red]`z`", rows=12, side_cameras=False, step_ms=2000)

@@ -25,11 +25,13 @@ from recordings import draw_frame, make_recording
 from rich.console import Console
 from rings import ring_file
 from small_pilot import make_pilot
+from systems import posix
 from trainings import add_to_description
 
 import ghostlap.commands.evaluate as command
 from ghostlap.base.errors import GhostlapError, PilotError
 from ghostlap.base.files import write_json
+from ghostlap.base.platform import quoted
 from ghostlap.commands.evaluate import evaluate
 from ghostlap.commands.report import report
 from ghostlap.data.formats.readers import read_recording
@@ -377,7 +379,7 @@ def test_a_pilot_alone_gets_a_page_that_says_what_to_do(tmp_path: Path) -> None:
     assert result["sections"] == SECTIONS
     assert result["evaluations"] == []
     assert "Not known yet." in page.says("drives")
-    evaluate_it = f"ghostlap evaluate '{run}'"
+    evaluate_it = f"ghostlap evaluate {quoted(run)}"
     for section, said in {
         "drives": f"{evaluate_it} --track lake",
         "map": evaluate_it,
@@ -388,7 +390,7 @@ def test_a_pilot_alone_gets_a_page_that_says_what_to_do(tmp_path: Path) -> None:
         "training": "There is no history.csv",
         "offline": "--against REC",
         "saliency": evaluate_it,
-        "latency": f"ghostlap drive '{run}' --record",
+        "latency": f"ghostlap drive {quoted(run)} --record",
         "origin": "does not tell how the pilot was trained",
     }.items():
         assert said in page.says(section), section
@@ -547,6 +549,7 @@ def test_the_command_line() -> None:
 # Text of others
 
 
+@posix("angle brackets in names")
 def test_text_of_others_is_only_text(changed: Path) -> None:
     path = changed / "evaluate" / "ring-25mph" / "evaluation.json"
     values = json.loads(path.read_text())

@@ -306,8 +306,8 @@ def test_pictures_of_another_size_are_fitted_in(tmp_path: Path) -> None:
     result = video(VideoConfig(folder, scale=1))
     assert result["other_size"] == 1
     assert result["notes"] == [
-        f"1 of 3 pictures have another size and were fitted in. The first: {folder}/square.jpg: "
-        "200x200 pixels"
+        "1 of 3 pictures have another size and were fitted in. The first: "
+        f"{folder / 'square.jpg'}: 200x200 pixels"
     ]
     fitted = decoded(tmp_path / "mixed.mp4")[0][2]
     assert fitted.shape == (64, 128, 3)
@@ -367,6 +367,7 @@ def test_the_log_itself_stands_for_its_recording(tmp_path: Path) -> None:
     assert result["video"] == str(tmp_path / "rec.mp4")
 
 
+@posix("colons in names")
 def test_a_video_is_named_after_its_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(write_pictures(tmp_path / "a:b%d", 1))
     assert video(VideoConfig(Path()))["video"] == str(tmp_path / "a:b%d.mp4")

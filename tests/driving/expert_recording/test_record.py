@@ -93,7 +93,7 @@ def small(out: Path, **changes: Any) -> RecordConfig:
 def content_of(folder: Path) -> dict[str, bytes]:
     """Every file but the one with machine and time in it."""
     return {
-        str(path.relative_to(folder)): path.read_bytes()
+        path.relative_to(folder).as_posix(): path.read_bytes()
         for path in folder.rglob("*")
         if path.is_file() and path.name != ABOUT_NAME
     }
@@ -343,7 +343,7 @@ def test_what_an_earlier_version_began_is_gone_on_with(tmp_path: Path) -> None:
         record(config, QUIET, Interrupted(90))
     for truth in (*(config.out / "parts").glob("*truth*"), config.out / GROUND_TRUTH.name):
         rows = truth.read_text().splitlines()
-        truth.write_text("".join(row.rsplit(",", 3)[0] + "\n" for row in rows))
+        truth.write_text("".join(row.rsplit(",", 3)[0] + "\n" for row in rows), newline="\n")
     before = len(rows) - 1
     record(dataclasses.replace(config, resume=True), QUIET)
     told = list(GROUND_TRUTH.rows(config.out, "cte_m", "width_m", "road_mask"))
