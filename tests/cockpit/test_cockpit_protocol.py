@@ -27,6 +27,7 @@ from ghostlap.cockpit.protocol import (
     Record,
     Say,
     Seen,
+    SetLine,
     SetMode,
     SpeedLimit,
     Take,
@@ -46,11 +47,11 @@ JSON = st.recursive(
 )
 TYPES = st.sampled_from(
     ["take", "leave", "input", "mode", "record", "reset", "pilot", "track", "speed_limit",
-     "saliency", "cameras", "pause", "seen", "ping", "other"]
+     "line", "saliency", "cameras", "pause", "seen", "ping", "other"]
 )  # fmt: skip
 FIELDS = st.sampled_from(
     ["n", "keys", "steering", "throttle", "mode", "on", "run", "track", "conditions", "seed",
-     "direction", "mph", "frame", "t"]
+     "direction", "mph", "line", "frame", "t"]
 )  # fmt: skip
 
 
@@ -75,6 +76,7 @@ FIELDS = st.sampled_from(
             ChooseTrack("lake", "wide", 7, -1),
         ),
         ({"type": "speed_limit", "mph": 12.5}, SpeedLimit(12.5)),
+        ({"type": "line", "line": "left_lane"}, SetLine("left_lane")),
         ({"type": "seen", "frame": 2**32 - 1}, Seen(2**32 - 1)),
         ({"type": "ping", "t": 1.5}, Ping(1.5)),
     ],
@@ -105,6 +107,7 @@ def test_messages_of_the_page(said: dict[str, Any], meant: Message) -> None:
         ('{"type": "input", "n": 1, "steering": NaN, "throttle": 0}', "must be JSON"),
         ('{"type": "input", "n": true, "keys": []}', "Expected `int`, got `bool` - at `$.n`"),
         ('{"type": "record", "on": 1}', "Expected `bool`, got `int` - at `$.on`"),
+        ('{"type": "line", "line": "switch"}', "Invalid enum value 'switch' - at `$.line`"),
         ('{"type": "speed_limit", "mph": 31}', "<= 30.0 - at `$.mph`"),
         ('{"type": "speed_limit", "mph": 1e999}', "Number out of range - at `$.mph`"),
         ('{"type": "pilot", "run": null}', 'got `null` - at `$.run`. Got \'{"type": "pilot"'),

@@ -24,6 +24,7 @@ from ghostlap.cockpit.recorder import SessionRecorder
 from ghostlap.cockpit.scene import MAIN_HEIGHT_PX, MAIN_WIDTH_PX, DrivingScene
 from ghostlap.commands.doctor import examine
 from ghostlap.data.formats.readers import read_recording
+from ghostlap.data.lines import Line, lines_of
 from ghostlap.data.recordings import background_recorder
 from ghostlap.data.recordings.recorder import Recorder
 from ghostlap.data.recordings.tables_beside import read_who_drove
@@ -63,6 +64,7 @@ class Copied:
         self.steering: float | None = steering
         self.throttle = throttle
         self.limit_mph = math.nan
+        self.knows_lines, self.line = False, "centre"
         self.looks = self.forgotten = 0
 
     def look(self, scene: DrivingScene) -> tuple[float, float]:
@@ -71,6 +73,9 @@ class Copied:
 
     def hold_speed(self, mph: float) -> None:
         self.limit_mph = mph
+
+    def keep_to(self, line: Line) -> None:
+        self.line = line
 
     def forget(self) -> None:
         self.forgotten += 1
@@ -354,6 +359,31 @@ def test_a_recording_says_who_drove(cockpit: Cockpit, tmp_path: Path) -> None:
     assert drove[0].pilot_steering is None
     assert drove[-1].pilot_steering == pytest.approx(ROUND_IT, abs=1e-6)
     assert recording.frames["throttle"].iloc[5] == 1.0
+
+
+def test_a_line_is_commanded_and_written_down(cockpit: Cockpit, tmp_path: Path) -> None:
+    cockpit.session.record(SessionRecorder(tmp_path / "rec", cockpit.said.append))
+    cockpit.session.set_line("right_lane")
+    cockpit.drive(1.0, "up")
+    knows = Copied(ROUND_IT, 0.3)
+    knows.knows_lines = True
+    cockpit.let_pilot_drive(knows)
+    assert (knows.line, cockpit.state()["line"]) == ("right_lane", "right_lane")
+    cockpit.session.set_line("left_lane")
+    assert (knows.line, cockpit.state()["line"]) == ("left_lane", "left_lane")
+    cockpit.drive(1.0)
+    cockpit.session.choose(cast(PilotRunner, Copied(ROUND_IT, 0.3)))
+    assert cockpit.state()["line"] == "centre"
+    with pytest.raises(CockpitError, match="copied drives as it was taught.*'ghostlap train --lin"):
+        cockpit.session.set_line("left_lane")
+    cockpit.session.set_mode("manual")
+    cockpit.session.set_line("left_lane")
+    cockpit.session.set_mode("autonomous")
+    assert cockpit.drive(0.2)["line"] == "centre"
+    cockpit.session.stop_recording()
+    lines = lines_of(read_recording(tmp_path / "rec")).tolist()
+    assert lines == sorted(lines, key=[-1, 1, 0].index)
+    assert [lines.count(side) for side in (-1, 1)] == [pytest.approx(15, abs=2)] * 2
 
 
 def test_a_recording_of_nothing_leaves_nothing(cockpit: Cockpit, tmp_path: Path) -> None:

@@ -25,6 +25,7 @@ from ghostlap.commands.doctor import DoctorConfig, doctor
 from ghostlap.commands.edit import EditConfig, edit
 from ghostlap.data.formats.config import ConvertConfig
 from ghostlap.data.formats.readers import read_recording
+from ghostlap.data.lines import lines_of
 from ghostlap.data.recordings import CAMERAS
 from ghostlap.data.recordings.tables_beside import (
     GROUND_TRUTH,
@@ -40,7 +41,7 @@ def with_tables(folder: Path) -> Path:
     with WHO_DROVE.open(folder) as drove, GROUND_TRUTH.open(folder) as truth:
         for row, path in enumerate(read_recording(folder).frames["center"]):
             center = Path(path).name
-            drove.append(center, {"driver": "person", "pilot_steering": row / 100})
+            drove.append(center, {"driver": "person", "pilot_steering": row / 100, "line": row % 2})
             place: dict[str, float | str | None] = {
                 "track": "lake",
                 "s_m": row,
@@ -159,6 +160,7 @@ def test_a_mirrored_drive_steers_the_other_way(drive: Path, tmp_path: Path) -> N
         assert np.abs(one.astype(int) - turned).mean() < 2
     who = list(read_who_drove(new).values())
     assert [said.pilot_steering for said in who[:3]] == [0.0, -0.01, -0.02]
+    assert lines_of(read_recording(new)).tolist() == [0, -1] * 10
     (_, cte_m, margin_m, track, s_m), *_ = GROUND_TRUTH.rows(
         new, "cte_m", "margin_m", "track", "s_m"
     )
@@ -167,6 +169,7 @@ def test_a_mirrored_drive_steers_the_other_way(drive: Path, tmp_path: Path) -> N
     assert found["errors"] == 0
     both = edited(drive, tmp_path / "both", merge=new)
     assert len(read_recording(both).frames) == len(read_who_drove(both)) == 40
+    assert lines_of(read_recording(both)).tolist() == [0, 1] * 10 + [0, -1] * 10
 
 
 def test_a_png_stays_one_when_mirrored(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from ghostlap.base.errors import SimulatorError
 from ghostlap.data.labels import MPS_A_MPH
+from ghostlap.data.lines import SIDES, SWITCH_S, Line, line_at
 from ghostlap.sim.expert import Expert, ExpertDriver
 from ghostlap.sim.scene.conditions import FIXED
 from ghostlap.sim.simulation import Start
@@ -73,16 +74,13 @@ def test_holds_the_centre_both_ways_without_weaving(hz: float) -> None:
 
 
 @pytest.mark.parametrize("name", ["lake", "jungle"])
-@pytest.mark.parametrize("line", ["centre", "right_lane"])
-def test_drives_the_built_in_tracks_both_ways_at_30_mph(name: str, line: str) -> None:
+@pytest.mark.parametrize("line", ["centre", "left_lane", "right_lane"])
+def test_drives_the_built_in_tracks_both_ways_at_30_mph(name: str, line: Line) -> None:
     track = track_named(name)
     world = world_of(track, quarters_of(track))
-    config = Expert(line="right_lane" if line == "right_lane" else "centre")
-    done = drive(world, config, track.length_m / 35)
+    done = drive(world, Expert(line=line), track.length_m / 35)
     assert (world.truth().distance_m > track.length_m / 4).all()
-    aim_m = 0.0
-    if line == "right_lane":
-        aim_m = -float(np.mean(track.half_widths(track.stations_s_m))) / 2
+    aim_m = SIDES[line] * float(np.mean(track.half_widths(track.stations_s_m))) / 2
     assert np.abs(done.cte_m[80:].mean() - aim_m) < 0.1
     assert done.margin_m.min() > 0.5
     if line == "centre":
@@ -151,9 +149,23 @@ def test_holds_the_limit_uphill_and_down() -> None:
     assert done.throttle[100:].min() < 0
 
 
-def test_the_right_lane_is_to_the_right_whichever_way() -> None:
-    done = drive(world_of(OVAL, BOTH_WAYS), Expert(line="right_lane"), 30)
-    assert np.abs(done.cte_m[100:] + 1.75).max() < 0.1
+@pytest.mark.parametrize("line", ["left_lane", "right_lane"])
+def test_a_lane_is_on_its_side_whichever_way(line: Line) -> None:
+    done = drive(world_of(OVAL, BOTH_WAYS), Expert(line=line), 30)
+    assert np.abs(done.cte_m[100:] - 1.75 * SIDES[line]).max() < 0.1
+
+
+@pytest.mark.parametrize("speed_limit_mph", [10.0, 20.0, 30.0])
+def test_goes_over_to_a_line_within_3_s_of_the_command(speed_limit_mph: float) -> None:
+    starts = tuple(Start(0, way, speed_mps=speed_limit_mph * MPS_A_MPH) for way in (1, -1))
+    config = Expert(speed_limit_mph, line="switch")
+    done = drive(world_of(OVAL, starts), config, 42)
+    time_s = np.arange(len(done.cte_m)) / 20
+    lines = [line_at("switch", at_s) for at_s in time_s]
+    off_m = np.abs(done.cte_m - 1.75 * np.array([[SIDES[line]] for line in lines]))
+    assert list(dict.fromkeys(lines)) == ["centre", "left_lane", "right_lane"]
+    assert off_m[time_s % SWITCH_S > 3].max() < 0.3
+    assert np.abs(done.cte_m).max() < 2.1
 
 
 def test_noise_is_seeded_and_each_cars_own() -> None:
@@ -205,7 +217,7 @@ def test_steering_follows_the_place_alone_and_turns_back_to_the_line(
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"line": "left"}, "line must be one of centre, right_lane. Got 'left'"),
+        ({"line": "left"}, "line must be one of centre, left_lane, right_lane, switch. Got 'left'"),
         ({"speed_limit_mph": 0.0}, "speed_limit_mph must be above 0. Got 0.0"),
         ({"braking_mps2": math.nan}, "braking_mps2 must be above 0. Got nan"),
         ({"noise": 1.5}, "noise must be from 0 to 1. Got 1.5"),

@@ -18,6 +18,8 @@ from ghostlap.cockpit.protocol import Input, Level, Mode, Recording, State
 from ghostlap.cockpit.recorder import MOMENTS_PER_S, SessionRecorder
 from ghostlap.cockpit.scene import DrivingScene
 from ghostlap.cockpit.score import AutonomyCount, Laps
+from ghostlap.cockpit.trouble import knows_no_lines
+from ghostlap.data.lines import SIDES, Line
 from ghostlap.driving.metrics import Intervention
 from ghostlap.driving.rollout.driver import Driver, Floats
 from ghostlap.driving.rollout.rollout import ClosedLoop, Observer, Tick
@@ -53,6 +55,8 @@ class DrivingSession(Driver, Observer):
         self.mode: Mode = "manual"
         self.driving: Literal["person", "pilot"] = "person"
         self.speed_limit_mph = speed_limit_mph
+        self.line: Line = "centre"
+        """Of the road, that whoever drives is told to keep to."""
         self.paused = False
         self.manual_input = ManualInput()
         self.pilot: PilotRunner | None = None
@@ -110,6 +114,8 @@ class DrivingSession(Driver, Observer):
             if self.mode == "manual":
                 self._score = AutonomyCount()
             self._held_at_handing_back = self.manual_input.held
+            if not self.pilot.knows_lines:
+                self.line = "centre"
             self.pilot.forget()
             self._loop = ClosedLoop(self.scene.simulation, self, (self,))
             self._command = self.pilot.look(self.scene)
@@ -125,7 +131,10 @@ class DrivingSession(Driver, Observer):
         if pilot is None:
             self.set_mode("manual")
         else:
+            if self.driving == "pilot" and not pilot.knows_lines:
+                self.line = "centre"
             pilot.hold_speed(self.speed_limit_mph)
+            pilot.keep_to(self.line)
             self._command = pilot.look(self.scene)
         self.pilot, self._score = pilot, AutonomyCount()
 
@@ -139,6 +148,18 @@ class DrivingSession(Driver, Observer):
         self.speed_limit_mph = mph
         if self.pilot is not None:
             self.pilot.hold_speed(mph)
+
+    def set_line(self, line: Line) -> None:
+        """Tell whoever drives to keep to a line of the road, which is written down.
+
+        Raises:
+            CockpitError: a pilot drives that knows no lines.
+        """
+        if self.pilot is not None:
+            if self.driving == "pilot" and not self.pilot.knows_lines:
+                raise CockpitError(knows_no_lines(self.pilot.name))
+            self.pilot.keep_to(line)
+        self.line = line
 
     def put_back(self) -> None:
         """Put the car back on the middle of the road; from a pilot's hands it is taken over."""
@@ -204,7 +225,7 @@ class DrivingSession(Driver, Observer):
         state = State(
             mode=self.mode, driving=self.driving, paused=self.paused, t=simulation.time_s,
             speed_mph=float(told.speed_mph[0]), speed_limit_mph=self.speed_limit_mph,
-            steering=float(told.steering[0]), throttle=float(told.throttle[0]),
+            line=self.line, steering=float(told.steering[0]), throttle=float(told.throttle[0]),
             cte_m=float(truth.cte_m[0]), margin_m=float(truth.margin_m[0]),
             off_road=bool(truth.off_road[0]), lap=int(truth.lap[0]),
             lap_s=self._laps.lap_s(simulation.time_s), best_lap_s=self._laps.best_s,
@@ -288,4 +309,5 @@ class DrivingSession(Driver, Observer):
             speed_mph=self._speed_mph,
             driver="pilot" if by_pilot else "person",
             pilot_steering=None if self.pilot is None else self.pilot.steering,
+            line=SIDES[self.line],
         )

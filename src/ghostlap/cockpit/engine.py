@@ -26,6 +26,7 @@ from ghostlap.cockpit.protocol import (
     Pause,
     Record,
     Reset,
+    SetLine,
     SetMode,
     ShowCameras,
     ShowSaliency,
@@ -190,6 +191,8 @@ class Engine:
                 self._outlet.say("info", f"making {command.track}: a moment, please")
             case SpeedLimit():
                 session.set_speed_limit(command.mph)
+            case SetLine():
+                session.set_line(command.line)
             case ShowSaliency():
                 self._saliency = command.on
                 if command.on and (session.pilot is None or not session.pilot.has_saliency):

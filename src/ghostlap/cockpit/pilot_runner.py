@@ -15,6 +15,7 @@ from ghostlap.base.errors import GhostlapError, PilotError
 from ghostlap.cockpit.saliency_overlay import with_saliency
 from ghostlap.cockpit.scene import DrivingScene
 from ghostlap.cockpit.trouble import told
+from ghostlap.data.lines import Line
 from ghostlap.data.vision.pictures import Rgb
 from ghostlap.driving.control import ControlConfig
 from ghostlap.driving.rollout.driver import PilotDriver
@@ -99,6 +100,16 @@ class PilotRunner:
         """Change the speed to hold."""
         controller = self._driver.controller
         controller.config = dataclasses.replace(controller.config, speed_limit_mph=mph)
+
+    @property
+    def knows_lines(self) -> bool:
+        """Whether it can be told which line of the road to keep to."""
+        return len(self._driver.pilot.lines) > 1
+
+    def keep_to(self, line: Line) -> None:
+        """Change the line of the road to keep to."""
+        controller = self._driver.controller
+        controller.config = dataclasses.replace(controller.config, line=line)
 
     def look(self, scene: DrivingScene) -> tuple[float, float]:
         """Steering and throttle for what is seen now.

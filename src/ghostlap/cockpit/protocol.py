@@ -14,6 +14,8 @@ import msgspec
 from msgspec import Meta, Struct
 
 from ghostlap.base.errors import CockpitError
+from ghostlap.data.lines import Command as LineCommand
+from ghostlap.data.lines import Line
 from ghostlap.sim.scene.conditions import ConditionsKind
 
 VERSION = 1
@@ -93,6 +95,12 @@ class SpeedLimit(Struct, frozen=True, tag="speed_limit"):
     mph: Annotated[float, Meta(ge=1, le=30)]
 
 
+class SetLine(Struct, frozen=True, tag="line"):
+    """Keep to this line of the road."""
+
+    line: Line
+
+
 class ShowSaliency(Struct, frozen=True, tag="saliency"):
     on: bool
 
@@ -116,8 +124,8 @@ class Ping(Struct, frozen=True, tag="ping"):
 
 
 Command = (
-    Input | SetMode | Record | Reset | ChoosePilot | ChooseTrack | SpeedLimit | ShowSaliency
-    | ShowCameras | Pause
+    Input | SetMode | Record | Reset | ChoosePilot | ChooseTrack | SpeedLimit | SetLine
+    | ShowSaliency | ShowCameras | Pause
 )  # fmt: skip
 """What only the driver may say."""
 
@@ -176,6 +184,8 @@ class State(Struct, kw_only=True, tag="state"):
     paused: bool = False
     speed_mph: float
     speed_limit_mph: float
+    line: LineCommand = "centre"
+    """The line of the road that is commanded."""
     steering: float
     throttle: float
     cte_m: float | None = None

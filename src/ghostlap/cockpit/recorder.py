@@ -43,6 +43,7 @@ class SessionRecorder(BackgroundRecorder):
         speed_mph: float,
         driver: WhoDrives,
         pilot_steering: float | None,
+        line: int,
     ) -> None:
         """Have a moment written. Returns at once.
 
@@ -50,6 +51,7 @@ class SessionRecorder(BackgroundRecorder):
             pictures: left, center, right: shape ``(3, height, width, 3)``.
             throttle: negative brakes.
             pilot_steering: what the pilot would have steered; None where it was not asked.
+            line: that was commanded, as :data:`ghostlap.data.lines.SIDES` has it.
         """
         if self._first_s is None:
             self._first_s = time_s
@@ -64,7 +66,7 @@ class SessionRecorder(BackgroundRecorder):
             brake=max(0.0, -throttle),
             speed_mph=speed_mph,
             time=self._began + datetime.timedelta(seconds=self.seconds),
-            beside={"driver": driver, "pilot_steering": pilot_steering},
+            beside={"driver": driver, "pilot_steering": pilot_steering, "line": line},
         )
 
     def _ended(self) -> None:

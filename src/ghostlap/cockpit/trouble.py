@@ -19,3 +19,11 @@ def told(error: BaseException, what: str) -> str:
         return text
     line = text.strip().split("\n")[0][:_SHOWN_CHARACTERS]
     return f"{what} ({type(error).__name__}{': ' if line else ''}{line})."
+
+
+def knows_no_lines(pilot: str) -> str:
+    """What to say where a pilot that drives is told its line in vain."""
+    return (
+        f"{pilot} drives as it was taught: it knows no other line. 'ghostlap train --lines' makes "
+        "a pilot that does."
+    )

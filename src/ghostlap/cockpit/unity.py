@@ -6,16 +6,26 @@ import dataclasses
 import math
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Literal
 
 from ghostlap.cockpit.config import CockpitConfig
 from ghostlap.cockpit.hub import Outlet
 from ghostlap.cockpit.library import Library
-from ghostlap.cockpit.protocol import Command, Kind, ShowSaliency, SpeedLimit, State, picture
+from ghostlap.cockpit.protocol import (
+    Command,
+    Kind,
+    SetLine,
+    ShowSaliency,
+    SpeedLimit,
+    State,
+    picture,
+)
 from ghostlap.cockpit.saliency_overlay import with_saliency
-from ghostlap.cockpit.trouble import told
+from ghostlap.cockpit.trouble import knows_no_lines, told
+from ghostlap.data.lines import Command as LineCommand
+from ghostlap.data.lines import Line
 from ghostlap.data.vision.pictures import decode_rgb, encode_jpeg
 from ghostlap.driving.control import ControlConfig
 from ghostlap.driving.server.drive_recorder import AnsweredFrame
@@ -33,7 +43,8 @@ class UnitySource:
     """Shows what a drive server sees and answers, and lets the page change the speed limit.
 
     For the drive server it is an ``Observer``, for the cockpit a ``Source``. Pictures that say they
-    are larger than ``max_side_px`` are not decoded.
+    are larger than ``max_side_px`` are not decoded. ``lines`` are those that
+    the pilot knows.
 
     Raises:
         PilotError: the pilot's saliency is there and cannot be read.
@@ -45,11 +56,14 @@ class UnitySource:
         run: Path,
         speed_limit_mph: float,
         max_side_px: int,
+        line: LineCommand = "centre",
+        lines: Sequence[Line] = (),
         clock: Callable[[], float] = time.perf_counter,
     ) -> None:
         self.library = Library(config.recordings, config.runs)
         self.speed_limit_mph = speed_limit_mph
         """The one to hold; the page may change it."""
+        self.line, self._lines = line, lines
         self._run, self._clock, self._max_side_px = run, clock, max_side_px
         self._saliency = Saliency.load(run) if (run / SALIENCY_FILE).is_file() else None
         self._shows_saliency = False
@@ -63,8 +77,8 @@ class UnitySource:
         self._thread = threading.Thread(target=self._work, name="ghostlap-cockpit", daemon=True)
 
     def changed(self, control: ControlConfig) -> ControlConfig:
-        """How the pilot's answers are to be carried out: at the speed that the page asks for."""
-        return dataclasses.replace(control, speed_limit_mph=self.speed_limit_mph)
+        """How the pilot's answers are to be carried out: as the page asks for."""
+        return dataclasses.replace(control, speed_limit_mph=self.speed_limit_mph, line=self.line)
 
     def see(self, car: str, seen: AnsweredFrame) -> None:
         """A simulator's picture was answered. Returns at once; the newest is shown."""
@@ -93,10 +107,15 @@ class UnitySource:
         self._thread.join(_LEAVE_AFTER_S)
 
     def tell(self, command: Command) -> None:
-        """Carry out what can be asked of Udacity's simulator: the speed limit and the saliency."""
+        """Carry out what can be asked here: the speed limit, the line and the saliency."""
         outlet = self._outlet
         if isinstance(command, SpeedLimit):
             self.speed_limit_mph = command.mph
+        elif isinstance(command, SetLine):
+            if command.line in self._lines:
+                self.line = command.line
+            elif outlet is not None:
+                outlet.say("error", knows_no_lines(self._run.name))
         elif isinstance(command, ShowSaliency):
             self._shows_saliency = command.on and self._saliency is not None
             if command.on and self._saliency is None and outlet is not None:
@@ -146,6 +165,7 @@ class UnitySource:
         return State(
             t=now_s, frame=self._frame, mode="autonomous", driving="pilot",
             speed_mph=told.speed_mph, speed_limit_mph=self.speed_limit_mph,
+            line=self.line,
             steering=float(seen.control.steering[0]), throttle=float(seen.control.throttle[0]),
             cte_m=told.extra.get("cte"), distance_m=told.extra.get("distance"),
             lap=None if lap is None or not math.isfinite(lap) else int(lap),

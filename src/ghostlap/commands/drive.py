@@ -58,6 +58,7 @@ def drive(config: DriveConfig, console: Console = console) -> dict[str, Any]:
     check_no_loop("drive:", "drive", DriveError)
     pilot = Pilot.load(config.pilot)
     pilot.require_unsure(config.pilot, config.slow_when_unsure)
+    pilot.require_line(config.pilot, config.line)
     # Pictures are small, and each further thread would be one that the simulator misses.
     cv2.setNumThreads(1)
     # It would print a line for each answer to a client that has just left.
@@ -77,7 +78,7 @@ def drive(config: DriveConfig, console: Console = console) -> dict[str, Any]:
         if config.record is not None:
             recordings = Recordings(config.record, shown.say, count_lost)
             stack.callback(recordings.close)
-        page = _page_of(config) if config.cockpit else None
+        page = _page_of(config, pilot) if config.cockpit else None
         if config.simulator == "donkey":
             shape = pilot.preprocessing.frame_shape
             asyncio.run(_join(drive_donkey(config, predict, shown.say, stats, shape)))
@@ -124,7 +125,7 @@ async def _serve(
         await until_asked()
 
 
-def _page_of(config: DriveConfig) -> App[UnitySource]:
+def _page_of(config: DriveConfig, pilot: Pilot) -> App[UnitySource]:
     """The page that shows the drive.
 
     Raises:
@@ -137,7 +138,8 @@ def _page_of(config: DriveConfig) -> App[UnitySource]:
 
     run = config.pilot.absolute()
     page = CockpitConfig(host=config.page_host, port=config.page_port, runs=run.parent)
-    shown = UnitySource(page, run, config.speed_limit, config.limits.image_side_px)
+    side_px = config.limits.image_side_px
+    shown = UnitySource(page, run, config.speed_limit, side_px, config.line, pilot.lines)
     return App(page, shown)
 
 

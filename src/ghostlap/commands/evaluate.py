@@ -26,6 +26,7 @@ from ghostlap.base.terminal import progress_bar, say, warn
 from ghostlap.data.labels import MPS_A_MPH
 from ghostlap.driving.evaluation.episode_files import drive_episodes
 from ghostlap.driving.evaluation.folder import begin_folder, heading, keep
+from ghostlap.driving.evaluation.lines_held import lines_held
 from ghostlap.driving.evaluation.map_picture import save_map
 from ghostlap.driving.evaluation.offline import AgainstPerson, compare, show_compared
 from ghostlap.driving.evaluation.results import (
@@ -60,7 +61,7 @@ def evaluate(config: EvaluateConfig, console: Console = console) -> dict[str, An
     Returns:
         What ``evaluation.json`` holds, as JSON values: ``complete``, ``lines`` (the table's),
         ``episodes``, ``against``, ``failure_prediction`` (how well the steering's standard
-        deviation announced interventions),
+        deviation announced interventions), ``lines_held`` (with a line commanded),
         ``seconds``, ``driven_s``, ``real_time_factor`` and ``real_time_factor_a_process`` (of
         this process; resumed ones count from there), ``config``, ``network_blake2b``,
         ``versions``, ``machine``.
@@ -103,10 +104,16 @@ def _checked(config: EvaluateConfig) -> list[AgainstPerson]:
                     f"{config.pilot}: --{option.replace('_', '-')} is for pilots in run folders. "
                     "Leave it out."
                 )
+        if config.line != "centre":
+            raise EvaluationError(
+                f"{config.pilot}: --line is for pilots in run folders: a function is told no line. "
+                "Leave it out."
+            )
         return []
     pilot = Pilot.load(config.pilot)
     check_size(pilot, config)
     pilot.require_unsure(config.pilot, config.slow_when_unsure)
+    pilot.require_line(config.pilot, config.line)
     return compare(pilot, config.against, config.columns)
 
 
@@ -180,12 +187,14 @@ def _saved(
     by_pilot = [(task, result) for task, result in finished if not task.by_expert]
     lines = table_lines(finished)
     seen = failure_prediction_of(finished)
+    held = lines_held(config.line, dict(zip(config.track, tracks, strict=True)), finished)
     result = {
         "complete": len(finished) == len(tasks),
         "lines": [line_as_json(line) for line in lines],
         "episodes": episodes_as_json(finished),
         "against": [dataclasses.asdict(one) for one in against],
         "failure_prediction": None if seen is None else dataclasses.asdict(seen),
+        "lines_held": [one.to_json() for one in held],
         **speed,
         **heading(config),
     }
@@ -196,6 +205,8 @@ def _saved(
         show(lines, console)
     if seen is not None:
         say(console, failure_prediction_note(seen))
+    for one in held:
+        say(console, str(one))
     if against:
         show_compared(against, console)
     for warning in answers_warnings(by_pilot):

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from ghostlap.base.errors import DatasetError
 from ghostlap.data.auxiliary import truth_of
 from ghostlap.data.balance import balance
+from ghostlap.data.lines import lines_of
 from ghostlap.data.motion import STRETCH_GAP_S
 from ghostlap.data.recordings import CAMERAS, Recording
 
@@ -53,6 +54,8 @@ class Samples:
             :func:`ghostlap.data.moments.with_moments`.
         motion: speed in ``SPEED_UNIT_MPH`` and earlier steering, ``float32``, shape
             ``(n, 1 + lags)``; NaN is unknown.
+        line: the commanded one, as :data:`ghostlap.data.lines.SIDES` has it, ``int8``; None where
+            lines are not learned.
         ahead: labels of later moments, ``float32``, shape ``(n, moments)``; NaN is unknown.
     """
 
@@ -65,6 +68,7 @@ class Samples:
     row: NDArray[np.int32]
     time_s: NDArray[np.float64]
     truth: NDArray[Any] | None = None
+    line: NDArray[np.int8] | None = None
     earlier: NDArray[np.int32] | None = None
     motion: NDArray[np.float32] | None = None
     ahead: NDArray[np.float32] | None = None
@@ -119,6 +123,7 @@ def make_samples(
     speed_lead_s: float = 0.0,
     steering_average_s: float = 0.0,
     auxiliaries: bool = False,
+    lines: bool = False,
 ) -> Samples:
     """Samples of several recordings, balanced together.
 
@@ -130,6 +135,7 @@ def make_samples(
         lead_s, speed_lead_s: see :func:`labels_ahead`.
         steering_average_s: see :func:`steering_averaged`.
         auxiliaries: whether samples need the ``truth`` of their rows.
+        lines: whether they need their ``line``.
 
     Returns:
         One sample for each camera of each row kept, row after row.
@@ -164,10 +170,12 @@ def make_samples(
     offset_of = {"center": 0.0, "left": steering_correction, "right": -steering_correction}
     offsets = np.array([offset_of[camera] for camera in cameras])
     image, images = pd.factorize(paths)
-    truth = None
-    if auxiliaries:
-        truth = np.concatenate([truth_of(recording) for recording in recordings])
-        truth = np.repeat(truth[frames["row"].to_numpy()], views)
+    truth, line = (
+        np.repeat(np.concatenate(list(map(of, recordings)))[frames["row"].to_numpy()], views)
+        if wanted
+        else None
+        for wanted, of in ((auxiliaries, truth_of), (lines, lines_of))
+    )
     samples = Samples(
         images=np.asarray(images, object),
         image=image.astype(np.int32),
@@ -180,6 +188,7 @@ def make_samples(
         row=np.repeat(frames["row"].to_numpy(), views).astype(np.int32),
         time_s=np.repeat(frames["time_s"].to_numpy(), views).astype(np.float64),
         truth=truth,
+        line=line,
     )
     return samples.take(paths != "")  # a recording may lack a camera
 

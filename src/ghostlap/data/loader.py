@@ -23,6 +23,7 @@ from ghostlap.data.auxiliary import auxiliary_labels
 from ghostlap.data.dataset import Samples
 from ghostlap.data.frame_cache import FrameCache
 from ghostlap.data.labels import AHEAD, AHEAD_S, SPEED_UNIT_MPH
+from ghostlap.data.lines import BRANCHES, SIDES
 from ghostlap.data.motion import motion_of
 from ghostlap.data.vision.augment import AugmentedBatch, draw
 from ghostlap.data.vision.augmentation import Augmentation
@@ -44,7 +45,7 @@ _BATCH_TAKES_S = 0.01
 _STARVED_S = 0.5
 """A batch that is waited for so long is not being made: it takes 10 to 20 ms of a core."""
 
-LABELLED = ("steering", "speed", *AHEAD)
+LABELLED = ("speed", *AHEAD, *BRANCHES.values())
 """Outputs for which a recording has labels."""
 
 _STEERING_STD = 0.1
@@ -197,6 +198,10 @@ class BatchLoader:
         label: dict[str, NDArray[np.floating]] = {"steering": steering}
         if "speed" in self.outputs:
             label["speed"] = samples.speed_mph / SPEED_UNIT_MPH
+        if samples.line is not None:  # -1 where a picture is mirrored
+            commanded = samples.line * np.sign(matrices[:, 0, 0])
+            for line, name in BRANCHES.items():
+                label[name] = np.where(commanded == SIDES[line], steering, np.nan)
         if samples.ahead is not None and samples.motion is not None:
             ahead_s, speed = np.array(AHEAD_S[: samples.ahead.shape[1]]), samples.motion[:, 0]
             left = share_left(ahead_s, speed, self.steering_correction)

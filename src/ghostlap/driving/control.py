@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ghostlap.base.options import Options, Positive, Range, Share
+from ghostlap.data.lines import Command, line_at
 from ghostlap.pilots.critic import Evidence, Foresight
 from ghostlap.pilots.memory import Recollection
 from ghostlap.pilots.pilot import Pilot
@@ -61,6 +62,8 @@ class ControlConfig(Options, called="Control: {name}"):
     """An answer older than this counts as none."""
     delay_s: Annotated[float, Range(0, 10)] = 0.0
     """A command takes effect so much later, which a pilot with a horizon makes up for."""
+    line: Command = "centre"
+    """Which line a pilot is told to keep to that knows several; others drive as ever."""
 
 
 class Control(NamedTuple):
@@ -92,6 +95,7 @@ class Controller:
         """What the pilot's critic has seen of late, and says to it; None without a critic."""
         self._recollection: Recollection | None = None
         self._answers: NDArray[np.float32] | None = None
+        self._driven_s = 0.0
         self.unsure = np.zeros(cars)
         """How unsure the pilot has been of late, in [0, 1], shape ``(cars,)``."""
 
@@ -117,7 +121,9 @@ class Controller:
         elapsed_s: float,
         age_s: float = 0.0,
     ) -> NDArray[np.float32]:
-        """What a pilot answers with what each car remembers, for when it takes effect.
+        """What a pilot answers for the commanded line and for when it takes effect.
+
+        Each car's memory is a part of it.
 
         To be asked once before each :meth:`control`.
 
@@ -129,14 +135,17 @@ class Controller:
             age_s: time since the pictures were taken.
 
         Returns:
-            Answers shaped as ``seen``; ``seen`` itself for a pilot without memory and horizon.
+            Answers shaped as ``seen``; ``seen`` itself for a pilot without memory and horizon that
+            is told nothing.
         """
         delay_s = self.config.delay_s
+        self._driven_s += elapsed_s
         if pilot.memory is not None:
             if self._recollection is None:
                 self._recollection = Recollection(pilot.memory, len(self.unsure), delay_s)
             speed = np.broadcast_to(np.asarray(speed_mph, float), self.unsure.shape)
             seen = pilot.recalled(self._recollection, seen, speed, elapsed_s)
+        seen = pilot.on_line(seen, line_at(self.config.line, self._driven_s))
         self._answers = seen
         return pilot.meant_for(seen, delay_s + age_s)
 

@@ -24,6 +24,7 @@ from ghostlap.base.engine.travel import located
 from ghostlap.base.errors import PilotError
 from ghostlap.base.platform import quoted
 from ghostlap.data.labels import AHEAD, AHEAD_S, SPEED_UNIT_MPH
+from ghostlap.data.lines import BRANCHES, Command, Line
 from ghostlap.data.vision.pictures import Rgb
 from ghostlap.data.vision.preprocessing import Preprocessing, crop, finish, scale
 from ghostlap.pilots.critic import Critic, Evidence
@@ -214,6 +215,34 @@ class Pilot:
         share = np.float32(at - before)
         steering = answers[:, plan[before]] * (1 - share) + answers[:, plan[before + 1]] * share
         return np.concatenate([steering[:, None], answers[:, 1:]], axis=1)
+
+    @property
+    def lines(self) -> tuple[Line, ...]:
+        """The lines of the road that it can be told to keep to; one is none to choose from."""
+        return tuple(line for line, name in BRANCHES.items() if name in self.outputs)
+
+    def on_line(self, answers: NDArray[np.float32], line: Line) -> NDArray[np.float32]:
+        """Answers ``(cars, …)`` of which the steering is that for a line.
+
+        They are themselves for the centre, and where the pilot does not know the line.
+        """
+        steering = self.named(answers, BRANCHES[line])
+        if line == "centre" or steering is None:
+            return answers
+        return np.concatenate([steering[:, None], answers[:, 1:]], axis=1)
+
+    def require_line(self, folder: Path, line: Command) -> None:
+        """Check that ``--line`` can work; the centre needs nothing.
+
+        Raises:
+            PilotError: the pilot cannot be told to keep to such a line.
+        """
+        if line != "centre" and len(self.lines) == 1:
+            raise PilotError(
+                f"{folder}: --line {line} needs a pilot that knows several lines; this one drives "
+                "as it was taught. 'ghostlap record --line switch' records drives that change "
+                "lines, and 'ghostlap train --lines' teaches them; or leave the option out."
+            )
 
     def _in_units(self, answers: NDArray[np.floating]) -> NDArray[np.float32]:
         answers = np.where(np.isfinite(answers), answers, np.nan).astype(np.float32)

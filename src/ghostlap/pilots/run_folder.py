@@ -12,6 +12,7 @@ from ghostlap.base.errors import GhostlapError, PilotError
 from ghostlap.base.files import read_json
 from ghostlap.base.platform import quoted
 from ghostlap.data.labels import AHEAD
+from ghostlap.data.lines import BRANCHES
 from ghostlap.data.vision.preprocessing import Preprocessing
 
 PILOT_FILE = "pilot.json"
@@ -22,9 +23,10 @@ FORMAT = 1
 BUILT_IN = Path(__file__).parent / "builtin"
 """Run folders of the pilots that come along; their names stand for them."""
 
-OUTPUTS = ("steering", "speed", *AHEAD, "steering_std")
+OUTPUTS = ("steering", "speed", *AHEAD, *list(BRANCHES.values())[1:], "steering_std")
 """Outputs that a network may have, in this order: steering, the speed to drive, the steering of
-moments ahead, and the standard deviation that the pilot expects of its steering's error."""
+moments ahead and for other lines than the centre, and the standard deviation that the pilot expects
+of its steering's error."""
 
 
 _OBJECTS = ("critic", "memory", "preprocessing", "training", "metrics", "versions", "imported")

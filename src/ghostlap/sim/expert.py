@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from typing import Literal, NamedTuple
+from typing import NamedTuple, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -19,18 +19,17 @@ from numpy.typing import ArrayLike, NDArray
 from ghostlap.base.errors import SimulatorError
 from ghostlap.base.options import Options, Positive, Share
 from ghostlap.data.labels import MPS_A_MPH
+from ghostlap.data.lines import SIDES, Command, Line, line_at
 from ghostlap.sim.hands import Hand, Style
 from ghostlap.sim.simulation import Simulation
 from ghostlap.sim.track.track import Track
 from ghostlap.sim.vehicle import GRAVITY_MPS2, Floats, Vehicle
 
-Line = Literal["centre", "right_lane"]
-
 _SMOOTHED_M = 5.0
 """Length of road over which curvature is averaged; no car feels less."""
 
 _CHANGE_OF_LANE_M = 30.0
-"""Length of road over which the right lane's place is averaged where the width changes."""
+"""Length of road over which a lane's place is averaged where the width changes."""
 
 _AHEAD_S = 0.12
 """Time ahead at which bends are steered: the delay of controls, tyres and inertia."""
@@ -64,8 +63,8 @@ class Expert(Options, error=SimulatorError, called="The expert's {name}"):
 
     speed_limit_mph: Positive = 30.0
     """Highest speed wanted; bends may allow less."""
-    line: Line = "centre"
-    """``centre`` of the road, or the middle of the ``right_lane`` of two."""
+    line: Command = "centre"
+    """``centre`` of the road, or the middle of one of its two lanes; ``switch`` changes it."""
     lateral_limit_mps2: Positive = 5.0
     """Sideways acceleration that sets the speed in bends; the tyres hold about 8."""
     braking_mps2: Positive = 2.5
@@ -79,7 +78,7 @@ class Expert(Options, error=SimulatorError, called="The expert's {name}"):
     style: Style = "steady"
     """The hand: steady on a wheel, or a person's with keys, a mouse or a gamepad."""
     seed: int = 0
-    """Seed of the noise."""
+    """Seed of the noise, and of where ``switch`` begins."""
 
 
 class _Line(NamedTuple):
@@ -103,8 +102,13 @@ class ExpertDriver:
         self.track = track
         self.config = config
         self.vehicle = vehicle or Vehicle()
-        lines = [_line(track, config, direction) for direction in (1, -1)]
-        self._line = _Line(*(np.stack(pair) for pair in zip(*lines, strict=True)))
+        self._lines = {
+            line: _both_ways(track, config, line)
+            for line in get_args(Line)
+            if config.line in (line, "switch")
+        }
+        self.line = line_at(config.line, 0.0, config.seed)
+        """The one driven now."""
         self._hands = [np.random.default_rng([config.seed, 53, car]) for car in range(cars)]
         self._noise = np.zeros(cars)
         steady = config.style == "steady"
@@ -127,6 +131,7 @@ class ExpertDriver:
         if seconds < 0:  # another simulation, or the first call: the steering may be anywhere
             seconds = math.inf
         self._time_s = simulation.time_s
+        self.line = line_at(self.config.line, simulation.time_s, self.config.seed)
         speed_mps = told.speed_mph * MPS_A_MPH
         wanted = self.steering_for(
             truth.s_m, truth.cte_m, truth.heading_error_rad, speed_mps, simulation.direction
@@ -197,6 +202,10 @@ class ExpertDriver:
         """The speed that the expert wants at a place, in m/s."""
         return self._at(np.asarray(s_m, float), np.asarray(direction)).speed_mps
 
+    def cte_for(self, s_m: ArrayLike, direction: ArrayLike = 1) -> Floats:
+        """Where the line is at a place, in m to the left of the centre, in driving direction."""
+        return self._at(np.asarray(s_m, float), np.asarray(direction)).cte_m
+
     def _at(self, s_m: Floats, direction: NDArray[np.int64]) -> _Line:
         """The driving line at places, interpolated between stations."""
         count = len(self.track.stations_s_m)
@@ -205,7 +214,8 @@ class ExpertDriver:
         share = position - before
         before, way = before % count, (1 - direction) // 2
         after = (before + 1) % count
-        return _Line(*(t[way, before] * (1 - share) + t[way, after] * share for t in self._line))
+        tables = self._lines[self.line]
+        return _Line(*(t[way, before] * (1 - share) + t[way, after] * share for t in tables))
 
     def _unsteadiness(self, seconds: float) -> Floats:
         """The steering noise (an Ornstein-Uhlenbeck process), moved on by ``seconds``."""
@@ -217,13 +227,18 @@ class ExpertDriver:
         return self._noise
 
 
-def _line(track: Track, config: Expert, direction: int) -> _Line:
+def _both_ways(track: Track, config: Expert, line: Line) -> _Line:
+    """A line in both driving directions, each of its tables of shape ``(2, stations)``."""
+    lines = [_line(track, config, line, direction) for direction in (1, -1)]
+    return _Line(*(np.stack(pair) for pair in zip(*lines, strict=True)))
+
+
+def _line(track: Track, config: Expert, line: Line, direction: int) -> _Line:
     s_m = track.stations_s_m
     step_m = track.length_m / len(s_m)
-    cte_m = np.zeros(len(s_m))
-    if config.line == "right_lane":
-        right_m = track.half_widths(s_m)[1 if direction > 0 else 0]
-        cte_m = _averaged(-right_m / 2, _CHANGE_OF_LANE_M / step_m)
+    side = SIDES[line]
+    half_m = track.half_widths(s_m)[0 if side * direction > 0 else 1]
+    cte_m = _averaged(side * half_m / 2, _CHANGE_OF_LANE_M / step_m)
     slope = direction * (np.roll(cte_m, -1) - np.roll(cte_m, 1)) / (2 * step_m)
     centre = direction * _averaged(track.curvature(s_m), _SMOOTHED_M / step_m)
     curvature = centre / np.maximum(1 - centre * cte_m, 0.1)

@@ -15,6 +15,7 @@ from ghostlap.data.auxiliary import AUXILIARIES
 from ghostlap.data.dataset import MIN_SPEED_SHARE
 from ghostlap.data.formats.config import Columns
 from ghostlap.data.labels import AHEAD, AHEAD_S
+from ghostlap.data.lines import BRANCHES
 from ghostlap.data.loader import Order
 from ghostlap.data.splits import SplitBy
 from ghostlap.data.vision.preprocessing import SEED, Preprocessing
@@ -85,6 +86,9 @@ class TrainConfig(Options, error=TrainingError):
     horizon: Annotated[float, Range(0, 1, unit="s")] = 0.0
     """Answer the steering of each tenth of a second up to so much later, too, say 0.5: an answer
     that takes effect late is then the one meant for that moment."""
+    lines: bool = False
+    """Learn to keep to the centre, the left lane or the right one, as told while driving. The
+    recordings must say what was commanded, as those of 'ghostlap record --line switch' do."""
     min_speed_share: SpeedShare = MIN_SPEED_SHARE
     """Rows slower than this share of their recording's median speed are left out: standing,
     reversing and turning round are not driving. 0 keeps all."""
@@ -169,6 +173,11 @@ class TrainConfig(Options, error=TrainingError):
                     f"--history: a pilot that remembers cannot learn {option} yet. Leave one of "
                     f"the two out.{instead}"
                 )
+        if self.lines and self.horizon:
+            raise TrainingError(
+                "--lines: a pilot that is told its line cannot learn --horizon yet. Leave one of "
+                "the two out."
+            )
         if 0 < self.horizon < AHEAD_S[0]:
             raise TrainingError(
                 f"--horizon must be 0 or at least {AHEAD_S[0]:g} s: the steering is answered for "
@@ -208,6 +217,7 @@ class TrainConfig(Options, error=TrainingError):
         """What the network answers, in the order of :data:`ghostlap.pilots.run_folder.OUTPUTS`."""
         later = [name for name, s in zip(AHEAD, AHEAD_S, strict=True) if s <= self.horizon + 1e-6]
         asked = {"steering": True, "speed": self.speed, **dict.fromkeys(later, True)}
+        asked |= {name: asked.get(name, self.lines) for name in BRANCHES.values()}
         asked["steering_std"] = self.steering_std
         return tuple(name for name, wanted in asked.items() if wanted)
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from rich.console import Console
 
 from ghostlap.base.engine.travel import is_elsewhere
-from ghostlap.base.errors import DatasetError, ImageError
+from ghostlap.base.errors import DatasetError, ImageError, RecordingError
 from ghostlap.base.files import cache_folder
 from ghostlap.base.terminal import say, warn
 from ghostlap.data.auxiliary import unknown
@@ -18,6 +18,7 @@ from ghostlap.data.dataset import Samples, samples_as, slow_rows, usable_rows
 from ghostlap.data.doctor.checks import check_steering
 from ghostlap.data.formats.readers import read_recording
 from ghostlap.data.frame_cache import FrameCache
+from ghostlap.data.lines import SIDES, lines_of
 from ghostlap.data.moments import standing_in, with_moments
 from ghostlap.data.recordings import Recording, require_images
 from ghostlap.data.splits import split
@@ -50,7 +51,9 @@ def prepare_data(config: TrainConfig, console: Console) -> TrainingData:
     preprocessing = config.preprocessing.for_frames(height_px, width_px)
     _tell_of_crop(config.preprocessing, preprocessing, console)
     _check_speed(config, recordings)
-    samples = samples_as(config, recordings, auxiliaries=bool(config.auxiliaries))
+    _check_lines(config, recordings, console)
+    more = {"auxiliaries": bool(config.auxiliaries), "lines": config.lines}
+    samples = samples_as(config, recordings, **more)
     _check_auxiliaries(config, samples)
     if config.history or config.horizon:
         samples = with_moments(
@@ -111,6 +114,30 @@ def _check_speed(config: TrainConfig, recordings: list[Recording]) -> None:
         raise DatasetError(
             f"--speed: no row of {', '.join(str(one.folder) for one in recordings)} has a speed to "
             "learn. Leave --speed out."
+        )
+
+
+def _check_lines(config: TrainConfig, recordings: list[Recording], console: Console) -> None:
+    """Each line must have been driven if they are learned; else no two should have been."""
+    try:
+        driven = {side for one in recordings for side in lines_of(one).tolist()}
+    except RecordingError:
+        if config.lines:
+            raise
+        return  # what else is said of rows is not asked for
+    missing = [line for line, side in SIDES.items() if side not in driven]
+    folders = ", ".join(str(one.folder) for one in recordings)
+    if config.lines and missing:
+        raise DatasetError(
+            f"--lines: no row of {folders} was driven with {' or '.join(missing)} commanded. Add a "
+            "recording of 'ghostlap record --line switch', or of the cockpit with its line chosen "
+            "while driving; or leave --lines out."
+        )
+    if len(driven) > 1 and not config.lines:
+        warn(
+            console,
+            f"{folders}: driven on {len(driven)} lines of the road, as commanded. A pilot that is "
+            "not told which learns what lies between them; train with --lines.",
         )
 
 

@@ -20,6 +20,7 @@ from ghostlap.base.platform import cores
 from ghostlap.base.terminal import warn
 from ghostlap.data.frame_cache import FrameCache
 from ghostlap.data.labels import steering_error
+from ghostlap.data.lines import BRANCHES
 from ghostlap.data.loader import BatchLoader, closing_stream
 from ghostlap.data.provenance import fingerprint, versions
 from ghostlap.data.vision.augmentation import parse_augmentation
@@ -242,9 +243,12 @@ class _Answers:
                 answers.append(pilot.predict_moments(seen, inputs["motion"]))
             else:
                 answers.append(pilot.predict_seen(scale(inputs, self._loader.spec)))
-            labels.append(batch_labels[:, 0])
-        answer = np.concatenate(answers)
-        self.steering, self.wanted = answer[:, 0], np.concatenate(labels)
+            labels.append(batch_labels)
+        answer, label = np.concatenate(answers), np.concatenate(labels)
+        # The steering, or of several lines' that of the commanded one.
+        of_lines = np.array([pilot.outputs.index(BRANCHES[line]) for line in pilot.lines])
+        rows, which = np.arange(len(label)), of_lines[np.isfinite(label[:, of_lines]).argmax(1)]
+        self.steering, self.wanted = answer[rows, which], label[rows, which]
         self.figures = dataclasses.asdict(steering_error(self.steering, self.wanted))
         steering_std = pilot.named(answer, "steering_std")
         if steering_std is not None:

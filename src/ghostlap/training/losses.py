@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from ghostlap.data.auxiliary import size_of
+from ghostlap.data.lines import BRANCHES
 from ghostlap.data.loader import LABELLED
 from ghostlap.pilots.backend import keras
 from ghostlap.training.config import TrainConfig
@@ -39,6 +40,8 @@ def loss_of(config: TrainConfig) -> Loss:
     names = [name for name in config.outputs if name in LABELLED]
     # What follows them are the auxiliaries' labels, see auxiliary_loss_of.
     weights = [config.speed_weight if name == "speed" else 1.0 for name in names]
+    # Of the lines that were not commanded the error is 0.
+    of_steering = np.array([name in BRANCHES.values() for name in names], np.float32)
 
     def loss(labels: Any, answers: Any) -> Any:
         labels = labels[:, : len(names)]
@@ -53,7 +56,8 @@ def loss_of(config: TrainConfig) -> Loss:
         whole = ops.sum(measure * ops.convert_to_tensor(weights, measure.dtype), axis=-1)
         if "steering_std" in config.outputs:
             steering_std = answers[:, config.outputs.index("steering_std")]
-            whole = whole + STD_WEIGHT * unlikeliness(error[:, 0], steering_std)
+            steering_error = ops.sum(error * of_steering, axis=-1)
+            whole = whole + STD_WEIGHT * unlikeliness(steering_error, steering_std)
         return whole
 
     return loss

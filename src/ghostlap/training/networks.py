@@ -157,8 +157,8 @@ def _earlier_network(config: TrainConfig, preprocessing: Preprocessing) -> Any:
     if tuple(description["outputs"]) != config.outputs:
         raise PilotError(
             f"--init {config.init}: that pilot answers {', '.join(description['outputs'])}; "
-            f"{', '.join(config.outputs)} are asked for. Leave --speed, --horizon and "
-            "--steering-std as they were."
+            f"{', '.join(config.outputs)} are asked for. Leave --speed, --horizon, "
+            "--lines and --steering-std as they were."
         )
     lags_s = tuple(description["memory"]["lags_s"]) if "memory" in description else (0.0,)
     if lags_s != config.lags_s:

@@ -6,6 +6,7 @@ import { clock } from "./numbers.js";
 
 const LIMITS_MPH = [1, 30];
 const RANDOM = "random:";
+const LINES = { left_lane: "left lane", centre: "centre", right_lane: "right lane" };
 
 /** What can be asked of the server, by button, key or gamepad; `ask` sends it. */
 export class Drive {
@@ -34,6 +35,7 @@ export class Drive {
       });
     }
     byId("pilot").addEventListener("change", ({ target }) => send({ type: "pilot", run: target.value }));
+    byId("line").addEventListener("change", ({ target }) => this.#ask({ type: "line", line: target.value }));
     byId("limit").addEventListener("input", ({ target }) => this.#limit(Number(target.value)));
     byId("road").addEventListener("close", () => this.#closeRoad());
     for (const id of ["conditions", "track"]) {
@@ -48,7 +50,8 @@ export class Drive {
       KeyO: () => this.saliency(), KeyL: () => this.#toggle("diagnostics"),
       KeyC: () => this.#toggle("cameras"), Minus: () => this.#nudgeLimit(-1),
       NumpadSubtract: () => this.#nudgeLimit(-1), Equal: () => this.#nudgeLimit(1),
-      NumpadAdd: () => this.#nudgeLimit(1),
+      NumpadAdd: () => this.#nudgeLimit(1), Comma: () => this.#nudgeLine(-1),
+      Period: () => this.#nudgeLine(1),
     };
   }
 
@@ -131,6 +134,7 @@ export class Drive {
     fillPilot(state.pilot);
     if (document.activeElement !== byId("limit")) byId("limit").value = state.speed_limit_mph;
     setText("limit-value", `${Math.round(state.speed_limit_mph)} mph`);
+    if (document.activeElement !== byId("line")) byId("line").value = state.line;
     setText("road-shown", roadOf(state));
     setText("map-name", `${state.track ?? ""}${state.direction === -1 ? ", the other way round" : ""}`);
     this.#enable();
@@ -144,6 +148,7 @@ export class Drive {
       pilot: `${state.pilot ?? "Pilot"} drives`,
     };
     if (who === "person" && !this.drives) words.person = "A person drives";
+    if (who !== "none" && state.line !== "centre") words[who] += `, ${LINES[state.line] ?? "changing lines"}`;
     byId("who").dataset.who = who;
     byId("who-icon").setAttribute("href", `#i-${{ none: "pause", pilot: "pilot" }[who] ?? "person"}`);
     setText("who-text", words[who]);
@@ -167,6 +172,13 @@ export class Drive {
     if (this.#state) this.#limit(Math.round(this.#state.speed_limit_mph) + by_mph);
   }
 
+  /** A line further to the right, or with -1 to the left. */
+  #nudgeLine(by) {
+    const lines = Object.keys(LINES);
+    const line = lines[lines.indexOf(this.#state?.line) + by];
+    if (line) this.#ask({ type: "line", line });
+  }
+
   #toggle(what) {
     this.#shown[what] = !this.#shown[what];
     byId("diagnostics").hidden = !this.#shown.diagnostics;
@@ -181,7 +193,7 @@ export class Drive {
     for (const id of ["record", "reset", "pause", "pilot", "open-road"]) {
       byId(id).disabled = !may;
     }
-    byId("limit").disabled = !drives;
+    byId("limit").disabled = byId("line").disabled = !drives;
     byId("mode").disabled = !may || (pilot === null && mode !== "autonomous");
     byId("wheel-take").disabled = !may || mode !== "autonomous";
     byId("saliency").disabled = !drives || pilot === null;

@@ -10,6 +10,7 @@ import tyro
 
 from ghostlap.base.errors import SimulatorError
 from ghostlap.base.options import Cluster, Count, Options, Range, Share
+from ghostlap.data.lines import Command
 from ghostlap.sim.hands import Style
 from ghostlap.sim.scene.conditions import Conditions, ConditionsKind, Material, conditions_of
 from ghostlap.sim.track.track import Theme
@@ -43,8 +44,9 @@ class RecordConfig(Options, error=SimulatorError):
     """Folder of the recording: driving_log.csv, IMG/, ground_truth.csv and recording.json."""
     speed_limit: Annotated[float, Range(1, 200)] = 30.0
     """Highest speed in mph; the expert is slower where a bend asks for it."""
-    line: Literal["centre", "right_lane"] = "centre"
-    """Line of the road that the expert keeps to."""
+    line: Command = "centre"
+    """Line of the road that the expert keeps to: its centre or the middle of a lane; switch changes
+    it every 6 s, for 'ghostlap train --lines'."""
     noise: Share = 0.0
     """Standard deviation of an unsteady hand, in steering."""
     style: Style = "steady"

@@ -11,6 +11,7 @@ from ghostlap.base.engine import Report
 from ghostlap.base.engine.travel import located
 from ghostlap.base.errors import RecordingError, SimulatorError
 from ghostlap.data.auxiliary import mask_text
+from ghostlap.data.lines import SIDES, line_at
 from ghostlap.data.recordings.recorder import Recorder
 from ghostlap.data.recordings.side_table import Cell, SideLog
 from ghostlap.data.recordings.tables_beside import GROUND_TRUTH
@@ -115,6 +116,7 @@ class _Rows(Observer):
         config, (steering, throttle) = self._config, loop.command
         time_ms = self._stretch.start_ms + round(1000 * self.count / config.rate_hz)
         pictures = dict(zip(config.cameras, self._world.frames()[0], strict=True))
+        line = line_at(config.line, self._world.time_s, self._stretch.hand_seed)
         try:
             self._recorder.append(
                 center=pictures["center"],
@@ -125,7 +127,7 @@ class _Rows(Observer):
                 brake=max(0.0, -float(throttle[0])),
                 speed_mph=float(self._world.telemetry().speed_mph[0]),
                 time=_EPOCH + datetime.timedelta(milliseconds=time_ms),
-                beside=_truth(self._stretch, self._world),
+                beside={**_truth(self._stretch, self._world), "line": SIDES[line]},
             )
         except RecordingError as error:
             if not isinstance(error.__cause__, OSError):

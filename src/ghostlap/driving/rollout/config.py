@@ -12,6 +12,7 @@ from ghostlap.base.errors import EvaluationError
 from ghostlap.base.named import is_named
 from ghostlap.base.options import Cluster, Count, Options, Positive, Range
 from ghostlap.data.formats.config import Columns
+from ghostlap.data.lines import Command
 from ghostlap.driving.rollout.stress import STRESS_SUITE
 from ghostlap.sim.scene.conditions import ConditionsKind
 
@@ -59,8 +60,10 @@ class EvaluateConfig(Options, error=EvaluationError):
     """Compare the pilot with a person's steering, too: the folder of a recording. May be repeated.
     How well a pilot imitates single pictures says little about how it drives."""
     columns: Columns = ()
-    line: Literal["centre", "right_lane"] = "centre"
-    """What the expert drives on, for comparison."""
+    line: Command = "centre"
+    """Line of the road to keep to, for a pilot trained with --lines and for the expert beside it:
+    centre, left_lane, right_lane; switch commands another one every 6 s, and tells how long changes
+    take and how well lines are held."""
     smoothing_s: float = 0.0
     """Time constant by which steering follows the pilot."""
     slow_in_bends: float = 0.0

@@ -165,6 +165,7 @@ def _tasks(
                     smoothing_s=config.smoothing_s,
                     slow_in_bends=config.slow_in_bends,
                     slow_when_unsure=config.slow_when_unsure,
+                    line=config.line,
                 ),
                 laps=config.laps,
                 seconds=seconds,

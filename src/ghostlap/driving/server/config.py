@@ -10,6 +10,7 @@ import tyro
 
 from ghostlap.base.errors import DriveError
 from ghostlap.base.options import Above0, Options, Port, Positive, Range
+from ghostlap.data.lines import Command
 from ghostlap.driving.control import ControlConfig
 
 PORT = 4567
@@ -70,6 +71,9 @@ class DriveConfig(Options, error=DriveError):
     delay_s: float = 0.0
     """The car does what it is told so much later than told. A pilot trained with --horizon makes up
     for that, and for the time that its own answers take."""
+    line: Command = "centre"
+    """Line of the road to keep to, for a pilot trained with --lines: centre, left_lane, right_lane;
+    switch commands another one every 6 s. With --cockpit the page changes it."""
     record: Path | None = None
     """Write what is driven here: a recording as the simulator's, and predictions.csv beside it.
     A second simulator at the same time gets this folder's name with -2, and so on."""
@@ -117,4 +121,5 @@ class DriveConfig(Options, error=DriveError):
             smoothing_s=self.smoothing_s,
             late_after_s=self.late_after_s,
             delay_s=self.delay_s,
+            line=self.line,
         )

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import tyro
 
 from ghostlap.base.errors import DaggerError
 from ghostlap.base.options import Cluster, Count, Options, Range, Seed, Share
+from ghostlap.data.lines import Line
 from ghostlap.driving.rollout.config import file_name_of
 from ghostlap.sim.scene.conditions import ConditionsKind
 
@@ -69,7 +70,7 @@ class DaggerConfig(Options, error=DaggerError):
 
     speed_limit: Annotated[float, Range(1, 200)] = 30.0
     """Speed to hold, in mph, for new data and for measuring."""
-    line: Literal["centre", "right_lane"] = "centre"
+    line: Line = "centre"
     """What the expert drives on; that of the original recordings."""
     conditions: ConditionsKind = "seed"
     """Light and materials: drawn from seeds, wide beyond what is usual, or fixed as in Udacity's

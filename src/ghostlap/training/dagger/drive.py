@@ -14,6 +14,7 @@ from ghostlap.base.engine import Report
 from ghostlap.base.engine.travel import located
 from ghostlap.base.files import remove
 from ghostlap.data.labels import MPS_A_MPH
+from ghostlap.data.lines import SIDES, line_at
 from ghostlap.data.recordings.recorder import Recorder
 from ghostlap.data.recordings.tables_beside import WHO_DROVE
 from ghostlap.driving.evaluation.results import drive_name
@@ -99,9 +100,10 @@ def drive_and_label(task: LabelTask, report: Report) -> int:
     unfinished = [path.with_name(f".{path.name}.part") for path in task.recordings]
     for path in (*unfinished, *task.recordings):
         remove(path, task.folder)
+    line = SIDES[line_at(task.expert.line, 0.0)]
     with contextlib.ExitStack() as stack:
         recorders = [
-            stack.enter_context(contextlib.closing(EpisodeRecorder(path, task.cameras, car)))
+            stack.enter_context(contextlib.closing(EpisodeRecorder(path, task.cameras, car, line)))
             for car, path in enumerate(unfinished)
         ]
         _drive(task, recorders, report)
@@ -229,11 +231,12 @@ class EpisodeRecorder:
     Args:
         cameras: as the pictures come, the center camera first.
         car: which one; its pictures get times of their own.
+        line: that it should keep to, as :data:`ghostlap.data.lines.SIDES` has it.
     """
 
-    def __init__(self, folder: Path, cameras: tuple[CameraName, ...], car: int) -> None:
+    def __init__(self, folder: Path, cameras: tuple[CameraName, ...], car: int, line: int) -> None:
         self._cameras = cameras
-        self._car = car
+        self._car, self._line = car, line
         self._recorder = Recorder(
             folder, beside=WHO_DROVE.plus(dict.fromkeys(TRUTH_COLUMNS, ".5f")).open
         )
@@ -269,6 +272,7 @@ class EpisodeRecorder:
             beside={
                 "driver": "expert" if by_expert else "pilot",
                 "pilot_steering": float(pilot_steering),
+                "line": self._line,
                 **{name: float(getattr(truth, name)[self._car]) for name in TRUTH_COLUMNS},
             },
         )
