@@ -428,7 +428,7 @@ def test_on_a_slow_disk_newer_moments_are_written_for_older_ones(
         if i == 1:
             writing.wait(20)
         now_s = 1000.0 + i / 5
-        recorder.add(pictures, i / 5, 0.0, 0.0, i, "person", None)
+        recorder.add(pictures, i / 5, 0.0, 0.0, i, "person", None, 0)
     assert recorder.rows == 5
     goes_on.set()
     recorder.close(60.0)

@@ -41,7 +41,7 @@ def with_tables(folder: Path) -> Path:
     with WHO_DROVE.open(folder) as drove, GROUND_TRUTH.open(folder) as truth:
         for row, path in enumerate(read_recording(folder).frames["center"]):
             center = Path(path).name
-            drove.append(center, {"driver": "person", "pilot_steering": row / 100, "line": row % 2})
+            drove.append(center, {"driver": "person", "pilot_steering": row / 100, "lane": row % 2})
             place: dict[str, float | str | None] = {
                 "track": "lake",
                 "s_m": row,
@@ -123,7 +123,7 @@ def test_joined_recordings_keep_each_picture_and_table(drive: Path, tmp_path: Pa
     other = make_recording(tmp_path / "other", rows=20, seed=5)
     third = with_tables(make_recording(tmp_path / "third", rows=4, seed=7))
     (third / "ground_truth.csv").unlink()
-    text = (third / "who_drove.csv").read_text().replace("\n", ",x\n").replace("ing,x", "ing,mood")
+    text = (third / "who_drove.csv").read_text().replace("\n", ",x\n").replace("lane,x", "lane,mood")
     (third / "who_drove.csv").write_text(text)
     new = edited(drive, tmp_path / "new", merge=(other, third))
     parts = [read_recording(one).frames for one in (drive, other, third)]
@@ -138,8 +138,8 @@ def test_joined_recordings_keep_each_picture_and_table(drive: Path, tmp_path: Pa
     assert who[names[43]].pilot_steering == 0.03
     assert [center for center, _ in GROUND_TRUTH.rows(new, "s_m")] == names[:20]
     lines = (new / "who_drove.csv").read_text().splitlines()
-    assert lines[0] == "center,driver,pilot_steering,mood"
-    assert (lines[1].split(",")[3], lines[-1].split(",")[3]) == ("", "x")
+    assert lines[0] == "center,driver,pilot_steering,lane,mood"
+    assert (lines[1].split(",")[4], lines[-1].split(",")[4]) == ("", "x")
 
 
 def test_a_condition_may_be_of_several_recordings(drive: Path, tmp_path: Path) -> None:

@@ -50,7 +50,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     recording = make_recording(folder / "rec")
     with GROUND_TRUTH.open(recording) as log:
         for row, path in enumerate(read_recording(recording).frames["center"]):
-            log.append(Path(path).name, {"line": (1, 0, -1)[row // 5 % 3]})
+            log.append(Path(path).name, {"lane": (1, 0, -1)[row // 5 % 3]})
     return folder
 
 
@@ -140,9 +140,9 @@ def test_rows_of_which_no_table_tells_were_driven_in_the_centre(tmp_path: Path) 
     assert lines_of(read_recording(recording)).tolist() == [0] * 4
     names = [Path(path).name for path in read_recording(recording).frames["center"]]
     with WHO_DROVE.open(recording) as drove, GROUND_TRUTH.open(recording) as truth:
-        drove.append(names[1], {"driver": "person", "line": -1})
+        drove.append(names[1], {"driver": "person", "lane": -1})
         truth.append(names[1], {"cte_m": 0.5})
-        truth.append(names[3], {"line": 1})
+        truth.append(names[3], {"lane": 1})
     assert lines_of(read_recording(recording)).tolist() == [0, -1, 0, 1]
 
 

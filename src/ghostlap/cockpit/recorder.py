@@ -66,7 +66,7 @@ class SessionRecorder(BackgroundRecorder):
             brake=max(0.0, -throttle),
             speed_mph=speed_mph,
             time=self._began + datetime.timedelta(seconds=self.seconds),
-            beside={"driver": driver, "pilot_steering": pilot_steering, "line": line},
+            beside={"driver": driver, "pilot_steering": pilot_steering, "lane": line},
         )
 
     def _ended(self) -> None:

@@ -27,7 +27,7 @@ Command = Literal["centre", "left_lane", "right_lane", "switch"]
 """One line throughout; or another one every ``SWITCH_S``."""
 
 SIDES: dict[Line, int] = {"centre": 0, "left_lane": 1, "right_lane": -1}
-"""A line as the column ``line`` of tables beside logs has it: as errors, positive to the left."""
+"""A line as column ``lane`` of tables beside logs has it: as errors, positive to the left."""
 
 BRANCHES: dict[Line, str] = {
     "centre": "steering", "left_lane": "steering_left_lane", "right_lane": "steering_right_lane",
@@ -72,7 +72,7 @@ def lines_of(recording: Recording) -> NDArray[np.int8]:
     said: dict[str, float] = {}
     for table in (WHO_DROVE, GROUND_TRUTH):
         if (folder / table.name).is_file():
-            rows = table.rows(folder, "line", some=True)
+            rows = table.rows(folder, "lane", some=True)
             said |= {center: side for center, side in rows if side is not None}
     centers = (image_name_of(str(path)) for path in recording.frames["center"])
     return np.sign([said.get(center, 0.0) for center in centers]).astype(np.int8)

@@ -20,13 +20,13 @@ DRIVERS: tuple[WhoDrives, ...] = get_args(WhoDrives)
 WHO_DROVE = SideTable(
     "who_drove.csv",
     "where a person drove: recordings in which a person takes over from a pilot have one",
-    {"driver": DRIVERS, "pilot_steering": ".6f", "line": ".0f"},
+    {"driver": DRIVERS, "pilot_steering": ".6f", "lane": ".0f"},
     must=frozenset({"driver", "pilot_steering"}),
-    turned=frozenset({"pilot_steering", "line"}),
+    turned=frozenset({"pilot_steering", "lane"}),
 )
 """Who drove at each moment. Udacity's columns hold what the car was steered, not by whom.
 ``pilot_steering`` is what the pilot would have steered, or did, in full locks, positive to the
-right, not clipped; empty where it was not asked. ``line`` is the commanded one, see
+right, not clipped; empty where it was not asked. ``lane`` is the commanded one, see
 :data:`ghostlap.data.lines.SIDES`; earlier versions' tables lack it."""
 
 PREDICTIONS = SideTable(
@@ -49,9 +49,9 @@ GROUND_TRUTH = SideTable(
         "track": "s", "s_m": ".5f", "cte_m": ".5f", "heading_error_rad": ".5f", "margin_m": ".5f",
         "x_m": ".5f", "y_m": ".5f", "direction": "d", "conditions_seed": "d", "stretch": "d",
         "recovery": "d", "curvature_ahead_per_m": ".6f", "width_m": ".3f", "road_mask": "s",
-        "line": ".0f",
+        "lane": ".0f",
     },
-    turned=frozenset({"cte_m", "heading_error_rad", "curvature_ahead_per_m", "line"}),
+    turned=frozenset({"cte_m", "heading_error_rad", "curvature_ahead_per_m", "lane"}),
     of_a_place=frozenset({"track", "s_m", "x_m", "y_m", "direction", "road_mask"}),
 )  # fmt: skip
 """What only the simulator knows, in the conventions of :mod:`ghostlap.sim.track.track`. ``cte_m``
@@ -59,7 +59,7 @@ and ``heading_error_rad`` are to the left in the driving direction; ``margin_m``
 nearer edge of the road, negative off it; ``conditions_seed`` is empty for the theme's own
 conditions; ``recovery`` is 1 where the car comes back to its line. ``curvature_ahead_per_m`` is the
 road's 10 m ahead, positive to the left; ``road_mask`` is what
-:func:`ghostlap.data.auxiliary.mask_text` writes; ``line`` is the expert's, see
+:func:`ghostlap.data.auxiliary.mask_text` writes; ``lane`` is the expert's, see
 :data:`ghostlap.data.lines.SIDES`. Earlier versions' tables lack the last four."""
 
 TABLES = (WHO_DROVE, PREDICTIONS, GROUND_TRUTH)

@@ -127,7 +127,7 @@ class _Rows(Observer):
                 brake=max(0.0, -float(throttle[0])),
                 speed_mph=float(self._world.telemetry().speed_mph[0]),
                 time=_EPOCH + datetime.timedelta(milliseconds=time_ms),
-                beside={**_truth(self._stretch, self._world), "line": SIDES[line]},
+                beside={**_truth(self._stretch, self._world), "lane": SIDES[line]},
             )
         except RecordingError as error:
             if not isinstance(error.__cause__, OSError):

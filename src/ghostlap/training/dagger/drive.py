@@ -272,7 +272,7 @@ class EpisodeRecorder:
             beside={
                 "driver": "expert" if by_expert else "pilot",
                 "pilot_steering": float(pilot_steering),
-                "line": self._line,
+                "lane": self._line,
                 **{name: float(getattr(truth, name)[self._car]) for name in TRUTH_COLUMNS},
             },
         )
