@@ -326,7 +326,7 @@ def test_no_pilot_means_that_a_person_drives(cockpit: Cockpit) -> None:
     cockpit.let_pilot_drive(Copied())
     cockpit.session.choose(None)
     state = cockpit.state()
-    assert (state["mode"], state["driving"], state["pilot"]) == ("manual", "person", None)
+    assert (state["mode"], state["driving"], state["pilot"]) == ("manual", "person", None, 0)
 
 
 def test_laps_are_timed(cockpit: Cockpit) -> None:
@@ -446,7 +446,7 @@ def test_a_disk_that_hangs_costs_moments_and_neither_memory_nor_time(
     recorder = SessionRecorder(tmp_path / "rec", said.append)
     pictures = np.zeros((3, 160, 320, 3), np.uint8)
     for i in range(100):
-        recorder.add(pictures, i / 15, 0.0, 0.0, 0.0, "person", None)
+        recorder.add(pictures, i / 15, 0.0, 0.0, 0.0, "person", None, 0)
     assert 64 <= recorder.rows <= 65  # one of them may be in the writer's hands
     assert len(said) == 1
     assert "too slow" in said[0]
@@ -468,7 +468,7 @@ def test_whatever_keeps_a_row_from_being_written_is_told(
     monkeypatch.setattr(Recorder, "append", no_memory)
     said: list[str] = []
     recorder = SessionRecorder(tmp_path / "rec", said.append)
-    recorder.add(np.zeros((3, 160, 320, 3), np.uint8), 0.0, 0.0, 0.0, 0.0, "person", None)
+    recorder.add(np.zeros((3, 160, 320, 3), np.uint8), 0.0, 0.0, 0.0, 0.0, "person", None, 0)
     recorder.close(60.0)
     assert recorder.is_broken
     assert said == [

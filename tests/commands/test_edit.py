@@ -123,7 +123,9 @@ def test_joined_recordings_keep_each_picture_and_table(drive: Path, tmp_path: Pa
     other = make_recording(tmp_path / "other", rows=20, seed=5)
     third = with_tables(make_recording(tmp_path / "third", rows=4, seed=7))
     (third / "ground_truth.csv").unlink()
-    text = (third / "who_drove.csv").read_text().replace("\n", ",x\n").replace("lane,x", "lane,mood")
+    text = (
+        (third / "who_drove.csv").read_text().replace("\n", ",x\n").replace("lane,x", "lane,mood")
+    )
     (third / "who_drove.csv").write_text(text)
     new = edited(drive, tmp_path / "new", merge=(other, third))
     parts = [read_recording(one).frames for one in (drive, other, third)]

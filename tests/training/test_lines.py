@@ -31,7 +31,7 @@ from ghostlap.data.recordings.tables_beside import GROUND_TRUTH, WHO_DROVE
 from ghostlap.data.vision.augmentation import parse_augmentation
 from ghostlap.driving.control import ControlConfig, Controller
 from ghostlap.driving.evaluation.lines_held import LinesHeld, lines_held
-from ghostlap.driving.rollout.config import EvaluateConfig
+from ghostlap.driving.rollout.config import Direction, EvaluateConfig
 from ghostlap.driving.rollout.episode import EpisodesResult
 from ghostlap.driving.rollout.plan import plan_pilot
 from ghostlap.driving.server.config import DriveConfig
@@ -112,7 +112,8 @@ def test_another_line_is_commanded_every_few_seconds(pilot: Pilot) -> None:
 
 def test_the_line_may_change_while_driving(pilot: Pilot) -> None:
     seen, controller = pilot.predict(frames_seen(1)), Controller()
-    for line, column in (("centre", 0), ("right_lane", 3), ("left_lane", 2)):
+    columns: dict[Line, int] = {"centre": 0, "right_lane": 3, "left_lane": 2}
+    for line, column in columns.items():
         controller.config = dataclasses.replace(controller.config, line=line)
         assert controller.answers(pilot, seen, math.nan, 0.05)[0, 0] == seen[0, column]
 
@@ -188,10 +189,8 @@ def test_a_pilot_without_lines_cannot_be_told_one(tmp_path: Path, line: Command)
 def held(command: Command, cte_m: Any, direction: int = 1) -> LinesHeld:
     """What is said of drives round a ring of 8 m width, 20 s long."""
     track = ring(radius_m=30)
-    ways = {1: "forward", -1: "backward"}
-    config = EvaluateConfig(
-        Path("a"), track=("ring.csv",), line=command, seeds=1, direction=ways[direction]
-    )  # type: ignore[arg-type]
+    way: Direction = "forward" if direction > 0 else "backward"
+    config = EvaluateConfig(Path("a"), track=("ring.csv",), line=command, seeds=1, direction=way)
     (task,) = plan_pilot(config, [track])
     driven = make_drive(20.0, cte_m=cte_m)
     result = EpisodesResult((driven,), (), (0,), (0,), 1.0)

@@ -43,8 +43,7 @@ class UnitySource:
     """Shows what a drive server sees and answers, and lets the page change the speed limit.
 
     For the drive server it is an ``Observer``, for the cockpit a ``Source``. Pictures that say they
-    are larger than ``max_side_px`` are not decoded. ``lines`` are those that
-    the pilot knows.
+    are larger than ``max_side_px`` are not decoded; ``lines`` are those that the pilot knows.
 
     Raises:
         PilotError: the pilot's saliency is there and cannot be read.
