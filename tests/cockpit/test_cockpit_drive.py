@@ -25,14 +25,14 @@ import ghostlap.commands.cockpit as command_module
 from ghostlap.base.errors import CockpitError, PilotError
 from ghostlap.cockpit.app import App
 from ghostlap.cockpit.config import CockpitConfig
-from ghostlap.cockpit.protocol import Kind, ShowSaliency, State, read_picture
+from ghostlap.cockpit.protocol import Kind, SetLine, ShowSaliency, State, read_picture
 from ghostlap.cockpit.simulator import EmbeddedSource
 from ghostlap.cockpit.unity import UnitySource
 from ghostlap.commands.cockpit import cockpit
 from ghostlap.data.formats.readers import read_recording
 from ghostlap.data.recordings.tables_beside import read_who_drove
 from ghostlap.data.vision.pictures import decode_rgb, encode_jpeg
-from ghostlap.driving.control import Controller
+from ghostlap.driving.control import ControlConfig, Controller
 from ghostlap.driving.server.config import DriveConfig
 from ghostlap.driving.server.drive_recorder import AnsweredFrame
 from ghostlap.driving.server.model_thread import PendingFrame, Prediction, predict_with
@@ -284,6 +284,19 @@ def test_a_saliency_that_fails_is_told_and_the_picture_shown(tmp_path: Path) -> 
     assert page_of_it.said[0].startswith("the saliency cannot be shown")
 
 
+def test_the_page_of_the_drive_server_changes_the_line(tmp_path: Path) -> None:
+    run = make_pilot(tmp_path / "runs" / "small")
+    drive = UnitySource(
+        CockpitConfig(runs=run.parent), run, 20.0, 1024, "switch", ("centre", "left_lane")
+    )
+    told = []
+    for line in (None, "left_lane", "right_lane", "centre"):
+        if line is not None:
+            drive.tell(SetLine(line))
+        told.append(drive.changed(ControlConfig()).line)
+    assert told == ["switch", "left_lane", "left_lane", "centre"]
+
+
 def test_the_page_of_the_drive_server_shows_the_drive(tmp_path: Path) -> None:
     run = make_pilot(tmp_path / "runs" / "small")
     jpeg = encode_jpeg(np.full((160, 320, 3), 150, np.uint8))
@@ -317,6 +330,8 @@ def test_the_page_of_the_drive_server_shows_the_drive(tmp_path: Path) -> None:
             await driver.settle()
             await answer("10.0000")  # it is carried out from the next one on
             assert '"throttle":"-' in await answer("10.0000")
+            await driver.say(type="line", line="left_lane")
+            assert "small drives as it was taught" in (await driver.hear("say"))["text"]
             await driver.say(type="record", on=True)
             assert "done there" in (await driver.hear("say"))["text"]
             await driver.say(type="saliency", on=True)

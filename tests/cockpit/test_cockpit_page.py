@@ -252,6 +252,14 @@ def test_settings(page: Page) -> None:
     expect(page.locator("#limit-value")).to_have_text(f"{before - 1} mph")
     page.locator("#limit").fill(str(before))
     until(page, f"ghostlap.state.speed_limit_mph === {before}")
+    page.focus("#view")
+    for key, line in ((".", "right_lane"), (",", "centre"), (",", "left_lane"), (",", "left_lane")):
+        page.keyboard.press(key)
+        until(page, f"ghostlap.state.line === '{line}'")
+    expect(page.locator("#line")).to_have_value("left_lane")
+    expect(page.locator("#who-text")).to_have_text("You drive, left lane")
+    page.select_option("#line", "centre")
+    until(page, "ghostlap.state.line === 'centre'")
     page.click("#open-road")
     page.select_option("#direction", "-1")
     page.get_by_role("button", name="Go there").click()
@@ -301,7 +309,9 @@ def test_keyboard_alone(page: Page) -> None:
         assert outline != "none", name
         reached.append(name)
     # No trap, and in the order in which they stand.
-    wanted = ["open-help", "view", "record", "reset", "pause", "pilot", "limit", "open-road"]
+    wanted = [
+        "open-help", "view", "record", "reset", "pause", "pilot", "limit", "line", "open-road",
+    ]  # fmt: skip
     assert [name for name in reached if name in wanted] == wanted
 
     page.focus("#record")

@@ -112,7 +112,7 @@ def _figures(changes: Floats, errors: Floats) -> tuple[Any, ...]:
     took_s = np.quantile(changes, [0.5, 0.95], method="inverted_cdf") if len(changes) else ()
     return (
         len(changes),
-        tuple(map(float, took_s)),
+        tuple(round(float(s), 3) for s in took_s),
         float(np.mean(changes <= IN_TIME_S)) * 100 if len(changes) else math.nan,
         float(errors.mean()) if len(errors) else math.nan,
         float(np.quantile(errors, 0.95)) if len(errors) else math.nan,
