@@ -29,8 +29,10 @@ from ghostlap.data.lines import SIDES, SWITCH_S, Command, Line, line_at, lines_o
 from ghostlap.data.loader import BatchLoader
 from ghostlap.data.recordings.tables_beside import GROUND_TRUTH, WHO_DROVE
 from ghostlap.data.vision.augmentation import parse_augmentation
+from ghostlap.data.vision.pictures import read_rgb
 from ghostlap.driving.control import ControlConfig, Controller
 from ghostlap.driving.evaluation.lines_held import LinesHeld, lines_held
+from ghostlap.driving.evaluation.offline import compare
 from ghostlap.driving.rollout.config import Direction, EvaluateConfig
 from ghostlap.driving.rollout.episode import EpisodesResult
 from ghostlap.driving.rollout.plan import plan_pilot
@@ -134,6 +136,18 @@ def test_a_picture_teaches_the_line_that_was_commanded(folder: Path) -> None:
     loader = BatchLoader(*common, batch_size=count, outputs=outputs, augmentation=flip)
     mirrored = loader._make(np.arange(count), np.random.default_rng(0))[1]
     np.testing.assert_array_equal(mirrored, -plain[:, [0, 2, 1]])
+
+
+def test_a_persons_steering_is_compared_with_that_for_the_same_line(
+    folder: Path, pilot: Pilot
+) -> None:
+    (compared,) = compare(pilot, [folder / "rec"])
+    frames = read_recording(folder / "rec").frames
+    answers = pilot.predict(np.stack([read_rgb(path) for path in frames["center"]]))
+    column = [{0: 0, 1: 2, -1: 3}[side] for side in lines_of(read_recording(folder / "rec"))]
+    off = answers[np.arange(len(frames)), column] - frames["steering"].to_numpy()
+    assert compared.error.mae == pytest.approx(np.abs(off).mean(), rel=1e-5)
+    assert compared.error.mae != pytest.approx(np.abs(answers[:, 0] - frames["steering"]).mean())
 
 
 def test_rows_of_which_no_table_tells_were_driven_in_the_centre(tmp_path: Path) -> None:

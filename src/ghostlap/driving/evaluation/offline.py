@@ -19,6 +19,7 @@ from ghostlap.base.terminal import plain
 from ghostlap.data.dataset import row_clock, steering_averaged, usable_rows
 from ghostlap.data.formats.readers import read_recording
 from ghostlap.data.labels import SteeringError, steering_error
+from ghostlap.data.lines import SIDES, lines_of
 from ghostlap.data.motion import STRETCH_GAP_S
 from ghostlap.data.recordings.reading import require_images
 from ghostlap.data.vision.pictures import read_rgb
@@ -78,6 +79,10 @@ def _compared(pilot: Pilot, path: Path, columns: Sequence[str]) -> AgainstPerson
     )
     if pilot.memory is not None:
         answers = _remembering(pilot, pilot.memory, answers, frames)
+    if len(pilot.lines) > 1:
+        lane = lines_of(dataclasses.replace(recording, frames=frames))
+        for line, side in SIDES.items():
+            answers[lane == side] = pilot.on_line(answers[lane == side], line)
     wanted = frames["steering"].to_numpy(np.float64)
     steering = answers[:, 0].astype(np.float64)
     meant = steering_averaged(frames, AVERAGED_S)["steering"].to_numpy(np.float64)
