@@ -52,8 +52,7 @@ def prepare_data(config: TrainConfig, console: Console) -> TrainingData:
     _tell_of_crop(config.preprocessing, preprocessing, console)
     _check_speed(config, recordings)
     _check_lines(config, recordings, console)
-    more = {"auxiliaries": bool(config.auxiliaries), "lines": config.lines}
-    samples = samples_as(config, recordings, **more)
+    samples = samples_as(config, recordings, auxiliaries=bool(config.auxiliaries))
     _check_auxiliaries(config, samples)
     if config.history or config.horizon:
         samples = with_moments(
