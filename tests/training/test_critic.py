@@ -18,6 +18,7 @@ from trainings import short_training
 
 from benchmarks.critic_figures import average_precision, pooled_auroc
 from ghostlap.base.errors import EvaluationError, PilotError, TrainingError
+from ghostlap.base.platform import quoted
 from ghostlap.commands.critic import CriticConfig, critic
 from ghostlap.commands.failures import failures
 from ghostlap.commands.train import train
@@ -339,6 +340,9 @@ def test_failures_are_driven_kept_resumed_and_made_a_critic(
     }  # fmt: skip
     assert all(len(one.features) == len(one.drive.time_s) for one in drives)
     before = Pilot.load(run)
+    with pytest.raises(EvaluationError) as caught:  # of other options than the usual ones
+        critic(CriticConfig(run), QUIET)
+    assert str(caught.value).endswith(f": ghostlap critic {quoted(run, '--drives', config.folder)}")
     with pytest.raises(EvaluationError, match="--nominal-s"):  # it fails every 2 s
         critic(CriticConfig(run, drives=(config.folder,), epochs=1), QUIET)
     monkeypatch.setattr("ghostlap.driving.failures.corpus.SETTLING_S", 0.2)

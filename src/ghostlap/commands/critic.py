@@ -15,9 +15,10 @@ from typing import Any
 import tyro
 from rich.console import Console
 
-from ghostlap.base.errors import PilotError, TrainingError
+from ghostlap.base.errors import EvaluationError, PilotError, TrainingError
 from ghostlap.base.folder_lock import FolderLock
 from ghostlap.base.options import Cluster, Count, Options
+from ghostlap.base.platform import quoted
 from ghostlap.base.terminal import say
 from ghostlap.commands.failures import failures
 from ghostlap.driving.failures import figures
@@ -147,7 +148,15 @@ def _driven(config: CriticConfig, console: Console) -> Path:
         cluster=config.cluster,
     )
     begun = (own.folder / EVALUATION_FILE).exists()
-    failures(dataclasses.replace(own, resume=begun), console)
+    try:
+        failures(dataclasses.replace(own, resume=begun), console)
+    except EvaluationError as error:
+        if not begun:
+            raise
+        there = quoted(config.pilot, "--drives", own.folder)
+        raise EvaluationError(
+            f"{error} To learn from the drives that are there: ghostlap critic {there}"
+        ) from error
     return own.folder
 
 
