@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import inspect
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,7 @@ from ghostlap.data.dataset import Samples, labels_ahead, make_samples, seconds, 
 from ghostlap.data.formats.readers import read_recording
 from ghostlap.data.recordings import CAMERAS, Recording
 from ghostlap.data.splits import split
+from ghostlap.training.config import TrainConfig
 
 
 def samples_of(moments_s: np.ndarray, recording: np.ndarray | None = None) -> Samples:
@@ -252,3 +254,9 @@ def test_samples_with_a_lead_leave_out_rows_without_a_later_label(tmp_path: Path
     plain, early = make_samples([recording]), make_samples([recording], lead_s=0.05)
     assert len(early) == len(plain) - 3
     np.testing.assert_array_equal(early.time_s, plain.time_s[:-3])
+
+
+def test_a_training_says_all_that_its_samples_depend_on() -> None:
+    """:func:`samples_as` takes each option by its name, and passes over one that is not there."""
+    asked = inspect.signature(make_samples).parameters.keys() - {"recordings", "auxiliaries"}
+    assert asked <= {field.name for field in dataclasses.fields(TrainConfig)}

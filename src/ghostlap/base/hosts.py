@@ -49,9 +49,12 @@ def is_foreign(
 ) -> bool:
     """Whether a request comes from a page that is not this server's own.
 
-    What is no browser sends none of its headers, as a rule, and is no page. The server serves no
-    pages under a name, so only the address by which it was reached is its own: a page cannot choose
-    what that means.
+    What is no browser sends none of its headers, as a rule, and is no page.
+
+    Args:
+        hosts, origins, sites: the values of ``Host``, ``Origin`` and ``Sec-Fetch-Site``.
+        own_address: by which the server was reached. It serves no pages under a name, so only
+            addresses are its own: a page cannot choose what those mean.
     """
     if not origins and not sites:
         return False

@@ -21,7 +21,7 @@ Driven = TypeVar("Driven", bound=Source)
 
 
 class App(Generic[Driven]):
-    """The cockpit, and what drives, while it is entered.
+    """The cockpit while it is entered; its source is started and stopped with it.
 
     Raises:
         CockpitError: the port is in use, or there is no such interface.

@@ -17,7 +17,10 @@ PATIENCE_S = 60.0
 
 
 class Making:
-    """One thing of each kind at a time on its own thread; ``put`` calls in the engine's, soon."""
+    """Makes things on threads of its own, one of each kind at a time.
+
+    ``put`` has a function called soon on the engine's thread, where errors that it raises are told.
+    """
 
     def __init__(
         self, put: Callable[[Callable[[], None]], None], clock: Callable[[], float]

@@ -21,7 +21,9 @@ MOMENTS_PER_S = 15.0
 
 
 class SessionRecorder(BackgroundRecorder):
-    """A recording under way, of which nothing stays if nothing was written; any thread may say so.
+    """A recording under way. Where nothing was written, nothing is left.
+
+    ``say`` tells a person what went wrong, perhaps from the writing thread.
 
     Raises:
         RecordingError: the folder cannot be written.

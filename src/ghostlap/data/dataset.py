@@ -194,7 +194,7 @@ def make_samples(
 
 
 def samples_as(options: Any, recordings: Sequence[Recording], **more: Any) -> Samples:
-    """Samples of recordings, as those of :func:`make_samples`' options say that a config has."""
+    """Samples as a config asks for them, by each option of :func:`make_samples` that it has."""
     names = inspect.signature(make_samples).parameters.keys() - {"recordings", "auxiliaries"}
     given = {name: getattr(options, name) for name in names if hasattr(options, name)}
     return make_samples(recordings, **given, **more)

@@ -43,7 +43,7 @@ class DemoConfig(Options, error=DemoError):
 
 @dataclasses.dataclass(frozen=True)
 class Amount:
-    """Amounts of work: enough to drive all but without an intervention, and no more."""
+    """Amounts of work: enough to drive with hardly an intervention, and no more."""
 
     laps: int
     """Laps recorded, each in another light."""

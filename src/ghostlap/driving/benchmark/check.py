@@ -74,7 +74,10 @@ def drive_again(
     count: int,
     drive: Callable[[Sequence[EpisodesTask]], Sequence[Driven]],
 ) -> Checked:
-    """Drive some of a result's drives again, drawn by chance, in order, and compare."""
+    """Drive ``count`` of a result's drives again, drawn by chance, and compare.
+
+    ``drive`` drives tasks and gives what came of them in their order.
+    """
     problems = problems_on_paper(result)
     suite = suite_named(result["suite"]["name"])
     if described(policy) != {**result["policy"], "name": policy.name}:

@@ -158,7 +158,7 @@ def parse_drive(lines: Iterable[str], name: str | Path) -> Drive:
             raise ValueError(f"its columns are {header}")
         columns = dict(zip(header, np.array(rows, float).T, strict=True))
         columns.setdefault("spread", np.full(len(rows), np.nan))
-    except (OSError, ValueError, KeyError, csv.Error) as error:
+    except (ValueError, KeyError, csv.Error) as error:
         raise _no_drive(name, error) from error
     codes = columns.pop("intervention").astype(np.int8)
     pushed = columns.pop("pushed").astype(bool)

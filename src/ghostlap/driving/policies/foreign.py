@@ -92,7 +92,7 @@ class Talk:
         self._start(self._tell, writes)
 
     def begin(self, shape: tuple[int, int, int]) -> None:
-        """Tell of a new drive, the shape of its frames, and wait until the policy is ready."""
+        """Tell of a new drive with frames ``(height, width, 3)``; wait until it is ready."""
         if self.problem:
             return
         self.faults.clear()

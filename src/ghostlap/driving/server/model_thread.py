@@ -123,7 +123,10 @@ class Asker(Protocol):
 
 
 class ModelThread:
-    """Looks at frames beside the event loop, which so can answer even while a pilot is stuck."""
+    """Looks at frames beside the event loop, which so can answer even while a pilot is stuck.
+
+    ``predict`` raises nothing.
+    """
 
     def __init__(self, predict: Predict, loop: AbstractEventLoop) -> None:
         self._predict = predict
@@ -137,7 +140,10 @@ class ModelThread:
         self._thread.start()
 
     def ask(self, asker: Asker, goes_first: bool = False) -> None:
-        """Queue up, at every other turn before others; once until :meth:`Asker.answered`."""
+        """Queue up, once until :meth:`Asker.answered`, so that turns are fair.
+
+        Who ``goes_first`` has every other turn.
+        """
         (self._first if goes_first else self._others).append(asker)
         self._waiting.release()
 

@@ -24,7 +24,7 @@ class UncertaintyNotice:
         self._last_s = -math.inf
 
     def begins(self, unsure: float, now_s: float) -> bool:
-        """Whether an occurrence begins now, of a pilot that has been unsure, from 0 to 1."""
+        """Whether an occurrence begins now; ``unsure`` is how the pilot has been, from 0 to 1."""
         self.slows = self._works and unsure > _SLOWS_FROM
         if not self.slows:
             return False
