@@ -23,6 +23,7 @@ from ghostlap.commands.cli import main
 from ghostlap.commands.convert import convert
 from ghostlap.commands.doctor import DoctorConfig, doctor
 from ghostlap.commands.edit import EditConfig, edit
+from ghostlap.data.auxiliary import MASK_COLUMNS, MASK_ROWS, truth_of
 from ghostlap.data.formats.config import ConvertConfig
 from ghostlap.data.formats.readers import read_recording
 from ghostlap.data.lines import lines_of
@@ -48,6 +49,7 @@ def with_tables(folder: Path) -> Path:
                 "cte_m": 0.5,
                 "margin_m": 2.0,
                 "stretch": 3,
+                "road_mask": "80001" + "0" * 40 + "c0000",
             }
             truth.append(center, place)
     return folder
@@ -158,15 +160,18 @@ def test_a_mirrored_drive_steers_the_other_way(drive: Path, tmp_path: Path) -> N
     assert after["steering"].tolist() == [-value for value in before["steering"]]
     for camera, other in (("center", "center"), ("left", "right"), ("right", "left")):
         assert Path(after[camera][4]).name.startswith(camera)
-        one, turned = read_rgb(after[camera][4]), read_rgb(before[other][4])[:, ::-1]
-        assert np.abs(one.astype(int) - turned).mean() < 2
+        one, other_way = read_rgb(after[camera][4]), read_rgb(before[other][4])[:, ::-1]
+        assert np.abs(one.astype(int) - other_way).mean() < 2
     who = list(read_who_drove(new).values())
     assert [said.pilot_steering for said in who[:3]] == [0.0, -0.01, -0.02]
     assert lines_of(read_recording(new)).tolist() == [0, -1] * 10
-    (_, cte_m, margin_m, track, s_m), *_ = GROUND_TRUTH.rows(
-        new, "cte_m", "margin_m", "track", "s_m"
-    )
-    assert (cte_m, margin_m, track, s_m) == (-0.5, 2.0, None, None)
+    names = ("cte_m", "margin_m", "track", "s_m", "road_mask")
+    (_, *told), *_ = GROUND_TRUTH.rows(new, *names)
+    assert told == [-0.5, 2.0, None, None, "80001" + "0" * 40 + "00003"]
+    masks = [truth_of(read_recording(folder))["mask"][0] for folder in (drive, new)]
+    seen, turned = (np.unpackbits(mask).reshape(MASK_ROWS, MASK_COLUMNS) for mask in masks)
+    assert seen.any()
+    assert (turned == seen[:, ::-1]).all()
     found = doctor(DoctorConfig((new,)))
     assert found["errors"] == 0
     both = edited(drive, tmp_path / "both", merge=new)

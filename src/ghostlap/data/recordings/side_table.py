@@ -52,6 +52,8 @@ class SideTable:
     """Columns whose sign changes where left and right are exchanged."""
     of_a_place: frozenset[str] = frozenset()
     """Columns that nothing is known of where left and right are exchanged: no road is like that."""
+    bits_a_row: Mapping[str, int] = dataclasses.field(default_factory=dict)
+    """Columns of hexadecimal pictures, whose rows are so wide, and which are mirrored then."""
 
     def plus(self, columns: Mapping[str, str]) -> SideTable:
         """The same table with further columns."""
@@ -62,6 +64,8 @@ class SideTable:
         """A cell's text where left and right are exchanged."""
         if column in self.of_a_place:
             return ""
+        if column in self.bits_a_row:
+            return _mirrored_bits(text, self.bits_a_row[column])
         try:
             return f"{0 - float(text):{self.columns[column]}}" if column in self.turned else text
         except ValueError:
@@ -294,3 +298,15 @@ def _whole_bytes(path: Path) -> int:
 
 def _shown(text: str) -> str:
     return text if len(text) <= _SHOWN_CHARACTERS else text[: _SHOWN_CHARACTERS - 1] + "…"
+
+
+def _mirrored_bits(text: str, width: int) -> str:
+    """A picture in hexadecimal digits with left and right exchanged; what is none stays."""
+    try:
+        bits = "".join(f"{byte:08b}" for byte in bytes.fromhex(text))
+    except ValueError:
+        return text
+    if not bits or len(bits) % width:
+        return text
+    rows = (bits[at : at + width][::-1] for at in range(0, len(bits), width))
+    return f"{int(''.join(rows), 2):0{len(text)}x}"

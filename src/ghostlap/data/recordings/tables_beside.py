@@ -52,7 +52,8 @@ GROUND_TRUTH = SideTable(
         "lane": ".0f",
     },
     turned=frozenset({"cte_m", "heading_error_rad", "curvature_ahead_per_m", "lane"}),
-    of_a_place=frozenset({"track", "s_m", "x_m", "y_m", "direction", "road_mask"}),
+    of_a_place=frozenset({"track", "s_m", "x_m", "y_m", "direction"}),
+    bits_a_row={"road_mask": 20},
 )  # fmt: skip
 """What only the simulator knows, in the conventions of :mod:`ghostlap.sim.track.track`. ``cte_m``
 and ``heading_error_rad`` are to the left in the driving direction; ``margin_m`` is the way to the
