@@ -30,3 +30,12 @@ def link_or_skip(link: Path, target: Any, is_folder: bool = False) -> None:
         pytest.skip("this system does not let everybody make links")
     if not link.is_symlink():  # Wine makes none, and says nothing of it
         pytest.skip("this system makes no links")
+
+
+def why_not_there(path: Path) -> str:
+    """What this system says of a file that is not there; Windows says when it is the folder."""
+    try:
+        path.stat()
+    except OSError as error:
+        return str(error.strerror)
+    raise AssertionError(f"{path} is there")

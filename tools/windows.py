@@ -28,6 +28,7 @@ import urllib.error
 import urllib.request
 import zipfile
 from collections.abc import Iterator
+from importlib import metadata
 from pathlib import Path
 
 from packaging.requirements import Requirement
@@ -46,7 +47,9 @@ FOR_WINDOWS = [
     "--platform", "win_amd64", "--python-version", "3.11", "--implementation", "cp",
     "--only-binary", ":all:",
 ]  # fmt: skip
-OTHERS = ["pytest", "pytest-timeout", "hypothesis", "tzdata", "colorama", "pip"]
+OTHERS = [
+    "pytest", "pytest-timeout", "hypothesis", "ipykernel", "nbclient", "tzdata", "colorama", "pip",
+]  # fmt: skip
 LACKING = {"math": "MATH", "runtime": "FENV"}
 """Wine's libraries of C that lack something, and what windows.c has for them."""
 NO_CARDS = b"Failed to create DXGI factory.\n"
@@ -56,7 +59,9 @@ TESTS = [
     "base",
     "data/recordings",
     "data/test_frame_cache.py",
+    "data/vision",
     "driving/server",
+    "sim",
 ]
 STEP_S = 3600
 
@@ -91,6 +96,7 @@ def make_kit() -> None:
     install_tools()
     interpreter()
     fetch("install", "--target", PACKAGES, "-c", ROOT / "constraints.txt", *wanted)
+    name_the_version()
     for library, part in LACKING.items():
         complete(library, part)
     for path in (PACKAGES / "onnxruntime").rglob("onnxruntime*.*"):
@@ -139,6 +145,14 @@ def fetch(*arguments: object) -> None:
         raise Unavailable("pip cannot fetch the packages for Windows") from error
 
 
+def name_the_version() -> None:
+    """What pip would write of Ghostlap, whose source is used as it lies."""
+    for path in metadata.files("ghostlap") or ():
+        if path.name == "METADATA":
+            (PACKAGES / path).parent.mkdir()
+            shutil.copy(path.locate(), PACKAGES / path)
+
+
 def interpreter() -> None:
     """Python's library, its modules, the C runtime and a program that starts it."""
     fetch("download", "--no-deps", "-d", KIT, "panda3d==1.10.15", "msvc-runtime")
@@ -166,10 +180,10 @@ def interpreter() -> None:
             shutil.copy(path, PYTHON / "Lib")
     # Python 3.11.9, whose import system is compiled in, calls this of the class; 3.11.7's library,
     # say, has it as a method.
-    metadata = PYTHON / "Lib" / "importlib" / "metadata" / "__init__.py"
-    text, method = metadata.read_text(encoding="utf-8"), "    def invalidate_caches(cls)"
+    source = PYTHON / "Lib" / "importlib" / "metadata" / "__init__.py"
+    text, method = source.read_text(encoding="utf-8"), "    def invalidate_caches(cls)"
     text = text.replace(f"    @classmethod\n{method}", method)
-    metadata.write_text(text.replace(method, f"    @classmethod\n{method}"), encoding="utf-8")
+    source.write_text(text.replace(method, f"    @classmethod\n{method}"), encoding="utf-8")
     build(PYTHON / "python.exe", "PYTHON", "-municode")
     library(
         "python3.dll", "EMPTY", {name: f"python311.{name}" for name in exports("python311.dll")}

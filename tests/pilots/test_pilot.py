@@ -71,7 +71,7 @@ def test_a_backend_that_cannot_write_onnx_has_tensorflow_do_it(
     assert Pilot.load(tmp_path).steer(frame) == pytest.approx(
         Pilot.load(trained.out).steer(frame), abs=1e-5
     )
-    monkeypatch.setattr(sys, "executable", shutil.which("false") or shutil.which("where"))
+    monkeypatch.setattr(sys, "executable", shutil.which("false") or shutil.which("reg"))
     with pytest.raises(PilotError, match="cannot be written as ONNX. model.keras is kept"):
         export_onnx(network, tmp_path / "x.onnx")
 

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from places import SHARED
+from systems import why_not_there
 
 from ghostlap.base.errors import TrackError
 from ghostlap.sim.track import track_file
@@ -122,7 +123,7 @@ def test_real_circuits(name: str, length_m: float) -> None:
 
 def test_no_such_file(tmp_path: Path) -> None:
     path = tmp_path / "none.csv"
-    assert refusal(path) == f"{path}: cannot be read (No such file or directory). {FORMAT}"
+    assert refusal(path) == f"{path}: cannot be read ({why_not_there(path)}). {FORMAT}"
     assert (
         refusal(tmp_path)
         == f"{tmp_path}: cannot be read (must be a file, and is a folder). {FORMAT}"

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
 import pytest
 from scipy.spatial import cKDTree
+from systems import why_not_there
 
 from ghostlap.base.errors import TrackError
 from ghostlap.sim.expert import Expert, ExpertDriver
@@ -147,5 +149,7 @@ def test_an_unknown_name_lists_the_known_ones(name: str) -> None:
 
 
 def test_a_file_that_is_missing_is_named() -> None:
-    with pytest.raises(TrackError, match=r"^circuits.Spa.csv: cannot be read \(No such file"):
+    path = Path("circuits/Spa.csv")
+    said = re.escape(f"{path}: cannot be read ({why_not_there(path)})")
+    with pytest.raises(TrackError, match=f"^{said}"):
         track_named("circuits/Spa.csv")
