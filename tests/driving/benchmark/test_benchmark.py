@@ -27,7 +27,7 @@ from ghostlap.driving.benchmark.config import BenchmarkConfig
 from ghostlap.driving.benchmark.result import fingerprint, followed
 from ghostlap.driving.evaluation.episode_files import drive_episodes
 from ghostlap.driving.policies.policy import policy_of
-from ghostlap.driving.rollout.seen_through import PICTURE_CHANGES, SeenThrough
+from ghostlap.driving.rollout.seen_through import PICTURE_CHANGES, SeenThrough, first_row_behind
 from ghostlap.sim.track.tracks import track_named
 
 QUIET = Console(file=io.StringIO())
@@ -392,3 +392,28 @@ def test_the_same_moment_is_seen_the_same_whatever_rows_are_kept() -> None:
     assert not np.array_equal(whole[0], whole[1]), "each drive has its own rain"
     alone = SeenThrough(Still(), {}, [1, 2], None).frames()  # type: ignore[arg-type]
     assert (alone == 100).all()
+
+
+class From(Still):
+    """The lower rows of pictures in which no row is like another."""
+
+    def __init__(self, first: int) -> None:
+        self.first = first
+
+    def frames(self) -> np.ndarray:
+        whole = np.random.default_rng(0).integers(0, 256, (2, 1, 90, 60, 3), np.uint8)
+        return whole[:, :, self.first :]
+
+
+@pytest.mark.parametrize("name", [*PICTURE_CHANGES, "all"])
+@pytest.mark.parametrize("much", [0.4, 1.5, 3.0])
+@pytest.mark.parametrize("rows", [(40, 60), (2, 88), (0, 90)])
+def test_rows_that_do_not_show_need_not_be_painted(
+    name: str, much: float, rows: tuple[int, int]
+) -> None:
+    changes = {one: much for one in PICTURE_CHANGES if name in (one, "all")}
+    whole = SeenThrough(From(0), changes, [1, 2], rows)  # type: ignore[arg-type]
+    first = first_row_behind(rows, changes)
+    assert first >= rows[0] - 10
+    part = SeenThrough(From(first), changes, [1, 2], rows, first)  # type: ignore[arg-type]
+    assert np.array_equal(whole.frames(), part.frames())

@@ -20,7 +20,7 @@ from ghostlap.driving.rollout.observers import AnswerCounter, DriveLog, FeatureL
 from ghostlap.driving.rollout.plan import EpisodesTask
 from ghostlap.driving.rollout.policy import ForeignDriver, PolicyDriver
 from ghostlap.driving.rollout.rollout import ClosedLoop, rollout
-from ghostlap.driving.rollout.seen_through import SeenThrough
+from ghostlap.driving.rollout.seen_through import SeenThrough, first_row_behind
 from ghostlap.pilots.pilot import Pilot
 from ghostlap.sim.expert import Expert
 from ghostlap.sim.simulation import Simulation
@@ -125,10 +125,13 @@ def simulation_of(task: EpisodesTask, **view: Any) -> Simulation:
         view["vehicle"] = Vehicle(**task.stress.vehicle)
     if not picture or not view.get("cameras", ("center",)):
         return make(track, task.conditions, starts, **view)
-    rows = view.pop("rows", None)  # what is drawn onto a picture must not depend on its rows
-    whole = make(track, task.conditions, starts, **view)
+    rows, above = view.pop("rows", None), 0
+    if rows:
+        above = first_row_behind(rows, picture)
+        view["rows"] = (above, view["height_px"])
+    simulation = make(track, task.conditions, starts, **view)
     seeds = [2 * episode.seed + (episode.start.direction > 0) for episode in task.episodes]
-    return cast(Simulation, SeenThrough(whole, picture, seeds, rows))
+    return cast(Simulation, SeenThrough(simulation, picture, seeds, rows, above))
 
 
 def simulation_class(name: str, error: type[GhostlapError]) -> Callable[..., Simulation]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -67,12 +68,24 @@ PICTURE_CHANGES: dict[str, Callable[[Rgb, float, NDArray[np.float64]], Rgb]] = {
 sigma in pixels, sigma in grey levels) and four drawn numbers in [0, 1)."""
 
 
+def first_row_behind(rows: tuple[int, int], picture: Mapping[str, float]) -> int:
+    """The first row of a frame that shows in some rows of it once it is changed.
+
+    A blur mixes several. Below it a frame must be whole: the renderer follows each column from the
+    bottom up, and ends in places that differ a little for another beginning.
+    """
+    reach = math.ceil(3 * picture.get("blur", 0.0)) + 1  # OpenCV's kernels end at 3 sigma
+    return max(0, rows[0] - reach)
+
+
 class SeenThrough:
     """A simulation of which only the pictures differ; the same moment is always seen the same.
 
     Args:
         picture: how much of each of :data:`PICTURE_CHANGES`.
         rows: part of each frame that is given on, first and end.
+        left_out: how many rows of whole frames the simulation leaves out above; they are black
+            here. What is drawn depends on a frame's size, so changes are made to whole ones.
     """
 
     def __init__(
@@ -81,8 +94,10 @@ class SeenThrough:
         picture: Mapping[str, float],
         seeds: Sequence[int],
         rows: tuple[int, int] | None,
+        left_out: int = 0,
     ) -> None:
         self._simulation, self._picture, self._seeds = simulation, picture, seeds
+        self._left_out = ((0, 0), (left_out, 0), (0, 0), (0, 0))
         self._rows = slice(*(rows or (None,)))
 
     def __getattr__(self, name: str) -> Any:
@@ -90,7 +105,8 @@ class SeenThrough:
 
     def frames(self) -> NDArray[np.uint8]:
         """The center camera's pictures now: RGB, shape ``(cars, 1, rows, width, 3)``."""
-        seen = self._changed(self._simulation.frames()[:, 0], self._seeds)
+        whole = np.pad(self._simulation.frames()[:, 0], self._left_out)
+        seen = self._changed(whole, self._seeds)
         return np.ascontiguousarray(seen[:, None, self._rows])
 
     def frames_at(self, places: list[Start]) -> NDArray[np.uint8]:
