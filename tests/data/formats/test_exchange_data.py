@@ -194,7 +194,7 @@ def test_a_table_opens_nothing_outside_its_folder(table: Path, tmp_path: Path) -
     (inside / "data.csv").write_text(
         f"a,b\n../secret.jpg,0\n{tmp_path}/secret.jpg,0\na/../../secret.jpg,0\n"
     )
-    with pytest.raises(RecordingError, match="names no picture that is here"):
+    with pytest.raises(RecordingError, match="all 3 images that the log names are missing"):
         converted(inside, tmp_path / "out", "udacity", columns=("center=a", "steering=b"))
 
 

@@ -16,12 +16,12 @@ from numpy.typing import NDArray
 from ghostlap.base.errors import ImageError
 from ghostlap.data.doctor.findings import Finding, finding
 from ghostlap.data.recordings import CAMERAS, Recording
+from ghostlap.data.recordings.picture_finder import PICTURE_ENDINGS
 from ghostlap.data.vision.camera import SIDE_CAMERA_M, Camera
 from ghostlap.data.vision.pictures import Rgb, decode_rgb, read_picture, read_rgb
 from ghostlap.data.vision.shards import is_picture
 
 _NOT_NAMED, _MISSING, _BROKEN, _FINE = 0, 1, 2, 3
-_IMAGE_ENDINGS = (".jpg", ".jpeg", ".png")
 _IMAGES_A_TASK = 64
 _SAMPLED_ROWS = 60
 _GROUND_ROWS = (75, 130)  # of 160: road, above the bonnet
@@ -97,7 +97,8 @@ def _orphans(recording: Recording, paths: Sequence[str]) -> tuple[int, str]:
     try:
         with os.scandir(recording.image_folder) as entries:
             for entry in entries:
-                if entry.name.lower().endswith(_IMAGE_ENDINGS) and entry.name not in named:
+                is_one = entry.name.lower().endswith(PICTURE_ENDINGS) and entry.name[0] != "."
+                if is_one and entry.name not in named:
                     count += 1
                     example = example or entry.name
     except OSError:

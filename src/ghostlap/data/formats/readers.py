@@ -28,14 +28,15 @@ from ghostlap.data.formats.table import find_tables, read_table
 from ghostlap.data.recordings import Recording
 from ghostlap.data.recordings.columns import Choice, choice_of
 from ghostlap.data.recordings.driving_log import LOG_NAME
+from ghostlap.data.recordings.picture_finder import PICTURE_ENDINGS
 from ghostlap.data.recordings.reading import read_driving_log
 from ghostlap.data.recordings.tub import is_tub, read_tub
 
 _LOOKED_AT_BELOW = 2000
+_LEVELS_BELOW = 3
 _NAMED = 4
 _PILOT = "pilot.json"
 """By what a run folder is known."""
-_PICTURES = (".jpg", ".jpeg", ".png")
 _OTHER_FILES = {
     "an archive. Unpack it, and name the folder that comes of it.": (
         ".zip", ".tar", ".tgz", ".tar.gz", ".tar.bz2", ".tar.xz", ".7z", ".rar",
@@ -229,11 +230,11 @@ def _short(path: Path) -> Path:
 
 
 def _below(path: Path) -> Iterator[Path]:
-    """Folders in a folder, and in these."""
-    inner = [one for one in _folders(path) if one.name != "IMG"]
-    yield from inner
-    for one in inner:
-        yield from _folders(one)
+    """Folders in a folder, and in these, three deep."""
+    level = [path]
+    for _ in range(_LEVELS_BELOW):
+        level = [one for above in level for one in _folders(above) if one.name != "IMG"]
+        yield from level[:_LOOKED_AT_BELOW]
 
 
 def _folders(path: Path) -> list[Path]:
@@ -247,4 +248,4 @@ def _folders(path: Path) -> list[Path]:
 
 def _pictures(path: Path) -> Iterator[str]:
     with os.scandir(path) as entries:
-        yield from (one.name for one in entries if one.name.lower().endswith(_PICTURES))
+        yield from (one.name for one in entries if one.name.lower().endswith(PICTURE_ENDINGS))

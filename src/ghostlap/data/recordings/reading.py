@@ -18,6 +18,7 @@ from ghostlap.base.errors import RecordingError
 from ghostlap.data.recordings.columns import CAMERAS, Choice
 from ghostlap.data.recordings.driving_log import LOG_NAME, read_log
 from ghostlap.data.recordings.log_table import DrivingLog, LogNote
+from ghostlap.data.recordings.picture_finder import PictureFinder
 from ghostlap.data.vision.shards import is_picture
 
 if TYPE_CHECKING:
@@ -72,8 +73,15 @@ def read_driving_log(path: Path, choice: Choice) -> Recording:
         RecordingError: no row of it can be read, or it is not clear which column is what.
     """
     log_path = path if path.is_file() else path / LOG_NAME
+    folder = log_path.parent
     log = read_log(log_path, choice=choice)
-    return recording_of(log, log_path.parent, find_images(log_path.parent, log))
+    images = find_images(folder, log)
+    repeated = len(log.origins) > 1 and len(set(log.names[0])) < len(log)
+    if repeated or _count(images, log) < len(_probed(log)):  # in several folders, called otherwise
+        found = read_log(log_path, choice=choice, name_of=PictureFinder(folder).name)
+        if repeated or _count(folder, found) > _count(images, log):
+            log, images = found, folder
+    return recording_of(log, folder, images)
 
 
 def recording_of(
@@ -134,11 +142,22 @@ def _missing_images_message(recording: Recording, count: int) -> str:
 def find_images(folder: Path, log: DrivingLog) -> Path:
     """The folder of a log's images: ``IMG/`` as a rule; that of the log, or one in it, if only
     there are images of it."""
-    names = [name for column in log.names for name in column[:_PROBED_ROWS] if name]
+    names = _probed(log)
     for images in (folder / "IMG", folder, *sorted(folder.iterdir())[:_PROBED_FOLDERS]):
         if any(is_picture(images / name) for name in names):
             return images
     return folder / "IMG"
+
+
+def _probed(log: DrivingLog) -> list[str]:
+    """Some of the pictures that a log names, of its beginning and its end."""
+    places = sorted({*range(len(log))[:_PROBED_ROWS], *range(len(log))[-_PROBED_ROWS:]})
+    return [name for column in log.names for name in column.at(places) if name]
+
+
+def _count(images: Path, log: DrivingLog) -> int:
+    """How many of these are there."""
+    return sum(is_picture(images / name) for name in _probed(log))
 
 
 def _frames(log: DrivingLog, images: Path) -> pd.DataFrame:
