@@ -155,7 +155,15 @@ def _measure(
     with connected(config.cluster), FolderLock(folder, BenchmarkError):
         finished = begin_folder(folder, heading, tasks, config.resume)
         try:
-            drive_the_rest(folder, config.processes, config.cluster, tasks, finished, console)
+            drive_the_rest(
+                folder,
+                config.processes,
+                config.cluster,
+                tasks,
+                finished,
+                console,
+                abreast=policy.can_drive_abreast,
+            )
         finally:
             if len(finished) < len(tasks):
                 say(

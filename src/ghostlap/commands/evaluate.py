@@ -24,7 +24,7 @@ from ghostlap.base.named import named_function
 from ghostlap.base.so_far import tell
 from ghostlap.base.terminal import progress_bar, say, warn
 from ghostlap.data.labels import MPS_A_MPH
-from ghostlap.driving.evaluation.episode_files import drive_episodes
+from ghostlap.driving.evaluation.episode_files import apart, drive_episodes
 from ghostlap.driving.evaluation.folder import begin_folder, heading, keep
 from ghostlap.driving.evaluation.lines_held import lines_held
 from ghostlap.driving.evaluation.map_picture import save_map
@@ -39,7 +39,13 @@ from ghostlap.driving.evaluation.results import (
 from ghostlap.driving.evaluation.table import answers_warnings, failure_prediction_note, show
 from ghostlap.driving.measured import EVALUATION_FILE
 from ghostlap.driving.rollout.config import EvaluateConfig, file_name_of
-from ghostlap.driving.rollout.plan import EpisodesTask, plan_expert, plan_pilot
+from ghostlap.driving.rollout.plan import (
+    EpisodesTask,
+    as_one,
+    plan_expert,
+    plan_pilot,
+    side_by_side,
+)
 from ghostlap.pilots.pilot import Pilot
 from ghostlap.sim.track.track import Track
 from ghostlap.sim.track.track_checks import speed_warning
@@ -139,30 +145,38 @@ def drive_the_rest(
     tasks: Sequence[EpisodesTask],
     finished: Finished,
     console: Console,
+    *,
+    abreast: bool = False,
 ) -> None:
     """Drive all tasks that are not in ``finished``, and keep each there and in a folder.
 
     Args:
         processes: how many drive at once; None is one a core.
         finished: those that have been driven; the others are added.
+        abreast: drive tasks of one episode that see the same road in the same light as one.
     """
     done = [task for task, _ in finished]
     rest = [index for index, task in enumerate(tasks) if task not in done]
-    costs = [_EXPERTS_SHARE if tasks[index].by_expert else 1.0 for index in rest]
-    whole = sum(tasks[index].whole_m * cost for index, cost in zip(rest, costs, strict=True))
+    groups, driven_as = [[index] for index in rest], [tasks[index] for index in rest]
+    if abreast:
+        groups = [[rest[place] for place in alike] for alike in side_by_side(driven_as)]
+        driven_as = [as_one([tasks[index] for index in group]) for group in groups]
+    costs = [_EXPERTS_SHARE if task.by_expert else 1.0 for task in driven_as]
+    whole = sum(task.whole_m * cost for task, cost in zip(driven_as, costs, strict=True))
     with progress_bar(console, "{task.percentage:.0f} %") as progress:
         bar = progress.add_task("driving", total=whole)
         results = run_tasks(
             drive_episodes,
-            [tasks[index] for index in rest],
+            driven_as,
             processes=processes,
             cluster=cluster,
             on_report=lambda place, metres: progress.advance(bar, metres * costs[place]),
         )
         with contextlib.closing(results):  # type: ignore[type-var]
             for place, driven in results:
-                index = rest[place]
-                finished.append((tasks[index], keep(folder, index, driven)))
+                parts = apart(driven) if abreast else [driven]
+                for index, part in zip(groups[place], parts, strict=True):
+                    finished.append((tasks[index], keep(folder, index, part)))
                 tell(folder, lambda: {"lines": list(map(line_as_json, table_lines(finished)))})
 
 

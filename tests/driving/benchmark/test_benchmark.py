@@ -26,7 +26,7 @@ from ghostlap.driving.benchmark import suite
 from ghostlap.driving.benchmark.config import BenchmarkConfig
 from ghostlap.driving.benchmark.result import fingerprint, followed
 from ghostlap.driving.evaluation.episode_files import drive_episodes
-from ghostlap.driving.policies.policy import policy_of
+from ghostlap.driving.policies.policy import Policy, policy_of
 from ghostlap.driving.rollout.seen_through import PICTURE_CHANGES, SeenThrough, first_row_behind
 from ghostlap.sim.track.tracks import track_named
 
@@ -146,7 +146,7 @@ def test_an_interrupted_one_goes_on_to_the_same_bytes(
     driven: list[Any] = []
 
     def stops(task: Any, report: Callable[[float], None]) -> Any:
-        if len(driven) == 3:
+        if driven:
             raise KeyboardInterrupt
         driven.append(task)
         return drive_episodes(task, report)
@@ -155,12 +155,39 @@ def test_an_interrupted_one_goes_on_to_the_same_bytes(
         patch.setattr("ghostlap.commands.evaluate.drive_episodes", stops)
         with pytest.raises(KeyboardInterrupt):
             measured("a")
+    (task,) = driven
+    assert [episode.way for episode in task.episodes] == ["forward", "backward"]
     driven.clear()
+    finished = tmp_path / "benchmark" / "v1" / "a" / "finished.jsonl"
+    first, _ = finished.read_bytes().splitlines(keepends=True)
+    finished.write_bytes(first)  # killed between the two
     (resumed,) = measured("a", resume=True)
     assert Path(resumed["file"]).read_bytes() == Path(whole["file"]).read_bytes()
     make_pilot(tmp_path / "b")
     with pytest.raises(BenchmarkError, match="nothing to resume"):
         measured("b", resume=True)
+
+
+@pytest.mark.usefixtures("small")
+@pytest.mark.parametrize("name", ["generalist", "expert"])
+def test_side_by_side_each_drives_as_alone(tmp_path: Path, name: str) -> None:
+    measured(name)
+    drives = tmp_path / "benchmark" / "v1" / name / "drives"
+    policy = policy_of(name)
+    assert policy.can_drive_abreast
+    for task in suite.suite_named("v1").tasks(policy):
+        for path, content in drive_episodes(task, lambda metres: None).files.items():
+            assert (drives / Path(path).name).read_bytes() == content, path
+    assert len(list(drives.iterdir())) == 4
+
+
+def test_who_reckons_for_all_cars_at_once_drives_alone(tmp_path: Path) -> None:
+    make_pilot(tmp_path / "a")
+    description = json.loads((tmp_path / "a" / "pilot.json").read_text())
+    for name in ("critic", "memory"):
+        (tmp_path / "a" / "pilot.json").write_text(json.dumps({**description, name: {}}))
+        assert not Policy("a", "run folder", tmp_path / "a", "").can_drive_abreast
+    assert not policy_of("mine:straight").can_drive_abreast
 
 
 FAULTS: dict[str, tuple[str, dict[str, Any]]] = {

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -60,6 +60,21 @@ def as_files(task: EpisodesTask, result: EpisodesResult) -> Driven:
         files[f"{_MOMENTS}/{name}"] = frames_jpeg(incident)
     kept = dataclasses.replace(result, drives=tuple(drives), incidents=(), worst=None, features=())
     return Driven(kept, files)
+
+
+def apart(driven: Driven) -> Iterator[Driven]:
+    """What came of each episode of several that were driven as one; the first brings all files."""
+    whole, files = driven.result, driven.files
+    for drive, *counts in zip(whole.drives, whole.not_a_number, whole.out_of_range, strict=True):
+        part = dataclasses.replace(
+            whole,
+            drives=(drive,),
+            not_a_number=(counts[0],),
+            out_of_range=(counts[1],),
+            seconds=whole.seconds / len(whole.drives),
+        )
+        yield Driven(part, files)
+        files = {}
 
 
 def moment_name(drive: str, row: int) -> str:

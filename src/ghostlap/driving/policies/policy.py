@@ -52,6 +52,16 @@ class Policy:
         stem = "".join(c if c.isalnum() or c in "-_." else "-" for c in self.name)
         return stem.strip("-.")[:80] or "policy"
 
+    @property
+    def can_drive_abreast(self) -> bool:
+        """Whether each of several cars side by side is driven as if alone, to the last bit.
+
+        A critic and a memory reckon for all cars at once; a process has one car to look after.
+        """
+        if isinstance(self.driver, Path):
+            return not {"critic", "memory"} & set(read_description(self.driver))
+        return self.driver is None
+
 
 def policy_of(text: str, name: str = "", **limits: Any) -> Policy:
     """The policy that a text names.

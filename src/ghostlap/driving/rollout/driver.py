@@ -53,11 +53,17 @@ class ReferenceDriver(ExpertDriver, Driver):
 
 
 class PilotDriver(Driver):
-    """A pilot that looks through the center camera, which takes the rows that the pilot keeps."""
+    """A pilot that looks through the center camera, which takes the rows that the pilot keeps.
 
-    def __init__(self, pilot: Pilot, control: ControlConfig, cars: int) -> None:
+    Args:
+        each_alone: see :class:`ghostlap.driving.rollout.plan.EpisodesTask`.
+    """
+
+    def __init__(
+        self, pilot: Pilot, control: ControlConfig, cars: int, *, each_alone: bool = False
+    ) -> None:
         super().__init__(cars)
-        self.pilot = pilot
+        self.pilot, self._at_a_time = pilot, 1 if each_alone else cars
         self.controller = Controller(control, cars)
         self._asked_s = 0.0
         self.steering = np.zeros(cars, np.float32)
@@ -65,7 +71,12 @@ class PilotDriver(Driver):
 
     def control(self, simulation: Simulation) -> tuple[Floats, Floats]:
         """What the pilot answers to what it sees now, carried out by the controller."""
-        return self.carry_out(self.pilot.predict_cropped(simulation.frames()[:, 0]), simulation)
+        frames, step = simulation.frames()[:, 0], self._at_a_time
+        answers = [
+            self.pilot.predict_cropped(frames[car : car + step])
+            for car in range(0, len(frames), step)
+        ]
+        return self.carry_out(np.concatenate(answers), simulation)
 
     def carry_out(
         self, answers: NDArray[np.float32], simulation: Simulation

@@ -109,7 +109,8 @@ def simulation_and_driver(task: EpisodesTask) -> tuple[Simulation, Driver]:
         return simulation_of(task), PolicyDriver(policy, task.control, cars, task.driver)
     pilot = Pilot.load(task.driver, features=task.features, beside=task.beside)
     control = dataclasses.replace(task.control, delay_s=task.stress.delay_s)
-    return simulation_of(task, **view_of(pilot)), PilotDriver(pilot, control, cars)
+    driver = PilotDriver(pilot, control, cars, each_alone=task.each_alone)
+    return simulation_of(task, **view_of(pilot)), driver
 
 
 def simulation_of(task: EpisodesTask, **view: Any) -> Simulation:

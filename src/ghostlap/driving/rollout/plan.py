@@ -94,6 +94,9 @@ class EpisodesTask:
     """Whether what the pilot's network computes is kept, a row a tick."""
     beside: tuple[Path, ...] = ()
     """ONNX files that see what the pilot sees; their first answers are kept after its features."""
+    each_alone: bool = False
+    """Whether the pilot's network sees one car's picture at a time: a sum of several pictures'
+    products may end in other bits, and no drive is to depend on who drives beside it."""
 
     @property
     def by_expert(self) -> bool:
@@ -113,6 +116,27 @@ class EpisodesTask:
     def __str__(self) -> str:
         who = "the expert" if self.by_expert else str(self.driver)
         return f"{who} on {self.track}, seed {self.episodes[0].seed}, stress: {self.stress.name}"
+
+
+def side_by_side(tasks: Sequence[EpisodesTask]) -> list[list[int]]:
+    """Which tasks may be one (:func:`as_one`), as they differ in nothing but their episodes.
+
+    Returns:
+        Their places in ``tasks``, in the order of the first of each.
+    """
+    alike: dict[str, list[int]] = {}
+    for place, task in enumerate(tasks):
+        alike.setdefault(repr(dataclasses.replace(task, episodes=())), []).append(place)
+    return list(alike.values())
+
+
+def as_one(tasks: Sequence[EpisodesTask]) -> EpisodesTask:
+    """One task of several that are alike; each drive is as it would be alone, to the last bit.
+
+    One car costs nearly as much as two, but for its picture and its network.
+    """
+    episodes = tuple(episode for task in tasks for episode in task.episodes)
+    return dataclasses.replace(tasks[0], episodes=episodes, each_alone=True)
 
 
 def plan_pilot(config: EvaluateConfig, tracks: Sequence[Track]) -> list[EpisodesTask]:
