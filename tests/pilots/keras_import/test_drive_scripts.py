@@ -10,10 +10,11 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
-from drive_scripts import FILES, drive, seen_by, write
+from drive_scripts import drive, seen_by, write
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from pythonic_scripts import FILES
 from rich.console import Console
 
 from ghostlap.base.errors import LegacyError
@@ -97,6 +98,22 @@ def refused(tmp_path: Path, text: str) -> str:
         ("x = (x / 127.5 - 1).astype('uint8')", "cut to whole numbers"),
         ("x /= 255", "in place"),
         ("def again(y):\n    return again(y)\nx = again(x)", "call each other without end"),
+        ("def black(y):\n    y[:60] = 0\nx = np.array(x)\nblack(x)", "y:37: .*painted over"),
+        ("x = np.array(x)\nsky = x[:60]\nsky[:] = 0", "painted over"),
+        ("cv2.rectangle(x, (0, 0), (9, 9), 0)", "rectangle paints into the picture"),
+        ("image.thumbnail((99, 99))\nx = np.asarray(image)", "thumbnail paints"),
+        ("x = np.array(x, float)\ny = x[60:]\nx -= 9\nx = y", r"drive.py:38: another view"),
+        ("cv2.blur(x, (3, 3), x)", "blur paints into"),
+        ("steps = {'top': 9}\nif n: steps['top'] = 8\nx = x[steps['top']:]", "not known"),
+        ("x = cv2.resize(x, (64, 64), **how)", "some of its arguments are not known"),
+        ("def f(y, top=9): return y[top:]\nx = f(x, **how)", "some of its arguments"),
+        ("match n:\n    case 'a':\n        x = x[9:]", "depends on a condition"),
+        ("x = x.astype(np.int8)", "type int8"),
+        ("x = tf.image.resize(x, (9, 9), antialias=True)", "more than a method|not known"),
+        ("z = np.zeros((2, 160, 320, 3))\nz[0] = x\nx = z", "not filled by one picture"),
+        ("z = np.zeros((1, 160, 320, 3), np.uint8)\nz[0] = x / 2\nx = z", "fractions become bytes"),
+        ("global last\nx, last = (x if last is None else x - last), x", "not a known number"),
+        ("x = opener.unknown(sid)", r"drive.py:37: how what the network is given here came"),
         ("model.predict(x[60:])", "made in different ways"),
         ("x = [x[None], np.zeros((1, 1))]", "2 things at once"),
     ],

@@ -6,11 +6,13 @@ from collections.abc import Callable
 from typing import Any
 
 from ghostlap.data.vision.steps import Step
-from ghostlap.pilots.keras_import.script.picture import Picture, Refused, joined
+from ghostlap.pilots.keras_import.script import planes
+from ghostlap.pilots.keras_import.script.picture import Picture, Refused
 from ghostlap.pilots.keras_import.script.values import (
     UNKNOWN,
     Answer,
     Arguments,
+    Blank,
     External,
     Given,
     Numbers,
@@ -26,8 +28,8 @@ def typed(picture: Picture, kind: Any, where: str) -> Picture:
     if name in ("uint8", "ubyte", "B", "u1", "<u1"):
         return picture.as_bytes(where)
     if name.startswith(("float", "f4", "f8", "<f", "half", "double", "single")) or name == "f":
-        return picture.but(where, "", whole=False)
-    if name.startswith("int") and (picture.whole or picture.unscaled):
+        return picture.but(where, "", whole=False, memory=object())
+    if name.startswith("int") and name != "int8" and (picture.whole or picture.unscaled):
         return picture.but(where, "", whole=False)
     raise Refused(f"its values become numbers of type {name[:40]}")
 
@@ -47,6 +49,8 @@ def array(given: Arguments) -> Any:
     if isinstance(value, Picture):
         value = value.but(given.where, "", pillow=False)
         return value if kind is None else typed(value, kind, given.where)
+    if kind is not None and str(kind).startswith("float") and isinstance(value, int):
+        return float(value)
     return value
 
 
@@ -60,6 +64,8 @@ def arithmetic(operator: str, left: Any, right: Any, where: str, *, python_2: bo
         raise Refused("a picture of Pillow's is calculated with")
     picture, other = (left, right) if isinstance(left, Picture) else (right, left)
     by = numbers_of(other)
+    if isinstance(other, Picture) and operator == "+":
+        return planes.mixed(left, right, where)
     if by is None:
         raise Refused("the picture is calculated with something that is not a known number")
     turned = picture is right
@@ -132,32 +138,6 @@ def _swapped(given: Arguments) -> Picture:
     return picture.transposed(order)
 
 
-def _stacked(given: Arguments, axis: int | None = None) -> Any:
-    planes = given.get(0, "arrays", "tup")
-    if not isinstance(planes, list | tuple) or not all(isinstance(p, Picture) for p in planes):
-        raise Refused("pictures are stacked with something else")
-    axis = int(given.number(1, "axis", default=0)) if axis is None else axis
-    if len(planes) == 1 and axis == 0:
-        return array(Arguments([list(planes)], {}, given.where))
-    if axis in (2, -1):
-        return joined(list(planes), given.where)
-    raise Refused("several pictures are stacked")
-
-
-def mean(picture: Picture, axis: Any, where: str) -> Any:
-    if axis in (2, -1) and picture.axes == "hwc":
-        return picture.done(Step("mix", (1 / 3, 1 / 3, 1 / 3)), where, "mean of the channels")
-    raise Refused("its values depend on the mean of the picture's own")
-
-
-def _dot(given: Arguments) -> Picture:
-    weights = given.get(1, "b")
-    found = flat_numbers(weights)
-    if found is None or len(found) != 3 or given.picture("a").axes != "hwc":
-        raise Refused("the picture is multiplied by a matrix")
-    return given.picture("a").done(Step("mix", found), given.where)
-
-
 def clipped(picture: Picture, low: Any, high: Any) -> Picture:
     """Unchanged, where nothing lies outside."""
     ends = [end for s, o in picture.affine() for end in (o, 255 * s + o)]
@@ -180,15 +160,41 @@ def _as(kind: str) -> Callable[[Arguments], Any]:
     return lambda given: array(Arguments(given.given, {"dtype": kind}, given.where))
 
 
+def _copied(given: Arguments) -> Any:
+    found = array(given)
+    return found.but(given.where, "", memory=object()) if isinstance(found, Picture) else found
+
+
+def _blank(given: Arguments) -> Any:
+    shape = flat_numbers(given.get(0, "shape", default=UNKNOWN))
+    kind = given.get(1, "dtype", default=None)
+    if not shape or not isinstance(given.get(0, "shape"), list | tuple):
+        return None
+    return Blank(tuple(int(size) for size in shape), whole="uint8" in str(kind))
+
+
+def _flipped(given: Arguments) -> Picture:
+    picture = given.picture("m")
+    axis = given.get(1, "axis", default=None)
+    if not isinstance(axis, int):
+        raise Refused("it is turned round")
+    keys = [slice(None)] * len(picture.axes)
+    keys[axis] = slice(None, None, -1)
+    return picture.indexed(keys, given.where)
+
+
 def _bytes(given: Arguments) -> Any:
     value = given.get(0, "buffer", default=UNKNOWN)
     return value if value is Given.ENCODED else UNKNOWN
 
 
 CALLS: dict[str, Callable[[Arguments], Any]] = {
+    **planes.CALLS,
     **{f"numpy.{name}": array for name in (
-        "array", "asarray", "asanyarray", "ascontiguousarray", "copy", "asfarray",
+        "asarray", "asanyarray", "ascontiguousarray", "asfarray",
     )},
+    **{f"numpy.{name}": _copied for name in ("array", "copy")},
+    **{f"numpy.{name}": _blank for name in ("zeros", "empty", "ones", "ndarray")},
     **{f"numpy.{name}": _as(name) for name in ("float32", "float64", "float16", "uint8")},
     "numpy.float": _as("float64"),
     "numpy.frombuffer": _bytes,
@@ -200,13 +206,7 @@ CALLS: dict[str, Callable[[Arguments], Any]] = {
     "numpy.rollaxis": _rolled,
     "numpy.swapaxes": _swapped,
     "numpy.squeeze": lambda given: squeeze(given.picture("a"), given.where),
-    "numpy.dstack": lambda given: _stacked(given, 2),
-    "numpy.stack": _stacked,
-    "numpy.mean": lambda given: mean(
-        given.picture("a"), given.get(1, "axis", default=None), given.where
-    ),
-    "numpy.dot": _dot,
-    "numpy.matmul": _dot,
+    "numpy.flip": _flipped,
     "numpy.clip": lambda given: clipped(
         given.picture("a"), given.get(1, "a_min"), given.get(2, "a_max")
     ),
@@ -221,7 +221,9 @@ def method(picture: Picture, name: str, given: Arguments, *, python_2: bool) -> 
     where = given.where
     if name == "astype":
         return typed(picture, given.get(0, "dtype", default="?"), where)
-    if name in ("copy", "numpy", "view", "__array__"):
+    if name == "copy":
+        return picture.but(where, "", memory=object())
+    if name in ("numpy", "view", "__array__"):
         return picture
     if name == "reshape":
         shape = given.given[0] if len(given.given) == 1 else given.given
@@ -237,7 +239,7 @@ def method(picture: Picture, name: str, given: Arguments, *, python_2: bool) -> 
     if name == "squeeze":
         return squeeze(picture, where)
     if name == "mean":
-        return mean(picture, given.get(0, "axis", default=None), where)
+        return planes.mean(picture, given.get(0, "axis", default=None), where)
     if name in ("clip",):
         return clipped(picture, given.get(0, "min"), given.get(1, "max"))
     if name in ("swapaxes", "dot"):

@@ -7,9 +7,9 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-from ghostlap.pilots.keras_import.script import arrays, libraries
+from ghostlap.pilots.keras_import.script import arrays, builtin, libraries
 from ghostlap.pilots.keras_import.script.expressions import Evaluator
-from ghostlap.pilots.keras_import.script.libraries import Facts
+from ghostlap.pilots.keras_import.script.facts import Facts
 from ghostlap.pilots.keras_import.script.operators import MOST_ITEMS, is_constant
 from ghostlap.pilots.keras_import.script.picture import Picture
 from ghostlap.pilots.keras_import.script.values import (
@@ -22,6 +22,8 @@ from ghostlap.pilots.keras_import.script.values import (
     Function,
     Given,
     Instance,
+    Module,
+    Partial,
     Scope,
     Unknown,
 )
@@ -36,10 +38,32 @@ _ASKED = ("predict", "predict_on_batch", "predict_classes", "predict_step")
 _MODELS = ("load_model", "model_from_json", "Sequential", "models.Model", "model_from_yaml")
 
 
+_PAINTING = {
+    "thumbnail", "paste", "putpixel", "putalpha", "putdata", "draft", "fill", "sort", "itemset",
+    "put", "partition", "rectangle", "line", "circle", "ellipse", "polylines", "fillPoly",
+    "fillConvexPoly", "putText", "drawContours", "floodFill", "arrowedLine", "drawMarker", "Draw",
+    "copyto", "putmask", "place", "shuffle",
+}  # fmt: skip
+"""What changes a picture in place, whatever becomes of the result."""
+
+
+def _painted(function: Any, given: list[Any], named: dict[str, Any]) -> list[Picture]:
+    """Pictures that a library's function changes in place."""
+    bound = isinstance(function, Bound)
+    first, *others = [function.owner, *given] if bound else [*given, None]
+    path = function.name if bound else getattr(function, "path", "")
+    found: list[Any] = [named.get("out"), named.get("dst")]
+    if path.rpartition(".")[2] in _PAINTING:
+        found.append(first)
+    if bound and path == "resize" and not getattr(first, "pillow", True):
+        found.append(first)
+    if path.startswith("cv2.") and isinstance(first, Picture):  # its third argument or so
+        found += [one for one in others if getattr(one, "memory", None) is first.memory]
+    return [one for one in found if isinstance(one, Picture)]
+
+
 class Caller(Evaluator):
     """Evaluates calls; how a script's own functions are followed is said by who runs it."""
-
-    facts: Facts
 
     def __init__(self, facts: Facts) -> None:
         self.facts = facts
@@ -61,7 +85,12 @@ class Caller(Evaluator):
             start = function.find("__init__")
             if isinstance(start, Function):
                 self.follow(start, [made, *given], named, where)
+            else:
+                made.names.update(builtin.fields_of(function, given, named))
             return made
+        if isinstance(function, Partial):
+            given, named = [*function.given, *given], {**function.named, **named}
+            return self.call(function.function, given, named, where, node, scope)
         if isinstance(function, Instance):
             method = function.kind.find("__call__")
             if isinstance(method, Function):
@@ -76,14 +105,60 @@ class Caller(Evaluator):
             self.asked.append((first, where))
             return Answer()
         arguments = Arguments(given, named, where)
+        for painted in _painted(function, given, named):
+            self.change(painted, Unknown(f"{where}: {name} paints into the picture"))
         if isinstance(function, Bound):
             return self._method(function, arguments, scope)
         if isinstance(function, External):
-            return self._library(function, arguments, values)
+            found = self._of_python(function.path, arguments, node, scope)
+            return self._library(function, arguments, values) if found is None else found[0]
         return arrays.unknown_of([function, *values], where, f"{name}(…) is not known here")
+
+    def _of_python(
+        self, path: str, given: Arguments, node: ast.AST, scope: Scope
+    ) -> tuple[Any] | None:
+        """What a function of Python's own gives, in a tuple; None for others."""
+        path, (first, second, *rest) = path.removeprefix("builtins."), [*given.given, None, None]
+        count, where = len(given.given), given.where
+        if path == "functools.partial" and count:
+            return (Partial(first, tuple(given.given[1:]), given.named),)
+        if path in ("functools.reduce", "reduce") and isinstance(second, list | tuple):
+            among = [*rest[:1], *second] if count > 2 else [*second]
+            found = among[0] if among else UNKNOWN
+            for one in among[1:MOST_ITEMS]:
+                found = self.call(first, [found, one], {}, where, node, scope)
+            return (found,)
+        if path == "map" and count == 2 and isinstance(second, list | tuple):
+            return ([self.call(first, [one], {}, where, node, scope) for one in second],)
+        if path == "globals":
+            return (scope.module.names,)
+        if path == "super" and isinstance(first, Class) and isinstance(second, Instance):
+            real = second.real or second
+            return (Instance(Class("super", {}, first.bases), second.names, real),)
+        if path == "isinstance" and count == 2:
+            known = builtin.is_a(first, second)
+            return (UNKNOWN if known is None else known,)
+        if path in ("getattr", "setattr") and isinstance(second, str):
+            if path == "getattr":
+                return (self.attribute(first, second, where),)
+            if isinstance(first, Instance | Class | Module):
+                first.names[second] = rest[0] if count > 2 else UNKNOWN
+        kinds: dict[str, Any] = {
+            "enumerate": enumerate, "zip": zip, "reversed": reversed, "list": list, "tuple": tuple,
+        }  # fmt: skip
+        among = all(isinstance(one, list | tuple | dict | range) for one in given.given)
+        if path in kinds and count and among and not given.named:
+            found = [*kinds[path](*given.given)][:MOST_ITEMS]
+            return (tuple(found) if path == "tuple" else found,)
+        made = builtin.made(path if "." in path else f"builtins.{path}", given)
+        return None if made is None else (made,)
 
     def keep(self, names: dict[str, Any]) -> None:
         """Remember names that a branch may change."""
+        raise NotImplementedError
+
+    def change(self, before: Picture, now: Picture | Unknown) -> Picture | Unknown:
+        """Pixels are changed where they lie."""
         raise NotImplementedError
 
     def _is_asked(self, function: Any, name: str, values: list[Any]) -> bool:
@@ -105,11 +180,10 @@ class Caller(Evaluator):
             return Given.ENCODED if given.get(0, default=None) == "image" else UNKNOWN
         if isinstance(owner, Answer | Given):
             return owner
-        if isinstance(owner, list) and name == "append" and len(owner) < MOST_ITEMS:
-            owner.append(UNKNOWN if self.uncertain else given.get(0, default=None))
-            return None
-        if isinstance(owner, dict) and name == "get":
-            return owner.get(given.get(0, default=None), given.get(1, default=None))
+        if isinstance(owner, list | dict | tuple | str):
+            return builtin.method(owner, name, given, sure=not self.uncertain)
+        if isinstance(owner, Instance):
+            return builtin.parser_method(owner, name, given)
         return arrays.unknown_of([*given.given, *given.named.values()], given.where, f"{name}(…)")
 
     uncertain = 0
@@ -127,8 +201,6 @@ class Caller(Evaluator):
                 except (TypeError, ValueError, OverflowError):
                     return UNKNOWN
                 return found if is_constant(found) else [*found][:MOST_ITEMS]
-            if short in ("list", "tuple") and values and isinstance(values[0], list | tuple):
-                return values[0]
             if short == "len" and isinstance(values[0], list | tuple | dict):
                 return len(values[0])
         if path == "builtins.range" and all(isinstance(value, int) for value in values) and values:
@@ -136,9 +208,6 @@ class Caller(Evaluator):
             return found if len(found) <= MOST_ITEMS else UNKNOWN
         if short in ("str", "repr", "squeeze") and values and isinstance(values[0], Answer):
             return values[0]
-        if path == "builtins.map" and len(values) == 2 and isinstance(values[0], Function):
-            among = values[1] if isinstance(values[1], list | tuple) else [UNKNOWN]
-            return [self.follow(values[0], [one], {}, given.where) for one in among[:MOST_ITEMS]]
         for value in values:
             if isinstance(value, Unknown) and value.reason:
                 return value

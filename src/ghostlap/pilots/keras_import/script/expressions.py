@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import ast
+import dataclasses
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ghostlap.pilots.keras_import.script import arrays, opencv
+from ghostlap.pilots.keras_import.script import arrays, builtin, opencv
+from ghostlap.pilots.keras_import.script.facts import Facts
 from ghostlap.pilots.keras_import.script.operators import (
     MOST_ITEMS,
     changed,
@@ -34,6 +36,8 @@ from ghostlap.pilots.keras_import.script.values import (
 
 class Evaluator:
     """Evaluates expressions; calls and statements are for who derives from it."""
+
+    facts: Facts
 
     def follow(
         self, function: Function, given: Sequence[Any], named: Mapping[str, Any], where: str
@@ -83,9 +87,25 @@ class Evaluator:
     _list = _tuple
 
     def _dict(self, node: ast.Dict, scope: Scope) -> Any:
-        keys = [self.eval(key, scope) for key in node.keys]
-        values = [self.eval(value, scope) for value in node.values]
-        return {k: v for k, v in zip(keys, values, strict=True) if isinstance(k, str | int | float)}
+        found: dict[Any, Any] = {}
+        for key_node, value_node in zip(node.keys, node.values, strict=True):
+            value = self.eval(value_node, scope)
+            if key_node is None:
+                if not isinstance(value, dict):
+                    return UNKNOWN
+                found |= value
+            elif isinstance(key := self.eval(key_node, scope), str | int | float):
+                found[key] = value
+        return found
+
+    def _joinedstr(self, node: ast.JoinedStr, scope: Scope) -> Any:
+        parts = [
+            self.eval(one.value if isinstance(one, ast.FormattedValue) else one, scope)
+            for one in node.values
+        ]
+        formatted = any(getattr(one, "format_spec", None) for one in node.values)
+        plain = not formatted and all(isinstance(one, str | int) for one in parts)
+        return "".join(str(one) for one in parts) if plain else UNKNOWN
 
     def _slice(self, node: ast.Slice, scope: Scope) -> Any:
         bounds = [self.eval(part, scope) for part in (node.lower, node.upper, node.step)]
@@ -128,8 +148,12 @@ class Evaluator:
         return value
 
     def _compare(self, node: ast.Compare, scope: Scope) -> Any:
-        left, right = self.eval(node.left, scope), self.eval(node.comparators[0], scope)
-        return UNKNOWN if len(node.ops) > 1 else compared(type(node.ops[0]), left, right)
+        values = [self.eval(one, scope) for one in (node.left, *node.comparators)]
+        found = [
+            compared(type(kind), left, right)
+            for kind, left, right in zip(node.ops, values, values[1:], strict=False)
+        ]
+        return False if False in found else UNKNOWN if UNKNOWN in found else True
 
     def _unaryop(self, node: ast.UnaryOp, scope: Scope) -> Any:
         value, source = self.eval(node.operand, scope), scope.module.source
@@ -150,7 +174,8 @@ class Evaluator:
         if isinstance(owner, Picture):
             height, width, _ = owner.shape
             known = {"shape": owner.sizes, "ndim": len(owner.axes), "height": height,
-                     "width": width, "T": None}  # fmt: skip
+                     "width": width, "T": None,
+                     "dtype": External("numpy.uint8") if owner.whole else UNKNOWN}  # fmt: skip
             if name == "size" and owner.pillow:
                 return (width, height)
             if name == "T":
@@ -163,6 +188,8 @@ class Evaluator:
             if path == "numpy.newaxis":
                 return None
             return math.pi if path in ("numpy.pi", "math.pi") else External(path)
+        if name == "__dict__" and isinstance(owner, Instance | Class | Module):
+            return owner.names
         if isinstance(owner, Module):
             return owner.names.get(name, External(f"{owner.source.path.stem}.{name}"))
         if isinstance(owner, Instance | Class):
@@ -174,14 +201,19 @@ class Evaluator:
     def _member(self, owner: Instance | Class, name: str, where: str) -> Any:
         kind = owner.kind if isinstance(owner, Instance) else owner
         if isinstance(owner, Instance) and name in owner.names:
-            return owner.names[name]
+            value = owner.names[name]
+            if kind.name == builtin.OPTIONS and isinstance(value, int | float):
+                self.facts.typed[name] = value
+            return value
         found = kind.find(name)
         if isinstance(found, Function) and isinstance(owner, Instance):
             if found.kind == "property":
                 return self.follow(found, [owner], {}, where)
             if found.kind != "staticmethod":
-                bound = (kind if found.kind == "classmethod" else owner,)
-                return Function(found.node, found.module, found.enclosing, found.defaults, bound)
+                bound = (kind if found.kind == "classmethod" else owner.real or owner,)
+                return dataclasses.replace(found, bound=bound)
+        if found is None and kind.name == builtin.PARSER:
+            return Bound(owner, name)
         if found is None:
             libraries_bases = [base for base in kind.bases if isinstance(base, External)]
             return External(f"{libraries_bases[0].path}().{name}") if libraries_bases else UNKNOWN
@@ -194,6 +226,8 @@ class Evaluator:
             if any(isinstance(one, Unknown | External | Picture) for one in keys):
                 raise Refused("what is taken out of the picture is not known from the script")
             return owner.indexed(keys, scope.module.source.where(node))
+        if isinstance(owner, External) and owner.path in ("numpy.s_", "numpy.index_exp"):
+            return key
         if owner is Given.TELEMETRY:
             return Given.ENCODED if key == "image" else UNKNOWN
         if owner is Given.ENCODED or isinstance(owner, Unknown):
@@ -215,12 +249,18 @@ class Evaluator:
         first = node.generators[0]
         among = self.eval(first.iter, scope)
         where = scope.module.source.where(node)
-        if len(node.generators) > 1 or first.ifs or not isinstance(among, list | tuple | range):
+        among = list(among) if isinstance(among, dict) else among
+        if len(node.generators) > 1 or not isinstance(among, list | tuple | range):
             return arrays.unknown_of([among], where, "is gone through in a way that is not known")
         inner = Scope(scope.module, ({}, *scope.chain))
         found = []
         for value in among[:MOST_ITEMS]:
             self.assign(first.target, value, inner)
+            kept = [truth(self.eval(one, inner)) for one in first.ifs]
+            if False in kept:
+                continue
+            if None in kept:
+                return arrays.unknown_of([among, *among], where, "is chosen by what is not known")
             found.append(self.eval(node.elt, inner))
         return found
 
@@ -241,13 +281,31 @@ class Evaluator:
         where = scope.module.source.where(node)
         function = self.eval(node.func, scope)
         given: list[Any] = []
+        named: dict[str, Any] = {}
+        scattered = []
         for one in node.args:
-            if isinstance(one, ast.Starred):
-                inner = self.eval(one.value, scope)
-                given += inner if isinstance(inner, list | tuple) else [UNKNOWN]
+            inner = self.eval(one.value if isinstance(one, ast.Starred) else one, scope)
+            if not isinstance(one, ast.Starred):
+                given.append(inner)
+            elif isinstance(inner, list | tuple):
+                given += inner
             else:
-                given.append(self.eval(one, scope))
-        named = {one.arg: self.eval(one.value, scope) for one in node.keywords if one.arg}
+                scattered.append(inner)
+        for keyword in node.keywords:
+            inner = self.eval(keyword.value, scope)
+            if keyword.arg:
+                named[keyword.arg] = inner
+            elif isinstance(inner, dict):
+                named |= {str(key): value for key, value in inner.items()}
+            else:
+                scattered.append(inner)
+        if scattered:  # arguments without names: defaults may not be taken for what they are
+            values = [*given, *named.values(), *scattered]
+            if isinstance(function, Function) or any(isinstance(v, Picture) for v in values):
+                return arrays.unknown_of(values, where, "some of its arguments are not known")
+            given += [UNKNOWN] * len(scattered)
+        if isinstance(function, External) and function.path == "builtins.super":
+            given = given or [scope.find("__class__"), scope.find("__self__")]
         return self.call(function, given, named, where, node.func, scope)
 
     def call(

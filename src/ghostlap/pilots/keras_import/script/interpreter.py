@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from ghostlap.base.errors import LegacyError
-from ghostlap.pilots.keras_import.script.libraries import Facts
+from ghostlap.pilots.keras_import.script.branches import joined
+from ghostlap.pilots.keras_import.script.facts import Facts
 from ghostlap.pilots.keras_import.script.picture import Picture
 from ghostlap.pilots.keras_import.script.source import OPTIONS, read_source
-from ghostlap.pilots.keras_import.script.statements import Signal, Statements, joined
+from ghostlap.pilots.keras_import.script.statements import Signal, Statements
 from ghostlap.pilots.keras_import.script.values import (
     UNKNOWN,
     External,
@@ -81,6 +82,8 @@ class Interpreter(Statements):
             names[arguments.vararg.arg] = tuple(given[len(places) :])
         if arguments.kwarg:
             names[arguments.kwarg.arg] = rest
+        if function.home is not None and given:
+            names |= {"__class__": function.home, "__self__": given[0]}
         scope = Scope(function.module, (names, *function.enclosing))
         self._depth += 1
         self.keep(names)
@@ -99,13 +102,29 @@ class Interpreter(Statements):
 
     # Files beside the script
 
+    def _instead(self, body: Sequence[ast.stmt], handler: Sequence[ast.stmt], scope: Scope) -> None:
+        """Imports of a handler that find files beside the script, where the first ones do not."""
+        if not any(isinstance(one, ast.Import | ast.ImportFrom) for one in body):
+            return
+        for one in handler:
+            if isinstance(one, ast.Import | ast.ImportFrom):
+                names = [alias.asname or alias.name for alias in one.names]
+                before = {name: scope.find(name) for name in names}
+                self._statement(one, scope)
+                for name, value in before.items():
+                    if isinstance(scope.find(name), External):
+                        scope.set(name, value)
+
     def _do_import(self, node: ast.Import, scope: Scope) -> Signal:
         for alias in node.names:
             found = self._imported(alias.name, scope)
-            if alias.asname or not isinstance(found, External):
-                scope.set(alias.asname or alias.name.split(".")[0], found)
-            else:
-                scope.set(alias.name.split(".")[0], External(alias.name.split(".")[0]))
+            first, *parts = alias.name.split(".")
+            if alias.asname or not (parts or isinstance(found, External)):
+                scope.set(alias.asname or first, found)
+                continue
+            for part in reversed(parts) if isinstance(found, Module) else ():
+                found = Module(found.source, {part: found})
+            scope.set(first, found if isinstance(found, Module) else External(first))
         return None
 
     def _do_importfrom(self, node: ast.ImportFrom, scope: Scope) -> Signal:

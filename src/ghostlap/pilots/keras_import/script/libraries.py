@@ -1,159 +1,28 @@
-"""What a script asks of Pillow, Keras, TensorFlow, scikit-image, SciPy and matplotlib."""
+"""What a script asks of Keras, TensorFlow and ROS; and which library is asked."""
 
 from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Callable
 from typing import Any
 
 from ghostlap.data.vision.steps import Step, crop_step
-from ghostlap.pilots.keras_import.script import arrays, opencv
+from ghostlap.pilots.keras_import.script import arrays, opencv, pillow, scientific
+from ghostlap.pilots.keras_import.script.facts import Call, Facts
 from ghostlap.pilots.keras_import.script.picture import Picture, Refused
-from ghostlap.pilots.keras_import.script.values import Arguments, External, number
+from ghostlap.pilots.keras_import.script.values import Arguments, External, Given
 
-_FILTERS = {
-    "NEAREST": "nearest", "BOX": "box", "BILINEAR": "bilinear", "LINEAR": "bilinear",
-    "HAMMING": "hamming", "BICUBIC": "bicubic", "CUBIC": "bicubic", "LANCZOS": "lanczos",
-    "ANTIALIAS": "lanczos", 0: "nearest", 1: "lanczos", 2: "bilinear", 3: "bicubic", 4: "box",
-    5: "hamming",
-}  # fmt: skip
 _GREY = (0.2989, 0.5870, 0.1140)
 """TensorFlow's."""
-_SKIMAGE_GREY = (0.2125, 0.7154, 0.0721)
 _CAFFE_MEANS = (103.939, 116.779, 123.68)
 _TORCH_MEANS, _TORCH_STDS = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-
-
-@dataclasses.dataclass
-class Facts:
-    """What is known besides the script, and what had to be assumed."""
-
-    frame: tuple[int, int]
-    """Height and width of the frames."""
-    old: bool = False
-    """Whether the model is of 2019 or before, when some libraries did otherwise."""
-    chosen: dict[str, str] = dataclasses.field(default_factory=dict)
-    """What to assume, by question."""
-    asked: dict[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)
-    """Questions that came up, and what may be answered; the likeliest first."""
-
-    def assume(self, question: str, now: str, before: str) -> str:
-        options = (before, now) if self.old else (now, before)
-        self.asked[question] = options
-        return self.chosen.get(question, options[0])
-
-    def opened(self, where: str, what: str, *, pillow: bool) -> Picture:
-        return Picture((*self.frame, 3)).but(where, what, pillow=pillow)
-
-
-Call = Callable[[Arguments, Facts], Any]
-
-PILLOW_DEFAULT = "Pillow's resize without a filter"
-SKIMAGE_DEFAULT = "scikit-image's resize without anti_aliasing"
-
-
-def _pillow_step(width: int, height: int, how: Any) -> Step:
-    name = how.path.rpartition(".")[2] if isinstance(how, External) else how
-    if isinstance(name, bool) or name not in _FILTERS:
-        raise Refused("Pillow's filter is not known")
-    return Step("resize", (width, height), f"pillow-{_FILTERS[name]}")
-
-
-def _pillow_method(picture: Picture, name: str, given: Arguments, facts: Facts) -> Any:
-    where = given.where
-    if name in ("copy", "load", "__enter__", "getdata"):
-        return picture
-    if name == "crop":
-        box = given.get(0, "box")
-        if not isinstance(box, tuple | list) or len(box) != 4:
-            raise Refused("its box is not known from the script")
-        left, top, right, bottom = (round(number(side)) for side in box)
-        height, width, _ = picture.shape
-        if not (0 <= left < right <= width and 0 <= top < bottom <= height):
-            raise Refused(
-                f"it is cropped to {(left, top, right, bottom)}, which is not within its "
-                f"{width}x{height} pixels"
-            )
-        what = f"crop: rows {top}:{bottom}, columns {left}:{right} kept"
-        return picture.done(crop_step(top, bottom, left, right), where, what)
-    if name == "resize":
-        width, height = given.size(0, "size")
-        how = given.get(1, "resample", default=None)
-        if given.named.keys() & {"box", "reducing_gap"}:
-            raise Refused("a part of it is resized")
-        if how is None:
-            how = facts.assume(PILLOW_DEFAULT, "BICUBIC", "NEAREST")
-        return picture.done(_pillow_step(width, height, how), where)
-    if name == "convert":
-        mode = given.get(0, "mode", default="?")
-        if mode == ("RGB" if picture.shape[2] == 3 else "L"):
-            return picture
-        if picture.shape[2] == 3 and mode == "L":
-            return picture.done(Step("colour", name="RGB2GRAY"), where)
-        if picture.shape[2] == 3 and mode == "YCbCr":
-            turned = picture.done(Step("colour", name="RGB2YCrCb"), where)
-            return turned.done(Step("channels", (0, 2, 1)), where)
-        raise Refused(f"Pillow's convert({mode!r}) is not known here")
-    raise Refused(f"Pillow's {name} is not known here")
 
 
 def method(picture: Picture, name: str, given: Arguments, facts: Facts, *, python_2: bool) -> Any:
     """A method of a picture, an array or Pillow's."""
     if picture.pillow:
-        return _pillow_method(picture, name, given, facts)
+        return pillow.method(picture, name, given, facts)
     return arrays.method(picture, name, given, python_2=python_2)
-
-
-def _from_array(given: Arguments, _: Facts) -> Picture:
-    picture = given.picture("obj")
-    if not picture.whole or picture.axes not in ("hwc", "hw"):
-        raise Refused("Pillow makes a picture of what are no bytes")
-    return picture.but(given.where, "", pillow=True)
-
-
-def _imresize(given: Arguments, _: Facts) -> Picture:
-    """SciPy's, which is Pillow's; of floats it stretches the picture's own range."""
-    picture = given.picture("arr")
-    if not picture.whole:
-        raise Refused("imresize stretches floats by the picture's own brightest and darkest values")
-    size = given.get(1, "size")
-    if isinstance(size, int | float):
-        share = size / 100 if isinstance(size, int) else size
-        size = int(picture.shape[0] * share), int(picture.shape[1] * share)
-    height, width = Arguments([size], {}, given.where).size(0)
-    how = str(given.get(2, "interp", default="bilinear")).upper()
-    return picture.done(_pillow_step(width, height, how), given.where)
-
-
-def _skimage_resize(given: Arguments, facts: Facts) -> Picture:
-    picture = given.picture("image")
-    height, width = given.size(1, "output_shape")
-    if given.get(2, "order", default=1) not in (1, None):
-        raise Refused("scikit-image's resize of another order than 1 is not known here")
-    smooth = given.get(7, "anti_aliasing", default=None)
-    if smooth is None:
-        smooth = facts.assume(SKIMAGE_DEFAULT, "smooth", "plain") == "smooth"
-    if picture.whole and not given.get(6, "preserve_range", default=False):
-        picture = picture.scaled([1 / 255], [0.0], given.where)
-    sigmas = [max(0.0, (old / new - 1) / 2) for old, new in
-              ((picture.shape[1], width), (picture.shape[0], height))]  # fmt: skip
-    if smooth and any(sigmas):
-        sides = [2 * round(4 * sigma) + 1 for sigma in sigmas]
-        picture = picture.done(Step("blur", (*sides, *sigmas)), given.where)
-    step = Step("resize", (width, height), "linear")
-    return picture.done(step, given.where).but(given.where, "", whole=False)
-
-
-def _skimage_grey(given: Arguments, _: Facts) -> Picture:
-    picture = given.picture("rgb").done(Step("mix", _SKIMAGE_GREY), given.where)
-    whole = given.picture("rgb").whole
-    return picture.scaled([1 / 255], [0.0], given.where) if whole else picture
-
-
-def _as_float(given: Arguments, _: Facts) -> Picture:
-    picture = given.picture("image")
-    return picture.scaled([1 / 255], [0.0], given.where) if picture.whole else picture
 
 
 def _load_img(given: Arguments, facts: Facts) -> Picture:
@@ -165,7 +34,7 @@ def _load_img(given: Arguments, facts: Facts) -> Picture:
     if given.get(-1, "target_size", default=None) is not None:
         height, width = given.size(-1, "target_size")
         how = str(given.get(-1, "interpolation", default="nearest")).upper()
-        picture = picture.done(_pillow_step(width, height, how), given.where)
+        picture = picture.done(pillow.pillow_step(width, height, how), given.where)
     return picture
 
 
@@ -200,22 +69,15 @@ def _preprocess_input(path: str) -> Call | None:
     return call
 
 
-def _hsv(given: Arguments, _: Facts) -> Picture:
-    """matplotlib's: hue and saturation from 0 to 1, value as it was."""
-    picture = given.picture("arr")
-    (scale, offset), *rest = set(picture.affine())
-    if rest or offset or picture.axes != "hwc":
-        raise Refused("colours are converted of values that do not begin at 0")
-    plain = dataclasses.replace(picture, scale=(1.0,), offset=(0.0,))
-    turned = plain.done(Step("colour", name="RGB2HSV"), given.where)
-    return turned.scaled((1 / 180, 1 / 255, scale), [0.0], given.where)
-
-
 def _tf_resize(given: Arguments, _: Facts) -> Picture:
     picture = given.picture("images", "image")
     height, width = given.size(1, "size")
     how = given.get(2, "method", default="bilinear")
     how = how.path.rpartition(".")[2].lower() if isinstance(how, External) else how
+    if given.get(3, "preserve_aspect_ratio", default=False) or given.get(
+        4, "antialias", default=False
+    ):
+        raise Refused("TensorFlow's resize with more than a method is not known here")
     if how not in ("bilinear", 0):
         raise Refused(f"TensorFlow's resize by {str(how)[:20]} is not known here")
     resized = picture._kept(Step("resize", (width, height), "linear"), given.where)
@@ -245,27 +107,53 @@ def _cast(given: Arguments, _: Facts) -> Any:
     return arrays.typed(value, kind, given.where) if known else value
 
 
-def _reader(what: str, *, pillow: bool = False) -> Call:
-    return lambda given, facts: facts.opened(given.where, f"{what}: RGB", pillow=pillow)
+def _decoded(given: Arguments, facts: Facts) -> Picture:
+    if given.get(0, "contents", "image", default=None) is not Given.ENCODED:
+        raise Refused("bytes are decoded that are not the frame's")
+    if given.get(1, "channels", default=3) not in (0, 3):
+        raise Refused("TensorFlow decodes it to other than three channels")
+    return facts.opened(given.where, "decoded by TensorFlow: RGB", pillow=False)
+
+
+def _as_fractions(given: Arguments, facts: Facts) -> Any:
+    kind = given.get(1, "dtype", default=None)
+    if not isinstance(kind, External) or "float" not in kind.path:
+        raise Refused("it becomes another type of numbers")
+    return scientific.as_float(given, facts)
+
+
+def _of_ros(given: Arguments, _: Facts) -> Picture:
+    """A camera's message, whose picture is RGB, as an array."""
+    picture = given.picture("img_msg", "cmprs_img_msg")
+    wanted = given.get(1, "desired_encoding", default="passthrough")
+    if wanted not in ("rgb8", "bgr8", "passthrough"):
+        raise Refused(f"the encoding {str(wanted)[:20]} is not known here")
+    order = slice(None, None, -1 if wanted == "bgr8" else 1)
+    return picture.indexed([..., order], given.where)
+
+
+def _reader(what: str) -> Call:
+    return lambda given, facts: facts.opened(given.where, f"{what}: RGB", pillow=False)
 
 
 CALLS: dict[str, Call] = {
-    "PIL.Image.open": _reader("opened by Pillow", pillow=True),
-    "PIL.Image.fromarray": _from_array,
+    **pillow.CALLS, **scientific.CALLS,
     **{f"{name}.imread": _reader("read") for name in (
         "matplotlib.pyplot", "matplotlib.image", "imageio", "imageio.v2", "imageio.v3",
         "skimage.io", "scipy.misc", "scipy.ndimage", "scipy.misc.pilutil",
     )},
-    "scipy.misc.imresize": _imresize,
-    "scipy.misc.pilutil.imresize": _imresize,
-    "skimage.transform.resize": _skimage_resize,
-    "skimage.color.rgb2gray": _skimage_grey,
-    "skimage.img_as_float": _as_float,
-    "skimage.util.img_as_float": _as_float,
-    "matplotlib.colors.rgb_to_hsv": _hsv,
     "tensorflow.image.resize": _tf_resize,
     "tensorflow.image.crop_to_bounding_box": _tf_crop,
     "tensorflow.image.rgb_to_grayscale": _tf_grey,
+    "tensorflow.image.convert_image_dtype": _as_fractions,
+    **{f"tensorflow.{name}": _decoded for name in (
+        "io.decode_jpeg", "io.decode_image", "io.decode_png", "image.decode_jpeg",
+        "image.decode_image", "image.decode_png",
+    )},
+    "cv_bridge.CvBridge().imgmsg_to_cv2": _of_ros,
+    "keras.backend.image_data_format": lambda *_: "channels_last",
+    "keras.backend.image_dim_ordering": lambda *_: "tf",
+    "keras.backend.backend": lambda *_: "tensorflow",
     "tensorflow.cast": _cast,
     "tensorflow.convert_to_tensor": _cast,
     "tensorflow.constant": _cast,
@@ -274,7 +162,7 @@ for _module in ("preprocessing.image", "utils", "preprocessing.image_utils", "ut
     CALLS |= {
         f"keras.{_module}.load_img": _load_img,
         f"keras.{_module}.img_to_array": _img_to_array,
-        f"keras.{_module}.array_to_img": _from_array,
+        f"keras.{_module}.array_to_img": pillow.from_array,
     }
 
 

@@ -9,7 +9,8 @@ from typing import Any
 import cv2
 
 from ghostlap.data.vision.steps import Step
-from ghostlap.pilots.keras_import.script.picture import Picture, Refused, joined
+from ghostlap.pilots.keras_import.script.picture import Picture, Refused
+from ghostlap.pilots.keras_import.script.planes import EVEN, joined
 from ghostlap.pilots.keras_import.script.values import Arguments, Given
 
 _SPACES = re.compile(r"COLOR_((?:RGB|BGR|GRAY|YUV|HSV|HLS|Lab|Luv|YCrCb|XYZ)2"
@@ -65,6 +66,8 @@ def _gaussian(given: Arguments) -> Picture:
     sigma_x = given.number(2, "sigmaX", default=0)
     sigma_y = given.number(4, "sigmaY", default=0) or sigma_x
     sigmas = (sigma_x, sigma_y) if sigma_x > 0 else ()
+    if sigmas and (width, height) == (0, 0):  # as large as OpenCV makes it for bytes
+        width, height = (round(6 * sigma + 1) | 1 for sigma in sigmas)
     return given.picture("src").done(Step("blur", (width, height, *sigmas)), given.where)
 
 
@@ -93,13 +96,17 @@ def _merge(given: Arguments) -> Picture:
 
 
 def _equalize(given: Arguments) -> Picture:
-    return given.picture("src").done(Step("equalize", (0,)), given.where)
+    return given.picture("src").done(EVEN, given.where)
 
 
 def opened(frame: tuple[int, int], given: Arguments, place: int) -> Picture:
     """A picture that OpenCV decodes: blue first, or grey."""
     picture = Picture((*frame, 3))
     flags = given.get(place, "flags", default=1)
+    if flags == cv2.IMREAD_COLOR_RGB:
+        return picture.but(given.where, "decoded by OpenCV as RGB")
+    if flags not in (-1, 0, 1, 4):
+        raise Refused("its flags are not known")
     if flags == 0:
         return picture.done(Step("colour", name="RGB2GRAY"), given.where, "decoded as grey")
     return picture.done(

@@ -33,7 +33,8 @@ _BINARY: dict[type[ast.operator], tuple[str, Callable[[Any, Any], Any]]] = {
 }  # fmt: skip
 _COMPARED: dict[type[ast.cmpop], Callable[[Any, Any], Any]] = {
     ast.Eq: operator.eq, ast.NotEq: operator.ne, ast.Lt: operator.lt, ast.LtE: operator.le,
-    ast.Gt: operator.gt, ast.GtE: operator.ge,
+    ast.Gt: operator.gt, ast.GtE: operator.ge, ast.In: lambda one, among: one in among,
+    ast.NotIn: lambda one, among: one not in among,
 }  # fmt: skip
 _TRUE = (Picture, Given, Function, Class, Instance, Module)
 
@@ -105,6 +106,12 @@ def compared(kind: type[ast.cmpop], left: Any, right: Any) -> Any:
         if known and truth(known[0]) is None:
             return UNKNOWN
         return same == (kind in (ast.Is, ast.Eq))
+    if isinstance(left, External) and isinstance(right, External):  # types of numbers
+        names = [value.path for value in (left, right)]
+        if names[0].startswith("numpy.") and names[1].startswith("numpy."):
+            left, right = names
+    if isinstance(right, dict) and kind in (ast.In, ast.NotIn):
+        right = [*right]
     if not (is_constant(left) and is_constant(right)) or kind not in _COMPARED:
         return UNKNOWN
     try:

@@ -43,6 +43,8 @@ class Picture:
     pillow: bool = False
     """Whether it is a picture of Pillow's, not an array."""
     log: tuple[Line, ...] = dataclasses.field(default=(), compare=False)
+    memory: object = dataclasses.field(default_factory=object, compare=False, repr=False)
+    """What it shares with its views, which a change in place changes, too."""
 
     @property
     def sizes(self) -> tuple[int, ...]:
@@ -97,6 +99,7 @@ class Picture:
             scale=_short([s for s, _ in affine]),
             offset=_short([o for _, o in affine]),
             whole=self.whole and step.kind != "mix",
+            memory=object(),
         )
 
     def scaled(self, factors: Sequence[float], offsets: Sequence[float], where: str) -> Picture:
@@ -114,7 +117,7 @@ class Picture:
         ]
         scale, offset = _short([s for s, _ in affine]), _short([o for _, o in affine])
         what = f"values: {_formula(scale, offset)}"
-        return self.but(where, what, scale=scale, offset=offset, whole=False)
+        return self.but(where, what, scale=scale, offset=offset, whole=False, memory=object())
 
     def coloured(self, conversion: str, where: str) -> Picture:
         """Another space of colours, named as OpenCV does; of floats, its values are others."""
@@ -206,7 +209,8 @@ class Picture:
     def _kept(self, step: Step, where: str, what: str = "") -> Picture:
         """After a step that numpy does, whatever axes there are."""
         plain = dataclasses.replace(self, axes="hwc" if self.shape[2] > 1 else "hw")
-        return plain.done(step, where, what)
+        view = self.memory if step.kind in ("crop", "channels") else object()
+        return dataclasses.replace(plain.done(step, where, what), memory=view)
 
     def reshaped(self, target: Sequence[int]) -> Picture:
         """Axes of size 1 come and go; everything else would mix up rows and columns."""
@@ -271,28 +275,3 @@ def _formula(scale: Sequence[float], offset: Sequence[float]) -> str:
         return f"x{times}" + (f"{offset[0]:+.6g}" if offset[0] else "")
     words = [" ".join(f"{number:.6g}" for number in numbers) for numbers in (scale, offset)]
     return f"x*({words[0]}) + ({words[1]}), channel by channel"
-
-
-def joined(planes: Sequence[Picture], where: str) -> Picture:
-    """Channels put together again that were taken out of one picture."""
-    base = planes[0].steps[:-1]
-    changed = [plane for plane in planes if plane.steps[:-1] != base]
-    if len(planes) not in (1, 3) or any(
-        not plane.steps or plane.steps[-1].kind != "channels" or plane.axes.strip("1") != "hw"
-        for plane in planes
-    ):
-        changed = list(planes)
-    if changed:
-        raise Refused("channels are put together that are not those of one picture")
-    if len({(plane.scale, plane.offset, plane.whole) for plane in planes}) > 1:
-        raise Refused("channels of different scales are put together")
-    order = tuple(plane.steps[-1].numbers[0] for plane in planes)
-    axes = "hwc" if len(order) == 3 else "hw1"
-    log = (*planes[-1].log, Line(where, f"channels {','.join(f'{n:g}' for n in order)}"))
-    return dataclasses.replace(
-        planes[0],
-        steps=(*base, Step("channels", order)),
-        shape=(*planes[0].shape[:2], len(order)),
-        axes=axes,
-        log=log,
-    )

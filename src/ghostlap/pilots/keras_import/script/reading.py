@@ -11,8 +11,8 @@ from typing import Any, TypeVar
 from ghostlap.base.errors import GhostlapError, LegacyError
 from ghostlap.data.vision.preprocessing import COLOUR_STEPS, Preprocessing
 from ghostlap.data.vision.steps import Shape, Step, crop_step
+from ghostlap.pilots.keras_import.script.facts import Facts
 from ghostlap.pilots.keras_import.script.interpreter import Interpreter
-from ghostlap.pilots.keras_import.script.libraries import Facts
 from ghostlap.pilots.keras_import.script.picture import Line, Picture
 from ghostlap.pilots.keras_import.script.source import OPTIONS
 from ghostlap.pilots.keras_import.script.values import (
@@ -72,6 +72,13 @@ def read_script(
         readings[0] = dataclasses.replace(readings[0], assumed=f"{question} is {options[0]}")
         again = Facts(frame, old, {question: options[1]})
         readings.append(_read(script, again, f"{question} is {options[1]}"))
+    if facts.typed:
+        words = ", ".join(f"--{name} {value}" for name, value in facts.typed.items())
+        words = f"its options are as they are if not typed: {words}"
+        readings = [
+            dataclasses.replace(one, assumed=f"{one.assumed}; {words}".removeprefix("; "))
+            for one in readings
+        ]
     if oldest:
         for reading in readings[:1]:
             turned = {"RGB2YUV": "BGR2YUV", "BGR2YUV": "RGB2YUV"}
@@ -92,7 +99,7 @@ def _read(script: Path, facts: Facts, assumed: str) -> ScriptReading:
         walk = Interpreter(script, facts)
         if walk.handlers:
             walk.asked.clear()
-            for handler in walk.handlers:
+            for handler in 2 * walk.handlers:  # what the first frame leaves may change the next
                 count = len(handler.node.args.args)
                 given = [UNKNOWN] * max(0, count - 1) + [Given.TELEMETRY]
                 walk.follow(handler, given, {}, script.name)
@@ -168,7 +175,13 @@ def _seen(walk: Interpreter, script: Path) -> Picture:
     if reasons:
         raise LegacyError(
             f"--script {script}: not everything that is done to the picture is understood. "
-            f"{reasons[0]}. {OPTIONS}."
+            f"{reasons[0].rstrip('.')}. {OPTIONS}."
+        )
+    others = [where for value, where in found if not isinstance(value, Picture)]
+    if not pictures and others:
+        raise LegacyError(
+            f"--script {others[0]}: how what the network is given here came of the picture is not "
+            f"understood. {OPTIONS}."
         )
     if not pictures:
         raise LegacyError(

@@ -10,13 +10,17 @@ import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
+from ghostlap.pilots.keras_import.script import builtin
+from ghostlap.pilots.keras_import.script.branches import change, joined, restore
 from ghostlap.pilots.keras_import.script.calls import Caller
-from ghostlap.pilots.keras_import.script.libraries import Facts
-from ghostlap.pilots.keras_import.script.operators import truth
+from ghostlap.pilots.keras_import.script.facts import Facts
+from ghostlap.pilots.keras_import.script.operators import compared, truth
 from ghostlap.pilots.keras_import.script.picture import Picture, Refused
+from ghostlap.pilots.keras_import.script.planes import painted
 from ghostlap.pilots.keras_import.script.values import (
     UNKNOWN,
     Answer,
+    Blank,
     Class,
     Function,
     Instance,
@@ -102,8 +106,13 @@ class Statements(Caller):
         before = self.eval(_read(node.target), scope)
         if isinstance(before, Picture) and before.whole and not getattr(value, "whole", True):
             raise Refused("bytes cannot become fractions in place")
+        if isinstance(before, Picture) and isinstance(value, Picture | Unknown):
+            value = self.change(before, value)
         self.assign(node.target, value, scope)
         return None
+
+    def _instead(self, body: Sequence[ast.stmt], handler: Sequence[ast.stmt], scope: Scope) -> None:
+        raise NotImplementedError
 
     def assign(self, target: ast.AST, value: Any, scope: Scope) -> None:
         if isinstance(target, ast.Name):
@@ -116,22 +125,28 @@ class Statements(Caller):
                 owner.names[target.attr] = value
         elif isinstance(target, ast.Subscript):
             owner = self.eval(target.value, scope)
+            key = self.eval(target.slice, scope)
+            where = scope.module.source.where(target)
             if isinstance(owner, Picture):
-                self._spoil(
-                    ast.Assign([target.value], target.value), scope,
-                    f"{scope.module.source.where(target)}: parts of the picture are painted over",
-                )  # fmt: skip
-            elif isinstance(owner, dict):
-                key = self.eval(target.slice, scope)
-                if isinstance(key, str | int):
-                    owner[key] = value
-            elif isinstance(owner, list):
-                owner[:] = [UNKNOWN] * len(owner)
+                self.change(owner, painted(owner, key, value, where))
+            elif isinstance(owner, Blank) and isinstance(value, Picture):
+                self.assign(target.value, owner.filled(key, value), scope)
+            elif isinstance(owner, dict | list):
+                builtin.put(owner, key, value, sure=not self.uncertain)
+
+    def change(self, before: Picture, now: Picture | Unknown) -> Picture | Unknown:
+        if isinstance(now, Picture):
+            now = dataclasses.replace(now, memory=before.memory)
+        change(self._kept, before, now)
+        return now
 
     def _unpack(self, targets: Sequence[ast.expr], value: Any, scope: Scope) -> None:
         values = list(value) if isinstance(value, list | tuple) else None
-        stars = any(isinstance(one, ast.Starred) for one in targets)
-        if values is None or stars or len(values) != len(targets):
+        stars = [place for place, one in enumerate(targets) if isinstance(one, ast.Starred)]
+        if values is not None and stars and len(values) >= len(targets) - 1:
+            end = len(values) - (len(targets) - 1 - stars[0])
+            values[stars[0] : end] = [values[stars[0] : end]]
+        if values is None or len(values) != len(targets):
             reason = value if isinstance(value, Unknown) else UNKNOWN
             if isinstance(value, Picture):
                 reason = Unknown(f"{scope.module.source.where(targets[0])}: it is taken apart")
@@ -142,6 +157,11 @@ class Statements(Caller):
             self.assign(target.value if isinstance(target, ast.Starred) else target, one, scope)
 
     def _do_delete(self, node: ast.Delete, scope: Scope) -> Signal:
+        for target in node.targets:
+            if isinstance(target, ast.Subscript):
+                owner, key = self.eval(target.value, scope), self.eval(target.slice, scope)
+                if isinstance(owner, dict | list):
+                    builtin.delete(owner, key, sure=not self.uncertain)
         return None
 
     def _do_return(self, node: ast.Return, scope: Scope) -> Signal:
@@ -160,6 +180,26 @@ class Statements(Caller):
         scope.shared.update(node.names)
         return None
 
+    def _do_nonlocal(self, node: ast.Nonlocal, scope: Scope) -> Signal:
+        scope.outer.update(node.names)
+        return None
+
+    def _do_match(self, node: ast.Match, scope: Scope) -> Signal:
+        subject = self.eval(node.subject, scope)
+        for case in node.cases:
+            pattern = case.pattern
+            wild = isinstance(pattern, ast.MatchAs) and pattern.pattern is None
+            value = self.eval(pattern.value, scope) if isinstance(pattern, ast.MatchValue) else None
+            known = wild or compared(ast.Eq, subject, value) if value is not None or wild else None
+            if case.guard is not None or known not in (True, False):
+                return self._both(
+                    [*(one.body for one in node.cases), []], scope,
+                    f"{scope.module.source.where(node)}: {_CONDITION}",
+                )  # fmt: skip
+            if known:
+                return self.block(case.body, scope)
+        return None
+
     def _do_functiondef(self, node: Any, scope: Scope) -> Signal:
         words = [ast.unparse(one) for one in node.decorator_list]
         kind = next(
@@ -168,11 +208,16 @@ class Statements(Caller):
         defaults = self.defaults(node.args, scope)
         made = Function(node, scope.module, scope.chain, defaults, (), kind)
         scope.set(node.name, made)
-        for decorator in node.decorator_list:
+        for decorator in reversed(node.decorator_list):
             if isinstance(decorator, ast.Call):
-                self._registered(decorator, made, scope)
+                self._registered(decorator, scope.find(node.name), scope)
             elif ast.unparse(decorator).endswith(".event") and node.name == "telemetry":
-                self.handlers.append(made)
+                self.handlers.append(scope.find(node.name))
+            changes = self.eval(decorator, scope)
+            if isinstance(changes, Function):
+                where = scope.module.source.where(decorator)
+                inner = self.call(changes, [scope.find(node.name)], {}, where, decorator, scope)
+                scope.set(node.name, inner)
         return None
 
     _do_asyncfunctiondef = _do_functiondef
@@ -185,7 +230,13 @@ class Statements(Caller):
             if isinstance(value, Function) and value.enclosing[:1] == (names,):
                 value.enclosing = value.enclosing[1:]
         bases = tuple(self.eval(base, scope) for base in node.bases)
-        scope.set(node.name, Class(node.name, names, bases))
+        typed = [one.target for one in node.body if isinstance(one, ast.AnnAssign)]
+        fields = [target.id for target in typed if isinstance(target, ast.Name)]
+        made = Class(node.name, names, bases, tuple(fields))
+        for value in names.values():
+            if isinstance(value, Function):
+                value.home = value.home or made
+        scope.set(node.name, made)
         return None
 
     def _do_if(self, node: ast.If, scope: Scope) -> Signal:
@@ -197,6 +248,8 @@ class Statements(Caller):
 
     def _do_try(self, node: ast.Try, scope: Scope) -> Signal:
         signal = self.block([*node.body, *node.orelse], scope)
+        for handler in node.handlers:
+            self._instead(node.body, handler.body, scope)
         after = self.block(node.finalbody, scope)
         return after or (None if signal == ("stop", None) else signal)
 
@@ -214,6 +267,7 @@ class Statements(Caller):
     def _do_for(self, node: Any, scope: Scope) -> Signal:
         among = self.eval(node.iter, scope)
         where = scope.module.source.where(node)
+        among = list(among) if isinstance(among, dict) else among
         if not isinstance(among, list | tuple | range) or len(among) > _MOST_ROUNDS:
             self.assign(node.target, UNKNOWN, scope)
             return self._loop(node.body, scope, where)
@@ -250,7 +304,7 @@ class Statements(Caller):
         last: Signal = None
         self.uncertain += 1
         for body in bodies:
-            _restore(kept, before)
+            restore(kept, before)
             signal = self.block(body, scope)
             if signal is not None and signal[0] == "return":
                 returned.append(signal[1])
@@ -266,7 +320,7 @@ class Statements(Caller):
              for name in {name: None for one in ways for name in one}}
             for ways in zip(*ends, strict=True)
         ]  # fmt: skip
-        _restore(kept, merged)
+        restore(kept, merged)
         return last if len(ends) == 1 else None
 
 
@@ -274,25 +328,3 @@ def _read(target: ast.expr) -> ast.expr:
     """An assignment's target, to be read."""
     found: ast.expr = ast.parse(ast.unparse(target), mode="eval").body
     return ast.copy_location(found, target)
-
-
-def _restore(kept: Sequence[dict[str, Any]], states: Sequence[dict[str, Any]]) -> None:
-    for names, state in zip(kept, states, strict=True):
-        names.clear()
-        names.update(state)
-
-
-def joined(values: Sequence[Any], why: str) -> Any:
-    """What a value is that may be any of these."""
-    first = values[0]
-    if all(value is first or (type(value) is type(first) and value == first) for value in values):
-        return first
-    for value in values:
-        if isinstance(value, Unknown) and value.reason:
-            return value
-    pictures = [value for value in values if isinstance(value, Picture)]
-    if pictures and all(picture == pictures[0] for picture in pictures):
-        others = [value for value in values if not isinstance(value, Picture)]
-        if all(value is None or isinstance(value, Unknown) for value in others):
-            return pictures[0]  # nothing else could be asked about
-    return Unknown(f"{why}, which is not known from the script") if pictures else UNKNOWN

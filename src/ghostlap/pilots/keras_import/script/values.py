@@ -68,6 +68,8 @@ class Function:
     """The instance that it is a method of."""
     kind: str = ""
     """``staticmethod``, ``classmethod``, ``property`` or nothing."""
+    home: Class | None = None
+    """The class that it was written in."""
 
 
 @dataclasses.dataclass(eq=False)
@@ -75,6 +77,8 @@ class Class:
     name: str
     names: dict[str, Any]
     bases: tuple[Any, ...]
+    fields: tuple[str, ...] = ()
+    """Names with a type, which a dataclass is made of."""
 
     def find(self, name: str, depth: int = 0) -> Any:
         """A name of it or of its bases; None if there is none."""
@@ -90,6 +94,46 @@ class Class:
 class Instance:
     kind: Class
     names: dict[str, Any]
+    real: Instance | None = None
+    """What ``super()`` stands for."""
+
+
+@dataclasses.dataclass(eq=False)
+class Partial:
+    """A function with some of its arguments."""
+
+    function: Any
+    given: tuple[Any, ...]
+    named: Mapping[str, Any]
+
+
+@dataclasses.dataclass(frozen=True)
+class Blank:
+    """An array that is made to be filled."""
+
+    shape: tuple[int, ...]
+    whole: bool
+
+    def filled(self, key: Any, picture: Picture) -> Picture:
+        """After ``blank[key] = picture``.
+
+        Raises:
+            Refused: that fills a part of it only.
+        """
+        keys = key if isinstance(key, tuple) else (key,)
+        axes, left = "", list(zip(picture.axes, picture.sizes, strict=True))
+        for place, size in enumerate(self.shape):
+            one = keys[place] if place < len(keys) else slice(None)
+            if one == 0 and size == 1:
+                axes += "1"
+            elif isinstance(one, slice) and one.indices(size) == (0, size, 1) and left:
+                axis, have = left.pop(0)
+                axes += axis if have == size else "?"
+        if left or "?" in axes or len(axes) != len(self.shape):
+            raise Refused("an array is not filled by one picture")
+        if self.whole and not picture.whole:
+            raise Refused("fractions become bytes in an array of bytes")
+        return dataclasses.replace(picture, axes=axes, whole=self.whole, memory=object())
 
 
 @dataclasses.dataclass(frozen=True)
@@ -186,6 +230,8 @@ class Scope:
         self.chain = chain
         self.shared: set[str] = set()
         """Names that a ``global`` makes those of the module."""
+        self.outer: set[str] = set()
+        """Names that a ``nonlocal`` makes those of a function around."""
         self.returned: list[Any] = []
         """By branches that ended before."""
 
@@ -197,5 +243,9 @@ class Scope:
         return External(f"builtins.{name}")
 
     def set(self, name: str, value: Any) -> None:
+        for names in self.chain[1:] if name in self.outer else ():
+            if name in names:
+                names[name] = value
+                return
         local = self.chain and name not in self.shared
         (self.chain[0] if local else self.module.names)[name] = value
