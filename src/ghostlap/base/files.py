@@ -30,6 +30,10 @@ MOST_JSON_NESTED = 32
 _LARGEST_INT = 2**63
 """Whole numbers beyond it can be no float, or take longer to write out than to read."""
 
+GIT_LFS_START = b"version https://git-lfs"
+"""Of what Git leaves in place of a large file that was not fetched."""
+GIT_LFS_ADVICE = "Git LFS has only a pointer here: type 'git lfs pull' in the repository"
+
 _FULL = (errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC))
 _KINDS = (
     (stat.S_ISDIR, "a folder"),

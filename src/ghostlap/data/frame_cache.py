@@ -79,7 +79,7 @@ class FrameCache:
             for start, results in _in_chunks(pool, _digest_of_file, paths):
                 for i, result in enumerate(results, start):
                     if isinstance(result, ImageError):
-                        problems.append(str(result))
+                        problems += [str(result)] * bool(paths[i])
                     else:
                         wanted[i], readable[i] = np.void(result), True
             with (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import dataclasses
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from ghostlap.base.files import cache_folder
 from ghostlap.base.terminal import say, warn
 from ghostlap.data.auxiliary import unknown
 from ghostlap.data.dataset import Samples, samples_as, slow_rows, usable_rows
-from ghostlap.data.doctor.checks import check_steering
+from ghostlap.data.doctor.checks import check_duplicates, check_steering, check_values
 from ghostlap.data.formats.readers import read_recording
 from ghostlap.data.frame_cache import FrameCache
 from ghostlap.data.lines import SIDES, lines_of
@@ -25,6 +26,11 @@ from ghostlap.data.splits import split
 from ghostlap.data.vision.pictures import read_rgb
 from ghostlap.data.vision.preprocessing import Preprocessing
 from ghostlap.training.config import TrainConfig
+
+_TOLD = ("constant-steering", "few-steering-values", "one-sided-steering", "duplicate-rows")
+"""Findings of the doctor that training says, too."""
+_SIZED = 20
+"""Pictures by which a recording's size is told."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -168,18 +174,22 @@ def _tell_of_rows_left_out(recording: Recording, min_speed_share: float, console
             f"{recording.folder}: {passed_over} records are passed over, being marked as deleted "
             "or such that no person steered",
         )
+    for note in recording.notes:
+        if note.kind == "cameras":
+            say(console, f"{recording.folder}: {note.message}, of a column about cameras")
     if unusable:
         warn(
             console,
             f"{recording.folder}: {unusable} rows have no steering in [-1, 1] "
             "or no centre picture and are left out; 'ghostlap doctor' lists them",
         )
-    for finding in check_steering(recording):
-        if finding.kind in ("constant-steering", "few-steering-values"):
+    checks = (check_values, check_steering, check_duplicates)
+    for finding in (one for check in checks for one in check(recording)):
+        if finding.kind in _TOLD or (finding.kind == "bad-steering" and ":deg" in finding.fix):
             warn(
                 console,
                 f"{recording.folder}: {finding.count} {finding.message} ({finding.example}). "
-                f"What to do: {finding.fix}",
+                f"What to do: {finding.fix.replace('--fix', 'ghostlap doctor --fix')}",
             )
     slow = int(slow_rows(recording.frames, min_speed_share).sum())
     if slow:
@@ -199,21 +209,27 @@ def _warn_of_pictures_left_out(samples: int, problems: tuple[str, ...], console:
 
 
 def _frame_shape(recordings: list[Recording]) -> tuple[int, int, int]:
-    """The size of the first readable centre picture of each recording, which must be one size."""
+    """The usual size of each recording's centre pictures, which must be one size."""
     shapes: dict[tuple[int, ...], Path] = {}
+    problem: ImageError | None = None
     for recording in recordings:
-        for path in recording.frames["center"]:
+        center, rows = recording.frames["center"], len(recording.frames)
+        counts: collections.Counter[tuple[int, ...]] = collections.Counter()
+        for row in dict.fromkeys([*np.linspace(0, rows - 1, _SIZED).astype(int), *range(rows)]):
             try:
-                shapes.setdefault(read_rgb(path).shape, recording.folder)
-            except ImageError:
-                continue
-            break
+                counts[read_rgb(center.iloc[row]).shape] += 1
+            except ImageError as error:
+                problem = problem or error
+            if counts.total() == _SIZED:
+                break
+        for shape, _ in counts.most_common(1):
+            shapes.setdefault(shape, recording.folder)
     if len(shapes) > 1:
         sizes = "; ".join(f"{shape[1]}x{shape[0]} in {where}" for shape, where in shapes.items())
         raise DatasetError(f"All recordings must have frames of one size. Got {sizes}.")
     if not shapes:
         raise DatasetError(
-            f"{recordings[0].folder}: no centre picture can be decoded. 'ghostlap doctor' says why."
+            f"{recordings[0].folder}: no centre picture can be decoded. The first: {problem}"
         )
     height, width, channels = next(iter(shapes))
     return height, width, channels

@@ -244,6 +244,7 @@ KEYS = ["cam/image_array", "user/angle", "user/throttle", "user/mode", "_timesta
 def test_any_catalog_is_read_or_refused_clearly(lines: list[bytes], manifest: bytes | None) -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
+        (folder / "images").mkdir()
         (folder / "catalog_0.catalog").write_bytes(b"\n".join(lines))
         if manifest is not None:
             (folder / "manifest.json").write_bytes(manifest)

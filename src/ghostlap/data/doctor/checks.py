@@ -80,16 +80,29 @@ def check_values(recording: Recording) -> Iterator[Finding]:
                 f"{_line(recording, first)}: {column} {recording.frames[column].iloc[first]:g}"
             )
             names = {"column": column.replace("_", "-"), "value": column, "wanted": wanted}
-            advice = _advice(recording, column, bad)
+            advice = _advice(recording, column)
             yield finding("bad-{column}", bad.sum(), example, advice=advice, **names)
 
 
-def _advice(recording: Recording, column: str, bad: NDArray[np.bool_]) -> str:
-    """Advice about bad values: if most of them are too large, they have another unit."""
-    values = recording.frames[column].to_numpy()[bad]
-    if column == "steering" and len(values) > len(bad) / 4 and np.nanmax(np.abs(values)) > 1:
-        return f"are they degrees? Then --columns steering={recording.steering}:deg"
-    return "--fix leaves the rows out"
+def _advice(recording: Recording, column: str) -> str:
+    """Advice about bad values: if many of those that are not 0 are too large, it is their unit."""
+    values = _finite(recording, column)
+    too_large = np.count_nonzero(np.abs(values) > 1)
+    if column not in LIMITS or 4 * too_large <= np.count_nonzero(np.nan_to_num(values)):
+        return "--fix leaves the rows out"
+    if column != "steering":
+        return f"are they percent? Then --columns {column}=COLUMN:100"
+    source = f"--columns steering={recording.steering}"
+    return (
+        f"are they degrees? Then {source}:deg; percent? {source}:100; "
+        f"numbers from 1000 to 2000? {source}:1000..2000"
+    )
+
+
+def _finite(recording: Recording, column: str) -> NDArray[np.float64]:
+    """A column's values, NaN where they are not finite."""
+    values = recording.frames[column].to_numpy(np.float64)
+    return np.where(np.isfinite(values), values, np.nan)
 
 
 def duplicates(recording: Recording) -> NDArray[np.bool_]:
@@ -133,7 +146,7 @@ def check_times(recording: Recording) -> Iterator[Finding]:
 
 def check_steering(recording: Recording) -> Iterator[Finding]:
     """Constant or stuck steering, single wild values, and a lopsided distribution."""
-    steering = recording.frames["steering"].to_numpy()
+    steering = _finite(recording, "steering")
     rows = len(steering)
     values = np.unique(steering[np.isfinite(steering)])
     if rows >= _FEW_ROWS and len(values) == 1:
@@ -149,7 +162,14 @@ def check_steering(recording: Recording) -> Iterator[Finding]:
     yield finding("zero-steering", zero, share=zero / rows)
     yield from _check_slow(recording)
     few, many = sorted((left, right))
-    if rows >= _FEW_ROWS and many > _LOPSIDED * few:
+    middle = float(np.nanmedian(steering)) if len(values) else 0.0
+    is_from_0_to_1 = not left and len(values) > 0 and values.max() <= 1
+    if rows >= _FEW_ROWS and is_from_0_to_1 and abs(middle - 0.5) < 0.2:
+        yield finding(
+            "one-sided-steering", rows, _line(recording, 0), middle=middle,
+            steering=recording.steering,
+        )  # fmt: skip
+    elif rows >= _FEW_ROWS and many > _LOPSIDED * few:
         side = "left" if left > right else "right"
         yield finding("lopsided-steering", many - few, side=side, left=left, right=right)
 
@@ -162,7 +182,7 @@ def _check_slow(recording: Recording) -> Iterator[Finding]:
 
 def _check_stuck(recording: Recording) -> Iterator[Finding]:
     frames = recording.frames
-    steering = frames["steering"].to_numpy()
+    steering = _finite(recording, "steering")
     steps_s = _steps_s(recording)
     moving = (frames["speed_mph"].to_numpy() > _MOVING_MPH) | (
         _lacks_speed(recording) & (frames["throttle"].to_numpy() > 0)
@@ -186,7 +206,7 @@ def _check_stuck(recording: Recording) -> Iterator[Finding]:
 
 
 def _check_spikes(recording: Recording) -> Iterator[Finding]:
-    steering = recording.frames["steering"].to_numpy()
+    steering = _finite(recording, "steering")
     if len(steering) < 3:
         return
     steps_s = _steps_s(recording)

@@ -34,6 +34,10 @@ _KINDS: dict[str, tuple[Severity, str, str]] = {
     "columns": (
         "note", "kinds of cells that are not read", "none needed; --columns chooses others",
     ),
+    "cameras": (
+        "note", "column that says whose picture a row has: other cameras' rows are passed over",
+        "none needed; ghostlap convert --where takes those of another camera",
+    ),
     "deleted": (
         "note", "records marked as deleted, passed over",
         "none needed; donkeycar's tub editor brings them back",
@@ -83,6 +87,10 @@ _KINDS: dict[str, tuple[Severity, str, str]] = {
         "note", "rows whose steering is more than {spike:g} off the rows around it",
         "none needed if few: taps on a key look so",
     ),
+    "one-sided-steering": (
+        "warning", "rows, none of which steers left, and half of them around {middle:g}",
+        "if {middle:g} is straight ahead: --columns steering={steering}:0..1",
+    ),
     "zero-steering": (
         "note", "rows steer exactly 0, {share:.0%} (46 to 80 % is usual with a keyboard)",
         "none needed; training balances them",
@@ -101,7 +109,7 @@ _KINDS: dict[str, tuple[Severity, str, str]] = {
     "missing-images": (
         "error", "images that the log names are not in {folder}", f"find them, or: {_LEFT_OUT}",
     ),
-    "broken-images": ("error", "images are cut off or no pictures", _LEFT_OUT),
+    "broken-images": ("error", "images cannot be decoded", _LEFT_OUT),
     "odd-sized-images": ("error", "images are not {size} as most are", _LEFT_OUT),
     "orphaned-images": ("note", "images that no row names", "--fix does not copy them"),
     "identical-images": (

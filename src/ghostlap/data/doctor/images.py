@@ -109,12 +109,14 @@ def _orphans(recording: Recording, paths: Sequence[str]) -> tuple[int, str]:
 def check_images(recording: Recording, scan: ImageScan) -> Iterator[Finding]:
     """Missing, broken, odd-sized, orphaned and repeated images."""
     missing = scan.state == _MISSING
+    missing[:, 0] |= scan.state[:, 0] == _NOT_NAMED
     if missing.any():
         example = _first(recording, missing)
         yield finding("missing-images", missing.sum(), example, folder=recording.image_folder)
     broken = scan.state == _BROKEN
     if broken.any():
-        yield finding("broken-images", broken.sum(), _first(recording, broken))
+        example = f"{_first(recording, broken)}: {_reason(recording, broken)}"
+        yield finding("broken-images", broken.sum(), example)
     odd = (scan.state == _FINE) & ~scan.usable
     if odd.any():
         example = f"{_first(recording, odd)}: {_size(int(scan.size_px[odd][0]))}"
@@ -141,6 +143,16 @@ def _first(recording: Recording, mask: NDArray[np.bool_]) -> str:
     row, camera = np.argwhere(mask)[0]
     path = recording.frames[CAMERAS[camera]].iloc[int(row)]
     return f"{recording.counts} {recording.lines[row]}: {Path(path).name}"
+
+
+def _reason(recording: Recording, mask: NDArray[np.bool_]) -> str:
+    row, camera = np.argwhere(mask)[0]
+    path = recording.frames[CAMERAS[camera]].iloc[int(row)]
+    try:
+        read_rgb(path)
+    except ImageError as error:
+        return str(error).removeprefix(f"{path}: ")
+    return "it was"
 
 
 def _size(size_px: int) -> str:

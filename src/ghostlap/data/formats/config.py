@@ -42,9 +42,10 @@ class ConvertConfig(Options, error=ExchangeError):
     columns: tuple[str, ...] = ()
     """Where a table has what: center=image steering=angle:deg throttle=gas speed=v:kmh time=t:ns.
     After the colon is the unit: for steering deg, rad (of 25 degrees at full lock) or the number
-    that means full lock to the right; mph, mps or kmh; s, ms, us, ns or iso. A table without
-    header has columns 1, 2, … Of a tub: center=cam/image_array_a. Of a LeRobot dataset:
-    center=observation.images.front steering=action.0."""
+    that means full lock to the right, or those of both locks as in 1000..2000; mph, mps or kmh; s,
+    ms, us, ns or iso. A table without header has columns 1, 2, … Of a tub:
+    center=cam/image_array_a. Of a LeRobot dataset: center=observation.images.front
+    steering=action.0."""
     where: tuple[str, ...] = ()
     """Only rows of a table in which columns have these values: camera=center."""
     fps: Annotated[int, Range(1, MAX_FPS)] | None = None

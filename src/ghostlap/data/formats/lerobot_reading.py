@@ -160,11 +160,14 @@ def _moment(
     if "time" in numbers:
         ms = float(numbers["time"][row])
         time_ms = int(ms) if 0 <= ms <= LATEST_MS else NO_TIME
+    throttle, brake = values.get("throttle", 0.0), values.get("brake", 0.0)
+    if "brake" not in values and throttle < 0:  # a pedal for both
+        throttle, brake = 0.0, -throttle
     return Moment(
         pictures,
         values["steering"],
-        values.get("throttle", 0.0),
-        values.get("brake", 0.0),
+        throttle,
+        brake,
         values.get("speed", math.nan),
         time_ms,
         begins=row == 0,
@@ -264,4 +267,4 @@ def _numbers(episode: _Episode, name: str, place: Place, table: Any) -> NDArray[
         return values
     if name == "time":
         return np.array([place.column.time_ms(str(value)) for value in values])
-    return values.astype(np.float64) * place.column.factor
+    return values.astype(np.float64) * place.column.scale[0] + place.column.scale[1]

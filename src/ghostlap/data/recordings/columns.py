@@ -38,16 +38,19 @@ class Column:
     unit: str
 
     @property
-    def factor(self) -> float:
-        """What a number there has to be multiplied with, to be in Ghostlap's unit."""
+    def scale(self) -> tuple[float, float]:
+        """What to multiply a number there with, and to add then, to have it in Ghostlap's unit."""
         if self.target == "speed":
-            return _SPEED[self.unit]
+            return _SPEED[self.unit], 0.0
         if self.target == "steering" and self.unit in _STEERING:
-            return _STEERING[self.unit]
-        whole = float(self.unit)
+            return _STEERING[self.unit], 0.0
+        low, dots, high = self.unit.rpartition("..")
+        least = -1.0 if self.target == "steering" else 0.0
+        whole = float(high) - float(low) if dots else float(high)
+        factor = (1 - least if dots else 1) / whole
         if not math.isfinite(whole):
             raise ValueError(self.unit)
-        return 1 / whole
+        return factor, least - float(low) * factor if dots else 0.0
 
     def time_ms(self, text: str) -> int:
         """Milliseconds since 1970, or NO_TIME."""
@@ -136,7 +139,7 @@ def usual_unit(target: str) -> str:
 
 def _check_unit(column: Column) -> None:
     readers: dict[str, Callable[[], object]] = {
-        "speed": lambda: column.factor,
+        "speed": lambda: column.scale,
         "time": lambda: column.unit == _ISO or _TIME_MS[column.unit],
     }
     try:
@@ -144,14 +147,14 @@ def _check_unit(column: Column) -> None:
             if column.unit:
                 raise ValueError(column.unit)
         else:
-            readers.get(column.target, lambda: column.factor)()
+            readers.get(column.target, lambda: column.scale)()
     except (ValueError, KeyError, ZeroDivisionError):
         units = {
-            "steering": "deg, rad or the number that means full lock to the right",
+            "steering": "deg, rad, the number that means full lock to the right, or LEFT..RIGHT",
             "speed": ", ".join(_SPEED),
             "time": ", ".join([*_TIME_MS, _ISO]),
-            "throttle": "the number that means full throttle",
-            "brake": "the number that means full brake",
+            "throttle": "the number that means full throttle, or NONE..FULL",
+            "brake": "the number that means full brake, or NONE..FULL",
         }.get(column.target, "nothing, for a picture has no unit")
         raise RecordingError(
             f"--columns: the unit of {column.target} must be {units}. Got {column.unit!r}."

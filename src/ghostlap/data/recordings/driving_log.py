@@ -8,7 +8,9 @@ end. A value is never guessed: a row that can be read in two ways is left out, a
 
 from __future__ import annotations
 
+import math
 import os
+from array import array
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
@@ -16,7 +18,7 @@ from ghostlap.base.errors import RecordingError
 from ghostlap.base.files import open_file
 from ghostlap.data.recordings.columns import NO_CHOICE, Choice
 from ghostlap.data.recordings.image_names import Clock, image_name_of
-from ghostlap.data.recordings.layout import Layout, split_at
+from ghostlap.data.recordings.layout import HEADER, Layout, split_at
 from ghostlap.data.recordings.lines import as_utf8, is_ended, lines_of, text_of
 from ghostlap.data.recordings.log_columns import LogColumns
 from ghostlap.data.recordings.log_commas import mended_message
@@ -94,6 +96,7 @@ class _Parser:
         self.folders: set[str] = set()
         self.last_folder = "?"  # of center images, to look at other folders only when it changes
         self.doubts = Doubts(self.log)
+        self.texts: set[str] = set()  # how those begin that stand where a number belongs
         self.unreadable = 0
         self.first_unreadable: tuple[int, str] | None = None
 
@@ -113,6 +116,10 @@ class _Parser:
         if not self.log.open_line:
             self.doubts.look_at_the_end(number, ended, left_out, self.columns.header_line)
         self.log.leave_out(left_out)
+        for pedal in self.log.numbers[1:3]:
+            if self.texts == {""} and all(map(math.isnan, pedal)):
+                pedal[:] = array("d", bytes(8 * len(pedal)))
+                self._note(1, "columns", "", "a pedal's cells are empty: read as 0")
         if not len(self.log) and not may_be_empty:
             raise self._no_row_error(number)
         self.log.notes.sort(key=lambda note: note.line)
@@ -148,7 +155,7 @@ class _Parser:
         if self.columns.say(number, text, terminated):
             return
         if self.columns.layout is not None:
-            self._laid_out(number, text, terminated, self.columns.layout)
+            self._laid_out(number, text, terminated, self.columns.layout_of_rows(number, text))
             return
         cells = cells_of(text)
         rows = list(rows_of(cells, terminated))
@@ -183,8 +190,11 @@ class _Parser:
             return
         index = len(self.log)
         self._take(number, text, row)
-        for column, factor in zip(self.log.numbers, layout.factors, strict=True):
-            column[index] *= factor
+        for column, (factor, more) in zip(self.log.numbers, layout.scales, strict=True):
+            column[index] = column[index] * factor + more
+        _, throttle, brake, _ = self.log.numbers
+        if layout.numbers[2] < 0 and throttle[index] < 0:  # a pedal for both
+            throttle[index], brake[index] = 0.0, -throttle[index]
         if layout.time:
             self.log.times_ms[index] = layout.time.time_ms(cells[layout.time_place])
 
@@ -198,6 +208,7 @@ class _Parser:
         if row.texts:
             cells = ", ".join(repr(excerpt(cell)) for cell in row.texts)
             self._note(number, "text", text, f"no number: {cells}; read as NaN")
+            self.texts.update(text[:1] for text in row.texts)
         if row.mended and not row.commas:
             self._note(number, "mended", text, mended_message(row.readings[0]))
 
@@ -225,7 +236,13 @@ class _Parser:
         if terminated:
             layout = self.columns.layout
             what = f"{len(layout.header)} columns" if layout else "seven cells"
-            self._note(number, "unreadable", text, f"no row of {what} ({found}); left out")
+            message = f"no row of {what} ({found}); left out"
+            if number == self.columns.unknown_line and len(self.columns.unknown_header) > 6:
+                message = (
+                    "a header of names that are not known; rows are taken for "
+                    f"{','.join(HEADER)}, and if they are not, --columns says so"
+                )
+            self._note(number, "unreadable", text, message)
         else:
             self._note(number, "cut-off", text, "the last row is cut off; left out")
 

@@ -13,7 +13,8 @@ from ghostlap.data.recordings.image_names import image_name_of
 
 HEADER = ("center", "left", "right", "steering", "throttle", "brake", "speed")
 
-IMAGE = re.compile(r"\.(jpe?g|png)$", re.IGNORECASE)
+IMAGE = re.compile(r"\.(jpe?g|png|bmp|webp|gif|tiff?)$", re.IGNORECASE)
+"""A picture's name; which of them can be decoded, the decoder says."""
 
 _TARGET_WORDS = {
     "center": "center", "centre": "center", "front": "center", "left": "left", "right": "right",
@@ -22,14 +23,17 @@ _TARGET_WORDS = {
     "speed": "speed", "velocity": "speed",
 }  # fmt: skip
 _UNIT_WORDS = {
-    "mph": "mph", "kmh": "kmh", "kph": "kmh", "mps": "mps", "deg": "deg", "degrees": "deg",
-    "rad": "rad", "radians": "rad", "percent": "100",
+    "mph": "mph", "kmh": "kmh", "kph": "kmh", "kmph": "kmh", "mps": "mps",
+    "deg": "deg", "degrees": "deg", "rad": "rad", "radians": "rad", "percent": "100",
 }  # fmt: skip
-_PICTURE_WORDS = frozenset({"image", "img", "picture", "photo", "file", "filename", "path"})
+_PICTURE_WORDS = frozenset({"image", "img", "rgb", "picture", "photo", "file", "filename", "path"})
 _FILLER = _PICTURE_WORDS | {
     "images", "cam", "camera", "name", "frame", "array", "angle", "value", "cmd", "command",
-    "input", "user", "car", "vehicle", "pedal", "normalized",
+    "input", "user", "field", "car", "vehicle", "pedal", "normalized",
 }  # fmt: skip
+_HUMP = re.compile(r"(?<=[a-z])(?=[A-Z])")
+_OF_A_CAMERA = re.compile(r"cam|frame|view|sensor", re.IGNORECASE)
+_STEERS = re.compile(r"steer|angle|wheel", re.IGNORECASE)
 _AFTER_A_BLANK = re.compile(r"\.(jpe?g|png) +[-+.\d]", re.IGNORECASE)
 _SHOWN = 30
 
@@ -43,8 +47,8 @@ class Layout:
     """Of the center, left and right image."""
     numbers: tuple[int, ...]
     """Of steering, throttle, brake and speed."""
-    factors: tuple[float, ...]
-    """To multiply these with."""
+    scales: tuple[tuple[float, float], ...]
+    """To multiply these with, and to add then."""
     time: Column | None
     time_place: int
     where: tuple[tuple[int, str], ...]
@@ -64,7 +68,8 @@ class Layout:
     def is_plain(self) -> bool:
         """Whether a line's cells are a row's as they are, in another order."""
         places = (*self.images, *self.numbers)
-        return min(places) >= 0 and set(self.factors) == {1.0} and not self.where and not self.time
+        is_in_order = min(places) >= 0 and set(self.scales) == {(1.0, 0.0)}
+        return is_in_order and not self.where and not self.time
 
     @property
     def is_usual(self) -> bool:
@@ -74,8 +79,8 @@ class Layout:
 
 
 def separator_of(text: str) -> str:
-    """What parts the cells of a line: the most frequent of comma, semicolon and tab; or blanks."""
-    mark = max((";", "\t", ","), key=text.count)  # of as many, commas may be decimal ones
+    """What parts the cells of a line: the most frequent of , ; | and tab; or blanks."""
+    mark = max((";", "\t", "|", ","), key=text.count)  # of as many, commas may be decimal ones
     return " " if mark not in text or _AFTER_A_BLANK.search(text) else mark
 
 
@@ -101,7 +106,8 @@ def column_named(name: str) -> tuple[Column | None, bool]:
     ``Center Image``, ``steering_angle`` and ``speed (km/h)`` do; ``image`` and ``angle`` are taken
     for the center image and the steering where no other column is.
     """
-    plain = name.lower().replace("km/h", "kmh").replace("m/s", "mps").replace("%", " percent")
+    plain = _HUMP.sub(" ", name).lower().replace("%", " percent")
+    plain = plain.replace("km/h", "kmh").replace("m/s", "mps")
     words = set(re.findall(r"[a-z]+|\d+", plain))
     targets = {_TARGET_WORDS[word] for word in words if word in _TARGET_WORDS}
     units = [_UNIT_WORDS[word] for word in words if word in _UNIT_WORDS]
@@ -175,7 +181,7 @@ def layout_of(
         separator,
         tuple(places.get(camera, -1) for camera in CAMERAS),
         tuple(places.get(one, -1) for one in numbers),
-        tuple(columns[one].factor if one in columns else 1.0 for one in numbers),
+        tuple(columns[one].scale if one in columns else (1.0, 0.0) for one in numbers),
         columns.get("time"),
         places.get("time", -1),
         where,
@@ -202,6 +208,18 @@ def _found(name: str, header: Sequence[str], target: str) -> tuple[Column, int] 
             + command(name, [f"{target}={called(header, best[0][1])}"])
         )
     return best[0]
+
+
+def of_one_camera(layout: Layout, cells: Sequence[str]) -> Layout:
+    """A layout for rows of the center camera alone, where a column says whose picture each has."""
+    if layout.where or max(layout.images[1:]) >= 0:
+        return layout
+    for place, (name, cell) in enumerate(zip(layout.header, cells, strict=False)):
+        column, certain = column_named(cell)
+        if column and certain and column.target in CAMERAS and _OF_A_CAMERA.search(name):
+            center = re.sub("left|right", "center", cell)
+            return dataclasses.replace(layout, where=((place, center),))
+    return layout
 
 
 def called(header: Sequence[str], place: int) -> str:
@@ -237,6 +255,7 @@ def suggestion(header: Sequence[str], row: Sequence[str]) -> list[str]:
     numbers = [one for one, cell in enumerate(row) if is_value(cell) and one not in pictures]
     after = [one for one in numbers if one > found["center"]] or numbers
     free = [one for one in after if one not in found.values()] or [len(row) - 1]
+    free.sort(key=lambda one: not (one < len(header) and _STEERS.search(header[one])))
     names = ["steering", "throttle", "brake", "speed"]
     if len(free) == 3:
         names.remove("brake")

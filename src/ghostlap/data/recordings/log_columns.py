@@ -5,18 +5,20 @@ from __future__ import annotations
 import dataclasses
 import operator
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from ghostlap.base.errors import RecordingError
 from ghostlap.data.recordings.columns import Choice
 from ghostlap.data.recordings.layout import (
     HEADER,
+    IMAGE,
     Layout,
     called,
     is_header,
     is_value,
     layout_of,
+    of_one_camera,
     passed_over,
     separator_of,
     split_at,
@@ -28,6 +30,12 @@ from ghostlap.data.recordings.log_table import DrivingLog, LogNote
 _AS_THEY_ARE: Callable[[list[str]], Any] | None = None
 _EXCEL_MARK = re.compile(r'"?sep=.{1,3}"?', re.IGNORECASE)
 """What Excel puts before a table, to say what parts its cells."""
+
+
+def _is_usual(cells: Sequence[str]) -> bool:
+    """Whether a first line is a row as the simulator writes it."""
+    pictures = [not cell or IMAGE.search(cell) for cell in cells[:3]]
+    return len(cells) == len(HEADER) and cells[0] != "" and all(pictures)
 
 
 class LogColumns:
@@ -45,6 +53,7 @@ class LogColumns:
         """A first line that names columns which nobody knows."""
         self.unknown_line = 0
         self._unclear_header: tuple[list[str], str] | None = None
+        self._looked_at: Layout | None = None
         self._log = log
         self._choice = choice
 
@@ -60,6 +69,18 @@ class LogColumns:
         self.begun = True
         return self._begins(number, text)
 
+    def layout_of_rows(self, number: int, text: str) -> Layout:
+        """The layout, told now by a first row below a header whether its rows are of one camera."""
+        assert self.layout is not None
+        if self._looked_at is not self.layout:
+            before, cells = self.layout, split_at(text, self.layout.separator)
+            self.layout = self._looked_at = of_one_camera(before, cells)
+            if self.layout is not before:
+                ((place, value),) = self.layout.where
+                what = f"only rows with {self.layout.header[place]}={value} are read"
+                self._log.note(LogNote(number, "cameras", "", what))
+        return self.layout
+
     def _begins(self, number: int, text: str) -> bool:
         """Find out what the columns are; whether this first line is a header."""
         separator = separator_of(text)
@@ -69,7 +90,10 @@ class LogColumns:
             self._take_header(number, cells, separator)
             return True
         if asked:
-            self.layout = layout_of(self._log.name, (), separator, self._choice, cells)
+            # Where some columns alone are chosen, the others are the simulator's.
+            chosen = {"center", "steering"} <= self._choice.columns.keys()
+            header = HEADER if not chosen and _is_usual(cells) else ()
+            self.layout = layout_of(self._log.name, header, separator, self._choice, cells)
             self._log.is_usual, self.width = self.layout.is_usual, 0
             self._log.steering = str(self.layout.numbers[0] + 1)
         elif len(cells) > 1 and not any(map(is_value, cells)):

@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 
 from ghostlap.base.errors import RecordingError
+from ghostlap.base.files import GIT_LFS_ADVICE, GIT_LFS_START
 from ghostlap.data.recordings.columns import command
 from ghostlap.data.recordings.layout import (
     HEADER,
@@ -41,6 +42,8 @@ def check_first_line(name: str, raw: bytes) -> None:
             f"{name}: this is an Excel workbook, whatever its name says. Save it from "
             "Excel as CSV, or take the simulator's own driving_log.csv."
         )
+    if raw.startswith(GIT_LFS_START):
+        raise RecordingError(f"{name}: {GIT_LFS_ADVICE}.")
     if _BINARY.search(raw):
         raise RecordingError(
             f"{name}: not a text file; it begins with {raw[:16]!r}. "

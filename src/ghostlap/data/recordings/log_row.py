@@ -74,8 +74,8 @@ def row_text(names: Sequence[str], numbers: Sequence[float]) -> str:
 
 
 def cells_of(text: str) -> list[str]:
-    """Cut a line at its commas, or at semicolons or tabs where a spreadsheet put them."""
-    for separator in (";", "\t"):
+    """Cut a line at its commas, or at what else six times parts it."""
+    for separator in (";", "\t", "|"):
         if text.count(separator) >= 6:
             return split_at(text, separator)
     return split_at(text, ",")

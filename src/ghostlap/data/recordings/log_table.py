@@ -20,7 +20,7 @@ NOTE_BYTES = 450
 _ROW_BYTES = 60
 
 NoteKind = Literal[
-    "header", "columns", "mended", "ambiguous", "glued", "cut-off", "text", "unreadable",
+    "header", "columns", "cameras", "mended", "ambiguous", "glued", "cut-off", "text", "unreadable",
     "deleted", "pilot",
 ]  # fmt: skip
 """The last two are of donkeycar tubs: records marked as deleted, and such that no person drove."""

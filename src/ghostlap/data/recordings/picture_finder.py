@@ -8,6 +8,7 @@ from pathlib import Path
 
 from ghostlap.base.errors import RecordingError
 from ghostlap.data.recordings.image_names import image_name_of
+from ghostlap.data.recordings.layout import IMAGE
 
 MAX_FILES = 5_000_000
 PICTURE_ENDINGS = (".jpg", ".jpeg", ".png")
@@ -31,6 +32,9 @@ class PictureFinder:
             name = os.path.basename(path)
             for key in {name, *_loosely(name)}:
                 self._by_name[key] = _SEVERAL if key in self._by_name else path
+
+    def __len__(self) -> int:
+        return len(self._by_name)
 
     def _all(self) -> Iterator[str]:
         count, before = 0, len(os.path.join(self.folder, ""))
@@ -60,11 +64,13 @@ class PictureFinder:
 
     def _has(self, said: str) -> bool:
         path = self.folder / said
+        if not said.lower().endswith(PICTURE_ENDINGS):
+            return False
         return os.path.isfile(path) and path.resolve().is_relative_to(self.folder.resolve())
 
 
 def _loosely(name: str) -> tuple[str, str]:
     """Keys that no file's name is: in small letters, and without the ending."""
     small = name.lower()
-    stem, ending = os.path.splitext(small)
-    return f"/{small}", f"/{stem if ending in PICTURE_ENDINGS else small}/"
+    stem = os.path.splitext(small)[0]
+    return f"/{small}", f"/{stem if IMAGE.search(small) else small}/"

@@ -18,7 +18,7 @@ from ghostlap.base.errors import RecordingError
 from ghostlap.data.recordings.columns import CAMERAS, Choice
 from ghostlap.data.recordings.driving_log import LOG_NAME, read_log
 from ghostlap.data.recordings.log_table import DrivingLog, LogNote
-from ghostlap.data.recordings.picture_finder import PictureFinder
+from ghostlap.data.recordings.picture_finder import PICTURE_ENDINGS, PictureFinder
 from ghostlap.data.vision.shards import is_picture
 
 if TYPE_CHECKING:
@@ -76,9 +76,12 @@ def read_driving_log(path: Path, choice: Choice) -> Recording:
     folder = log_path.parent
     log = read_log(log_path, choice=choice)
     images = find_images(folder, log)
-    repeated = len(log.origins) > 1 and len(set(log.names[0])) < len(log)
+    repeated = len(log.origins) > 1 and len(set(map(hash, log.names[0]))) < len(log)
     if repeated or _count(images, log) < len(_probed(log)):  # in several folders, called otherwise
-        found = read_log(log_path, choice=choice, name_of=PictureFinder(folder).name)
+        pictures = PictureFinder(folder)
+        if not len(pictures):
+            return recording_of(log, folder, images)
+        found = read_log(log_path, choice=choice, name_of=pictures.name)
         if repeated or _count(folder, found) > _count(images, log):
             log, images = found, folder
     return recording_of(log, folder, images)
@@ -130,6 +133,8 @@ def _missing_images_message(recording: Recording, count: int) -> str:
         f"{recording.folder}: all {count} images that the log names are missing. "
         f"They were looked for in {recording.image_folder}."
     )
+    if recording.counts != "line":
+        return f"{message} Copy the pictures there."
     if not recording.origins:
         return f"{message} Put the recording's IMG folder beside the log."
     more = f" and {len(recording.origins) - 1} more" if len(recording.origins) > 1 else ""
@@ -157,7 +162,10 @@ def _probed(log: DrivingLog) -> list[str]:
 
 def _count(images: Path, log: DrivingLog) -> int:
     """How many of these are there."""
-    return sum(is_picture(images / name) for name in _probed(log))
+    return sum(
+        name.lower().endswith(PICTURE_ENDINGS) and is_picture(images / name)
+        for name in _probed(log)
+    )
 
 
 def _frames(log: DrivingLog, images: Path) -> pd.DataFrame:

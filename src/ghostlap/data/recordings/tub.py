@@ -55,9 +55,10 @@ def read_tub(folder: Path, choice: Choice) -> Recording:
     key = log.columns["steering"].source
     try:
         catalogs = _numbered(folder, _CATALOG)
+        images = folder / IMAGE_FOLDER if (folder / IMAGE_FOLDER).is_dir() else folder
         if catalogs or (folder / MANIFEST_NAME).is_file():
             return recording_of(
-                _read_catalogs(folder, catalogs, log), folder, folder / IMAGE_FOLDER, "record", key
+                _read_catalogs(folder, catalogs, log), folder, images, "record", key
             )
         return recording_of(_read_record_files(folder, log), folder, folder, "record", key)
     except OSError as error:
@@ -99,11 +100,12 @@ def _read_manifest(path: Path, log: TubLog, has_catalogs: bool) -> tuple[list[st
         about = parsed(next((line for line in reversed(lines) if line.strip()), b""))
         problem = "does not end with a line that says paths, current_index and deleted_indexes"
         if isinstance(about, dict) and isinstance(about.get("paths"), list):
-            deleted = about.get("deleted_indexes")
+            said = about.get("deleted_indexes")
+            deleted = said if isinstance(said, list) else []
             names = [image_name_of(name) for name in about["paths"] if isinstance(name, str)]
             return (
                 list(dict.fromkeys(name for name in names if _CATALOG.fullmatch(name))),
-                {one for one in deleted if type(one) is int} if isinstance(deleted, list) else (),
+                {one for one in deleted if type(one) in (int, float)},
             )
     if not has_catalogs:
         raise RecordingError(

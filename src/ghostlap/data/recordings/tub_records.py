@@ -67,7 +67,7 @@ class TubLog:
             key = self.columns["center"].source
             self._leave_out(number, text, f"{key} names no image file; left out")
             return
-        mode = record.get(MODE_KEY, PERSON_DRIVES)
+        mode = record.get(MODE_KEY) or PERSON_DRIVES
         if mode != PERSON_DRIVES:
             self.note(number, "pilot", "", f"{MODE_KEY} is {_shown(mode)}: no person steered")
             return
@@ -98,7 +98,7 @@ class TubLog:
 
     def _asked(self, record: dict[str, Any], target: str) -> float:
         column = self.columns[target]
-        return number_in(record.get(column.source)) * column.factor
+        return number_in(record.get(column.source)) * column.scale[0] + column.scale[1]
 
     def _time_ms(self, record: dict[str, Any]) -> int:
         column = self.columns["time"]
@@ -181,12 +181,10 @@ def _image_name(value: Any) -> str:
 
 
 def number_in(value: Any) -> float:
-    """A record's number, or NaN where it is none."""
-    if type(value) not in (int, float):
-        return math.nan
+    """A record's number, written as text too, or NaN where it is none."""
     try:
-        return float(value)
-    except OverflowError:
+        return float(value) if type(value) in (int, float, str) else math.nan
+    except (OverflowError, ValueError):
         return math.nan
 
 

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ghostlap.base.errors import ImageError
-from ghostlap.base.files import read_file
+from ghostlap.base.files import GIT_LFS_ADVICE, GIT_LFS_START, read_file
 from ghostlap.data.vision.picture_header import (
     JPEG_START,
     PNG_START,
@@ -53,9 +53,11 @@ def decode_rgb(data: bytes, name: str = "picture", max_side_px: int = MAX_IMAGE_
         elif data.startswith(PNG_START):
             width, height = png_size(data)
         else:
+            if data.startswith(GIT_LFS_START):
+                raise BadPicture(GIT_LFS_ADVICE)
             raise BadPicture(
                 f"not a picture that can be decoded; it begins with {data[:8]!r}, "
-                "JPEG and PNG are read"
+                "JPEG and PNG are read. Convert it to one, under the same name but for its ending"
             )
         if max(width, height) > max_side_px:
             raise BadPicture(f"a side may have at most {max_side_px} pixels. Got {width}x{height}")
