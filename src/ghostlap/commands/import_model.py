@@ -137,6 +137,12 @@ def _show_script(reading: ScriptReading, console: Console) -> None:
     console.print(table)
     if reading.assumed:
         say(console, f"note: assumed, as the script does not say it: {reading.assumed}")
+    if reading.steers_otherwise:
+        say(
+            console,
+            "note: the script does more to the model's answer than was understood, such as "
+            "smoothing; the pilot steers by the answer itself (--steering-scale multiplies it)",
+        )
 
 
 def _with_answer(

@@ -83,6 +83,45 @@ class Yuv(Base):
         return cv2.cvtColor(super().colour(x), getattr(cv2, f'COLOR_RGB2{"yuv".upper()}'))
 PRE = Yuv(size=(200, 66))
 '''),
+    "class methods, a property set": ("image = Pre().run(np.asarray(image))[None]\n", '''
+class Pre(object):
+    BOTTOM = 20
+    @classmethod
+    def set_bottom(cls, rows): cls.BOTTOM = rows
+    @staticmethod
+    def cut(x, a, b): return x[a:-b]
+    @property
+    def top(self): return self._top
+    @top.setter
+    def top(self, rows): self._top = rows + 5
+    def run(self, x):
+        self.top = 45
+        return self.cut(x, self.top, self.BOTTOM)
+Pre.set_bottom(25)
+'''),
+    "a class as a decorator": ("image = pre(np.asarray(image))[None]\n", '''
+class Scaled:
+    def __init__(self, fn): self.fn = fn
+    def __call__(self, x): return self.fn(x) / 255.
+@Scaled
+def pre(x): return x[60:]
+'''),
+    "a loop that counts": (
+        "x, i = np.asarray(image), 0\nwhile i < len(STEPS):\n    x = STEPS[i](x)\n    i += 1\n"
+        "image = x[None]\n", SMALL + "STEPS = [crop, size]\n"),
+    "some frames passed over": (
+        "global count\ncount += 1\nif count % 3:\n    return\n"
+        "image = np.asarray(image)[None, 60:]\n", "count = 2\n"),
+    "changed in place in a list": (
+        "images = [np.array(image, np.float32)]\nfor one in images:\n    one /= 255\n"
+        "image = np.array(images)\n", ""),
+    "grey by weights, of fractions": (
+        "image = ((np.asarray(image) / 255) @ np.array([.3, .6, .1]))[None, ..., None]\n", ""),
+    "an enum and a copied dictionary": (
+        "cfg = copy.deepcopy(CFG)\ncfg['top'] = 50\n"
+        "image = cv2.cvtColor(np.asarray(image), Space.YUV.value)[cfg['top']:-CFG['top']][None]\n",
+        "import copy\nfrom enum import Enum\nCFG = {'top': 60}\n"
+        "class Space(Enum):\n    YUV = cv2.COLOR_RGB2YUV\n"),
     "match": ("image = turn(np.asarray(image))[None]\n", '''
 def turn(x, space='hsv'):
     match space:

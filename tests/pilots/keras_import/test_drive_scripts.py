@@ -113,6 +113,9 @@ def refused(tmp_path: Path, text: str) -> str:
         ("z = np.zeros((2, 160, 320, 3))\nz[0] = x\nx = z", "not filled by one picture"),
         ("z = np.zeros((1, 160, 320, 3), np.uint8)\nz[0] = x / 2\nx = z", "fractions become bytes"),
         ("global last\nx, last = (x if last is None else x - last), x", "not a known number"),
+        ("x = cv2.blur(x, (3, 3), borderType=cv2.BORDER_REFLECT)", "another border"),
+        ("x = cv2.boxFilter(x, -1, (3, 3), normalize=False)", "not divided"),
+        ("x = Sequential([])(x)", "what another one answers"),
         ("x = opener.unknown(sid)", r"drive.py:37: how what the network is given here came"),
         ("model.predict(x[60:])", "made in different ways"),
         ("x = [x[None], np.zeros((1, 1))]", "2 things at once"),
@@ -140,6 +143,9 @@ def test_what_is_not_understood_is_refused_with_its_line(
         ("", "nothing in it was found"),
         ("x = 9**9**9**9\ny = [0] * 10**12\nz = 'a' * 10**12\n", "nothing in it was found"),
         ("def f(): return f()\nf()", "nothing in it was found"),
+        ("x = [1]\nfor _ in range(60): x = [x, x]\nlen(x) == x", "nothing in it was found"),
+        ("x = [1]\nfor _ in range(60):\n    y = []\n    y.extend([x, x])\n    x = y\nx.append(x)\n"
+         "import copy\ncopy.deepcopy(x)", "nothing in it was found"),
         ("import drive\nfrom drive import *", "nothing in it was found"),
         ("for a in range(60):\n for b in range(60):\n  for c in range(60):\n   d = a + b + c",
          "more than can be followed"),
@@ -205,6 +211,24 @@ def test_which_answer_is_the_steering(told: str, output: int | None, tmp_path: P
     lines = "image = cv2.resize(np.asarray(image), (64, 64))[None]\n" + told.replace("\n    ", "\n")
     script.write_text(drive(lines), encoding="utf-8")
     assert read_script(script, FRAME)[0].output == output
+
+
+@pytest.mark.parametrize(
+    ("told", "factor", "otherwise"),
+    [
+        ("steering_angle = float(model.predict(image))", 1, False),
+        ("steering_angle = max(-1., min(1., -float(model.predict(image)[0]) * .5))", -0.5, False),
+        ("steering_angle = np.clip(model.predict(image)[0][0], -1, 1)", 1, False),
+        ("steering_angle = np.tanh(model.predict(image)[0][0])", None, True),
+        ("steering_angle = .8 * model.predict(image)[0] + .2 * steering_angle", None, True),
+    ],
+)
+def test_what_is_done_to_the_answer(
+    told: str, factor: float | None, otherwise: bool, tmp_path: Path
+) -> None:
+    (tmp_path / "drive.py").write_text(drive(f"image = np.asarray(image)[None]\n{told}"))
+    (reading,) = read_script(tmp_path / "drive.py", FRAME)
+    assert (reading.steering_scale, reading.steers_otherwise) == (factor, otherwise)
 
 
 def test_the_answer_that_the_script_steers_by_is_taken(tmp_path: Path) -> None:

@@ -63,6 +63,8 @@ def arithmetic(operator: str, left: Any, right: Any, where: str, *, python_2: bo
     if (isinstance(left, Picture) and left.pillow) or (isinstance(right, Picture) and right.pillow):
         raise Refused("a picture of Pillow's is calculated with")
     picture, other = (left, right) if isinstance(left, Picture) else (right, left)
+    if operator == "MatMult" and picture is left:
+        return planes.dot(Arguments([picture, other], {}, where))
     by = numbers_of(other)
     if isinstance(other, Picture) and operator == "+":
         return planes.mixed(left, right, where)

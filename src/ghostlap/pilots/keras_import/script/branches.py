@@ -31,7 +31,9 @@ def joined(values: Sequence[Any], why: str) -> Any:
     return Unknown(f"{why}, which is not known from the script") if pictures else UNKNOWN
 
 
-def change(kept: Sequence[dict[str, Any]], before: Picture, now: Picture | Unknown) -> None:
+def change(
+    kept: Sequence[dict[str, Any]], before: Picture, now: Picture | Unknown, *, sure: bool
+) -> None:
     """Pixels are changed where they lie: every name of them sees it.
 
     Names of another part or view of the same memory are not known any more.
@@ -39,7 +41,14 @@ def change(kept: Sequence[dict[str, Any]], before: Picture, now: Picture | Unkno
     lost = now if isinstance(now, Unknown) else Unknown(
         f"{now.log[-1].where if now.log else ''}: another view of the picture is changed in place"
     )  # fmt: skip
-    for names in kept:
-        for name, value in names.items():
+
+    def change_in(owner: Any, sure: bool) -> None:
+        for name, value in list(owner.items() if isinstance(owner, dict) else enumerate(owner)):
             if isinstance(value, Picture) and value.memory is before.memory:
-                names[name] = now if value == before else lost
+                owner[name] = now if sure and value == before else lost
+
+    for names in kept:
+        change_in(names, sure=True)
+        for value in list(names.values()):
+            if isinstance(value, list | dict):
+                change_in(value, sure)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from ghostlap.pilots.keras_import.script.operators import MOST_ITEMS
+from ghostlap.pilots.keras_import.script.operators import MOST_ITEMS, bounded
 from ghostlap.pilots.keras_import.script.picture import Picture
 from ghostlap.pilots.keras_import.script.values import (
     UNKNOWN,
@@ -38,6 +38,8 @@ def put(owner: Any, key: Any, value: Any, *, sure: bool) -> None:
         owner[key] = value if sure else UNKNOWN
     else:
         _forget(owner)
+    if bounded(owner) is UNKNOWN:
+        _forget(owner)
 
 
 def delete(owner: Any, key: Any, *, sure: bool) -> None:
@@ -64,6 +66,8 @@ def method(owner: Any, name: str, given: Arguments, *, sure: bool) -> Any:
         if not known or len(owner) >= MOST_ITEMS:
             raise TypeError
         found = getattr(owner, name)(*given.given, **given.named)
+        if changes and bounded(owner) is UNKNOWN:
+            raise ValueError
     except (TypeError, ValueError, KeyError, IndexError, AttributeError):
         if isinstance(owner, list | dict) and changes:
             _forget(owner)
@@ -99,11 +103,21 @@ def made(path: str, given: Arguments) -> Any:
             names = names.replace(",", " ").split()
         if isinstance(names, list | tuple) and all(isinstance(one, str) for one in names):
             return Class(str(name), {}, (), tuple(names))
+    if path in ("copy.copy", "copy.deepcopy") and isinstance(given.get(0), dict | list):
+        return _copied(given.get(0), deep=path.endswith("deepcopy"))
     if path == "builtins.dict":
         first = given.get(0, default={})
         if isinstance(first, dict):
             return {**first, **given.named}
     return None
+
+
+def _copied(value: Any, *, deep: bool) -> Any:
+    if isinstance(value, dict):
+        return {k: _copied(v, deep=True) if deep else v for k, v in value.items()}
+    if isinstance(value, list):
+        return [_copied(one, deep=True) if deep else one for one in value]
+    return value
 
 
 def parser_method(parser: Instance, name: str, given: Arguments) -> Any:

@@ -112,6 +112,7 @@ class Caller(Evaluator):
         if isinstance(function, External):
             found = self._of_python(function.path, arguments, node, scope)
             return self._library(function, arguments, values) if found is None else found[0]
+        name = name or ast.unparse(node)[:40]
         return arrays.unknown_of([function, *values], where, f"{name}(…) is not known here")
 
     def _of_python(
@@ -193,8 +194,9 @@ class Caller(Evaluator):
         path = function.path
         short = path.rpartition(".")[2]
         if short in _FUNCTIONS and path.startswith(("builtins.", "math.", "numpy.")):
-            if values and isinstance(values[0], Answer) and short in ("float", "round"):
-                return values[0]
+            answers = [value for value in values if isinstance(value, Answer)]
+            if len(answers) == 1 and short in ("float", "round", "min", "max"):
+                return answers[0]
             if values and all(is_constant(value) for value in values):
                 try:
                     found = _FUNCTIONS[short](*given.given)
@@ -207,6 +209,8 @@ class Caller(Evaluator):
             found = range(*given.given)
             return found if len(found) <= MOST_ITEMS else UNKNOWN
         if short in ("str", "repr", "squeeze") and values and isinstance(values[0], Answer):
+            return values[0]
+        if path == "numpy.clip" and isinstance(values[0], Answer):
             return values[0]
         for value in values:
             if isinstance(value, Unknown) and value.reason:

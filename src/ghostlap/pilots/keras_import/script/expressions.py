@@ -12,6 +12,7 @@ from ghostlap.pilots.keras_import.script import arrays, builtin, opencv
 from ghostlap.pilots.keras_import.script.facts import Facts
 from ghostlap.pilots.keras_import.script.operators import (
     MOST_ITEMS,
+    bounded,
     changed,
     compared,
     joined,
@@ -82,7 +83,7 @@ class Evaluator:
                 found += inner
             else:
                 found.append(self.eval(one, scope))
-        return found if isinstance(node, ast.List) else tuple(found)
+        return bounded(found if isinstance(node, ast.List) else tuple(found))
 
     _list = _tuple
 
@@ -96,7 +97,7 @@ class Evaluator:
                 found |= value
             elif isinstance(key := self.eval(key_node, scope), str | int | float):
                 found[key] = value
-        return found
+        return bounded(found)
 
     def _joinedstr(self, node: ast.JoinedStr, scope: Scope) -> Any:
         parts = [
@@ -194,6 +195,8 @@ class Evaluator:
             return owner.names.get(name, External(f"{owner.source.path.stem}.{name}"))
         if isinstance(owner, Instance | Class):
             return self._member(owner, name, where)
+        if name == "value" and isinstance(owner, int | float | str):  # of an Enum
+            return owner
         if isinstance(owner, Numbers) and name == "shape":
             return (len(owner.values),)
         return owner if isinstance(owner, Unknown) else Bound(owner, name)
@@ -206,12 +209,13 @@ class Evaluator:
                 self.facts.typed[name] = value
             return value
         found = kind.find(name)
+        if isinstance(found, Function) and found.kind == "classmethod":
+            return dataclasses.replace(found, bound=(kind,))
         if isinstance(found, Function) and isinstance(owner, Instance):
             if found.kind == "property":
                 return self.follow(found, [owner], {}, where)
             if found.kind != "staticmethod":
-                bound = (kind if found.kind == "classmethod" else owner.real or owner,)
-                return dataclasses.replace(found, bound=bound)
+                return dataclasses.replace(found, bound=(owner.real or owner,))
         if found is None and kind.name == builtin.PARSER:
             return Bound(owner, name)
         if found is None:
@@ -240,6 +244,8 @@ class Evaluator:
             return Answer(owner.scale, place)
         if isinstance(owner, Numbers) and isinstance(key, int | slice):
             owner = owner.values
+        if isinstance(owner, Instance) and owner.kind.fields:  # a named tuple
+            owner = owner.in_order()
         try:
             return owner[key] if isinstance(owner, list | tuple | dict | str) else UNKNOWN
         except (TypeError, KeyError, IndexError, ValueError):

@@ -63,6 +63,7 @@ def _resize(given: Arguments) -> Picture:
 
 def _gaussian(given: Arguments) -> Picture:
     width, height = given.size(1, "ksize")
+    _usual_border(given, 5)
     sigma_x = given.number(2, "sigmaX", default=0)
     sigma_y = given.number(4, "sigmaY", default=0) or sigma_x
     sigmas = (sigma_x, sigma_y) if sigma_x > 0 else ()
@@ -71,8 +72,16 @@ def _gaussian(given: Arguments) -> Picture:
     return given.picture("src").done(Step("blur", (width, height, *sigmas)), given.where)
 
 
-def _box(given: Arguments) -> Picture:
-    return given.picture("src").done(Step("box", given.size(1, "ksize")), given.where)
+def _box(given: Arguments, place: int = 1) -> Picture:
+    _usual_border(given, 6 if place > 1 else 4)
+    if given.get(5 if place > 1 else -1, "normalize", default=True) is not True:
+        raise Refused("its sums are not divided")
+    return given.picture("src").done(Step("box", given.size(place, "ksize")), given.where)
+
+
+def _usual_border(given: Arguments, place: int) -> None:
+    if given.get(place, "borderType", default=cv2.BORDER_DEFAULT) != cv2.BORDER_DEFAULT:
+        raise Refused("another border than OpenCV's default is not known here")
 
 
 def _median(given: Arguments) -> Picture:
@@ -125,9 +134,7 @@ CALLS: dict[str, Callable[[Arguments], Any]] = {
     "cv2.resize": _resize,
     "cv2.GaussianBlur": _gaussian,
     "cv2.blur": _box,
-    "cv2.boxFilter": lambda given: given.picture("src").done(
-        Step("box", given.size(2, "ksize")), given.where
-    ),
+    "cv2.boxFilter": lambda given: _box(given, 2),
     "cv2.medianBlur": _median,
     "cv2.split": _split,
     "cv2.merge": _merge,

@@ -53,6 +53,17 @@ def is_constant(value: Any) -> bool:
     return plain or (isinstance(value, list | tuple) and all(is_constant(one) for one in value))
 
 
+def bounded(value: Any) -> Any:
+    """The value; unknown if what is in it, and in that, is more than a script's settings are."""
+    left, count = [value], 0
+    while left and count <= 2 * MOST_ITEMS:
+        one = left.pop()
+        count += 1
+        if isinstance(one, list | tuple | dict):
+            left.extend(one.values() if isinstance(one, dict) else one)
+    return UNKNOWN if left else value
+
+
 def joined(kind: type[ast.operator], left: Any, right: Any, where: str, *, python_2: bool) -> Any:
     """Two values joined by an operator; with ``python_2`` whole numbers divide as they did then.
 
@@ -79,7 +90,7 @@ def joined(kind: type[ast.operator], left: Any, right: Any, where: str, *, pytho
     if not all(numeric) and (sign not in "+*" or max(map(_size, (left, right))) > MOST_ITEMS):
         return UNKNOWN
     try:
-        return call(left, right)
+        return bounded(call(left, right))
     except (TypeError, ZeroDivisionError, OverflowError, ValueError):
         return UNKNOWN
 

@@ -30,8 +30,10 @@ def method(picture: Picture, name: str, given: Arguments, facts: Facts) -> Any:
     where = given.where
     if name == "copy":
         return picture.but(where, "", memory=object())
-    if name in ("load", "__enter__", "getdata"):
+    if name in ("load", "__enter__"):
         return picture
+    if name == "getdata":  # whole numbers, but no bytes
+        return picture.but(where, "", whole=False, memory=object())
     if name == "split":
         return [_band(picture, place, where) for place in range(picture.shape[2])]
     if name == "getchannel" and (place := "RGB".find(given.get(0, "channel"))) >= 0:
@@ -61,6 +63,8 @@ def method(picture: Picture, name: str, given: Arguments, facts: Facts) -> Any:
         mode = given.get(0, "mode", default="?")
         if mode == ("RGB" if picture.shape[2] == 3 else "L"):
             return picture
+        if mode == "RGB":
+            return picture.done(Step("colour", name="GRAY2RGB"), where)
         if picture.shape[2] == 3 and mode == "L":
             return picture.done(Step("colour", name="RGB2GRAY"), where)
         if picture.shape[2] == 3 and mode == "YCbCr":

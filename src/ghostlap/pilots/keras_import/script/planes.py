@@ -103,13 +103,22 @@ def _stacked(given: Arguments, axis: int | None = None) -> Any:
     raise Refused("several pictures are stacked")
 
 
+def _average(given: Arguments) -> Any:
+    picture, axis = given.picture("a"), given.get(1, "axis", default=None)
+    weights = flat_numbers(given.get(2, "weights", default=[1.0, 1.0, 1.0]))
+    if axis not in (2, -1) or not weights or sum(weights) <= 0:
+        return mean(picture, None, given.where)
+    shares = [weight / sum(weights) for weight in weights]
+    return dot(Arguments([picture, shares], {}, given.where))
+
+
 def mean(picture: Picture, axis: Any, where: str) -> Any:
     if axis in (2, -1) and picture.axes == "hwc":
         return picture.done(Step("mix", (1 / 3, 1 / 3, 1 / 3)), where, "mean of the channels")
     raise Refused("its values depend on the mean of the picture's own")
 
 
-def _dot(given: Arguments) -> Picture:
+def dot(given: Arguments) -> Picture:
     weights = given.get(1, "b")
     found = flat_numbers(weights)
     if found is None or len(found) != 3 or given.picture("a").axes != "hwc":
@@ -147,8 +156,9 @@ CALLS: dict[str, Callable[[Arguments], Any]] = {
         given.picture("a"), given.get(1, "axis", default=None), given.where
     ),
     "numpy.sum": _summed,
-    "numpy.dot": _dot,
-    "numpy.matmul": _dot,
+    "numpy.dot": dot,
+    "numpy.matmul": dot,
+    "numpy.average": _average,
     "numpy.repeat": _repeated,
     "numpy.vstack": _one_of,
     "numpy.concatenate": _one_of,

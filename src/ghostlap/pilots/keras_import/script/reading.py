@@ -28,6 +28,8 @@ from ghostlap.pilots.keras_import.script.values import (
 LEGACY_YUV = "what OpenCV up to 3.1 called YUV"
 _NAMED = re.compile(r"pre_?process|process_?(img|image|frame)|(img|image|frame)_?process", re.I)
 _TINY = 1e-9
+_FRAMES = 12
+"""Sent to a handler that does not ask its network about each."""
 T = TypeVar("T")
 
 
@@ -46,6 +48,8 @@ class ScriptReading:
     """What the answer is multiplied by on its way to the car; None if that was not understood."""
     output: int | None
     """Which of the network's numbers it steers by; None if that was not understood."""
+    steers_otherwise: bool
+    """Whether more than a factor is done to the answer on its way to the car."""
     assumed: str
     """What was assumed that the script does not say; empty for nothing."""
 
@@ -99,10 +103,14 @@ def _read(script: Path, facts: Facts, assumed: str) -> ScriptReading:
         walk = Interpreter(script, facts)
         if walk.handlers:
             walk.asked.clear()
-            for handler in 2 * walk.handlers:  # what the first frame leaves may change the next
-                count = len(handler.node.args.args)
-                given = [UNKNOWN] * max(0, count - 1) + [Given.TELEMETRY]
-                walk.follow(handler, given, {}, script.name)
+            for _ in range(_FRAMES):
+                for handler in walk.handlers:
+                    arguments = handler.node.args
+                    count = len(arguments.args) - len(handler.bound) or 2 * bool(arguments.vararg)
+                    given = [UNKNOWN] * max(0, count - 1) + [Given.TELEMETRY]
+                    walk.follow(handler, [*handler.bound, *given], {}, script.name)
+                if len(walk.asked) > 1:  # what the first frame leaves may change the next
+                    break
         elif not walk.asked:
             _without_handler(walk, script)
     except RecursionError:
@@ -112,7 +120,11 @@ def _read(script: Path, facts: Facts, assumed: str) -> ScriptReading:
     answers = [answer for answer in walk.sent if isinstance(answer, Answer)]
     scale = _the_one({answer.scale for answer in answers})
     output = _the_one({answer.place for answer in answers if (answer.place or 0) >= 0})
-    return ScriptReading(picture, recipe, channel_scale, picture.log, scale, output, assumed)
+    told = [value for value in walk.sent if not isinstance(value, int | float | str)]
+    return ScriptReading(
+        picture, recipe, channel_scale, picture.log, scale, output, bool(told) and scale is None,
+        assumed,
+    )  # fmt: skip
 
 
 def _the_one(values: set[T]) -> T | None:
@@ -170,6 +182,11 @@ def _seen(walk: Interpreter, script: Path) -> Picture:
                 "one picture only. Such a model cannot be imported."
             )
         found.append((value, where))
+    chained = [where for value, where in found if isinstance(value, Answer)]
+    if chained:
+        raise LegacyError(
+            f"--script {chained[0]}: the network is given what another one answers. {OPTIONS}."
+        )
     pictures = [value for value, _ in found if isinstance(value, Picture)]
     reasons = [value.reason for value, _ in found if isinstance(value, Unknown) and value.reason]
     if reasons:
@@ -192,7 +209,8 @@ def _seen(walk: Interpreter, script: Path) -> Picture:
     if any(picture != pictures[0] for picture in pictures):
         raise LegacyError(
             f"--script {script}: the network is asked about pictures that were made in different "
-            f"ways ({', '.join(where for _, where in found[:4])}). {OPTIONS}."
+            f"ways, at two places or in two frames ({', '.join(where for _, where in found[:4])}). "
+            f"{OPTIONS}."
         )
     picture = pictures[0]
     if picture.axes.replace("1", "") not in ("hwc", "hw", "chw"):

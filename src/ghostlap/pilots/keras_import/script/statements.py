@@ -25,6 +25,7 @@ from ghostlap.pilots.keras_import.script.values import (
     Function,
     Instance,
     Module,
+    Partial,
     Scope,
     Unknown,
 )
@@ -121,7 +122,11 @@ class Statements(Caller):
             self._unpack(target.elts, value, scope)
         elif isinstance(target, ast.Attribute):
             owner = self.eval(target.value, scope)
-            if isinstance(owner, Instance | Class | Module):
+            known = owner.kind.find(target.attr) if isinstance(owner, Instance) else None
+            if isinstance(known, Function) and known.setter is not None:
+                where = scope.module.source.where(target)
+                self.follow(known.setter, [owner, value], {}, where)
+            elif isinstance(owner, Instance | Class | Module):
                 owner.names[target.attr] = value
         elif isinstance(target, ast.Subscript):
             owner = self.eval(target.value, scope)
@@ -137,10 +142,12 @@ class Statements(Caller):
     def change(self, before: Picture, now: Picture | Unknown) -> Picture | Unknown:
         if isinstance(now, Picture):
             now = dataclasses.replace(now, memory=before.memory)
-        change(self._kept, before, now)
+        change(self._kept, before, now, sure=not self.uncertain)
         return now
 
     def _unpack(self, targets: Sequence[ast.expr], value: Any, scope: Scope) -> None:
+        if isinstance(value, Instance) and value.kind.fields:
+            value = value.in_order()
         values = list(value) if isinstance(value, list | tuple) else None
         stars = [place for place, one in enumerate(targets) if isinstance(one, ast.Starred)]
         if values is not None and stars and len(values) >= len(targets) - 1:
@@ -207,6 +214,10 @@ class Statements(Caller):
         )
         defaults = self.defaults(node.args, scope)
         made = Function(node, scope.module, scope.chain, defaults, (), kind)
+        getter = scope.find(node.name)
+        if f"{node.name}.setter" in words and isinstance(getter, Function):
+            getter.setter = made
+            return None
         scope.set(node.name, made)
         for decorator in reversed(node.decorator_list):
             if isinstance(decorator, ast.Call):
@@ -214,7 +225,7 @@ class Statements(Caller):
             elif ast.unparse(decorator).endswith(".event") and node.name == "telemetry":
                 self.handlers.append(scope.find(node.name))
             changes = self.eval(decorator, scope)
-            if isinstance(changes, Function):
+            if isinstance(changes, Function | Class | Instance | Partial):
                 where = scope.module.source.where(decorator)
                 inner = self.call(changes, [scope.find(node.name)], {}, where, decorator, scope)
                 scope.set(node.name, inner)
@@ -283,6 +294,15 @@ class Statements(Caller):
     _do_asyncfor = _do_for
 
     def _do_while(self, node: ast.While, scope: Scope) -> Signal:
+        for _ in range(0 if isinstance(node.test, ast.Constant) else _MOST_ROUNDS):
+            known = truth(self.eval(node.test, scope))
+            if known is None:
+                break
+            if not known:
+                return None
+            signal = self.block(node.body, scope)
+            if signal is not None and signal[0] != "continue":
+                return None if signal[0] == "break" else signal
         if truth(self.eval(node.test, scope)) is False:
             return None
         return self._loop(node.body, scope, scope.module.source.where(node))

@@ -70,6 +70,8 @@ class Function:
     """``staticmethod``, ``classmethod``, ``property`` or nothing."""
     home: Class | None = None
     """The class that it was written in."""
+    setter: Function | None = None
+    """Of a property."""
 
 
 @dataclasses.dataclass(eq=False)
@@ -96,6 +98,10 @@ class Instance:
     names: dict[str, Any]
     real: Instance | None = None
     """What ``super()`` stands for."""
+
+    def in_order(self) -> tuple[Any, ...]:
+        """Of a named tuple."""
+        return tuple(self.names.get(name, self.kind.names.get(name)) for name in self.kind.fields)
 
 
 @dataclasses.dataclass(eq=False)
