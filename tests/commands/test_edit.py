@@ -165,9 +165,9 @@ def test_a_mirrored_drive_steers_the_other_way(drive: Path, tmp_path: Path) -> N
     who = list(read_who_drove(new).values())
     assert [said.pilot_steering for said in who[:3]] == [0.0, -0.01, -0.02]
     assert lines_of(read_recording(new)).tolist() == [0, -1] * 10
-    names = ("cte_m", "margin_m", "track", "s_m", "road_mask")
+    names = ("cte_m", "margin_m", "track", "s_m", "steering_left_lane", "road_mask")
     (_, *told), *_ = GROUND_TRUTH.rows(new, *names)
-    assert told == [-0.5, 2.0, None, None, "80001" + "0" * 40 + "00003"]
+    assert told == [-0.5, 2.0, None, None, None, "80001" + "0" * 40 + "00003"]
     masks = [truth_of(read_recording(folder))["mask"][0] for folder in (drive, new)]
     seen, turned = (np.unpackbits(mask).reshape(MASK_ROWS, MASK_COLUMNS) for mask in masks)
     assert seen.any()

@@ -24,9 +24,11 @@ from ghostlap.base.errors import DatasetError, EvaluationError, PilotError, Trai
 from ghostlap.commands.drive import drive
 from ghostlap.commands.evaluate import evaluate
 from ghostlap.commands.train import train
+from ghostlap.data.dataset import labels_ahead
 from ghostlap.data.formats.readers import read_recording
 from ghostlap.data.lines import SIDES, SWITCH_S, Command, Line, line_at, lines_of
 from ghostlap.data.loader import BatchLoader
+from ghostlap.data.recordings.side_table import Cell
 from ghostlap.data.recordings.tables_beside import GROUND_TRUTH, WHO_DROVE
 from ghostlap.data.vision.augmentation import parse_augmentation
 from ghostlap.data.vision.pictures import read_rgb
@@ -40,6 +42,7 @@ from ghostlap.driving.server.config import DriveConfig
 from ghostlap.pilots.pilot import Pilot
 from ghostlap.training.config import TrainConfig
 from ghostlap.training.data import prepare_data
+from ghostlap.training.losses import loss_of
 
 OPTIONS: dict[str, Any] = {"model": "tiny_network:tiny", "lines": True, "cap": None}
 QUIET = Console(quiet=True)
@@ -136,6 +139,97 @@ def test_a_picture_teaches_the_line_that_was_commanded(folder: Path) -> None:
     loader = BatchLoader(*common, batch_size=count, outputs=outputs, augmentation=flip)
     mirrored = loader._make(np.arange(count), np.random.default_rng(0))[1]
     np.testing.assert_array_equal(mirrored, -plain[:, [0, 2, 1]])
+
+
+@pytest.fixture(scope="module")
+def known(folder: Path) -> Path:
+    """A recording whose first half says what would be right for each line."""
+    recording = make_recording(folder / "known")
+    centers = read_recording(recording).frames["center"]
+    with GROUND_TRUTH.open(recording) as log:
+        for row, path in enumerate(centers):
+            there = WHERE | {"lane": (1, 0, -1)[row // 5 % 3]}
+            there |= {f"steering_{line}": STEERING[line] for line in SIDES}
+            log.append(Path(path).name, there)
+            if row > len(centers) / 2:
+                break
+    return recording
+
+
+STEERING: dict[Line, float] = {"centre": 0.25, "left_lane": 0.05, "right_lane": 0.3}
+"""Of a car almost in its left lane, whatever it is told."""
+WHERE: dict[str, Cell] = {"cte_m": 1.9, "width_m": 8.0}
+IN_ORDER: tuple[Line, ...] = ("centre", "left_lane", "right_lane")
+
+
+def labels_of(folder: Path, known: Path, augment: str, **options: Any) -> tuple[Any, Any]:
+    data = prepare_data(config_for(folder, "none", recordings=(known,), **options), QUIET)
+    count = len(data.training)
+    loader = BatchLoader(
+        data.training, data.slots, data.cache, data.preprocessing, batch_size=count,
+        outputs=TrainConfig(lines=True).outputs, augmentation=parse_augmentation(augment),
+    )  # fmt: skip
+    return data.training, loader._make(np.arange(count), np.random.default_rng(0))[1]
+
+
+def test_a_picture_teaches_all_lines_of_which_something_is_known(folder: Path, known: Path) -> None:
+    samples, labels = labels_of(folder, known, "none")
+    told = np.isfinite(samples.known["cte_m"])
+    assert 0 < told.sum() < len(told)
+    assert (np.isfinite(labels).sum(axis=1) == np.where(told, 3, 1)).all()
+    middle = labels[told & (samples.camera == 0)]
+    np.testing.assert_allclose(middle, [[STEERING[line] for line in IN_ORDER]] * len(middle))
+    np.testing.assert_array_equal(np.nansum(labels[~told], axis=1), samples.steering[~told])
+
+
+def test_another_view_corrects_the_steering_for_lines_nearby(folder: Path, known: Path) -> None:
+    """The expert steers no harder for a line that is further off, nor do labels ask for it."""
+    samples, labels = labels_of(folder, known, "none")
+    told, gain = np.isfinite(samples.known["cte_m"]), 0.30 / 0.83
+    for camera, aside_m in ((1, 0.83), (2, -0.83)):
+        seen = labels[told & (samples.camera == camera)]
+        by_hand = [0.25, 0.05 + gain * aside_m, 0.3]
+        by_hand[0] += gain * (min(1.9 + aside_m, 1.3) - 1.3)
+        np.testing.assert_allclose(seen, [by_hand] * len(seen), rtol=1e-5)
+    _, sheared = labels_of(folder, known, "none,shear.p=1,shear.low=0.5,shear.high=0.5")
+    seen = sheared[told & (samples.camera == 0)]
+    np.testing.assert_allclose(seen, [[0.25, 0.05 - gain * 0.5, 0.3]] * len(seen), atol=1e-6)
+    _, turned = labels_of(folder, known, "none,translate.p=1,translate.low=5,translate.high=5")
+    moved = (turned - labels)[told & (samples.camera == 0)]
+    assert moved.min() > 0.05
+    assert np.ptp(moved) < 1e-6, "a car that points elsewhere has to turn, wherever it is"
+
+
+def test_a_mirrored_picture_teaches_the_other_lane(folder: Path, known: Path) -> None:
+    _, labels = labels_of(folder, known, "none")
+    _, mirrored = labels_of(folder, known, "none,flip.p=1")
+    np.testing.assert_allclose(mirrored, -labels[:, [0, 2, 1]], atol=1e-6)
+    np.testing.assert_array_equal(np.isnan(mirrored), np.isnan(labels[:, [0, 2, 1]]))
+
+
+def test_what_is_known_is_led_as_the_steering_is(tmp_path: Path) -> None:
+    frames = read_recording(make_recording(tmp_path / "rec")).frames
+    table = frames.assign(steering_left_lane=frames["steering"] + 0.1)
+    led = labels_ahead(table, 0.1)
+    assert not np.allclose(led["steering"], frames["steering"], equal_nan=True)
+    np.testing.assert_allclose(led["steering_left_lane"], led["steering"] + 0.1)
+
+
+def test_the_error_is_that_for_all_lines_of_which_something_is_known(
+    folder: Path, known: Path
+) -> None:
+    """What is uncertain, too, is judged by the mean of them, not by their sum."""
+    out = train(config_for(folder, "c", recordings=(known,), steering_std=True), QUIET).out
+    pilot = Pilot.load(out)
+    error = pilot.description["metrics"]["validation"]
+    assert error["mae"] > 0
+    loss = loss_of(TrainConfig(lines=True, steering_std=True))
+    answers = np.array([[0.1, 0.1, 0.1, 0.1]], np.float32)
+    one, three = (
+        float(loss(np.array([labels], np.float32), answers)[0])
+        for labels in ([0.2, np.nan, np.nan], [0.2, 0.2, 0.2])
+    )
+    assert three - one == pytest.approx(2 * 0.01, rel=1e-4)
 
 
 def test_a_persons_steering_is_compared_with_that_for_the_same_line(

@@ -20,6 +20,7 @@ from ghostlap.data.recordings.tables_beside import GROUND_TRUTH
 from ghostlap.data.vision import warps
 from ghostlap.data.vision.camera import (
     FULL_LOCK_RAD,
+    LEFT_OF_CENTER_M,
     SIDE_CAMERA_M,
     WHEELBASE_M,
     Camera,
@@ -52,7 +53,6 @@ _USUAL_WIDTH_M = 8.0
 _AIM_M = aim_distance_m(0.30)
 _CTE_M = SIDE_CAMERA_M / 0.30
 _UNITS = np.array([_CTE_M, _CTE_M / _AIM_M, FULL_LOCK_RAD / WHEELBASE_M, 2 * _CTE_M])
-_LEFT_OF_CENTER_M = np.array([0.0, SIDE_CAMERA_M, -SIDE_CAMERA_M])  # in the order of CAMERAS
 
 
 def mask_text(mask: NDArray[np.bool_]) -> str:
@@ -118,7 +118,7 @@ def auxiliary_labels(
         cells that the center camera's mask does not reach.
     """
     lens = Camera().for_frames(*frame_px)
-    aside_m = -_LEFT_OF_CENTER_M[camera]
+    aside_m = -LEFT_OF_CENTER_M[camera]
     whole = matrices @ warps.shear(aside_m, aside_m, lens)
     road = road_after_warp(truth["road"].astype(np.float64), whole, lens)
     road[:, 3] -= _USUAL_WIDTH_M

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from ghostlap.base.errors import DatasetError
 from ghostlap.data.auxiliary import truth_of
 from ghostlap.data.balance import balance
-from ghostlap.data.lines import lines_of
+from ghostlap.data.lines import STEERING_ON, known_of, lines_of, with_lines
 from ghostlap.data.motion import STRETCH_GAP_S
 from ghostlap.data.recordings import CAMERAS, Recording
 
@@ -56,6 +56,7 @@ class Samples:
             ``(n, 1 + lags)``; NaN is unknown.
         line: the commanded one, as :data:`ghostlap.data.lines.SIDES` has it, ``int8``; None where
             lines are not learned.
+        known: of :data:`ghostlap.data.lines.KNOWN`, as ``line``.
         ahead: labels of later moments, ``float32``, shape ``(n, moments)``; NaN is unknown.
     """
 
@@ -69,6 +70,7 @@ class Samples:
     time_s: NDArray[np.float64]
     truth: NDArray[Any] | None = None
     line: NDArray[np.int8] | None = None
+    known: NDArray[Any] | None = None
     earlier: NDArray[np.int32] | None = None
     motion: NDArray[np.float32] | None = None
     ahead: NDArray[np.float32] | None = None
@@ -135,7 +137,7 @@ def make_samples(
         lead_s, speed_lead_s: see :func:`labels_ahead`.
         steering_average_s: see :func:`steering_averaged`.
         auxiliaries: whether samples need the ``truth`` of their rows.
-        lines: whether they need their ``line``.
+        lines: whether they need their ``line``, and what is ``known`` of all.
 
     Returns:
         One sample for each camera of each row kept, row after row.
@@ -150,7 +152,8 @@ def make_samples(
         raise DatasetError(f"cameras must be some of {', '.join(CAMERAS)}. Got {list(cameras)}.")
     tables, rows = [], 0
     for number, recording in enumerate(recordings):
-        table = steering_averaged(recording.frames, steering_average_s)
+        table = with_lines(recording, recording.frames) if lines else recording.frames
+        table = steering_averaged(table, steering_average_s)
         table = labels_ahead(table, lead_s, speed_lead_s)
         usable = usable_rows(table, min_speed_share)
         row = rows + np.arange(len(table))
@@ -189,6 +192,7 @@ def make_samples(
         time_s=np.repeat(frames["time_s"].to_numpy(), views).astype(np.float64),
         truth=truth,
         line=line,
+        known=known_of(frames).repeat(views) if lines else None,
     )
     return samples.take(paths != "")  # a recording may lack a camera
 
@@ -225,7 +229,8 @@ def labels_ahead(frames: pd.DataFrame, lead_s: float, speed_lead_s: float = 0.0)
     goes_on = (stretch[after] == stretch) & (clock_s[after] >= needed_s)
     ahead = {
         name: np.where(goes_on, np.interp(clock_s + lead_s, clock_s, frames[name]), np.nan)
-        for name in ("steering", "speed_mph")
+        for name in ("steering", "speed_mph", *STEERING_ON)
+        if name in frames
     }
     return frames.assign(**ahead)
 

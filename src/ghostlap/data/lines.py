@@ -8,7 +8,7 @@ Without a command its steering is that for the centre, as any other pilot's.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +18,8 @@ from ghostlap.data.recordings.image_names import image_name_of
 from ghostlap.data.recordings.tables_beside import GROUND_TRUTH, WHO_DROVE
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from ghostlap.data.recordings import Recording
 
 Line = Literal["centre", "left_lane", "right_lane"]
@@ -44,6 +46,17 @@ _SWITCHED: Sequence[Line] = (
 
 _GOLDEN = 0.6180339887
 """Multiples of it are spread evenly over whole numbers' gaps."""
+
+
+STEERING_ON = tuple(f"steering_{line}" for line in SIDES)
+_KNOWN = (*STEERING_ON, "cte_m", "width_m")
+
+KNOWN = np.dtype([("steering", np.float32, 3), ("cte_m", np.float32), ("width_m", np.float32)])
+"""What is known of a row beside what was steered: the steering for each line, in the order of
+``SIDES``, so that a side is its place; where the car is, how wide the road; NaN is unknown."""
+
+_PULLED_M = 1.3
+"""From further off its line than this the expert steers no harder; the tyres would slide."""
 
 
 def line_at(command: Command, time_s: float, seed: int = 0) -> Line:
@@ -76,3 +89,54 @@ def lines_of(recording: Recording) -> NDArray[np.int8]:
             said |= {center: side for center, side in rows if side is not None}
     centers = (image_name_of(str(path)) for path in recording.frames["center"])
     return np.sign([said.get(center, 0.0) for center in centers]).astype(np.int8)
+
+
+def with_lines(recording: Recording, table: pd.DataFrame) -> pd.DataFrame:
+    """A recording's table with what the simulator knows of all lines; NaN where it says nothing.
+
+    Raises:
+        RecordingError: ``ground_truth.csv`` cannot be read.
+    """
+    folder, said = local_of(recording.folder), {}
+    if (folder / GROUND_TRUTH.name).is_file():
+        said = {row[0]: row[1:] for row in GROUND_TRUTH.rows(folder, *_KNOWN, some=True)}
+    centers = (image_name_of(str(path)) for path in table["center"])
+    nothing = (None,) * len(_KNOWN)
+    rows = np.array([said.get(center, nothing) for center in centers], float)
+    return table.assign(**dict(zip(_KNOWN, rows.reshape(-1, len(_KNOWN)).T, strict=True)))
+
+
+def known_of(table: pd.DataFrame) -> NDArray[Any]:
+    """What such a table knows of all lines, of :data:`KNOWN`, shape ``(rows,)``."""
+    known = np.zeros(len(table), KNOWN)
+    known["steering"] = table[list(STEERING_ON)]
+    known["cte_m"], known["width_m"] = table["cte_m"], table["width_m"]
+    return known
+
+
+def steering_on(
+    line: Line,
+    known: NDArray[Any],
+    sides: NDArray[np.float64],
+    moved: NDArray[np.float64],
+    aside_m: NDArray[np.float64],
+    gain_per_m: float,
+) -> NDArray[np.float64]:
+    """Labels for a line of pictures that cameras took and warps changed, shape ``(n,)``.
+
+    They move as the one for the commanded line does, but for what lies too far off a line to be
+    steered harder for.
+
+    Args:
+        known: of the samples' rows, of :data:`KNOWN`, shape ``(n,)``.
+        sides: -1 where left and right are exchanged, else 1.
+        moved: how far camera and warp move a label.
+        aside_m: how far to the left of where the car is they look from.
+        gain_per_m: steering for each metre of that.
+    """
+    side = (SIDES[line] * sides).astype(int)
+    steering = known["steering"][np.arange(len(known)), side]
+    off_m = sides * (known["cte_m"] - side * known["width_m"] / 4)
+    before_m, after_m = (np.clip(m, -_PULLED_M, _PULLED_M) for m in (off_m, off_m + aside_m))
+    moved = moved + gain_per_m * (after_m - before_m - aside_m)
+    return sides * steering + moved

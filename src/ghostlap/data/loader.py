@@ -23,11 +23,11 @@ from ghostlap.data.auxiliary import auxiliary_labels
 from ghostlap.data.dataset import Samples
 from ghostlap.data.frame_cache import FrameCache
 from ghostlap.data.labels import AHEAD, AHEAD_S, SPEED_UNIT_MPH
-from ghostlap.data.lines import BRANCHES, SIDES
+from ghostlap.data.lines import BRANCHES, SIDES, steering_on
 from ghostlap.data.motion import motion_of
 from ghostlap.data.vision.augment import AugmentedBatch, draw
 from ghostlap.data.vision.augmentation import Augmentation
-from ghostlap.data.vision.camera import share_left
+from ghostlap.data.vision.camera import LEFT_OF_CENTER_M, SIDE_CAMERA_M, Camera, share_left
 from ghostlap.data.vision.preprocessing import Preprocessing, crop, finish
 
 Order = Literal["shuffled", "drawn"]
@@ -198,15 +198,21 @@ class BatchLoader:
         label: dict[str, NDArray[np.floating]] = {"steering": steering}
         if "speed" in self.outputs:
             label["speed"] = samples.speed_mph / SPEED_UNIT_MPH
-        if samples.line is not None:  # -1 where a picture is mirrored
-            commanded = samples.line * np.sign(matrices[:, 0, 0])
+        sides = np.sign(matrices[:, 0, 0])  # -1 where a picture is mirrored
+        moved = steering - sides * samples.steering
+        if samples.line is not None and samples.known is not None:
+            gain_per_m = self.steering_correction / SIDE_CAMERA_M
+            camera_m = sides * LEFT_OF_CENTER_M[samples.camera]
+            aside_m = camera_m + Camera().height_m * matrices[:, 0, 1]
+            moved_in_all = moved + gain_per_m * camera_m
             for line, name in BRANCHES.items():
-                label[name] = np.where(commanded == SIDES[line], steering, np.nan)
+                known = steering_on(line, samples.known, sides, moved_in_all, aside_m, gain_per_m)
+                commanded = samples.line * sides == SIDES[line]
+                driven = np.where(commanded, steering, np.nan)
+                label[name] = np.where(np.isnan(known), driven, known)
         if samples.ahead is not None and samples.motion is not None:
             ahead_s, speed = np.array(AHEAD_S[: samples.ahead.shape[1]]), samples.motion[:, 0]
             left = share_left(ahead_s, speed, self.steering_correction)
-            sides = np.sign(matrices[:, 0, 0])  # -1 where a picture is mirrored
-            moved = steering - sides * samples.steering
             later = sides[:, None] * samples.ahead + moved[:, None] * left
             label |= dict(zip(AHEAD, later.T, strict=False))
         columns = [label[name] for name in self.outputs if name in LABELLED]

@@ -10,8 +10,9 @@ speed always give the same steering, so that the expert can label any place
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
-from typing import NamedTuple, get_args
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -102,11 +103,7 @@ class ExpertDriver:
         self.track = track
         self.config = config
         self.vehicle = vehicle or Vehicle()
-        self._lines = {
-            line: _both_ways(track, config, line)
-            for line in get_args(Line)
-            if config.line in (line, "switch")
-        }
+        self._tables = functools.cache(functools.partial(_both_ways, track, config))
         self.line = line_at(config.line, 0.0, config.seed)
         """The one driven now."""
         self._hands = [np.random.default_rng([config.seed, 53, car]) for car in range(cars)]
@@ -133,10 +130,7 @@ class ExpertDriver:
         self._time_s = simulation.time_s
         self.line = line_at(self.config.line, simulation.time_s, self.config.seed)
         speed_mps = told.speed_mph * MPS_A_MPH
-        wanted = self.steering_for(
-            truth.s_m, truth.cte_m, truth.heading_error_rad, speed_mps, simulation.direction
-        )
-        wanted = wanted + self._unsteadiness(seconds)
+        wanted = self.steering_now(simulation) + self._unsteadiness(seconds)
         if self._persons:
             moved = zip(self._persons, told.steering, wanted, strict=True)
             seconds = min(seconds, _LONGEST_PAUSE_S)
@@ -145,6 +139,17 @@ class ExpertDriver:
         reach = self.config.steering_slew_per_s * seconds
         steering = np.clip(np.clip(wanted, told.steering - reach, told.steering + reach), -1, 1)
         return steering, self.throttle_for(truth.s_m, speed_mps, simulation.direction)
+
+    def steering_now(self, simulation: Simulation) -> Floats:
+        """The right steering for all cars where they are, for the line driven now."""
+        truth, speed_mph = simulation.truth(), simulation.telemetry().speed_mph
+        return self.steering_for(
+            truth.s_m,
+            truth.cte_m,
+            truth.heading_error_rad,
+            speed_mph * MPS_A_MPH,
+            simulation.direction,
+        )
 
     def steering_for(
         self,
@@ -214,7 +219,7 @@ class ExpertDriver:
         share = position - before
         before, way = before % count, (1 - direction) // 2
         after = (before + 1) % count
-        tables = self._lines[self.line]
+        tables = self._tables(self.line)
         return _Line(*(t[way, before] * (1 - share) + t[way, after] * share for t in tables))
 
     def _unsteadiness(self, seconds: float) -> Floats:

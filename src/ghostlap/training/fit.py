@@ -62,14 +62,13 @@ def fit(config: TrainConfig, data: TrainingData, console: Console, began_s: floa
     """Train on data that is ready, from the last checkpoint if there is one, and save the pilot."""
     common: dict[str, Any] = {
         "batch_size": config.batch_size, "outputs": config.outputs, "seed": config.seed,
-        "auxiliaries": config.auxiliaries,
+        "auxiliaries": config.auxiliaries, "steering_correction": config.steering_correction,
     }  # fmt: skip
     where = (data.slots, data.cache, data.preprocessing)
     loader = BatchLoader(
         data.training,
         *where,
         augmentation=parse_augmentation(config.augment),
-        steering_correction=config.steering_correction,
         order=config.order,
         hidden=config.history_hidden,
         **common,
@@ -245,10 +244,10 @@ class _Answers:
                 answers.append(pilot.predict_seen(scale(inputs, self._loader.spec)))
             labels.append(batch_labels)
         answer, label = np.concatenate(answers), np.concatenate(labels)
-        # The steering, or of several lines' that of the commanded one.
+        # The steering, or that for each line of which something is known.
         of_lines = np.array([pilot.outputs.index(BRANCHES[line]) for line in pilot.lines])
-        rows, which = np.arange(len(label)), of_lines[np.isfinite(label[:, of_lines]).argmax(1)]
-        self.steering, self.wanted = answer[rows, which], label[rows, which]
+        known = np.isfinite(label[:, of_lines])
+        self.steering, self.wanted = answer[:, of_lines][known], label[:, of_lines][known]
         self.figures = dataclasses.asdict(steering_error(self.steering, self.wanted))
         steering_std = pilot.named(answer, "steering_std")
         if steering_std is not None:

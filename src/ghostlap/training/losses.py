@@ -40,7 +40,6 @@ def loss_of(config: TrainConfig) -> Loss:
     names = [name for name in config.outputs if name in LABELLED]
     # What follows them are the auxiliaries' labels, see auxiliary_loss_of.
     weights = [config.speed_weight if name == "speed" else 1.0 for name in names]
-    # Of the lines that were not commanded the error is 0.
     of_steering = np.array([name in BRANCHES.values() for name in names], np.float32)
 
     def loss(labels: Any, answers: Any) -> Any:
@@ -56,8 +55,10 @@ def loss_of(config: TrainConfig) -> Loss:
         whole = ops.sum(measure * ops.convert_to_tensor(weights, measure.dtype), axis=-1)
         if "steering_std" in config.outputs:
             steering_std = answers[:, config.outputs.index("steering_std")]
-            steering_error = ops.sum(error * of_steering, axis=-1)
-            whole = whole + STD_WEIGHT * unlikeliness(steering_error, steering_std)
+            # Of lines of which nothing is known the error is 0, which counts for nothing.
+            count = ops.sum(ops.cast(known, error.dtype) * of_steering, axis=-1)
+            mean_square = ops.sum(ops.square(error) * of_steering, axis=-1) / count
+            whole = whole + STD_WEIGHT * unlikeliness(ops.sqrt(mean_square), steering_std)
         return whole
 
     return loss

@@ -275,6 +275,21 @@ def test_truth_is_where_the_car_is(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("drawn")
+def test_truth_tells_the_steering_for_each_line(tmp_path: Path) -> None:
+    record(small(tmp_path / "rec", line="switch", rate_hz=15), QUIET)
+    steering = read_recording(tmp_path / "rec").frames["steering"].to_numpy()
+    columns = ("steering_right_lane", "steering_centre", "steering_left_lane")
+    truth = truth_of(tmp_path / "rec")
+    on_lines = np.array([[float(row[name]) for name in columns] for row in truth])
+    lane = np.array([int(row["lane"]) for row in truth])
+    assert len(set(lane)) > 1
+    off = steering - on_lines[np.arange(len(lane)), 1 + lane]
+    assert (np.abs(off) < 1e-3).mean() > 0.9, "the expert's hand takes a moment to turn the wheel"
+    assert (np.diff(on_lines, axis=1) <= 0).all(), "further left is steered further left"
+    assert (on_lines[:, 0] - on_lines[:, 2]).min() > 0.1
+
+
+@pytest.mark.usefixtures("drawn")
 def test_recoveries_show_only_the_way_back(tmp_path: Path) -> None:
     record(small(tmp_path / "rec", recovery=0.7), QUIET)
     rows = [row for row in truth_of(tmp_path / "rec") if row["recovery"] == "1"]
@@ -343,7 +358,7 @@ def test_what_an_earlier_version_began_is_gone_on_with(tmp_path: Path) -> None:
         record(config, QUIET, Interrupted(90))
     for truth in (*(config.out / "parts").glob("*truth*"), config.out / GROUND_TRUTH.name):
         rows = truth.read_text().splitlines()
-        truth.write_text("".join(row.rsplit(",", 3)[0] + "\n" for row in rows), newline="\n")
+        truth.write_text("".join(row.rsplit(",", 6)[0] + "\n" for row in rows), newline="\n")
     before = len(rows) - 1
     record(dataclasses.replace(config, resume=True), QUIET)
     told = list(GROUND_TRUTH.rows(config.out, "cte_m", "width_m", "road_mask"))

@@ -42,6 +42,8 @@ PREDICTIONS = SideTable(
 it says none; ``steering`` and ``throttle`` as the car was told; ``lap`` and ``cte`` as the
 simulator sent them, if it does."""
 
+_OF_LINES = "steering_centre", "steering_left_lane", "steering_right_lane"
+
 GROUND_TRUTH = SideTable(
     "ground_truth.csv",
     "where the car was: recordings that 'ghostlap record' makes have one",
@@ -49,10 +51,10 @@ GROUND_TRUTH = SideTable(
         "track": "s", "s_m": ".5f", "cte_m": ".5f", "heading_error_rad": ".5f", "margin_m": ".5f",
         "x_m": ".5f", "y_m": ".5f", "direction": "d", "conditions_seed": "d", "stretch": "d",
         "recovery": "d", "curvature_ahead_per_m": ".6f", "width_m": ".3f", "road_mask": "s",
-        "lane": ".0f",
+        "lane": ".0f", **dict.fromkeys(_OF_LINES, ".6f"),
     },
     turned=frozenset({"cte_m", "heading_error_rad", "curvature_ahead_per_m", "lane"}),
-    of_a_place=frozenset({"track", "s_m", "x_m", "y_m", "direction"}),
+    of_a_place=frozenset({"track", "s_m", "x_m", "y_m", "direction", *_OF_LINES}),
     bits_a_row={"road_mask": 20},
 )  # fmt: skip
 """What only the simulator knows, in the conventions of :mod:`ghostlap.sim.track.track`. ``cte_m``
@@ -61,7 +63,8 @@ nearer edge of the road, negative off it; ``conditions_seed`` is empty for the t
 conditions; ``recovery`` is 1 where the car comes back to its line. ``curvature_ahead_per_m`` is the
 road's 10 m ahead, positive to the left; ``road_mask`` is what
 :func:`ghostlap.data.auxiliary.mask_text` writes; ``lane`` is the expert's, see
-:data:`ghostlap.data.lines.SIDES`. Earlier versions' tables lack the last four."""
+:data:`ghostlap.data.lines.SIDES`; the last three are what the expert would steer there for each
+line, whichever is commanded. Earlier versions' tables lack what follows ``recovery``."""
 
 TABLES = (WHO_DROVE, PREDICTIONS, GROUND_TRUTH)
 

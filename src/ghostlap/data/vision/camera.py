@@ -21,6 +21,9 @@ from ghostlap.data.labels import MPS_A_MPH, SPEED_UNIT_MPH
 SIDE_CAMERA_M = 0.83
 """Distance of the side cameras from the centre camera; they look straight ahead, too."""
 
+LEFT_OF_CENTER_M = np.array([0.0, SIDE_CAMERA_M, -SIDE_CAMERA_M])
+"""Where cameras stand, in the order of ``CAMERAS``."""
+
 WHEELBASE_M = 3.2
 """Effective wheelbase, understeer included (measured: 3.0 to 3.5)."""
 

@@ -19,7 +19,7 @@ from ghostlap.driving.expert_recording.folder import Part, begin_folder
 from ghostlap.driving.expert_recording.plan import Job, Stretch
 from ghostlap.driving.rollout.driver import ReferenceDriver
 from ghostlap.driving.rollout.rollout import ClosedLoop, Observer
-from ghostlap.sim.expert import Expert
+from ghostlap.sim.expert import Expert, ExpertDriver
 from ghostlap.sim.road_ahead import road_ahead
 from ghostlap.sim.scene.conditions import Conditions
 from ghostlap.sim.simulation import Start
@@ -106,6 +106,7 @@ class _Rows(Observer):
         every: int,
     ) -> None:  # fmt: skip
         self.count = 0
+        self._judge = ExpertDriver(world.track, Expert(speed_limit_mph=config.speed_limit), 1)
         self._config, self._stretch, self._world = config, stretch, world
         self._recorder, self._steps, self._every = recorder, 0, every
 
@@ -127,7 +128,11 @@ class _Rows(Observer):
                 brake=max(0.0, -float(throttle[0])),
                 speed_mph=float(self._world.telemetry().speed_mph[0]),
                 time=_EPOCH + datetime.timedelta(milliseconds=time_ms),
-                beside={**_truth(self._stretch, self._world), "lane": SIDES[line]},
+                beside={
+                    **_truth(self._stretch, self._world),
+                    "lane": SIDES[line],
+                    **_steering_on_lines(self._judge, self._world),
+                },
             )
         except RecordingError as error:
             if not isinstance(error.__cause__, OSError):
@@ -179,6 +184,14 @@ def _recorder(config: RecordConfig, part: Part) -> Recorder:
         beside=lambda _: SideLog(GROUND_TRUTH, part.unfinished_truth, has_header=False),
         log=part.unfinished_log,
     )
+
+
+def _steering_on_lines(expert: ExpertDriver, world: World) -> dict[str, Cell]:
+    """What an expert would steer now on each line, for a row of the ground truth."""
+    steering: dict[str, Cell] = {}
+    for expert.line in SIDES:
+        steering[f"steering_{expert.line}"] = float(expert.steering_now(world)[0])
+    return steering
 
 
 def _truth(stretch: Stretch, world: World) -> dict[str, Cell]:

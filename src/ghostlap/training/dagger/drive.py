@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from ghostlap.base.engine import Report
 from ghostlap.base.engine.travel import located
 from ghostlap.base.files import remove
-from ghostlap.data.labels import MPS_A_MPH
 from ghostlap.data.lines import SIDES, line_at
 from ghostlap.data.recordings.recorder import Recorder
 from ghostlap.data.recordings.tables_beside import WHO_DROVE
@@ -182,14 +181,7 @@ class CorrectedDriver(Driver):
 
     def right_steering(self, simulation: Simulation) -> Floats:
         """What the expert would steer where each car is, shape ``(cars,)``."""
-        truth, telemetry = simulation.truth(), simulation.telemetry()
-        return self._expert.steering_for(
-            truth.s_m,
-            truth.cte_m,
-            truth.heading_error_rad,
-            telemetry.speed_mph * MPS_A_MPH,
-            simulation.direction,
-        )
+        return self._expert.steering_now(simulation)
 
     def reset(self, car: int) -> None:
         self._pilot.reset(car)
