@@ -25,6 +25,7 @@ from ghostlap.base.terminal import plain, say
 from ghostlap.data.provenance import versions
 from ghostlap.data.vision.preprocessing import Preprocessing
 from ghostlap.pilots.keras_import import finder
+from ghostlap.pilots.keras_import.architecture import read_architecture
 from ghostlap.pilots.keras_import.config import ImportConfig
 from ghostlap.pilots.keras_import.lambdas import given_lambdas
 from ghostlap.pilots.keras_import.model_file import ModelFile, read_model_file
@@ -127,7 +128,8 @@ def _readings(config: ImportConfig, file: ModelFile) -> list[ScriptReading]:
     version = file.keras_version
     oldest = file.major == 1 or version.startswith("2.0.")
     old = oldest or re.match(r"2\.[1-3](\.|$|-)", version) is not None
-    return read_script(config.script, frame, old=old, oldest=oldest)
+    shape = read_architecture(file.description, file.where).input_shape
+    return read_script(config.script, frame, shape, old=old, oldest=oldest)
 
 
 def _show_script(reading: ScriptReading, console: Console) -> None:

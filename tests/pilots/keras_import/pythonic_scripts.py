@@ -122,6 +122,9 @@ def pre(x): return x[60:]
         "image = cv2.cvtColor(np.asarray(image), Space.YUV.value)[cfg['top']:-CFG['top']][None]\n",
         "import copy\nfrom enum import Enum\nCFG = {'top': 60}\n"
         "class Space(Enum):\n    YUV = cv2.COLOR_RGB2YUV\n"),
+    "names of OpenCV by themselves": (
+        "image = cvtColor(np.asarray(image), COLOR_RGB2HLS)[None]\n",
+        "from cv2 import COLOR_RGB2HLS, cvtColor\n"),
     "match": ("image = turn(np.asarray(image))[None]\n", '''
 def turn(x, space='hsv'):
     match space:

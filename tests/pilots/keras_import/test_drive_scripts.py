@@ -109,6 +109,7 @@ def refused(tmp_path: Path, text: str) -> str:
         ("def f(y, top=9): return y[top:]\nx = f(x, **how)", "some of its arguments"),
         ("match n:\n    case 'a':\n        x = x[9:]", "depends on a condition"),
         ("x = x.astype(np.int8)", "type int8"),
+        ("top = 60\nexec('top = 50')\nx = x[top:]", "y:37: exec may change x"),
         ("x = tf.image.resize(x, (9, 9), antialias=True)", "more than a method|not known"),
         ("z = np.zeros((2, 160, 320, 3))\nz[0] = x\nx = z", "not filled by one picture"),
         ("z = np.zeros((1, 160, 320, 3), np.uint8)\nz[0] = x / 2\nx = z", "fractions become bytes"),
@@ -238,7 +239,7 @@ def test_the_answer_that_the_script_steers_by_is_taken(tmp_path: Path) -> None:
     network = keras.Sequential([keras.Input((64, 64, 3)), layers.Flatten(), layers.Dense(2)])
     network.save(tmp_path / "model.keras")
     script = tmp_path / "drive.py"
-    lines = "image = cv2.resize(np.asarray(image), (64, 64))[None] / 255."
+    lines = "image = cv2.resize(np.asarray(image), model.input_shape[1:3])[None] / 255."
     script.write_text(drive(f"{lines}\nthrottle, steering_angle = model.predict(image)[0]"))
     config = ImportConfig(tmp_path / "model.keras", script=script, out=tmp_path / "run")
     console = Console(file=io.StringIO(), width=200)
@@ -248,6 +249,19 @@ def test_the_answer_that_the_script_steers_by_is_taken(tmp_path: Path) -> None:
     frame = np.random.default_rng(0).integers(0, 256, (160, 320, 3), np.uint8)
     seen = preprocess(frame, pilot.preprocessing)[None]
     assert pilot.steer(frame) == pytest.approx(float(network(seen)[0, 1]), abs=1e-4)
+
+
+@pytest.mark.parametrize(
+    "asked",
+    ["model.input_shape[1:3]", "model.layers[0].input_shape[1:3]", "model.inputs[0].shape[1:3]"],
+)
+def test_the_size_that_the_model_says_is_known(asked: str, tmp_path: Path) -> None:
+    script = tmp_path / "drive.py"
+    body = f"h, w = {asked}\nmodel.predict(cv2.resize(np.asarray(image), (w, h))[None])"
+    script.write_text(drive(body))
+    (reading,) = read_script(script, FRAME, (66, 200, 3))
+    assert reading.recipe.input_shape == (66, 200, 3)
+    assert "a number in it is not known" in refused(tmp_path, drive(body))
 
 
 SIZES = st.tuples(st.integers(20, 90), st.integers(20, 90))

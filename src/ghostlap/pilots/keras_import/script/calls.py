@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ghostlap.pilots.keras_import.script import arrays, builtin, libraries
-from ghostlap.pilots.keras_import.script.expressions import Evaluator
+from ghostlap.pilots.keras_import.script.expressions import MADE, Evaluator
 from ghostlap.pilots.keras_import.script.facts import Facts
 from ghostlap.pilots.keras_import.script.operators import MOST_ITEMS, is_constant
 from ghostlap.pilots.keras_import.script.picture import Picture
@@ -35,7 +35,6 @@ _FUNCTIONS: dict[str, Callable[..., Any]] = {
     "rint": round, "trunc": math.trunc, "sorted": sorted, "zip": zip, "enumerate": enumerate,
 }  # fmt: skip
 _ASKED = ("predict", "predict_on_batch", "predict_classes", "predict_step")
-_MODELS = ("load_model", "model_from_json", "Sequential", "models.Model", "model_from_yaml")
 
 
 _PAINTING = {
@@ -131,6 +130,12 @@ class Caller(Evaluator):
             return (found,)
         if path == "map" and count == 2 and isinstance(second, list | tuple):
             return ([self.call(first, [one], {}, where, node, scope) for one in second],)
+        if path == "exec":
+            for names in (*scope.chain, scope.module.names):
+                for name, value in list(names.items()):
+                    if is_constant(value) or isinstance(value, Picture):
+                        names[name] = Unknown(f"{where}: exec may change {name}")
+            return (None,)
         if path == "globals":
             return (scope.module.names,)
         if path == "super" and isinstance(first, Class) and isinstance(second, Instance):
@@ -168,9 +173,11 @@ class Caller(Evaluator):
             return True
         pictures = any(isinstance(one, Picture | Unknown) for one in values)
         path = function.path if isinstance(function, External) else ""
-        made = path.endswith("()") and any(word in path for word in _MODELS)
+        made = MADE.search(path)
         called_so = name in ("model", "net", "network") and isinstance(function, External | Unknown)
-        return pictures and (made or (called_so and any(isinstance(v, Picture) for v in values)))
+        return pictures and bool(
+            made or (called_so and any(isinstance(v, Picture) for v in values))
+        )
 
     def _method(self, function: Bound, given: Arguments, scope: Scope) -> Any:
         owner, name = function.owner, function.name

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import dataclasses
 import math
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -33,6 +34,9 @@ from ghostlap.pilots.keras_import.script.values import (
     Scope,
     Unknown,
 )
+
+MADE = re.compile(r"(load_model|model_from_json|Sequential|models\.Model|model_from_yaml).*\(\)$")
+"""What makes a network."""
 
 
 class Evaluator:
@@ -188,6 +192,11 @@ class Evaluator:
                 return found
             if path == "numpy.newaxis":
                 return None
+            if self.facts.network and MADE.search(owner.path):
+                if name in ("input_shape", "shape"):
+                    return (None, *self.facts.network)
+                if name in ("layers", "inputs", "input"):
+                    return owner if name == "input" else [owner]
             return math.pi if path in ("numpy.pi", "math.pi") else External(path)
         if name == "__dict__" and isinstance(owner, Instance | Class | Module):
             return owner.names

@@ -23,6 +23,8 @@ class Facts:
     asked: dict[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)
     """Questions that came up, and what may be answered; the likeliest first."""
 
+    network: tuple[int, ...] = ()
+    """Height, width and channels that the network sees; empty if that is not known."""
     typed: dict[str, float] = dataclasses.field(default_factory=dict)
     """Numbers of its command line that were asked for: as if nothing were typed."""
 

@@ -139,7 +139,10 @@ class Interpreter(Statements):
                 scope.set(alias.asname or alias.name, module.names[alias.name])
             else:
                 inner = f"{node.module}.{alias.name}" if node.module else alias.name
-                scope.set(alias.asname or alias.name, self._imported(inner, scope, node.level))
+                found = self._imported(inner, scope, node.level)
+                if isinstance(found, External) and isinstance(module, External):
+                    found = self.attribute(module, alias.name, "")  # a constant, perhaps
+                scope.set(alias.asname or alias.name, found)
         return None
 
     def _imported(self, name: str, scope: Scope, level: int = 0) -> Any:

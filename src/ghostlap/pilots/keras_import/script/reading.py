@@ -55,12 +55,18 @@ class ScriptReading:
 
 
 def read_script(
-    script: Path, frame: tuple[int, int], *, old: bool = False, oldest: bool = False
+    script: Path,
+    frame: tuple[int, int],
+    network: tuple[int, ...] = (),
+    *,
+    old: bool = False,
+    oldest: bool = False,
 ) -> list[ScriptReading]:
     """The preprocessing of a drive.py, without running it.
 
     Args:
         script: the file; those beside it that it imports are read, too.
+        network: height, width and channels that it sees, if a script should ask.
         old: whether the model is of 2019 or before.
         oldest: whether it is of 2016 or so, when OpenCV's YUV was another.
 
@@ -70,11 +76,11 @@ def read_script(
     Raises:
         LegacyError: it is no Python, or does something that cannot be expressed; with the line.
     """
-    facts = Facts(frame, old)
+    facts = Facts(frame, old, network=network)
     readings = [_read(script, facts, "")]
     for question, options in facts.asked.items():
         readings[0] = dataclasses.replace(readings[0], assumed=f"{question} is {options[0]}")
-        again = Facts(frame, old, {question: options[1]})
+        again = Facts(frame, old, {question: options[1]}, network=network)
         readings.append(_read(script, again, f"{question} is {options[1]}"))
     if facts.typed:
         words = ", ".join(f"--{name} {value}" for name, value in facts.typed.items())
