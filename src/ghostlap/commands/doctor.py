@@ -81,6 +81,7 @@ def diagnose(recording: Recording) -> Diagnosis:
         swapped = bool(swaps)
         findings += swaps
     good = ~checks.bad_values(recording) & ~checks.duplicates(recording)
+    good &= not checks.is_of_another_unit(recording, "steering")
     order = list(_STYLES)
     return Diagnosis(
         findings=tuple(sorted(findings, key=lambda one: order.index(one.severity))),

@@ -16,7 +16,12 @@ from ghostlap.base.files import cache_folder
 from ghostlap.base.terminal import say, warn
 from ghostlap.data.auxiliary import unknown
 from ghostlap.data.dataset import Samples, samples_as, slow_rows, usable_rows
-from ghostlap.data.doctor.checks import check_duplicates, check_steering, check_values
+from ghostlap.data.doctor.checks import (
+    check_duplicates,
+    check_steering,
+    check_values,
+    is_of_another_unit,
+)
 from ghostlap.data.formats.readers import read_recording
 from ghostlap.data.frame_cache import FrameCache
 from ghostlap.data.lines import SIDES, lines_of
@@ -185,7 +190,12 @@ def _tell_of_rows_left_out(recording: Recording, min_speed_share: float, console
         )
     checks = (check_values, check_steering, check_duplicates)
     for finding in (one for check in checks for one in check(recording)):
-        if finding.kind in _TOLD or (finding.kind == "bad-steering" and ":deg" in finding.fix):
+        if finding.kind == "bad-steering" and is_of_another_unit(recording, "steering"):
+            raise DatasetError(
+                f"{recording.folder}: {finding.count} {finding.message} ({finding.example}): "
+                f"{finding.fix}."
+            )
+        if finding.kind in _TOLD:
             warn(
                 console,
                 f"{recording.folder}: {finding.count} {finding.message} ({finding.example}). "

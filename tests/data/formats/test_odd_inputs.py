@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ import pytest
 from rich.console import Console
 
 from ghostlap.base.errors import DatasetError, RecordingError
-from ghostlap.commands.doctor import diagnose
+from ghostlap.commands.doctor import DoctorConfig, diagnose, doctor
 from ghostlap.data.formats.readers import read_recording
 from ghostlap.data.recordings import Recording, require_images
 from ghostlap.data.recordings.columns import parse_columns
@@ -261,11 +262,10 @@ def test_steering_in_another_unit_is_asked_about(
     assert advice in findings(folder)["bad-steering"]
     right = read_recording(folder, (f"steering=4:{unit}",)).frames["steering"].tolist()
     assert right == pytest.approx(read(steered(tmp_path / "usual", lambda one: one)))
-    if unit == "1000..2000":
-        with pytest.raises(DatasetError):
-            trained(folder, tmp_path)
-    else:
-        assert advice in trained(folder, tmp_path)[1]
+    with pytest.raises(DatasetError, match=re.escape(advice)):
+        trained(folder, tmp_path)
+    with pytest.raises(RecordingError, match="no row is good"):
+        doctor(DoctorConfig((folder,), fix=tmp_path / "fixed"))
 
 
 def read(folder: Path, *columns: str) -> list[float]:
@@ -350,3 +350,20 @@ def test_only_missing_pictures_are_counted(tmp_path: Path) -> None:
     folder = make(tmp_path / "rec", usual())
     (folder / "IMG/center_3.jpg").unlink()
     assert "1 samples are left out, because 1 pictures" in trained(folder, tmp_path)[1]
+
+
+@pytest.mark.parametrize("marks", ["'{}'", "['{}']"])
+def test_rows_as_python_prints_them(marks: str, tmp_path: Path) -> None:
+    def line(row: int) -> list[object]:
+        cells = [str(cell) for cell in usual()(row)]
+        return [marks.format("', '".join(cells[:3]) + "', " + ", ".join(cells[3:])).rstrip("'")]
+
+    check_pairs(read_recording(make(tmp_path / "rec", line)))
+
+
+@pytest.mark.parametrize("name", ["metadata.jsonl", "data/train-0.parquet", "log.XLSX"])
+def test_tables_that_are_not_read_are_named(name: str, tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    (tmp_path / name).write_bytes(b"PK")
+    with pytest.raises(RecordingError, match=f"{Path(name).name} cannot be: make a table of it"):
+        read_recording(tmp_path)

@@ -85,10 +85,7 @@ def check_values(recording: Recording) -> Iterator[Finding]:
 
 
 def _advice(recording: Recording, column: str) -> str:
-    """Advice about bad values: if many of those that are not 0 are too large, it is their unit."""
-    values = _finite(recording, column)
-    too_large = np.count_nonzero(np.abs(values) > 1)
-    if column not in LIMITS or 4 * too_large <= np.count_nonzero(np.nan_to_num(values)):
+    if not is_of_another_unit(recording, column):
         return "--fix leaves the rows out"
     if column != "steering":
         return f"are they percent? Then --columns {column}=COLUMN:100"
@@ -97,6 +94,16 @@ def _advice(recording: Recording, column: str) -> str:
         f"are they degrees? Then {source}:deg; percent? {source}:100; "
         f"numbers from 1000 to 2000? {source}:1000..2000"
     )
+
+
+def is_of_another_unit(recording: Recording, column: str) -> bool:
+    """Whether more than a quarter of a column's values that are not 0 are beyond 1.
+
+    Then those within 1 mean something else, too, and no row is good.
+    """
+    values = _finite(recording, column)
+    too_large = int(np.count_nonzero(np.abs(values) > 1))
+    return column in LIMITS and 4 * too_large > int(np.count_nonzero(np.nan_to_num(values)))
 
 
 def _finite(recording: Recording, column: str) -> NDArray[np.float64]:

@@ -47,6 +47,12 @@ _OTHER_FILES = {
 }  # fmt: skip
 
 
+_UNREAD = (
+    ".xlsx", ".xls", ".ods", ".json", ".jsonl", ".parquet", ".npz", ".npy", ".h5", ".hdf5", ".bag",
+    ".mcap", ".pkl", ".mp4", ".avi",
+)  # fmt: skip
+
+
 class Reader(NamedTuple):
     """A format that can be read."""
 
@@ -174,6 +180,13 @@ def _nothing_to_read(path: Path) -> tuple[str, Path | None]:
         ), tables[0]
     pictures = sum(1 for _ in itertools.islice(_pictures(path), 1000))
     found = f"{pictures} pictures alone" if pictures else "nothing else that can be read"
+    others = [one.name for folder in (path, *_below(path)) for one in _entries(folder)
+              if one.suffix.lower() in _UNREAD]  # fmt: skip
+    if others:
+        found += (
+            f" ({', '.join(others[:_NAMED])} cannot be: make a table of it, a CSV file beside the "
+            "pictures with a line for each, its name and the steering)"
+        )
     return (
         f"{path}: no {LOG_NAME} in it, and {found}. A recording is {kinds}. Give the folder that "
         "was chosen in the simulator when recording, or have the expert drive one: ghostlap record "
@@ -238,10 +251,13 @@ def _below(path: Path) -> Iterator[Path]:
 
 
 def _folders(path: Path) -> list[Path]:
+    return [one for one in _entries(path) if one.is_dir()]
+
+
+def _entries(path: Path) -> list[Path]:
     try:
         with os.scandir(path) as entries:
-            some = itertools.islice(entries, _LOOKED_AT_BELOW)
-            return sorted(Path(entry.path) for entry in some if entry.is_dir())
+            return sorted(Path(one.path) for one in itertools.islice(entries, _LOOKED_AT_BELOW))
     except OSError:
         return []
 

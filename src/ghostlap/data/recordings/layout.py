@@ -89,6 +89,8 @@ def split_at(text: str, separator: str) -> list[str]:
     if separator == " ":  # "0.jpg -12.5,2018-07-01 17:09:44" is to be found, too
         return [part for cell in text.split()
                 for part in (cell.split(",") if "." in cell else [cell])]  # fmt: skip
+    if text.startswith(("'", "['")):  # as Python prints
+        return [cell.strip(" '[]") for cell in text.split(separator)]
     if '"' not in text:
         return [cell.strip() for cell in text.split(separator)]
     try:
