@@ -13,6 +13,7 @@ from legacy_models import small_model
 from numpy.typing import NDArray
 
 from ghostlap.base.errors import GhostlapError, LegacyError
+from ghostlap.base.platform import quoted
 from ghostlap.commands.import_model import import_model
 from ghostlap.data.vision.preprocessing import SEED, preprocess
 from ghostlap.pilots.keras_import.config import ImportConfig
@@ -155,9 +156,8 @@ def test_the_preprocessing_comes_from_the_script(
     model, script = small_model(tmp_path / "model.h5"), tmp_path / "drive.py"
     script.write_text(SCRIPT)
     result = import_model(ImportConfig(model, out=tmp_path / "run", script=script))
-    assert result["recipe"] == (
-        "--crop 60:135 --steps 'crop 0:75,20:300' 'resize 32x16 area' --scale x"
-    )
+    steps = quoted("crop 0:75,20:300", "resize 32x16 area")
+    assert result["recipe"] == f"--crop 60:135 --steps {steps} --scale x"
     assert "drive.py:6" in capsys.readouterr().err
     pilot = Pilot.load(tmp_path / "run")
     frame = np.random.default_rng(0).integers(0, 256, (160, 320, 3), np.uint8)
