@@ -258,8 +258,8 @@ def test_settings(page: Page) -> None:
         until(page, f"ghostlap.state.line === '{line}'")
     expect(page.locator("#line")).to_have_value("left_lane")
     expect(page.locator("#who-text")).to_have_text("You drive, left lane")
-    page.evaluate("document.querySelector('#line').value = 'switch'")
-    assert page.eval_on_selector("#line", "one => one.selectedOptions[0].text") == "changing lines"
+    shown = "one => { one.value = 'switch'; return one.selectedOptions[0].text }"
+    assert page.eval_on_selector("#line", shown) == "changing lines"
     page.select_option("#line", "centre")
     until(page, "ghostlap.state.line === 'centre'")
     page.click("#open-road")

@@ -116,7 +116,9 @@ def run(task: EpisodesTask) -> EpisodesResult:
 class TruthDriver(ReferenceDriver):
     """In place of a pilot: drives by what a pilot is not told."""
 
-    def __init__(self, pilot: Pilot, control: ControlConfig, cars: int) -> None:
+    def __init__(
+        self, pilot: Pilot, control: ControlConfig, cars: int, *, each_alone: bool
+    ) -> None:
         super().__init__(self.of_track, Expert(speed_limit_mph=control.speed_limit_mph), cars)
 
     of_track: Track
