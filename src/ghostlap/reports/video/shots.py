@@ -17,9 +17,8 @@ from ghostlap.base.errors import RecordingError, VideoError
 from ghostlap.base.platform import quoted
 from ghostlap.data.formats.readers import is_recording, recordings_below
 from ghostlap.data.recordings.driving_log import LOG_NAME
+from ghostlap.data.recordings.picture_finder import PICTURE_ENDINGS
 from ghostlap.data.recordings.tables_beside import PREDICTIONS
-
-PICTURE_ENDINGS = (".jpg", ".jpeg", ".png")
 
 SEED_FPS = 60.0
 """Pictures a second of the seeds' video.py."""

@@ -70,6 +70,8 @@ class Caller(Evaluator):
         """What the network was given, and where."""
         self.sent: list[Any] = []
         """What the car is told to steer."""
+        self.uncertain = 0
+        """How many conditions that are not known lead here."""
 
     def call(
         self, function: Any, given: list[Any], named: dict[str, Any], where: str,
@@ -193,9 +195,6 @@ class Caller(Evaluator):
         if isinstance(owner, Instance):
             return builtin.parser_method(owner, name, given)
         return arrays.unknown_of([*given.given, *given.named.values()], given.where, f"{name}(…)")
-
-    uncertain = 0
-    """How many conditions that are not known lead here."""
 
     def _library(self, function: External, given: Arguments, values: list[Any]) -> Any:
         path = function.path

@@ -11,11 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from ghostlap.base.errors import LegacyError
+from ghostlap.pilots.keras_import.script.assignments import Signal
 from ghostlap.pilots.keras_import.script.branches import joined
 from ghostlap.pilots.keras_import.script.facts import Facts
 from ghostlap.pilots.keras_import.script.picture import Picture
 from ghostlap.pilots.keras_import.script.source import OPTIONS, read_source
-from ghostlap.pilots.keras_import.script.statements import Signal, Statements
+from ghostlap.pilots.keras_import.script.statements import Statements
 from ghostlap.pilots.keras_import.script.values import (
     UNKNOWN,
     External,
